@@ -1,0 +1,110 @@
+"""Changes to a flag: pure functions from one flag to the next, and whether a change takes access away."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from headgate.core import limits
+from headgate.core.faults import refuse
+from headgate.core.model import Flag, Kill, Reach, RoutePolicy, Rule, Stage, Unit
+from headgate.core.routes import CREDENTIALS, RouteTable, live_flags
+from headgate.core.ruleset import ancestry
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Who changed what, when, as which revision."""
+
+    revision: int
+    at: str
+    by: str
+
+
+def stamped(flag: Flag, version: int, stamp: Stamp) -> Flag:
+    """The flag as it will be stored."""
+    return replace(flag, version=version, revision=stamp.revision, updated_at=stamp.at, updated_by=stamp.by)
+
+
+def with_stage(flag: Flag, stage: Stage, steps: int | None, unit: Unit | None) -> Flag:
+    """Move the stage; percent and unit may come along with any."""
+    return replace(flag, stage=stage, steps=flag.steps if steps is None else steps, unit=unit or flag.unit)
+
+
+def with_members(
+    flag: Flag, *, add: tuple[Iterable[str], Iterable[str]], remove: tuple[Iterable[str], Iterable[str]]
+) -> tuple[Flag, int, int]:
+    """Add and remove users and orgs; gives the flag and how many came and went. Raises `Invalid` above the limit."""
+    users = (flag.allow.users | set(add[0])) - set(remove[0])
+    orgs = (flag.allow.orgs | set(add[1])) - set(remove[1])
+    if len(users) + len(orgs) > limits.MAX_INLINE_MEMBERS:
+        refuse("add", f"the list would hold more than {limits.MAX_INLINE_MEMBERS} users and orgs")
+    came = len(users - flag.allow.users) + len(orgs - flag.allow.orgs)
+    went = len(flag.allow.users - users) + len(flag.allow.orgs - orgs)
+    return replace(flag, allow=replace(flag.allow, users=frozenset(users), orgs=frozenset(orgs))), came, went
+
+
+def with_kill(flag: Flag, kill: Kill) -> Flag:
+    """Drop the gate. While killed, reach only rises; a kill that adds nothing gives the same flag."""
+    held = flag.killed
+    if held is None:
+        return replace(flag, killed=kill)
+    sooner = kill.reach is Reach.DRAIN is held.reach and (kill.drain_until or "") < (held.drain_until or "")
+    return replace(flag, killed=kill) if kill.reach.rank > held.reach.rank or sooner else flag
+
+
+def without_kill(flag: Flag) -> Flag:
+    """Lift the kill: stage, percent and lists were never touched."""
+    return replace(flag, killed=None)
+
+
+def shrinks(before: Flag | None, after: Flag | None) -> bool:
+    """Whether the change takes access away, judged by structure at the stage in force, as if not killed."""
+    if before is None or before.stage is Stage.ADMIN_ONLY:
+        return False
+    if after is None or after.stage.rank < before.stage.rank:
+        return True
+    if not set(after.requires) <= set(before.requires):
+        return True
+    if after.stage is Stage.GA:
+        return False
+    return _list_shrinks(before, after) or _bucket_shrinks(before, after)
+
+
+def _list_shrinks(before: Flag, after: Flag) -> bool:
+    if not (before.allow.users <= after.allow.users and before.allow.orgs <= after.allow.orgs):
+        return True
+    return not all(any(_is_looser(new, old) for new in after.allow.rules) for old in before.allow.rules)
+
+
+def _is_looser(new: Rule, old: Rule) -> bool:
+    return all(clause in old.clauses for clause in new.clauses)
+
+
+def _bucket_shrinks(before: Flag, after: Flag) -> bool:
+    if before.stage is not Stage.PERCENTAGE or before.steps == 0:
+        return False
+    scale = (before.unit, before.salt, before.algorithm)
+    return after.steps < before.steps or (after.unit, after.salt, after.algorithm) != scale
+
+
+def check_parents(flags: dict[str, Flag], flag: Flag) -> None:
+    """Refuse a flag whose parents do not exist, form a cycle or go too deep. Raises `Invalid`."""
+    for index, parent in enumerate(flag.requires):
+        if parent not in flags:
+            refuse(f"requires.{index}", "this flag does not exist")
+    if ancestry({**flags, flag.key: flag}, flag.key) is None:
+        refuse("requires", f"makes a cycle, or a chain longer than {limits.MAX_DEPTH}")
+
+
+def routes_shrink(before: RouteTable, after: RouteTable, access: str | None) -> bool:
+    """Whether some route would accept fewer credentials or need more flags; a route no longer listed is `entry`."""
+    return any(
+        _policy_shrinks(old.get(name) or RoutePolicy(name), new.get(name) or RoutePolicy(name), access)
+        for old, new in ((before.routes, after.routes), (before.procedures, after.procedures))
+        for name in old.keys() | new.keys()
+    )
+
+
+def _policy_shrinks(before: RoutePolicy, after: RoutePolicy, access: str | None) -> bool:
+    if not CREDENTIALS[before.route_class] <= CREDENTIALS[after.route_class]:
+        return True
+    return not set(live_flags(after, access)) <= set(live_flags(before, access))

@@ -1,0 +1,148 @@
+"""The manifest: flags, route policies and token profile as one document, compared with what is in force.
+
+A member that the manifest leaves out of a flag keeps its live value, so that applying it again does not undo what
+operators did since; a flag that it leaves out stays, unless pruning is asked for.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from headgate.core import limits
+from headgate.core.change import check_parents, routes_shrink, shrinks
+from headgate.core.faults import Invalid, Reader
+from headgate.core.model import Flag, Json, Profile
+from headgate.core.parse import OWN_MEMBERS, flag_document, is_key, parse_flag
+from headgate.core.profile import parse_profile, profile_document
+from headgate.core.routes import RouteTable, parse_routes, routes_document
+from headgate.core.snapshot import Snapshot
+
+PROFILE_MEMBERS = ("access", "max_stale", "token")
+MEMBERS = (*PROFILE_MEMBERS, "flags", "routes")
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What the document asks for. A part that it does not name is None and stays as it is."""
+
+    flags: tuple[dict[str, Any], ...]
+    routes: RouteTable | None
+    profile: Profile | None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change that applying would make: its target (`flag`, `routes`, `profile`), and whether access is taken away."""
+
+    target: str
+    action: str
+    key: str | None
+    before: Any
+    after: Any
+    shrinks: bool
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The step as the plan shows it."""
+        return {"target": self.target, "action": self.action, "flag": self.key, "shrinks": self.shrinks}
+
+
+def parse_manifest(document: Json) -> Manifest:
+    """Read a manifest; flags are checked against what is in force by `plan`. Raises `Invalid` with every fault."""
+    read = Reader(document, known=MEMBERS)
+    routes, profile = None, None
+    try:
+        if "routes" in read.members:
+            routes = parse_routes(read.members["routes"])
+    except Invalid as fault:
+        read.faults.extend(fault.faults)
+    try:
+        if any(name in read.members for name in PROFILE_MEMBERS):
+            profile = parse_profile({name: read.members[name] for name in PROFILE_MEMBERS if name in read.members})
+    except Invalid as fault:
+        read.faults.extend(fault.faults)
+    flags = read.objects("flags", limits.MAX_FLAGS)
+    keys = [item.get("key") if isinstance(item, dict) else None for item in flags]
+    for index, key in enumerate(keys):
+        if not isinstance(key, str) or not is_key(key):
+            read.fault(f"flags.{index}.key", "must match ^[a-z0-9][a-z0-9._-]{0,63}$")
+        elif key in keys[:index]:
+            read.fault(f"flags.{index}.key", "is listed twice")
+    read.check()
+    return Manifest(tuple(flags), routes, profile)
+
+
+def plan(manifest: Manifest, snapshot: Snapshot, *, salt: str, prune: bool) -> list[Step]:
+    """The changes, in the order of applying: parents before children, then profile and routes, deletions last.
+
+    `salt` is for flags that are new and name none. Raises `Invalid` with every fault.
+    """
+    wanted = _wanted_flags(manifest, snapshot, salt)
+    steps = [*_flag_steps(wanted, snapshot)]
+    if manifest.profile is not None and profile_document(manifest.profile) != profile_document(snapshot.profile):
+        moved = snapshot.profile.access is not None and manifest.profile.access != snapshot.profile.access
+        documents = profile_document(snapshot.profile), profile_document(manifest.profile)
+        steps.append(Step("profile", "replace", None, *documents, moved))
+    if manifest.routes is not None and routes_document(manifest.routes) != routes_document(snapshot.routes):
+        access = (manifest.profile or snapshot.profile).access
+        fewer = bool(snapshot.routes.policies()) and routes_shrink(snapshot.routes, manifest.routes, access)
+        listed = {"routes": routes_document(snapshot.routes)}, {"routes": routes_document(manifest.routes)}
+        steps.append(Step("routes", "replace", None, *listed, fewer))
+    if prune:
+        gone = [flag for key, flag in snapshot.rules.flags.items() if key not in wanted]
+        steps.extend(Step("flag", "delete", flag.key, flag, None, shrinks(flag, None)) for flag in gone)
+    return steps
+
+
+def _wanted_flags(manifest: Manifest, snapshot: Snapshot, salt: str) -> dict[str, Flag]:
+    wanted: dict[str, Flag] = {}
+    faults: list[tuple[str, str]] = []
+    for index, document in enumerate(manifest.flags):
+        live = snapshot.rules.flags.get(document["key"])
+        kept = _own(live) if live is not None and not live.quarantined else {}
+        try:
+            wanted[document["key"]] = parse_flag({**kept, **document}, salt=salt, path=f"flags.{index}")
+        except Invalid as fault:
+            faults.extend(fault.faults)
+    if faults:
+        raise Invalid(faults)
+    everything = {**snapshot.rules.flags, **wanted}
+    for flag in wanted.values():
+        check_parents(everything, flag)
+    return wanted
+
+
+def _own(flag: Flag) -> dict[str, Any]:
+    return {name: value for name, value in flag_document(flag).items() if name in OWN_MEMBERS}
+
+
+def _flag_steps(wanted: dict[str, Flag], snapshot: Snapshot) -> Iterator[Step]:
+    for key in _parents_first(wanted):
+        flag, live = wanted[key], snapshot.rules.flags.get(key)
+        if live is None:
+            yield Step("flag", "create", key, None, flag, False)
+        elif live.quarantined or _own(live) != _own(flag):
+            yield Step("flag", "replace", key, live, flag, shrinks(live, flag))
+
+
+def _parents_first(flags: dict[str, Flag]) -> list[str]:
+    ordered: dict[str, None] = {}
+
+    def visit(key: str) -> None:
+        if key in flags and key not in ordered:
+            for parent in flags[key].requires:
+                visit(parent)
+            ordered[key] = None
+
+    for key in flags:
+        visit(key)
+    return list(ordered)
+
+
+def manifest_document(snapshot: Snapshot) -> dict[str, Any]:
+    """What is in force, as a manifest."""
+    return {
+        **profile_document(snapshot.profile),
+        "flags": [_own(snapshot.rules.flags[key]) for key in sorted(snapshot.rules.flags)],
+        "routes": routes_document(snapshot.routes),
+    }

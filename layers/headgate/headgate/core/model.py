@@ -1,0 +1,159 @@
+"""The nouns of the gate, as frozen types. Parsed once at the door (`parse`), never validated again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+Json = Any  # what `json.loads` gives
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class Stage(StrEnum):
+    """How far a flag is open; each stage keeps what the earlier one let in."""
+
+    ADMIN_ONLY = "admin_only"
+    ALLOWLIST = "allowlist"
+    PERCENTAGE = "percentage"
+    GA = "ga"
+
+    @property
+    def rank(self) -> int:
+        """0 for `admin_only` up to 3 for `ga`."""
+        return list(Stage).index(self)
+
+
+class Unit(StrEnum):
+    """Whose id is put into the bucket."""
+
+    USER = "user"
+    ORG = "org"
+    ORG_OR_USER = "org_or_user"
+
+
+class Algorithm(StrEnum):
+    """How an id becomes a bucket; stored on the flag, so a bucket never moves."""
+
+    SHA256_V1 = "sha256-v1"
+    POSTHOG_V1 = "posthog-v1"
+
+
+class Reach(StrEnum):
+    """How far a kill goes: new access only, sessions at a given time, or sessions at once."""
+
+    GATE = "gate"
+    DRAIN = "drain"
+    SEVER = "sever"
+
+    @property
+    def rank(self) -> int:
+        """0 for `gate` up to 2 for `sever`."""
+        return list(Reach).index(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """One test of one attribute (`clauses` holds the operators)."""
+
+    attribute: str
+    op: str
+    value: Json = None
+    kind: str = "number"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """All clauses must hold."""
+
+    clauses: tuple[Clause, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """Who is listed: ids compared byte for byte, users and orgs never mixed, or any one rule."""
+
+    users: frozenset[str] = frozenset()
+    orgs: frozenset[str] = frozenset()
+    rules: tuple[Rule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """The switch over the stage; `drain_until` is an RFC 3339 time and only there when draining."""
+
+    reach: Reach
+    reason: str
+    at: str
+    by: str
+    drain_until: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A named gate. `steps` is `percent` in thousandths (0 to 100,000)."""
+
+    key: str
+    salt: str = field(repr=False)
+    description: str = ""
+    owner: str = ""
+    stage: Stage = Stage.ADMIN_ONLY
+    steps: int = 0
+    unit: Unit = Unit.USER
+    algorithm: Algorithm = Algorithm.SHA256_V1
+    requires: tuple[str, ...] = ()
+    allow: Allow = Allow()
+    on: Json = True
+    off: Json = False
+    claim: str | None = None
+    killed: Kill | None = None
+    version: int = 1
+    revision: int = 0
+    updated_at: str = ""
+    updated_by: str = ""
+    quarantined: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Who is asking, from a verified credential only. `acting_org` is one of `orgs`, or nothing."""
+
+    user: str | None = None
+    orgs: tuple[str, ...] = ()
+    admin: bool = False
+    attributes: Mapping[str, Json] = NOTHING
+    acting_org: str | None = None
+
+
+class RouteClass(StrEnum):
+    """What a worker route does, and so which credential passes (design: entry starts or widens use)."""
+
+    ENTRY = "entry"
+    CONTINUE = "continue"
+    OBSERVE = "observe"
+    STOP = "stop"
+    MACHINE = "machine"
+    ADMIN = "admin"
+    OPEN = "open"
+
+
+@dataclass(frozen=True, slots=True)
+class RoutePolicy:
+    """What one route needs. `name` is a route key (`POST /api/towns`) or a procedure (`gastown.sling`)."""
+
+    name: str
+    route_class: RouteClass = RouteClass.ENTRY
+    flags: tuple[str, ...] = ()
+    asks: tuple[str, ...] = ()
+    procedure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What the manifest says of tokens: the access flag, staleness in seconds, lifetime in seconds, added claims."""
+
+    access: str | None = None
+    max_stale: int = 60
+    lifetime: int = 300
+    claims: Mapping[str, Json] = NOTHING
+    version: int = 0

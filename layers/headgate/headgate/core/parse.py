@@ -1,0 +1,262 @@
+"""Flags between JSON and frozen types. The same reading on write and on load; evaluation trusts its result."""
+
+from decimal import Decimal
+from typing import Any
+
+from headgate.core import limits
+from headgate.core.clauses import COMPARABLE, OPERATORS
+from headgate.core.faults import Reader, is_plain
+from headgate.core.model import Algorithm, Allow, Clause, Flag, Json, Kill, Reach, Rule, Stage, Unit
+
+SERVER_MEMBERS = ("version", "revision", "killed", "updated_at", "updated_by")
+OWN_MEMBERS = tuple("key description owner stage percent unit algorithm salt requires allow values claim".split())
+
+
+def is_key(text: str) -> bool:
+    """Whether this is a well-formed flag key."""
+    return limits.KEY.fullmatch(text) is not None
+
+
+def is_member_id(text: str) -> bool:
+    """Whether this may stand in a list: no blanks, no control characters, at most 256 bytes."""
+    plain = bool(text) and is_plain(text) and not any(ch.isspace() for ch in text)
+    return plain and len(text.encode("utf-8", "surrogatepass")) <= limits.MAX_ID_BYTES
+
+
+def parse_flag(document: Json, *, salt: str, path: str = "") -> Flag:
+    """Read a flag as an operator writes it (no server members). `salt` is used where the document has none.
+
+    Raises `Invalid` with every fault.
+    """
+    read = Reader(document, path, known=OWN_MEMBERS)
+    flag = _read_own(read, salt)
+    read.check()
+    return flag
+
+
+def load_flag(document: Json) -> Flag:
+    """Read a stored flag, server members included. Raises `Invalid`: the caller quarantines that flag."""
+    read = Reader(document, known=(*OWN_MEMBERS, *SERVER_MEMBERS))
+    own = _read_own(read, salt=None)
+    killed = _read_kill(read)
+    version = read.whole("version", 0, 1, 2**53)
+    revision = read.whole("revision", -1, 1, 2**53)
+    updated_at, updated_by = read.text("updated_at"), read.text("updated_by", limit=4_096)
+    read.check()
+    return Flag(
+        **{name: getattr(own, name) for name in Flag.__slots__ if name not in (*SERVER_MEMBERS, "quarantined")},
+        killed=killed, version=version, revision=revision, updated_at=updated_at, updated_by=updated_by,
+    )  # fmt: skip
+
+
+def _read_own(read: Reader, salt: str | None) -> Flag:
+    key = read.text("key", limit=64)
+    if not is_key(key):
+        read.fault("key", "must match ^[a-z0-9][a-z0-9._-]{0,63}$")
+    requires = read.strings("requires", limit=limits.MAX_REQUIRES, accept=is_key, what="flag keys")
+    if key in requires:
+        read.fault("requires", "must not name the flag itself")
+    on, off = _read_values(read)
+    return Flag(
+        key=key,
+        salt=read.text("salt", default=salt, limit=128),
+        description=read.text("description", default="", limit=limits.MAX_TEXT_BYTES),
+        owner=read.text("owner", default="", limit=limits.MAX_TEXT_BYTES),
+        stage=read.choice("stage", Stage, Stage.ADMIN_ONLY),
+        steps=read_percent(read),
+        unit=read.choice("unit", Unit, Unit.USER),
+        algorithm=read.choice("algorithm", Algorithm, Algorithm.SHA256_V1),
+        requires=requires,
+        allow=_read_allow(read),
+        on=on,
+        off=off,
+        claim=_read_claim(read),
+    )
+
+
+def read_percent(read: Reader) -> int:
+    """`percent` in steps of 0.001 (0 to 100,000)."""
+    value = read.members.get("percent", 0)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        read.fault("percent", "must be a number from 0 to 100")
+        return 0
+    exact = Decimal(repr(value)) * 1_000
+    if not 0 <= exact <= limits.PERCENT_STEPS:
+        read.fault("percent", "must be a number from 0 to 100")
+        return 0
+    if exact != exact.to_integral_value():
+        read.fault("percent", "must have at most 3 decimals")
+    return int(exact)
+
+
+def _read_values(read: Reader) -> tuple[Json, Json]:
+    values = read.members.get("values", {"on": True, "off": False})
+    if not isinstance(values, dict) or values.keys() != {"on", "off"}:
+        read.fault("values", "must hold exactly on and off")
+        return True, False
+    on, off = values["on"], values["off"]
+    kinds = [float if isinstance(v, (int, float)) and not isinstance(v, bool) else type(v) for v in (on, off)]
+    if kinds[0] is not kinds[1] or kinds[0] not in (bool, str, float, dict):
+        read.fault("values", "on and off must be of one type: boolean, string, number or object")
+    if kinds[0] is bool and (on, off) != (True, False):
+        read.fault("values", "a boolean flag is true when on and false when off")
+    return on, off
+
+
+def _read_claim(read: Reader) -> str | None:
+    claim = read.members.get("claim")
+    if claim is None:
+        return None
+    if not isinstance(claim, str) or not is_claim_name(claim):
+        read.fault("claim", "must be a claim name of letters, digits and _ that no standard claim has")
+        return None
+    return claim
+
+
+RESERVED_CLAIMS = frozenset(
+    "iss sub aud client_id exp nbf iat jti rev entitlements orgs admin attributes scope sid".split()
+    + "typ act cnf azp auth_time".split()
+)
+
+
+def is_claim_name(name: str) -> bool:
+    """Whether the token profile may add a claim of this name."""
+    return 0 < len(name) <= 64 and name.isascii() and name.replace("_", "a").isalnum() and name not in RESERVED_CLAIMS
+
+
+def _read_allow(read: Reader) -> Allow:
+    inner = Reader(read.members.get("allow", {}), _at(read, "allow"), known=("users", "orgs", "rules"))
+    users, orgs = read_members(inner)
+    if len(users) + len(orgs) > limits.MAX_INLINE_MEMBERS:
+        inner.fault("", f"must list at most {limits.MAX_INLINE_MEMBERS} users and orgs")
+    rules = []
+    for index, document in enumerate(inner.objects("rules", limits.MAX_RULES)):
+        rules.append(_read_rule(inner, document, f"rules.{index}"))
+    read.absorb(inner)
+    return Allow(frozenset(users), frozenset(orgs), tuple(rules))
+
+
+def read_members(read: Reader) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The `users` and `orgs` of a list."""
+    what = "ids of 1 to 256 bytes without blanks or control characters"
+    users = read.strings("users", limit=limits.MAX_MEMBERS_A_CALL, accept=is_member_id, what=what)
+    orgs = read.strings("orgs", limit=limits.MAX_MEMBERS_A_CALL, accept=is_member_id, what=what)
+    return users, orgs
+
+
+def _at(read: Reader, name: str) -> str:
+    return f"{read.path}.{name}" if read.path else name
+
+
+def _read_rule(parent: Reader, document: Json, name: str) -> Rule:
+    read = Reader(document, _at(parent, name), known=("clauses",))
+    documents = read.objects("clauses", limits.MAX_CLAUSES)
+    if not documents:
+        read.fault("clauses", "must hold at least one clause")  # an empty AND would list everybody
+    clauses = tuple(_read_clause(read, item, f"clauses.{index}") for index, item in enumerate(documents))
+    parent.absorb(read)
+    return Rule(clauses)
+
+
+def _read_clause(parent: Reader, document: Json, name: str) -> Clause:
+    read = Reader(document, _at(parent, name), known=("attribute", "op", "value", "kind"))
+    attribute = read.text("attribute", limit=64, blank=False)
+    op = read.text("op", limit=32)
+    kind = read.text("kind", default="number", limit=16)
+    value = read.members.get("value")
+    if op not in OPERATORS:
+        read.fault("op", "must be one of " + ", ".join(OPERATORS))
+    else:
+        fault = _operand_fault(op, kind, value)
+        if fault:
+            read.fault("value", fault)
+    parent.absorb(read)
+    return Clause(attribute, op, tuple(value) if isinstance(value, list) else value, kind)
+
+
+def _operand_fault(op: str, kind: str, value: Json) -> str | None:
+    if op in ("in", "not_in"):
+        short = isinstance(value, list) and 0 < len(value) <= limits.MAX_OPERANDS
+        return (
+            None
+            if short and all(_is_scalar(item) for item in value)
+            else "must be a list of strings, numbers or booleans"
+        )
+    if op in ("starts_with", "ends_with"):
+        return None if isinstance(value, str) and value and len(value) <= 1_024 else "must be a string"
+    if op in ("less", "greater"):
+        fits = kind in COMPARABLE and COMPARABLE[kind](value) is not None
+        return None if fits else "must be a number, or a date or semver with that kind named"
+    if op == "exists":
+        return None if value is None else "must be absent"
+    return None if _is_scalar(value) else "must be a string, number or boolean"
+
+
+def _is_scalar(value: Json) -> bool:
+    if isinstance(value, str):
+        return len(value) <= 1_024 and is_plain(value)
+    return isinstance(value, (bool, int, float))
+
+
+def _read_kill(read: Reader) -> Kill | None:
+    document = read.members.get("killed")
+    if document is None:
+        return None
+    inner = Reader(document, "killed", known=("reach", "reason", "at", "by", "drain_until"))
+    kill = Kill(
+        reach=inner.choice("reach", Reach),
+        reason=inner.text("reason"),
+        at=inner.text("at"),
+        by=inner.text("by", limit=4_096),
+        drain_until=None if inner.members.get("drain_until") is None else inner.text("drain_until"),
+    )
+    read.absorb(inner)
+    return kill
+
+
+def flag_document(flag: Flag) -> dict[str, Any]:
+    """The flag as the admin API shows it and the table stores it."""
+    return {
+        "key": flag.key,
+        "description": flag.description,
+        "owner": flag.owner,
+        "stage": flag.stage.value,
+        "percent": percent_number(flag.steps),
+        "unit": flag.unit.value,
+        "algorithm": flag.algorithm.value,
+        "salt": flag.salt,
+        "requires": list(flag.requires),
+        "allow": {
+            "users": sorted(flag.allow.users),
+            "orgs": sorted(flag.allow.orgs),
+            "rules": [{"clauses": [_clause_document(c) for c in rule.clauses]} for rule in flag.allow.rules],
+        },
+        "values": {"on": flag.on, "off": flag.off},
+        "claim": flag.claim,
+        "killed": _kill_document(flag.killed),
+        "version": flag.version,
+        "revision": flag.revision,
+        "updated_at": flag.updated_at,
+        "updated_by": flag.updated_by,
+    }
+
+
+def percent_number(steps: int) -> int | float:
+    """Steps back to the number an operator wrote."""
+    return steps // 1_000 if steps % 1_000 == 0 else steps / 1_000
+
+
+def _clause_document(clause: Clause) -> dict[str, Any]:
+    document: dict[str, Any] = {"attribute": clause.attribute, "op": clause.op}
+    if clause.op != "exists":
+        document["value"] = list(clause.value) if isinstance(clause.value, tuple) else clause.value
+    if clause.op in ("less", "greater"):
+        document["kind"] = clause.kind
+    return document
+
+
+def _kill_document(kill: Kill | None) -> dict[str, Any] | None:
+    if kill is None:
+        return None
+    document = {"reach": kill.reach.value, "reason": kill.reason, "at": kill.at, "by": kill.by}
+    return document | ({"drain_until": kill.drain_until} if kill.drain_until else {})

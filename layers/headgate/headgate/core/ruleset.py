@@ -1,0 +1,42 @@
+"""All flags at one revision, made ready to decide on: the lineage of each flag is worked out once, here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from headgate.core.limits import MAX_DEPTH
+from headgate.core.model import Flag, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Ruleset:
+    """`lineage[key]` holds every ancestor of a flag: it is on only while each of them is on for the subject."""
+
+    flags: Mapping[str, Flag]
+    lineage: Mapping[str, tuple[str, ...]]
+    revision: int = 0
+
+
+def ruleset(flags: Mapping[str, Flag], revision: int = 0) -> Ruleset:
+    """Build the rules. A flag in a cycle, or too deep, is quarantined: it denies (admins in), the rest is served."""
+    lineage: dict[str, tuple[str, ...]] = {}
+    ready = dict(flags)
+    for key, flag in flags.items():
+        ancestors = ancestry(flags, key)
+        if ancestors is None:
+            ready[key] = replace(flag, stage=Stage.ADMIN_ONLY, requires=(), quarantined=True)
+        lineage[key] = ancestors or ()
+    return Ruleset(ready, lineage, revision)
+
+
+def ancestry(flags: Mapping[str, Flag], key: str) -> tuple[str, ...] | None:
+    """Every ancestor of a flag, nearest first; None when its parents form a cycle or go too deep."""
+    found: dict[str, None] = {}
+    level = flags[key].requires
+    for _depth in range(MAX_DEPTH + 1):
+        if not level:
+            return tuple(found)
+        if key in level:
+            return None
+        found.update(dict.fromkeys(level))
+        level = tuple(dict.fromkeys(up for parent in level if parent in flags for up in flags[parent].requires))
+    return None

@@ -1,0 +1,121 @@
+"""The rules at one revision: flags, route policies, token profile. A fold over the audit stream, or a whole load.
+
+Never stamped with a revision that it does not wholly contain. A stored flag that does not parse is quarantined: it
+denies (admins in) and is listed in `quarantined`, the rest is served.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from headgate.core.faults import Invalid
+from headgate.core.model import Flag, Json, Kill, Profile, Reach
+from headgate.core.parse import load_flag
+from headgate.core.profile import parse_profile
+from headgate.core.routes import RouteTable, named_flags, parse_routes
+from headgate.core.ruleset import Ruleset, ruleset
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """`routes` and `profile` carry the version of their stored item."""
+
+    rules: Ruleset
+    routes: RouteTable = field(default_factory=RouteTable)
+    profile: Profile = field(default_factory=Profile)
+
+    @property
+    def revision(self) -> int:
+        """The number of the newest audit entry it contains."""
+        return self.rules.revision
+
+    @property
+    def quarantined(self) -> tuple[str, ...]:
+        """Flags whose stored form could not be used."""
+        return tuple(key for key, flag in self.rules.flags.items() if flag.quarantined)
+
+
+EMPTY = Snapshot(ruleset({}))
+"""Nothing known: at a gate admins in, all others out; every route is `entry`."""
+
+
+def read_flag(key: str, document: Json) -> Flag:
+    """A stored flag, quarantined when it cannot be used."""
+    try:
+        flag = load_flag(document)
+    except (Invalid, RecursionError):
+        return Flag(key=key, salt="", quarantined=True)
+    return flag if flag.key == key else Flag(key=key, salt="", quarantined=True)
+
+
+def read_routes(document: Json) -> RouteTable:
+    """Stored route policies. Unusable ones list nothing: then every route is `entry`."""
+    try:
+        return replace(parse_routes(document["routes"]), version=document["version"])
+    except (Invalid, KeyError, TypeError, RecursionError):
+        return RouteTable()
+
+
+def read_profile(document: Json) -> Profile:
+    """The stored token profile. An unusable one names no access flag: admins in, all others out."""
+    try:
+        profile = parse_profile(
+            {name: value for name, value in document.items() if name not in ("version", "revision")}
+        )
+        return replace(profile, version=document["version"])
+    except (Invalid, KeyError, AttributeError, TypeError, RecursionError):
+        return Profile()
+
+
+def apply(snapshot: Snapshot, entries: Iterable[Mapping[str, Any]]) -> Snapshot:
+    """The snapshot after the audit entries that follow it, in order. Entries it already contains are passed over."""
+    flags, routes, profile, revision = (
+        dict(snapshot.rules.flags),
+        snapshot.routes,
+        snapshot.profile,
+        snapshot.revision,
+    )
+    for entry in entries:
+        if entry["revision"] <= revision:
+            continue
+        revision, after = entry["revision"], entry["after"]
+        subject, key = entry["action"].partition(".")[0], entry["flag"]
+        if subject == "flag" and after is None:
+            flags.pop(key, None)
+        elif subject == "flag":
+            flags[key] = read_flag(key, after)
+        elif subject == "routes":
+            routes = read_routes(after)
+        elif subject == "profile":
+            profile = read_profile(after)
+    return Snapshot(ruleset(flags, revision), routes, profile)
+
+
+def with_kills(snapshot: Snapshot, killed: Mapping[str, Any]) -> Snapshot:
+    """The snapshot with the head's set of killed flags laid over it: a kill needs nothing else to be loaded."""
+    flags = dict(snapshot.rules.flags)
+    for key, reach in killed.items():
+        flag = flags.get(key)
+        if flag is not None and flag.killed is None:
+            known = Reach(reach) if reach in set(Reach) else Reach.GATE
+            flags[key] = replace(flag, killed=Kill(known, "", "", ""))
+    return replace(snapshot, rules=replace(snapshot.rules, flags=flags))
+
+
+def gate_flags(snapshot: Snapshot) -> frozenset[str]:
+    """The flags that a token tells of: those that a route, an ask or a claim names, and the access flag."""
+    claimed = frozenset(key for key, flag in snapshot.rules.flags.items() if flag.claim)
+    access = frozenset(filter(None, (snapshot.profile.access,)))
+    return named_flags(snapshot.routes) | claimed | access
+
+
+def named_attributes(snapshot: Snapshot) -> frozenset[str]:
+    """The attributes that some rule reads: only these travel in a token."""
+    flags = snapshot.rules.flags.values()
+    return frozenset(c.attribute for flag in flags for rule in flag.allow.rules for c in rule.clauses)
+
+
+def missing_flags(snapshot: Snapshot) -> tuple[str, ...]:
+    """Flags that are named somewhere and do not exist: admins in, all others out, until someone creates them."""
+    parents = frozenset(parent for flag in snapshot.rules.flags.values() for parent in flag.requires)
+    return tuple(sorted((gate_flags(snapshot) | parents) - snapshot.rules.flags.keys()))
