@@ -1,0 +1,138 @@
+"""Who is calling, as the gate in front says. For the function behind it: read this, or refuse the request.
+
+API Gateway puts what the authorizer decided into `requestContext.authorizer.lambda` (payload format 2.0, Lambda
+authorizer with a simple response). A caller cannot write there. If it is absent, partial or of a wrong type, then no
+gate stood in front, and the only safe answer is 401.
+
+It must not know tokens, flags' rules, the store or any library: a function of your own needs nothing else from here.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+ACCESS, SESSION = "access", "session"
+
+
+class MissingContext(ValueError):
+    """The authorizer's context is absent, partial or of a wrong type. Answer 401 `urn:headgate:missing-context`.
+
+    The message names the member at fault and never holds its value.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """A verified caller and what the gate decided about this request.
+
+    `entitlements` are the flags that were on when the token was made: good for a display, not for a gate. `asks`
+    holds the live decision on each flag that the route asks about. `session` is the session's id, or None for an
+    access token. `stale` says that the rules were the last known good ones, because the store did not answer.
+    """
+
+    subject: str
+    orgs: tuple[str, ...]
+    admin: bool
+    entitlements: frozenset[str]
+    asks: Mapping[str, bool] = field(hash=False)
+    reason: str
+    revision: int
+    session: str | None
+    route_class: str
+    credential: str
+    stale: bool
+
+    def allows(self, flag: str) -> bool:
+        """True only if the route asked about this flag and it is on. A flag that was not asked about is off."""
+        return self.asks.get(flag) is True
+
+
+def caller_from(event: Mapping[str, Any]) -> Caller:
+    """Read the caller from a payload 2.0 event. Raises `MissingContext`; there is no anonymous caller."""
+    context = _context(event)
+    credential, session = _text(context, "credential"), _text(context, "session", blank=True)
+    if credential not in (ACCESS, SESSION) or (credential == SESSION) != bool(session):
+        raise MissingContext("credential and session do not fit each other")
+    return Caller(
+        subject=_text(context, "subject"),
+        orgs=tuple(_listed(context, "orgs")),
+        admin=_boolean(context, "admin"),
+        entitlements=frozenset(_listed(context, "entitlements")),
+        asks=MappingProxyType(_asks(context)),
+        reason=_text(context, "reason"),
+        revision=_revision(context),
+        session=session or None,
+        route_class=_text(context, "class"),
+        credential=credential,
+        stale=_boolean(context, "stale"),
+    )
+
+
+def _context(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Any = event
+    for name in ("requestContext", "authorizer", "lambda"):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    if not isinstance(found, Mapping):
+        raise MissingContext("there is no authorizer context")
+    return found
+
+
+def _text(context: Mapping[str, Any], name: str, *, blank: bool = False) -> str:
+    value = context.get(name)
+    if not isinstance(value, str) or not (value or blank) or not _is_unicode(value):
+        raise MissingContext(f"{name} must be a string")
+    return value
+
+
+def _boolean(context: Mapping[str, Any], name: str) -> bool:
+    value = context.get(name)
+    if not isinstance(value, bool):  # "true" and 1 are not true
+        raise MissingContext(f"{name} must be a boolean")
+    return value
+
+
+def _revision(context: Mapping[str, Any]) -> int:
+    value = context.get("revision")
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise MissingContext("revision must be a whole number")
+    return value
+
+
+def _listed(context: Mapping[str, Any], name: str) -> list[str]:
+    value = _json(context, name)
+    if not isinstance(value, list) or not all(isinstance(item, str) and item and _is_unicode(item) for item in value):
+        raise MissingContext(f"{name} must be a JSON array of strings")
+    return value
+
+
+def _asks(context: Mapping[str, Any]) -> dict[str, bool]:
+    value = _json(context, "asks")
+    if not isinstance(value, dict) or not all(isinstance(item, bool) for item in value.values()):
+        raise MissingContext("asks must be a JSON object of booleans")
+    return value
+
+
+def _json(context: Mapping[str, Any], name: str) -> Any:
+    try:
+        return json.loads(_text(context, name), object_pairs_hook=_distinct)
+    except (MissingContext, ValueError, RecursionError):
+        raise MissingContext(f"{name} must be JSON in a string") from None
+
+
+def _distinct(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in members:  # which of two values counts would be a guess
+            raise ValueError("a member is there twice")
+        members[name] = value
+    return members
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a lone surrogate could be stored nowhere
+        return False
+    return True
