@@ -32,7 +32,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One change that applying would make: its target (`flag`, `routes`, `profile`), and whether access is taken away."""
+    """One change that applying would make; `target` is `flag`, `routes` or `profile`."""
 
     target: str
     action: str

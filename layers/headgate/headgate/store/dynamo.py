@@ -1,0 +1,152 @@
+"""The table port on DynamoDB, by botocore. Each attempt is bounded by timeouts, each read by a budget."""
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from headgate.store.port import ConditionFailed, Contended, Item, Key, Page, Put, Throttled, Unavailable
+
+THROTTLES = frozenset(
+    "ProvisionedThroughputExceededException ThrottlingException RequestLimitExceeded ThrottlingError Throttling".split()
+)
+REQUEST_PATH = {"connect_timeout": 0.3, "read_timeout": 0.45}
+"""Seconds. Two attempts fit the store budget of 1 s; DynamoDB's own p99 is a tenth of this."""
+REQUEST_BUDGET = 1.0
+
+
+def client(service: str, *, connect_timeout: float, read_timeout: float) -> Any:
+    """A botocore client without retries of its own: the caller's budget decides."""
+    config = Config(
+        connect_timeout=connect_timeout,
+        read_timeout=read_timeout,
+        retries={"total_max_attempts": 1, "mode": "standard"},
+        parameter_validation=False,
+        tcp_keepalive=True,
+        user_agent_extra="headgate",
+    )
+    return botocore.session.get_session().create_client(service, config=config)
+
+
+class DynamoTable:
+    """`budget` is in seconds and bounds a read with all its attempts; a write is tried once."""
+
+    def __init__(
+        self, name: str, api: Any, *, budget: float = REQUEST_BUDGET,
+        clock: Callable[[], float] = time.monotonic, pause: Callable[[float], None] = time.sleep,
+    ) -> None:  # fmt: skip
+        self._name, self._api, self._budget = name, api, budget
+        self._clock, self._pause = clock, pause
+
+    def get(self, keys: Sequence[Key]) -> dict[Key, Item]:
+        """See `Table.get`."""
+        if len(keys) == 1:
+            pk, sk = keys[0]
+            found = self._read("get_item", TableName=self._name, Key=_typed({"pk": pk, "sk": sk}), ConsistentRead=True)
+            return {keys[0]: _plain(found["Item"])} if "Item" in found else {}
+        wanted = [_typed({"pk": pk, "sk": sk}) for pk, sk in keys]
+        items: dict[Key, Item] = {}
+        while wanted:
+            request = {self._name: {"Keys": wanted, "ConsistentRead": True}}
+            found = self._read("batch_get_item", RequestItems=request)
+            for typed in found["Responses"].get(self._name, ()):
+                item = _plain(typed)
+                items[str(item["pk"]), str(item["sk"])] = item
+            wanted = found.get("UnprocessedKeys", {}).get(self._name, {}).get("Keys", [])
+        return items
+
+    def query(self, pk: str, *, after: str = "", before: str | None = None, newest_first: bool = False,
+              limit: int | None = None) -> Page:  # fmt: skip
+        """See `Table.query`."""
+        values = {":pk": pk, ":after": after or " "} | ({} if before is None else {":before": before})
+        condition = "pk = :pk AND " + ("sk > :after" if before is None else "sk BETWEEN :after AND :before")
+        request: dict[str, Any] = {
+            "TableName": self._name, "KeyConditionExpression": condition, "ConsistentRead": True,
+            "ExpressionAttributeValues": _typed(values), "ScanIndexForward": not newest_first,
+        }  # fmt: skip
+        if limit is not None:
+            request["Limit"] = limit + 2  # BETWEEN includes its ends; they are dropped below
+        found = self._read("query", **request)
+        items = [_plain(item) for item in found["Items"]]
+        inner = [item for item in items if str(item["sk"]) > after and (before is None or str(item["sk"]) < before)]
+        page = inner if limit is None else inner[:limit]
+        more = len(inner) > len(page) or "LastEvaluatedKey" in found
+        last = str(page[-1]["sk"]) if page else found.get("LastEvaluatedKey", {}).get("sk", {}).get("S")
+        return Page(tuple(page), last if more else None)
+
+    def write(self, puts: Sequence[Put]) -> None:
+        """See `Table.write`."""
+        items = [{"Put": {"TableName": self._name, "Item": _typed(put.item), **_condition(put)}} for put in puts]
+        try:
+            self._api.transact_write_items(TransactItems=items)
+        except ClientError as error:
+            raise _failure(error) from None
+        except BotoCoreError as error:
+            raise Unavailable(type(error).__name__) from None
+
+    def _read(self, operation: str, **request: Any) -> Any:
+        deadline = self._clock() + self._budget
+        attempt = 0
+        while True:
+            try:
+                return getattr(self._api, operation)(**request)
+            except ClientError as error:
+                failure: Exception = _failure(error)
+            except BotoCoreError as error:
+                failure = Unavailable(type(error).__name__)
+            wait = random.uniform(0, 0.025 * 2**attempt)  # noqa: S311 full jitter, not a secret
+            attempt += 1
+            if self._clock() + wait + REQUEST_PATH["read_timeout"] > deadline:
+                raise failure
+            self._pause(wait)
+
+
+def _failure(error: ClientError) -> Exception:
+    code = str(error.response["Error"]["Code"])
+    if code == "TransactionCanceledException":
+        codes = {str(reason.get("Code")) for reason in error.response.get("CancellationReasons", ())}
+        if "ConditionalCheckFailed" in codes:
+            return ConditionFailed()
+        if "TransactionConflict" in codes:
+            return Contended()
+        return Throttled(code) if codes & THROTTLES else Unavailable(code)
+    if code in ("TransactionConflictException", "TransactionInProgressException"):
+        return Contended()
+    return Throttled(code) if code in THROTTLES else Unavailable(code)
+
+
+def _condition(put: Put) -> dict[str, Any]:
+    if put.absent:
+        return {"ConditionExpression": "attribute_not_exists(pk)"}
+    if put.equals is not None:
+        name, value = put.equals
+        return {
+            "ConditionExpression": "#name = :value",
+            "ExpressionAttributeNames": {"#name": name},
+            "ExpressionAttributeValues": _typed({":value": value}),
+        }
+    if put.expired is not None:
+        return {
+            "ConditionExpression": "attribute_not_exists(pk) OR expires <= :now",
+            "ExpressionAttributeValues": _typed({":now": put.expired}),
+        }
+    return {}
+
+
+def _typed(item: Mapping[str, str | int]) -> dict[str, dict[str, str]]:
+    return {name: {"N": str(value)} if isinstance(value, int) else {"S": value} for name, value in item.items()}
+
+
+def _plain(item: Mapping[str, Mapping[str, Any]]) -> Item:
+    """Strings and whole numbers; an attribute of any other type was not written by us and is left out."""
+    plain: dict[str, str | int] = {}
+    for name, typed in item.items():
+        if "S" in typed:
+            plain[name] = typed["S"]
+        elif "N" in typed and typed["N"].lstrip("-").isdigit():
+            plain[name] = int(typed["N"])
+    return plain

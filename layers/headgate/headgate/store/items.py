@@ -1,0 +1,97 @@
+"""What is stored where: the one place that knows the table's layout.
+
+| record      | pk                | sk                             | written by | expires |
+|-------------|-------------------|--------------------------------|------------|---------|
+| head        | head              | head                           | admin      | never   |
+| flag        | rules             | flag#<key>                     | admin      | never   |
+| routes      | rules             | routes                         | admin      | never   |
+| profile     | rules             | profile                        | admin      | never   |
+| audit entry | audit             | revision, 12 digits            | admin      | never   |
+| idempotency | idem#<caller>     | the key                        | admin      | 24 h    |
+| session     | sessions#<hex>    | subject hash + session hash    | token      | a day after its end |
+| roster      | sessions#<hex>    | subject hash + !               | token      | never   |
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from headgate.core.audit import GENESIS, canonical
+from headgate.core.model import Json
+from headgate.store.port import Item, Key
+
+HEAD: Key = ("head", "head")
+RULES, AUDIT = "rules", "audit"
+ROUTES: Key = (RULES, "routes")
+PROFILE: Key = (RULES, "profile")
+FLAG_PREFIX = "flag#"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest revision, its digest, and every killed flag with its reach."""
+
+    revision: int = 0
+    digest: str = GENESIS
+    killed: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_head(item: Item | None) -> Head:
+    """The head; an empty table stands at revision 0."""
+    if item is None:
+        return Head()
+    return Head(int(item["revision"]), str(item["digest"]), json.loads(str(item["killed"])))
+
+
+def head_item(head: Head) -> Item:
+    """The head as stored."""
+    return {"pk": HEAD[0], "sk": HEAD[1], "revision": head.revision, "digest": head.digest,
+            "killed": canonical(dict(head.killed))}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A flag's, the routes' or the profile's record. `document` is None when retired, or when it is not JSON."""
+
+    version: int
+    document: Json
+    retired: bool = False
+
+
+def flag_key(key: str) -> Key:
+    """Where a flag is stored."""
+    return RULES, FLAG_PREFIX + key
+
+
+def read_stored(item: Item) -> Stored:
+    """A record of the rules; a body that is not JSON gives no document, and so is quarantined by whoever reads it."""
+    try:
+        document = json.loads(str(item.get("body", "")))
+    except (ValueError, RecursionError):
+        document = None
+    return Stored(int(item.get("version", 0)), document, bool(item.get("retired")))
+
+
+def stored_item(key: Key, version: int, document: Json) -> Item:
+    """A record of the rules; without a document it is retired, for good."""
+    item: dict[str, str | int] = {"pk": key[0], "sk": key[1], "version": version}
+    return item | ({"retired": 1} if document is None else {"body": canonical(document)})
+
+
+def audit_sk(revision: int) -> str:
+    """A revision as a sort key: 12 digits, so that text order is number order."""
+    return f"{revision:012d}"
+
+
+def entry_item(entry: Mapping[str, Any]) -> Item:
+    """An audit entry as stored."""
+    return {"pk": AUDIT, "sk": audit_sk(entry["revision"]), "body": canonical(entry)}
+
+
+def read_entry(item: Item) -> dict[str, Any]:
+    """An audit entry. Raises `ValueError` when it is not one."""
+    entry = json.loads(str(item["body"]))
+    if not isinstance(entry, dict):
+        raise ValueError("an audit entry is an object")
+    return entry

@@ -1,0 +1,35 @@
+"""Signing by KMS: the private key never leaves it.
+
+ECC_NIST_P256, `ECDSA_SHA_256`, `MessageType=RAW` (KMS hashes; at most 4,096 bytes), answer in DER
+(https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html).
+"""
+
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from headgate.store.port import Unavailable
+
+
+class KmsKey:
+    """One key of the pool; its id is the `kid` of the tokens it signs. Raises `Unavailable` on any trouble."""
+
+    def __init__(self, kid: str, api: Any) -> None:
+        self.kid, self._api = kid, api
+
+    def sign(self, message: bytes) -> bytes:
+        """The signature in DER."""
+        answer = self._call("sign", Message=message, MessageType="RAW", SigningAlgorithm="ECDSA_SHA_256")
+        return bytes(answer["Signature"])
+
+    def public_key(self) -> bytes:
+        """The public key as DER SubjectPublicKeyInfo."""
+        return bytes(self._call("get_public_key")["PublicKey"])
+
+    def _call(self, operation: str, **arguments: Any) -> Any:
+        try:
+            return getattr(self._api, operation)(KeyId=self.kid, **arguments)
+        except ClientError as error:
+            raise Unavailable(str(error.response["Error"]["Code"])) from None
+        except BotoCoreError as error:
+            raise Unavailable(type(error).__name__) from None

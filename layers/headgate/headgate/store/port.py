@@ -1,0 +1,64 @@
+"""The table as the rest of the store sees it: consistent reads, ordered queries, all-or-nothing writes.
+
+Every backend passes one contract suite. It answers, or raises one of four failures; a write that raised
+`Unavailable` may have been done: the idempotency record tells.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+Key = tuple[str, str]
+Item = Mapping[str, str | int]
+
+
+class Unavailable(Exception):
+    """The table did not answer: no connection, a timeout, a 5xx, no permission. Holds the error's code."""
+
+
+class Throttled(Exception):
+    """The table answered that it is too busy, until the budget was spent."""
+
+
+class Contended(Exception):
+    """Another transaction touched the same items at the same time; nothing was written."""
+
+
+class ConditionFailed(Exception):
+    """A condition did not hold; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Write an item whole, if its condition holds on what is stored.
+
+    `absent`: nothing may be there. `equals`: an attribute must have this value. `expired`: nothing may be there
+    whose `expires` (Unix seconds) is later than this.
+    """
+
+    item: Item
+    absent: bool = False
+    equals: tuple[str, str | int] | None = None
+    expired: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Items in order, and where to go on (None at the end)."""
+
+    items: tuple[Item, ...]
+    next: str | None
+
+
+class Table(Protocol):
+    """One table, two string keys (`pk`, `sk`)."""
+
+    def get(self, keys: Sequence[Key]) -> dict[Key, Item]:
+        """Strongly consistent reads of up to 100 items in one request; absent ones are left out."""
+
+    def query(self, pk: str, *, after: str = "", before: str | None = None, newest_first: bool = False,
+              limit: int | None = None) -> Page:  # fmt: skip
+        """Strongly consistent, ordered by `sk`, both ends exclusive; `limit` items, or what one answer holds."""
+
+    def write(self, puts: Sequence[Put]) -> None:
+        """One transaction of up to 100 items: all are written, or none."""

@@ -1,0 +1,205 @@
+"""The one way to change anything: one read, then one transaction of record, audit entry, head and idempotency record.
+
+State without its entry cannot exist, nor an entry without its state. A lost race is read and planned again, with full
+jitter, within a time budget; what is refused is refused by the plan, on what is stored at that moment. An ambiguous
+outcome (a timeout after the commit) is resolved by the idempotency record, which every change writes.
+"""
+
+import json
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from headgate.core.audit import canonical, sealed
+from headgate.core.change import Stamp
+from headgate.core.model import Json
+from headgate.core.moment import rfc3339
+from headgate.core.snapshot import Snapshot
+from headgate.store.items import HEAD, Head, Stored, entry_item, head_item, read_head, read_stored, stored_item
+from headgate.store.port import ConditionFailed, Contended, Item, Key, Put, Table, Throttled, Unavailable
+
+IDEMPOTENCY_LIFE = 86_400
+"""Seconds an answer is kept for a repeated request."""
+
+
+class Slug(StrEnum):
+    """Why a change was refused."""
+
+    INVALID = "invalid-body"
+    UNKNOWN_FLAG = "unknown-flag"
+    EXISTS = "exists"
+    RETIRED = "key-retired"
+    PRECONDITION_FAILED = "precondition-failed"
+    WOULD_SHRINK = "would-shrink"
+    KEY_REUSED = "idempotency-key-reused"
+    TOO_LARGE = "too-large"
+    BUSY = "busy"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Nothing was changed. `version` is the current one where a precondition failed."""
+
+    slug: Slug
+    detail: str
+    faults: tuple[tuple[str, str], ...] = ()
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the caller gets, now and on every repetition. `version` becomes the ETag."""
+
+    status: int
+    body: Json = None
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a plan wants written. `after` is None for a deletion; `version` is that of the record."""
+
+    action: str
+    version: int
+    before: Json
+    after: Json
+    answer: Answer
+    flag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who asks, as API Gateway verified it."""
+
+    arn: str
+    session: str
+    source_ip: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What all changes of one request share; `caller`, `key` and `fingerprint` make its idempotency record."""
+
+    actor: Actor
+    reason: str
+    request_id: str
+    caller: str
+    key: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """What a plan sees: the record, the stamp of the change to be, and the rules where it asked for them."""
+
+    stored: Stored | None
+    stamp: Stamp
+    snapshot: Snapshot | None = None
+
+
+Plan = Callable[[Current], Change | Refusal]
+
+
+class Record:
+    """`budget` is in seconds and bounds all attempts of one change."""
+
+    def __init__(
+        self, table: Table, *, budget: float = 5.0, clock: Callable[[], float] = time.time,
+        pause: Callable[[float], None] = time.sleep, jitter: Callable[[], float] = random.random,
+    ) -> None:  # fmt: skip
+        self._table, self._budget, self._clock, self._pause, self._jitter = table, budget, clock, pause, jitter
+
+    def replay(self, call: Call) -> Answer | Refusal | None:
+        """The stored answer to this call, if it was made before."""
+        return _replayed(self._table.get((_idem_key(call),)).get(_idem_key(call)), call, self._clock())
+
+    def change(
+        self, target: Key, plan: Plan, call: Call, *, rules: Callable[[], Snapshot] | None = None
+    ) -> Answer | Refusal:
+        """Plan and commit. `rules` is asked for when the plan judges by other flags; the commit holds it to the head.
+
+        Raises `Unavailable` when the table does not answer within the budget: the change may or may not be made, and
+        repeating the call with its key gives the answer.
+        """
+        deadline = self._clock() + self._budget
+        attempt = 0
+        while True:
+            try:
+                return self._attempt(target, plan, call, rules)
+            except (ConditionFailed, Contended, Throttled, Unavailable) as failure:
+                wait = self._jitter() * min(0.02 * 2**attempt, 0.5)
+                attempt += 1
+                if self._clock() + wait > deadline:
+                    if isinstance(failure, Unavailable):
+                        raise
+                    return Refusal(Slug.BUSY, "too many changes at once; nothing was changed, try again")
+                self._pause(wait)
+
+    def _attempt(self, target: Key, plan: Plan, call: Call, rules: Callable[[], Snapshot] | None) -> Answer | Refusal:
+        snapshot = rules() if rules else None
+        found = self._table.get((HEAD, target, _idem_key(call)))
+        now = self._clock()
+        answered = _replayed(found.get(_idem_key(call)), call, now)
+        if answered is not None:
+            return answered
+        head = read_head(found.get(HEAD))
+        if snapshot is not None and snapshot.revision != head.revision:
+            raise ConditionFailed
+        stored = read_stored(found[target]) if target in found else None
+        stamp = Stamp(head.revision + 1, rfc3339(now), call.actor.arn)
+        change = plan(Current(stored, stamp, snapshot))
+        if isinstance(change, Change):
+            self._table.write(_transaction(target, stored, head, change, call, stamp, int(now)))
+            return change.answer
+        return change
+
+
+def _transaction(
+    target: Key, stored: Stored | None, head: Head, change: Change, call: Call, stamp: Stamp, now: int
+) -> list[Put]:
+    actor = {"arn": call.actor.arn, "session": call.actor.session, "source_ip": call.actor.source_ip}
+    entry = sealed({
+        "revision": stamp.revision, "at": stamp.at, "actor": actor, "action": change.action, "flag": change.flag,
+        "before": change.before, "after": change.after, "reason": call.reason, "request_id": call.request_id,
+        "prev": head.digest,
+    })  # fmt: skip
+    record = stored_item(target, change.version, change.after)
+    newer = Head(stamp.revision, entry["digest"], _killed(head, change))
+    first = head.revision == 0
+    return [
+        Put(record, absent=stored is None, equals=None if stored is None else ("version", stored.version)),
+        Put(entry_item(entry), absent=True),
+        Put(head_item(newer), absent=first, equals=None if first else ("revision", head.revision)),
+        Put(_idem_item(call, change.answer, now), expired=now),
+    ]
+
+
+def _killed(head: Head, change: Change) -> Mapping[str, str]:
+    if change.flag is None:
+        return head.killed
+    others = {key: reach for key, reach in head.killed.items() if key != change.flag}
+    kill = change.after.get("killed") if isinstance(change.after, dict) else None
+    return others | ({change.flag: kill["reach"]} if kill else {})
+
+
+def _idem_key(call: Call) -> Key:
+    return f"idem#{call.caller}", call.key
+
+
+def _idem_item(call: Call, answer: Answer, now: int) -> Item:
+    pk, sk = _idem_key(call)
+    kept: dict[str, Any] = {"status": answer.status, "body": answer.body, "version": answer.version}
+    return {"pk": pk, "sk": sk, "fingerprint": call.fingerprint, "answer": canonical(kept),
+            "expires": now + IDEMPOTENCY_LIFE}  # fmt: skip
+
+
+def _replayed(item: Item | None, call: Call, now: float) -> Answer | Refusal | None:
+    if item is None or int(item["expires"]) <= now:
+        return None
+    if item["fingerprint"] != call.fingerprint:
+        return Refusal(Slug.KEY_REUSED, "this Idempotency-Key was used for another request")
+    kept = json.loads(str(item["answer"]))
+    return Answer(kept["status"], kept["body"], kept["version"])

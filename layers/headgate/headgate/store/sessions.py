@@ -1,0 +1,96 @@
+"""Session records: one item a session, and a roster item a subject, whose version makes the cap exact under races."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from headgate.core.audit import canonical
+from headgate.core.session import MAX_PER_SUBJECT, Session, record_id, subject_hash
+from headgate.store.port import ConditionFailed, Contended, Item, Key, Put, Table
+
+SHARDS = "0123456789abcdef"
+ROSTER = "!"  # sorts before every hash: the roster is the first item of its subject
+KEEP = 86_400
+"""Seconds a session's record outlives the session."""
+
+
+class Capped(Exception):
+    """The subject has as many live sessions as it may."""
+
+
+def session_key(subject: str, session_id: str) -> Key:
+    """Where a session is stored."""
+    sk = record_id(subject, session_id)
+    return f"sessions#{sk[0]}", sk
+
+
+def read_session(item: Item) -> Session:
+    """A session from its record."""
+    body: dict[str, Any] = json.loads(str(item["body"]))
+    return Session(**{**body, "orgs": tuple(body["orgs"])})
+
+
+class Sessions:
+    """All sessions of the table."""
+
+    def __init__(self, table: Table, *, clock: Callable[[], float] = time.time) -> None:
+        self._table, self._clock = table, clock
+
+    def find(self, subject: str, session_id: str) -> Session | None:
+        """The session, live or not, as of now."""
+        key = session_key(subject, session_id)
+        item = self._table.get((key,)).get(key)
+        return None if item is None else read_session(item)
+
+    def start(self, session: Session) -> None:
+        """Store a new session. Raises `Capped`, or `Contended` when three times another start came first."""
+        prefix = subject_hash(session.subject)
+        pk, seat = f"sessions#{prefix[0]}", prefix + ROSTER
+        for _attempt in range(3):
+            page = self._table.query(pk, after=prefix, before=prefix + "~")
+            roster = [item for item in page.items if item["sk"] == seat]
+            others = [read_session(item) for item in page.items if item["sk"] != seat]
+            live = [s for s in others if s.is_live(self._clock()) and s.session_id != session.session_id]
+            if len(live) >= MAX_PER_SUBJECT:
+                raise Capped
+            version = int(roster[0]["version"]) if roster else 0
+            taken: Item = {"pk": pk, "sk": seat, "version": version + 1}
+            roster_put = Put(taken, equals=("version", version)) if roster else Put(taken, absent=True)
+            try:
+                self._table.write([Put(_item(session)), roster_put])
+            except (ConditionFailed, Contended):
+                continue
+            return
+        raise Contended
+
+    def renew(self, before: Session, after: Session) -> bool:
+        """Store a renewal; False when the session changed meanwhile (ended, or renewed by another)."""
+        try:
+            self._table.write([Put(_item(after), equals=("body", str(_item(before)["body"])))])
+        except (ConditionFailed, Contended):
+            return False
+        return True
+
+    def inside(self, *, at_most: int = 10_000) -> tuple[int, int | None] | None:
+        """How many sessions are live and when the last must leave (Unix seconds); None above `at_most`."""
+        count, last = 0, None
+        now = self._clock()
+        for shard in SHARDS:
+            cursor: str | None = ""
+            while cursor is not None:
+                page = self._table.query(f"sessions#{shard}", after=cursor)
+                for session in (read_session(item) for item in page.items if "body" in item):
+                    if session.is_live(now):
+                        count, last = count + 1, max(last or 0, session.ends_at)
+                cursor = page.next
+                if count > at_most:
+                    return None
+        return count, last
+
+
+def _item(session: Session) -> Item:
+    pk, sk = session_key(session.subject, session.session_id)
+    body = {name: getattr(session, name) for name in Session.__slots__}
+    body |= {"orgs": list(session.orgs), "attributes": dict(session.attributes)}
+    return {"pk": pk, "sk": sk, "body": canonical(body), "expires": session.ends_at + KEEP}

@@ -1,0 +1,198 @@
+"""The snapshot in the execution context: how fresh it is, and what is served when the table does not answer.
+
+- `live`: one strongly consistent read of the head in this very request (mint, and every live decision).
+- `soft`: at most one refresh in 4 to 5 s, on the request path, before answering (evaluate, and everything else).
+
+When the table does not answer, the last known good snapshot is `stale` up to the manifest's `max_stale`, then
+`expired`: the caller denies non-admins. A throttle is not an outage: it is `expired` at once for a live decision, since
+otherwise a flood could buy stale grants. A breaker keeps latency bounded. Wall clock, since a frozen environment does
+not advance a monotonic one; no threads.
+"""
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import pairwise
+from typing import Any
+
+from headgate.core.ruleset import ruleset
+from headgate.core.snapshot import EMPTY, Snapshot, apply, read_flag, read_profile, read_routes, with_kills
+from headgate.store.items import (
+    AUDIT,
+    FLAG_PREFIX,
+    HEAD,
+    PROFILE,
+    ROUTES,
+    RULES,
+    Head,
+    audit_sk,
+    read_entry,
+    read_head,
+    read_stored,
+)  # fmt: skip
+from headgate.store.port import Item, Key, Table, Throttled, Unavailable
+
+SOFT_TTL, SOFT_JITTER = 5.0, 1.0
+"""Seconds between refreshes: 4 to 5, jitter only downward, so that 5 s is a promise."""
+BREAKER = 1.5
+"""Seconds without another attempt after a failed one."""
+DELTA_LIMIT = 100
+"""Revisions to catch up by single entries; further behind, a whole load is cheaper."""
+
+
+class Standing(StrEnum):
+    """How far a view may be trusted."""
+
+    FRESH = "fresh"
+    STALE = "stale"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A snapshot with its standing, and the further items that were read along with the head."""
+
+    snapshot: Snapshot
+    standing: Standing
+    items: Mapping[Key, Item] = field(default_factory=dict)
+
+
+class Gap(Exception):
+    """The audit entries do not follow one another up to the head: load whole."""
+
+
+class Snapshots:
+    """One per execution environment."""
+
+    def __init__(
+        self, table: Table, *, clock: Callable[[], float] = time.time, jitter: Callable[[], float] = random.random
+    ) -> None:
+        self._table, self._clock, self._jitter = table, clock, jitter
+        self._snapshot: Snapshot | None = None
+        self._digest = ""
+        self._checked = self._due = self._shut_until = 0.0
+
+    def live(self, *keys: Key) -> View:
+        """The snapshot at the head's revision as of now; `keys` are read in the same request."""
+        try:
+            items = self._read((HEAD, *keys))
+            head = read_head(items.get(HEAD))
+        except Throttled:
+            return View(self._snapshot or EMPTY, Standing.EXPIRED)
+        except Unavailable:
+            return self._last_known()
+        return View(*self._follow(head), items)
+
+    def soft(self) -> View:
+        """The snapshot as of at most 5 s ago."""
+        now = self._clock()
+        if self._snapshot is not None and self._checked <= now < self._due:
+            return View(self._snapshot, Standing.FRESH)
+        try:
+            head = read_head(self._read((HEAD,)).get(HEAD))
+        except (Throttled, Unavailable):
+            return self._last_known()
+        return View(*self._follow(head))
+
+    def _read(self, keys: tuple[Key, ...]) -> dict[Key, Item]:
+        now = self._clock()
+        if now < self._shut_until <= now + BREAKER:
+            raise Unavailable("breaker")
+        try:
+            return self._table.get(keys)
+        except Unavailable:
+            self._shut_until = self._clock() + BREAKER
+            raise
+
+    def _last_known(self) -> View:
+        if self._snapshot is None:
+            return View(EMPTY, Standing.EXPIRED)
+        age = self._clock() - self._checked
+        usable = 0 <= age < self._snapshot.profile.max_stale
+        return View(self._snapshot, Standing.STALE if usable else Standing.EXPIRED)
+
+    def _follow(self, head: Head) -> tuple[Snapshot, Standing]:
+        """Bring the snapshot to the head. If that fails, at least the head's kills hold."""
+        held = self._snapshot
+        if held is not None and (held.revision, self._digest) == (head.revision, head.digest):
+            return self._keep(held, head), Standing.FRESH
+        try:
+            return self._keep(*self._catch_up(head)), Standing.FRESH
+        except (Throttled, Unavailable, Gap):
+            known = self._last_known()
+            return with_kills(known.snapshot, head.killed), known.standing
+
+    def _keep(self, snapshot: Snapshot, head: Head) -> Snapshot:
+        self._snapshot, self._digest = snapshot, head.digest
+        self._checked = self._clock()
+        self._due = self._checked + SOFT_TTL - SOFT_JITTER * self._jitter()
+        return snapshot
+
+    def _catch_up(self, head: Head) -> tuple[Snapshot, Head]:
+        held = self._snapshot
+        if held is not None and 0 < head.revision - held.revision <= DELTA_LIMIT:
+            try:
+                return apply(held, self._entries(held.revision, self._digest, head)), head
+            except Gap:
+                pass
+        return self._load_whole(head)
+
+    def _load_whole(self, head: Head) -> tuple[Snapshot, Head]:
+        """Rules, then the head again: what changed in between is in the entries between the two heads."""
+        for _attempt in range(3):
+            items = self._rules()
+            newer = read_head(self._table.get((HEAD,)).get(HEAD))
+            try:
+                entries = self._entries(head.revision, head.digest, newer)
+            except Gap:
+                head = newer
+                continue
+            return apply(build(items, head.revision), entries), newer
+        raise Gap
+
+    def _rules(self) -> list[Item]:
+        items: list[Item] = []
+        cursor: str | None = ""
+        while cursor is not None:
+            page = self._table.query(RULES, after=cursor)
+            items.extend(page.items)
+            cursor = page.next
+        return items
+
+    def _entries(self, after: int, digest: str, head: Head) -> list[dict[str, Any]]:
+        """The entries after a revision up to the head, each linked to the one before. Raises `Gap`."""
+        if head.revision == after and head.digest == digest:
+            return []
+        entries: list[dict[str, Any]] = []
+        cursor: str | None = audit_sk(after)
+        while cursor is not None and len(entries) < head.revision - after:
+            page = self._table.query(AUDIT, after=cursor, before=audit_sk(head.revision + 1))
+            try:
+                entries.extend(read_entry(item) for item in page.items)
+            except (ValueError, KeyError):
+                raise Gap from None
+            cursor = page.next
+        links = [{"revision": after, "digest": digest}, *entries]
+        linked = all(
+            new["revision"] == old["revision"] + 1 and new["prev"] == old["digest"] for old, new in pairwise(links)
+        )
+        if not linked or (links[-1]["revision"], links[-1]["digest"]) != (head.revision, head.digest):
+            raise Gap
+        return entries
+
+
+def build(items: list[Item], revision: int) -> Snapshot:
+    """A snapshot from the stored rules."""
+    flags, routes, profile = {}, EMPTY.routes, EMPTY.profile
+    for item in items:
+        key, stored = (str(item["pk"]), str(item["sk"])), read_stored(item)
+        if key == ROUTES:
+            routes = read_routes(stored.document)
+        elif key == PROFILE:
+            profile = read_profile(stored.document)
+        elif key[1].startswith(FLAG_PREFIX) and not stored.retired:
+            name = key[1].removeprefix(FLAG_PREFIX)
+            flags[name] = read_flag(name, stored.document)
+    return Snapshot(ruleset(flags, revision), routes, profile)
