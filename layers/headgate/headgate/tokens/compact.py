@@ -1,0 +1,103 @@
+"""Reads a compact JWS strictly into its parts. Decides form only: it knows no key, no claim and no clock.
+
+Stricter than RFC 7515 asks: one encoding per token (canonical base64url, no padding), strict UTF-8, no member twice,
+no NaN or Infinity. What is left open by parsers has been used to make two of them read one token differently.
+"""
+
+import base64
+import binascii
+import json
+import re
+from dataclasses import dataclass
+from math import isfinite
+from typing import NoReturn
+
+from headgate.tokens.refusals import RefusalCode, Refused
+
+_SHAPE = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Compact:
+    """The three parts, still encoded."""
+
+    header: str
+    payload: str
+    signature: str
+
+    @property
+    def signing_input(self) -> bytes:
+        """What the signature covers (RFC 7515 §5.2)."""
+        return f"{self.header}.{self.payload}".encode("ascii")
+
+
+def split(token: str, *, token_limit: int, header_limit: int) -> Compact:
+    """The parts of a token of at most `token_limit` characters. Raises `Refused`."""
+    if not isinstance(token, str):
+        raise Refused(RefusalCode.SHAPE)
+    if len(token) > token_limit:
+        raise Refused(RefusalCode.TOO_LARGE)
+    match = _SHAPE.fullmatch(token)
+    if match is None:
+        raise Refused(RefusalCode.SHAPE)
+    if match.end(1) > header_limit:
+        raise Refused(RefusalCode.TOO_LARGE)
+    return Compact(*match.groups())
+
+
+def decode(part: str) -> bytes:
+    """Base64url without padding, in its one canonical form. Raises `Refused`."""
+    try:
+        raw = base64.urlsafe_b64decode(part + "==")
+    except (binascii.Error, ValueError):
+        raise Refused(RefusalCode.ENCODING) from None
+    if encode(raw) != part:  # stray bits after the last byte
+        raise Refused(RefusalCode.ENCODING)
+    return raw
+
+
+def encode(raw: bytes) -> str:
+    """Base64url without padding (RFC 7515 §2)."""
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+
+
+def read_object(raw: bytes) -> dict[str, object]:
+    """The JSON object in `raw`, every string of which can be written as UTF-8. Raises `Refused`."""
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Refused(RefusalCode.NOT_UTF8) from None
+    try:
+        value = _DECODER.decode(text)
+        if "\\u" in text:  # only an escape can name half of a surrogate pair, which no store or log can write
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except RecursionError:
+        raise Refused(RefusalCode.TOO_DEEP) from None
+    except UnicodeEncodeError:
+        raise Refused(RefusalCode.NOT_UTF8) from None
+    except ValueError:
+        raise Refused(RefusalCode.NOT_JSON) from None
+    if not isinstance(value, dict):
+        raise Refused(RefusalCode.NOT_OBJECT)
+    return value
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise Refused(RefusalCode.DUPLICATE_MEMBER)
+    return members
+
+
+def _constant(_name: str) -> NoReturn:
+    raise Refused(RefusalCode.NOT_FINITE)
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not isfinite(value):  # 1e400
+        raise Refused(RefusalCode.NOT_FINITE)
+    return value
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_constant, parse_float=_finite)

@@ -1,0 +1,95 @@
+"""Typed readers of one claims object, shared by own and identity tokens. Each gives the value or raises `Refused`.
+
+They decide type and form only; which claims are due, and what they must say, is `accept` and `identity`.
+"""
+
+import re
+from collections.abc import Mapping
+from math import isfinite
+from types import MappingProxyType
+
+from headgate.tokens import limits
+from headgate.tokens.refusals import RefusalCode, Refused
+
+Scalar = str | int | float | bool
+Attribute = Scalar | tuple[Scalar, ...]
+Claims = Mapping[str, object]
+
+_NO_ATTRIBUTES: Mapping[str, Attribute] = MappingProxyType({})
+_UNSAFE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def no_attributes() -> Mapping[str, Attribute]:
+    """The empty mapping that all share (a function, since a dataclass takes no such default before Python 3.12)."""
+    return _NO_ATTRIBUTES
+
+
+def is_plain(value: object, most: int = limits.TEXT_BYTES) -> bool:
+    """Whether it is a string of 1 to `most` UTF-8 bytes without blanks, control characters or lone surrogates.
+
+    Nothing is normalised: ids that look alike stay different ids.
+    """
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= most
+        and _UNSAFE.search(value) is None
+        and (value.isascii() or len(value.encode()) <= most)
+    )
+
+
+def text(claims: Claims, name: str, code: RefusalCode = RefusalCode.CLAIM_TYPE) -> str:
+    """A plain string that must be there; `code` where it is there and not plain."""
+    value = _present(claims, name)
+    if not isinstance(value, str) or not is_plain(value):
+        raise Refused(code)
+    return value
+
+
+def whole(claims: Claims, name: str) -> int:
+    """A JSON integer that must be there: no boolean, no float, no string (RFC 7519 allows floats; we write none)."""
+    value = _present(claims, name)
+    if type(value) is not int:
+        raise Refused(RefusalCode.CLAIM_TYPE)
+    return value
+
+
+def names(claims: Claims, name: str) -> tuple[str, ...]:
+    """A list of plain strings; none when absent."""
+    value = claims.get(name, ())
+    if value == ():
+        return ()
+    if not isinstance(value, list) or not all(is_plain(item) for item in value):
+        raise Refused(RefusalCode.CLAIM_TYPE)
+    return tuple(value)
+
+
+def attributes(value: object) -> Mapping[str, Attribute]:
+    """An object whose values are scalars or lists of scalars, made unchangeable."""
+    if not isinstance(value, dict):
+        raise Refused(RefusalCode.CLAIM_TYPE)
+    read: dict[str, Attribute] = {}
+    for name, item in value.items():
+        if not is_plain(name, limits.ATTRIBUTE_NAME_BYTES):
+            raise Refused(RefusalCode.CLAIM_TYPE)
+        read[name] = attribute(item)
+    return MappingProxyType(read)
+
+
+def attribute(value: object) -> Attribute:
+    """One attribute's value."""
+    if isinstance(value, list):
+        return tuple(_scalar(item) for item in value)
+    return _scalar(value)
+
+
+def _scalar(value: object) -> Scalar:
+    if isinstance(value, (str, int)) or (isinstance(value, float) and isfinite(value)):
+        return value
+    raise Refused(RefusalCode.CLAIM_TYPE)
+
+
+def _present(claims: Claims, name: str) -> object:
+    try:
+        return claims[name]
+    except KeyError:
+        raise Refused(RefusalCode.CLAIM_MISSING) from None

@@ -1,0 +1,137 @@
+"""Builds and signs our own tokens (RFC 9068 for access tokens). Decides form and size; not who may have one.
+
+What is signed has first passed `accept`, the same reading that a verifier does: a token that would be refused is
+never issued.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from headgate.tokens import limits
+from headgate.tokens.accept import accept
+from headgate.tokens.claims import PROFILES, REGISTERED, Credential, Kind
+from headgate.tokens.compact import encode, read_object
+from headgate.tokens.fields import no_attributes
+from headgate.tokens.keys import ALGORITHM, Signer, raw_signature
+from headgate.tokens.refusals import Refused
+
+
+class TokenTooLarge(ValueError):
+    """The token would pass a size that verifiers or KMS take. `size` and `limit` in bytes."""
+
+    def __init__(self, what: str, size: int, limit: int) -> None:
+        super().__init__(f"the {what} would be {size} bytes, at most {limit} are taken")
+        self.size, self.limit = size, limit
+
+
+class InvalidGrant(ValueError):
+    """The grant would make a token that no verifier takes; the text names the check, never a value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What is to be put into a token. `audience` is the configured one, without a kind's suffix; `lifetime` seconds.
+
+    `extra` are the token profile's claims; they may not bear a registered name.
+    """
+
+    kind: Kind
+    issuer: str
+    audience: str
+    subject: str = field(repr=False)
+    client_id: str = field(repr=False)
+    lifetime: int
+    rev: int
+    orgs: tuple[str, ...] = field(default=(), repr=False)
+    admin: bool = False
+    attributes: Mapping[str, object] = field(default_factory=no_attributes, repr=False)
+    entitlements: tuple[str, ...] = ()
+    sid: str | None = None
+    extra: Mapping[str, object] = field(default_factory=no_attributes, repr=False)
+
+
+def issue(signer: Signer, grant: Grant, now: float, *, jti: str | None = None) -> tuple[str, Credential]:
+    """A signed token, and what a verifier will read in it. `now` in unix seconds; `jti` is random unless given.
+
+    Raises `TokenTooLarge`, `InvalidGrant`, and whatever the signer raises: there is no unsigned fallback.
+    """
+    payload = _json(build_claims(grant, int(now), jti or os.urandom(16).hex()))
+    message = _signing_input(grant.kind, signer.kid, payload)
+    try:
+        credential = accept(
+            read_object(payload),
+            PROFILES[grant.kind],
+            issuer=grant.issuer,
+            audience=grant.audience,
+            kid=signer.kid,
+            now=int(now),
+        )
+    except Refused as refused:
+        raise InvalidGrant(f"no verifier would take this token: {refused.code}") from None
+    signature = raw_signature(signer.sign(message))
+    return f"{message.decode('ascii')}.{encode(signature)}", credential
+
+
+def measure(grant: Grant, kid: str) -> int:
+    """The size of the token in bytes, without signing it. Raises `TokenTooLarge` and `InvalidGrant` as `issue` does."""
+    message = _signing_input(grant.kind, kid, _json(build_claims(grant, 2**31, "0" * 32)))
+    return len(message) + _SIGNATURE_CHARS
+
+
+def build_claims(grant: Grant, iat: int, jti: str) -> dict[str, object]:
+    """The claims of a grant, in the order in which they are written. Raises `InvalidGrant`."""
+    if not REGISTERED.isdisjoint(grant.extra):
+        raise InvalidGrant("the token profile names a registered claim")
+    profile = PROFILES[grant.kind]
+    claims: dict[str, object] = {
+        "iss": grant.issuer,
+        "sub": grant.subject,
+        "aud": profile.audience(grant.audience),
+        "client_id": grant.client_id,
+        "exp": iat + grant.lifetime,
+        "iat": iat,
+        "jti": jti,
+        "scope": profile.scope,
+        "rev": grant.rev,
+    }
+    if grant.sid is not None:
+        claims["sid"] = grant.sid
+    if grant.orgs or "orgs" in profile.required:
+        claims["orgs"] = list(grant.orgs)
+    if grant.entitlements or "entitlements" in profile.required:
+        claims["entitlements"] = list(grant.entitlements)
+    if grant.admin is not False:
+        claims["admin"] = grant.admin
+    if grant.attributes:
+        claims["attributes"] = {name: _listed(value) for name, value in grant.attributes.items()}
+    return {**claims, **grant.extra}
+
+
+def _listed(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
+
+
+_SIGNATURE_CHARS = 1 + 86  # a dot and 64 bytes in base64url
+
+
+def _signing_input(kind: Kind, kid: str, payload: bytes) -> bytes:
+    header = encode(_json({"alg": ALGORITHM, "typ": PROFILES[kind].typ, "kid": kid}))
+    message = f"{header}.{encode(payload)}".encode("ascii")
+    for what, size, limit in (
+        ("header", len(header), limits.HEADER_CHARS),
+        ("payload", len(payload), limits.PAYLOAD_BYTES),
+        ("signing input", len(message), limits.SIGNING_INPUT_BYTES),
+        ("token", len(message) + _SIGNATURE_CHARS, limits.TOKEN_BYTES),
+    ):
+        if size > limit:
+            raise TokenTooLarge(what, size, limit)
+    return message
+
+
+def _json(value: Mapping[str, object]) -> bytes:
+    try:
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode("utf-8")
+    except (TypeError, ValueError, RecursionError):
+        raise InvalidGrant("a claim cannot be written as JSON") from None

@@ -1,0 +1,124 @@
+"""Verifies our own tokens. Decides whether a string is a credential; must not know routes, flags or revocations.
+
+In this order, first failure wins: size, shape, header, key, signature, claims. Nothing that is not signed is parsed
+beyond the header. PyJWT is not used here: its import costs 70 ms at a cold start and its decode 30 µs beside checks
+that would have to stand before and after it anyway; the signature check is `cryptography`'s.
+
+ES256 is malleable: a token has a twin with another text that verifies too. So a revocation is keyed by `jti`, `sub`
+or `iat`, never by the text; the store of verified tokens may be, as it only spares a check that was made.
+"""
+
+from collections import OrderedDict
+from collections.abc import Set
+from dataclasses import dataclass
+
+from headgate.tokens import compact, limits
+from headgate.tokens.accept import accept, check_time
+from headgate.tokens.claims import BY_TYP, Credential, Kind, KindProfile
+from headgate.tokens.fields import is_plain
+from headgate.tokens.keys import ALGORITHM, KeySet, PublicKey
+from headgate.tokens.refusals import RefusalCode, Refused
+
+_HEADER = frozenset(("alg", "kid", "typ"))
+
+
+class VerifiedTokens:
+    """Tokens verified before in this execution context, by their exact text; the least recently used goes first."""
+
+    def __init__(self, most: int = limits.VERIFIED_TOKENS) -> None:
+        self._most = most
+        self._entries: OrderedDict[str, tuple[Credential, PublicKey]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, token: str) -> tuple[Credential, PublicKey] | None:
+        """The credential and the key that it was verified with."""
+        entry = self._entries.get(token)
+        if entry is not None:
+            self._entries.move_to_end(token)
+        return entry
+
+    def keep(self, token: str, credential: Credential, key: PublicKey) -> None:
+        """Keep one, at the cost of the oldest when full."""
+        self._entries[token] = (credential, key)
+        if len(self._entries) > self._most:
+            self._entries.popitem(last=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Verifier:
+    """Verifies for one issuer and one audience. Cheap to construct: per request where the issuer is the request's.
+
+    `keys` by key id; `seen` may be shared by any number of verifiers: an answer from it is always the one that a
+    verification from scratch would give at that moment with these keys, issuer and audience.
+    """
+
+    issuer: str
+    audience: str
+    keys: KeySet
+    seen: VerifiedTokens | None = None
+
+    def verify(self, token: str, now: float, kinds: Set[Kind]) -> Credential:
+        """The credential in `token` at `now` (unix seconds), if it is of one of the `kinds`. Raises `Refused` only."""
+        try:
+            return self._seen_before(token, now, kinds) or self._first_sight(token, now, kinds)
+        except Refused:
+            raise
+        except Exception:  # fail closed, with a code that is worth an alarm: nothing may leave but a refusal
+            raise Refused(RefusalCode.UNEXPECTED) from None
+
+    def _seen_before(self, token: str, now: float, kinds: Set[Kind]) -> Credential | None:
+        entry = self.seen.get(token) if self.seen is not None else None
+        if entry is None:
+            return None
+        credential, key = entry
+        current = self.keys.get(credential.kid)
+        if (
+            (current is not key and current != key)
+            or credential.issuer != self.issuer
+            or credential.audience != self.audience
+            or credential.kind not in kinds
+        ):
+            return None  # whatever has changed, first sight gives the reason
+        check_time(credential, now)
+        return credential
+
+    def _first_sight(self, token: str, now: float, kinds: Set[Kind]) -> Credential:
+        parts = compact.split(token, token_limit=limits.TOKEN_BYTES, header_limit=limits.HEADER_CHARS)
+        profile, key = self._read_header(parts.header, kinds)
+        if not key.is_signed(parts.signing_input, compact.decode(parts.signature)):
+            raise Refused(RefusalCode.SIGNATURE)
+        payload = compact.decode(parts.payload)
+        if len(payload) > limits.PAYLOAD_BYTES:
+            raise Refused(RefusalCode.TOO_LARGE)
+        claims = compact.read_object(payload)
+        credential = accept(claims, profile, issuer=self.issuer, audience=self.audience, kid=key.kid, now=now)
+        if self.seen is not None:
+            self.seen.keep(token, credential, key)
+        return credential
+
+    def _read_header(self, part: str, kinds: Set[Kind]) -> tuple[KindProfile, PublicKey]:
+        """The kind and the key that the header names; `alg` must be the key's own."""
+        header = compact.read_object(compact.decode(part))
+        if header.keys() != _HEADER:
+            raise Refused(RefusalCode.HEADER_MEMBER)
+        if header["alg"] != ALGORITHM:
+            raise Refused(RefusalCode.ALGORITHM)
+        typ = header["typ"]
+        profile = BY_TYP.get(typ.lower()) if isinstance(typ, str) and typ.isascii() else None
+        if profile is None:  # media types are case-insensitive (RFC 2045 §5.1), and nothing else is bent
+            raise Refused(RefusalCode.TYPE)
+        if profile.kind not in kinds:
+            raise Refused(RefusalCode.KIND)
+        return profile, self._find_key(header["kid"])
+
+    def _find_key(self, kid: object) -> PublicKey:
+        if not isinstance(kid, str) or not is_plain(kid, limits.KEY_ID_CHARS):
+            raise Refused(RefusalCode.KEY_ID)
+        key = self.keys.get(kid)
+        if key is None:
+            raise Refused(RefusalCode.UNKNOWN_KEY)
+        if not key.verifies:
+            raise Refused(RefusalCode.REVOKED_KEY)
+        return key
