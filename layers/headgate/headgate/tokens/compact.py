@@ -62,13 +62,21 @@ def encode(raw: bytes) -> str:
 
 
 def read_object(raw: bytes) -> dict[str, object]:
-    """The JSON object in `raw`, every string of which can be written as UTF-8. Raises `Refused`."""
+    """The JSON object in `raw`, as `read_json` reads it. Raises `Refused`."""
+    value = read_json(raw)
+    if not isinstance(value, dict):
+        raise Refused(RefusalCode.NOT_OBJECT)
+    return value
+
+
+def read_json(raw: bytes) -> object:
+    """The JSON value in `raw`, every string of which can be written as UTF-8. Raises `Refused`."""
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
         raise Refused(RefusalCode.NOT_UTF8) from None
     try:
-        value = _DECODER.decode(text)
+        value: object = _DECODER.decode(text)
         if "\\u" in text:  # only an escape can name half of a surrogate pair, which no store or log can write
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except RecursionError:
@@ -77,8 +85,6 @@ def read_object(raw: bytes) -> dict[str, object]:
         raise Refused(RefusalCode.NOT_UTF8) from None
     except ValueError:
         raise Refused(RefusalCode.NOT_JSON) from None
-    if not isinstance(value, dict):
-        raise Refused(RefusalCode.NOT_OBJECT)
     return value
 
 

@@ -46,9 +46,12 @@ def text(claims: Claims, name: str, code: RefusalCode = RefusalCode.CLAIM_TYPE) 
 
 
 def whole(claims: Claims, name: str) -> int:
-    """A JSON integer that must be there: no boolean, no float, no string (RFC 7519 allows floats; we write none)."""
+    """A JSON integer that must be there: no boolean, no float, no string (RFC 7519 allows floats; we write none).
+
+    Within the range that every JSON reader keeps exact (RFC 7493 §2.2).
+    """
     value = _present(claims, name)
-    if type(value) is not int:
+    if type(value) is not int or abs(value) >= 2**53:
         raise Refused(RefusalCode.CLAIM_TYPE)
     return value
 

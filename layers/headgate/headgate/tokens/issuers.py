@@ -1,0 +1,147 @@
+"""Reads the configuration of identity issuers. Decides what may be configured at all; knows no token and no network."""
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import SplitResult, urlsplit
+
+from headgate.core.faults import Reader, refuse
+from headgate.tokens import limits
+from headgate.tokens.compact import read_json
+from headgate.tokens.fields import is_plain
+from headgate.tokens.refusals import Refused
+
+ALGORITHMS = frozenset("RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA".split())
+"""Signatures by a private key only: a shared secret (HS*) or none would make every reader of it an issuer."""
+
+DEFAULT_ALGORITHMS = ("RS256", "ES256")
+_MEMBERS = ("issuer", "audience", "jwks_uri", "azp", "algorithms", "max_age", "claims")
+_MOST_ISSUERS, _MOST_ITEMS = 50, 100
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimNames:
+    """Which claims of an identity token say what; an attribute keeps its claim's name."""
+
+    user: str = "sub"
+    orgs: str = "orgs"
+    admin: str = "admin"
+    attributes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityIssuer:
+    """One identity provider whose tokens are taken. `max_age` in seconds after `iat`; empty `azp`: the audiences."""
+
+    issuer: str
+    audience: tuple[str, ...]
+    jwks_uri: str | None = None
+    azp: tuple[str, ...] = ()
+    algorithms: tuple[str, ...] = DEFAULT_ALGORITHMS
+    max_age: int = limits.MAX_AGE
+    claims: ClaimNames = ClaimNames()
+
+
+def parse_issuers(text: str) -> tuple[IdentityIssuer, ...]:
+    """The issuers in a JSON list. Raises `headgate.core.faults.Invalid` with every fault found."""
+    try:
+        document = read_json(text.encode("utf-8", "surrogatepass"))
+    except Refused as refused:
+        refuse("$", f"must be a JSON list: {refused.code}")
+    root = Reader({"issuers": document})
+    items = root.objects("issuers", _MOST_ISSUERS)
+    issuers = [_read_issuer(root, item, f"issuers[{index}]") for index, item in enumerate(items)]
+    if len({issuer.issuer for issuer in issuers}) != len(issuers):
+        root.fault("issuers", "must not name an issuer twice")
+    root.check()
+    return tuple(issuers)
+
+
+def is_url(text: str) -> bool:
+    """Whether it may be fetched: https, or http to this machine (the laptop mode); no credentials, no fragment."""
+    parts = _split(text)
+    if parts is None or not parts.hostname or parts.username is not None or parts.fragment or "#" in text:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname))
+
+
+def is_secure(text: str) -> bool:
+    """Whether a URL that passed `is_url` is https."""
+    return text[:6].lower() == "https:"
+
+
+def _split(text: str) -> SplitResult | None:
+    if not is_plain(text, 1_024) or not text.isascii() or "\\" in text:
+        return None
+    try:
+        parts = urlsplit(text)
+        return parts if parts.port is None or parts.port > 0 else None  # reading the port checks it
+    except ValueError:
+        return None
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _read_issuer(root: Reader, item: object, path: str) -> IdentityIssuer:
+    read = Reader(item, path, known=_MEMBERS)
+    issuer = _url(read, "issuer") or ""
+    if "?" in issuer:
+        read.fault("issuer", "must have no query (OpenID Connect Core 1.0 §2)")
+    jwks_uri = _url(read, "jwks_uri") if "jwks_uri" in read.members else None
+    if jwks_uri and is_secure(issuer) and not is_secure(jwks_uri):
+        read.fault("jwks_uri", "must be https where the issuer is")
+    audience = read.strings("audience", limit=_MOST_ITEMS, accept=is_plain, what="client ids without blanks")
+    if not audience:
+        read.fault("audience", "must name at least one audience")
+    algorithms = read.strings(
+        "algorithms", limit=len(ALGORITHMS), accept=ALGORITHMS.__contains__, what=", ".join(sorted(ALGORITHMS))
+    )
+    if "algorithms" in read.members and not algorithms:
+        read.fault("algorithms", "must name at least one algorithm")
+    configured = IdentityIssuer(
+        issuer=issuer,
+        audience=audience,
+        jwks_uri=jwks_uri,
+        azp=read.strings("azp", limit=_MOST_ITEMS, accept=is_plain, what="client ids without blanks"),
+        algorithms=algorithms or DEFAULT_ALGORITHMS,
+        max_age=read.whole("max_age", limits.MAX_AGE, 1, limits.MAX_AGE_CEILING),
+        claims=_read_claim_names(read),
+    )
+    root.absorb(read)
+    return configured
+
+
+def _read_claim_names(parent: Reader) -> ClaimNames:
+    read = Reader(
+        parent.members.get("claims", {}), f"{parent.path}.claims", known=("user", "orgs", "admin", "attributes")
+    )
+    names = ClaimNames(
+        user=read.text("user", default="sub", limit=limits.ATTRIBUTE_NAME_BYTES, blank=False),
+        orgs=read.text("orgs", default="orgs", limit=limits.ATTRIBUTE_NAME_BYTES, blank=False),
+        admin=read.text("admin", default="admin", limit=limits.ATTRIBUTE_NAME_BYTES, blank=False),
+        attributes=read.strings(
+            "attributes", limit=_MOST_ITEMS, accept=_is_attribute, what="claim names without blanks"
+        ),
+    )
+    if len({names.user, names.orgs, names.admin}) != 3:
+        read.fault("", "user, orgs and admin must be three claims")
+    parent.absorb(read)
+    return names
+
+
+def _is_attribute(name: str) -> bool:
+    return is_plain(name, limits.ATTRIBUTE_NAME_BYTES)
+
+
+def _url(read: Reader, name: str) -> str | None:
+    value = read.members.get(name)
+    if isinstance(value, str) and is_url(value):
+        return value
+    read.fault(name, "must be an https URL (http only to this machine) without credentials or fragment")
+    return None
