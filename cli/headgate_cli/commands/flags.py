@@ -1,0 +1,139 @@
+"""`headgate flags`: list, show, create and delete flags."""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from headgate.core.model import Stage, Unit
+from headgate_cli import failures, render, wording
+from headgate_cli.commands.options import (
+    COMMON,
+    AllowShrink,
+    IfMatch,
+    Key,
+    Orgs,
+    Parents,
+    Percent,
+    Reason,
+    Text,
+    Users,
+    flag_path,
+)
+from headgate_cli.settings import client_of, settings_of
+
+app = typer.Typer(help="List, show, create and delete flags.", invoke_without_command=True, epilog=COMMON)
+
+HEADERS = ("flag", "stage", "killed", "unit", "listed", "requires", "version", "updated")
+
+
+@app.callback()
+def flags(ctx: typer.Context) -> None:
+    """List, show, create and delete flags. With no command: list."""
+    if ctx.invoked_subcommand is None:
+        list_flags(ctx)
+
+
+@app.command("list", epilog=COMMON)
+def list_flags(ctx: typer.Context) -> None:
+    """Every flag with its stage."""
+    pages = list(client_of(ctx).pages("/admin/v1/flags"))
+    found = [flag for page in pages for flag in page.get("flags", [])]
+    if settings_of(ctx).as_json:
+        render.show_json({"flags": found, "revision": pages[-1].get("revision")})
+        return
+    render.show_table(HEADERS, [_row(flag) for flag in found], empty="no flags: only admins are let in")
+
+
+def _row(flag: dict[str, Any]) -> tuple[object, ...]:
+    return (
+        flag.get("key"),
+        wording.stage(flag),
+        wording.kill(flag),
+        flag.get("unit"),
+        wording.listed(flag),
+        ", ".join(flag.get("requires") or ()),
+        flag.get("version"),
+        str(flag.get("updated_at", ""))[:16].replace("T", " "),
+    )
+
+
+@app.command("show", epilog=COMMON)
+def show_flag(ctx: typer.Context, key: Key) -> None:
+    """One flag in full."""
+    flag = client_of(ctx).get(flag_path(key)).document
+    show(ctx, flag)
+
+
+def show(ctx: typer.Context, flag: dict[str, Any], more: tuple[tuple[str, object], ...] = ()) -> None:
+    """Show a flag, as JSON or in lines; `more` are lines about what was just done to it."""
+    if settings_of(ctx).as_json:
+        render.show_json(flag)
+        return
+    allow, killed = flag.get("allow") or {}, flag.get("killed")
+    why = f"{killed.get('reason')} ({wording.caller(killed.get('by'))}, {killed.get('at')})" if killed else ""
+    pairs: tuple[tuple[str, object], ...] = (
+        ("flag", flag.get("key")),
+        ("now", wording.state(flag)),
+        ("killed", why),
+        ("unit", flag.get("unit")),
+        ("users", ", ".join(allow.get("users") or ())),
+        ("orgs", ", ".join(allow.get("orgs") or ())),
+        ("rules", len(allow.get("rules") or ()) or ""),
+        ("requires", ", ".join(flag.get("requires") or ())),
+        ("claim", flag.get("claim")),
+        ("about", flag.get("description")),
+        ("owner", flag.get("owner")),
+        ("version", f"{flag.get('version')} (revision {flag.get('revision')})"),
+        ("updated", f"{flag.get('updated_at')} by {wording.caller(flag.get('updated_by'))}"),
+    )
+    render.show_pairs((*more, *pairs))
+
+
+@app.command("create", epilog=COMMON)
+def create_flag(
+    ctx: typer.Context,
+    key: Key,
+    reason: Reason,
+    stage: Annotated[Stage, typer.Option(help="Where it starts.")] = Stage.ADMIN_ONLY,
+    percent: Percent = None,
+    unit: Annotated[Unit, typer.Option(help="Whose id is put into the bucket.")] = Unit.USER,
+    user: Users = None,
+    org: Orgs = None,
+    requires: Parents = None,
+    description: Text = None,
+    owner: Text = None,
+    claim: Text = None,
+    salt: Text = None,
+) -> None:
+    """Create a flag. It starts at admin_only unless you say otherwise."""
+    body: dict[str, Any] = {"key": key, "reason": reason, "stage": stage.value, "unit": unit.value}
+    optional = {"percent": percent, "requires": requires, "claim": claim, "salt": salt}
+    optional |= {"description": description, "owner": owner}
+    if user or org:
+        body["allow"] = {"users": user or [], "orgs": org or [], "rules": []}
+    body.update({name: value for name, value in optional.items() if value not in (None, [])})
+    answer = client_of(ctx).change("PUT", flag_path(key), body, {"If-None-Match": "*"}).required()
+    show(ctx, answer.document, (("created", key),))
+
+
+@app.command("delete", epilog=COMMON)
+def delete_flag(
+    ctx: typer.Context,
+    key: Key,
+    reason: Reason,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    allow_shrink: AllowShrink = False,
+    if_match: IfMatch = None,
+) -> None:
+    """Delete a flag for good: it denies from then on, and its key is never used again."""
+    if not yes:
+        if not sys.stdin.isatty():
+            raise failures.usage("deleting is for good; add --yes to confirm")
+        typer.confirm(f"Delete {key}? It denies from then on, and the key is never used again.", abort=True, err=True)
+    body: dict[str, Any] = {"reason": reason, **({"allow_shrink": True} if allow_shrink else {})}
+    client_of(ctx).update("DELETE", flag_path(key), body, read=flag_path(key), if_match=if_match)
+    if settings_of(ctx).as_json:
+        render.show_json({"deleted": key})
+        return
+    render.show_lines([f"deleted {key}: it denies from now on, and its key is retired"])

@@ -1,0 +1,121 @@
+"""Every way a command can fail, and the exit code that says so. Knows answers, not how they were asked for."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+
+class ExitCode(IntEnum):
+    """What the shell is told. Scripts may rely on these."""
+
+    OK = 0
+    CHECK_FAILED = 1
+    USAGE = 2
+    REFUSED = 3
+    CONFLICT = 4
+    NOT_FOUND = 5
+    FORBIDDEN = 6
+    UNAVAILABLE = 7
+
+
+EXIT_CODES = """\
+Exit codes:
+  0  done
+  1  a check did not hold (audit chain broken, tour step differs)
+  2  wrong usage
+  3  refused: the request is not valid
+  4  conflict: another change came first, or it would take access away
+  5  not found
+  6  forbidden, or not signed in
+  7  unavailable: no answer, throttled, or a server error"""
+
+
+@dataclass
+class Failure(Exception):
+    """A command ends here. `faults` are (path, message) pairs; `hint` says what to do next."""
+
+    exit_code: ExitCode
+    title: str
+    detail: str = ""
+    status: int | None = None
+    slug: str = ""
+    faults: tuple[tuple[str, str], ...] = ()
+    hint: str = ""
+    document: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.title
+
+    def as_document(self) -> dict[str, Any]:
+        """The failure as `--json` writes it: the server's problem document, or one of the same shape."""
+        own: dict[str, Any] = {"type": f"urn:headgate:{self.slug or 'command'}", "title": self.title}
+        if self.status is not None:
+            own["status"] = self.status
+        if self.detail:
+            own["detail"] = self.detail
+        if self.faults:
+            own["errors"] = [{"path": path, "message": message} for path, message in self.faults]
+        return {**own, **self.document, "exit_code": int(self.exit_code)}
+
+
+def usage(title: str, hint: str = "") -> Failure:
+    """The command line or the environment is wrong; nothing was sent."""
+    return Failure(ExitCode.USAGE, title, slug="usage", hint=hint)
+
+
+def unavailable(title: str, detail: str = "") -> Failure:
+    """No answer came."""
+    return Failure(ExitCode.UNAVAILABLE, title, detail, slug="no-answer")
+
+
+EXIT_OF_STATUS: Mapping[int, ExitCode] = {
+    401: ExitCode.FORBIDDEN,
+    403: ExitCode.FORBIDDEN,
+    404: ExitCode.NOT_FOUND,
+    409: ExitCode.CONFLICT,
+    412: ExitCode.CONFLICT,
+    428: ExitCode.CONFLICT,
+    429: ExitCode.UNAVAILABLE,
+}
+
+HINTS: Mapping[str, str] = {
+    "would-shrink": "this takes access away; add --allow-shrink if that is what you want",
+    "precondition-failed": "it changed since you read it; look again, then retry",
+    "busy": "other changes are going on; try again",
+    "key-retired": "a deleted key is never used again; choose another",
+}
+
+
+def exit_of(status: int) -> ExitCode:
+    """The exit code for an HTTP status that is not a success."""
+    if status >= 500:
+        return ExitCode.UNAVAILABLE
+    return EXIT_OF_STATUS.get(status, ExitCode.REFUSED)
+
+
+def from_answer(status: int, body: bytes, etag: str | None = None) -> Failure:
+    """Read a problem document (RFC 9457), an OAuth error (RFC 6749 5.2) or a gateway's own `{"message"}`."""
+    document = _object(body)
+    slug = str(document.get("type", "")).removeprefix("urn:headgate:") or str(document.get("error", ""))
+    title = document.get("title") or document.get("error") or document.get("message") or "unexpected answer"
+    detail = str(document.get("detail") or document.get("error_description") or "")
+    if status == 412 and etag:
+        detail = f"{detail} (current version {etag})" if detail else f"the current version is {etag}"
+    return Failure(exit_of(status), str(title), detail, status, slug, _faults(document), HINTS.get(slug, ""), document)
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _faults(document: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    errors = document.get("errors")
+    if not isinstance(errors, list):
+        return ()
+    return tuple((str(e.get("path", "")), str(e.get("message", ""))) for e in errors if isinstance(e, dict))

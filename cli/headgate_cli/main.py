@@ -1,0 +1,102 @@
+"""The `headgate` command: its groups, the options of the whole command, and how a failure becomes an exit code."""
+
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from headgate_cli import render
+from headgate_cli.commands import audit, explain, flags, health, kill, manifest, stage, token
+from headgate_cli.commands.local import local
+from headgate_cli.commands.options import COMMON, option
+from headgate_cli.failures import EXIT_CODES, Failure
+from headgate_cli.settings import Settings, settings_of
+
+WITH_VALUE = ("--api", "--profile", "--region")
+EVERYWHERE = (*WITH_VALUE, "--json")
+ORDER = "local tour flags stage allow kill restore plan apply export explain audit token health routes".split()
+ENVIRONMENT = """\
+Environment:
+  HEADGATE_API, HEADGATE_IDP    the API; a dev identity provider
+  AWS_PROFILE, AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN
+                                who signs, as for every AWS tool
+  headgate local prints those of the laptop's stack, ready to copy."""
+
+
+def hoisted(args: list[str]) -> list[str]:
+    """The arguments with the options of the whole command first: in an emergency any order works."""
+    ours: list[str] = []
+    rest: list[str] = []
+    queue = list(args)
+    while queue:
+        arg = queue.pop(0)
+        if arg == "--":
+            return [*ours, *rest, arg, *queue]
+        name, sign, _ = arg.partition("=")
+        takes_next = name in WITH_VALUE and not sign and queue
+        (ours if name in EVERYWHERE else rest).extend([arg, queue.pop(0)] if takes_next else [arg])
+    return [*ours, *rest]
+
+
+class Root(TyperGroup):
+    """Takes its options anywhere on the line, and ends every `Failure` with its message and exit code."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the options of the whole command, wherever they stand."""
+        return super().parse_args(ctx, hoisted(args))
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except Failure as failure:
+            render.show_failure(failure, as_json=settings_of(ctx).as_json)
+            raise typer.Exit(int(failure.exit_code)) from None
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The commands in the order in which a rollout needs them."""
+        known = super().list_commands(ctx)
+        return sorted(known, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002  # the signature is the framework's
+        """The exit codes and the environment, line by line."""
+        formatter.write(f"\n{EXIT_CODES}\n\n{ENVIRONMENT}\n")
+
+
+app = typer.Typer(
+    cls=Root,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def headgate(
+    ctx: typer.Context,
+    api: Annotated[str | None, option(metavar="URL", help="The API; else HEADGATE_API.")] = None,
+    profile: Annotated[str | None, option(metavar="NAME", help="The AWS profile that signs.")] = None,
+    region: Annotated[str | None, option(metavar="NAME", help="The AWS region to sign for.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout, and failures as JSON on stderr.")] = False,
+) -> None:
+    """Headgate: open a feature step by step, and drop the gate at once.
+
+    The options below stand before or after the command.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # an ASCII terminal shows escapes, never a crash
+    ctx.obj = Settings(api, profile, region, as_json)
+
+
+COMMANDS: tuple[Callable[..., None], ...] = (
+    stage.stage, stage.allow, kill.kill, kill.restore, manifest.plan, manifest.apply, manifest.export,
+    explain.explain, token.token, health.health, health.routes, local,
+)  # fmt: skip
+for command in COMMANDS:
+    app.command(epilog=COMMON)(command)
+app.add_typer(flags.app, name="flags")
+app.add_typer(audit.app, name="audit")

@@ -1,0 +1,127 @@
+"""Flags and changes in words. Pure functions from the API's JSON to short text; nothing is escaped here."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Document = Mapping[str, Any]
+
+OWN = frozenset(
+    ("version", "revision", "updated_at", "updated_by", "added", "removed", "sessions_inside", "last_leaves_at")
+)
+"""Members that say when and how often, not what: they make no difference."""
+
+LISTED_AT_MOST = 5
+TEXT_AT_MOST = 60
+
+
+def percent(value: object) -> str:
+    """`25 %`; whole numbers without decimals."""
+    return f"{value:g} %" if isinstance(value, (int, float)) else f"{value} %"
+
+
+def stage(flag: Document) -> str:
+    """The stage as set, with its percent where that counts."""
+    name = str(flag.get("stage", "?"))
+    return f"{name} {percent(flag.get('percent', 0))}" if name == "percentage" else name
+
+
+def kill(flag: Document) -> str:
+    """How far the kill reaches, or nothing while the flag lives."""
+    killed = flag.get("killed")
+    if not isinstance(killed, Mapping):
+        return ""
+    until = f" until {killed['drain_until']}" if killed.get("drain_until") else ""
+    return f"killed ({killed.get('reach', 'gate')}{until})"
+
+
+def state(flag: Document) -> str:
+    """What a flag does now: the kill over the stage."""
+    return f"{kill(flag)} over {stage(flag)}" if flag.get("killed") else stage(flag)
+
+
+def listed(flag: Document) -> str:
+    """How many users, orgs and rules the flag lists."""
+    allow = flag.get("allow") or {}
+    counts = [(len(allow.get(kind) or ()), kind) for kind in ("users", "orgs", "rules")]
+    return ", ".join(f"{count} {kind if count > 1 else kind[:-1]}" for count, kind in counts if count)
+
+
+def difference(before: object, after: object) -> list[str]:
+    """What changed from one document to the next, in a few words each."""
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        if "routes" in before or "routes" in after:
+            return [_routes(before.get("routes") or [], after.get("routes") or [])]
+        return list(_members(before, after))
+    if isinstance(after, Mapping):
+        return [f"created at {state(after)}"] if "stage" in after else [_short(after)]
+    if isinstance(before, Mapping):
+        return [f"deleted (was {state(before)})"] if "stage" in before else ["removed"]
+    return [] if before == after else [f"{_short(before)} → {_short(after)}"]
+
+
+def _members(before: Document, after: Document) -> Iterator[str]:
+    names = [name for name in {**before, **after} if name not in OWN and before.get(name) != after.get(name)]
+    if "stage" in names or "percent" in names:
+        yield f"{stage(before)} → {stage(after)}" if stage(before) != stage(after) else _plain("percent", before, after)
+    for name in names:
+        if name == "killed":
+            yield kill(after) or "restored"
+        elif name == "allow":
+            yield from _allow(before.get(name) or {}, after.get(name) or {})
+        elif name == "salt":
+            yield "salt changed"
+        elif name not in ("stage", "percent"):
+            yield _plain(name, before, after)
+
+
+def _plain(name: str, before: Document, after: Document) -> str:
+    return f"{name}: {_short(before.get(name))} → {_short(after.get(name))}"
+
+
+def _allow(before: Document, after: Document) -> Iterator[str]:
+    for kind, word in (("users", "user"), ("orgs", "org")):
+        old, new = set(before.get(kind) or ()), set(after.get(kind) or ())
+        yield from _named(f"+{word}", new - old)
+        yield from _named(f"-{word}", old - new)
+    if before.get("rules") != after.get("rules"):
+        yield f"rules: {len(before.get('rules') or ())} → {len(after.get('rules') or ())}"
+
+
+def _named(sign: str, ids: set[str]) -> Iterator[str]:
+    shown = sorted(map(str, ids))[:LISTED_AT_MOST]
+    yield from (f"{sign} {name}" for name in shown)
+    if len(ids) > len(shown):
+        yield f"{sign} … {len(ids) - len(shown)} more"
+
+
+def _routes(before: list[Document], after: list[Document]) -> str:
+    old, new = ({_policy_name(policy): policy for policy in policies} for policies in (before, after))
+    changed = sum(1 for name in old.keys() & new.keys() if old[name] != new[name])
+    return f"routes: +{len(new.keys() - old.keys())} -{len(old.keys() - new.keys())} ~{changed}"
+
+
+def _policy_name(policy: Document) -> str:
+    return str(policy.get("route") or policy.get("procedure"))
+
+
+def _short(value: object) -> str:
+    if value is None or value == "":
+        return "none"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return text if len(text) <= TEXT_AT_MOST else text[: TEXT_AT_MOST - 1] + "…"
+
+
+def caller(arn: object) -> str:
+    """The part of an ARN that says who: `user/anna`, `assumed-role/Ops/anna`."""
+    return str(arn or "").rpartition(":")[2] or "unknown"
+
+
+def entry_line(entry: Document) -> str:
+    """One audit entry as one line: revision, time, who, what, the change, why."""
+    actor = entry.get("actor") or {}
+    changes = "; ".join(difference(entry.get("before"), entry.get("after"))) or "no change"
+    when = str(entry.get("at", ""))[:19].replace("T", " ")
+    what = f"{entry.get('action', '')} {entry.get('flag') or ''}".strip()
+    who = caller(actor.get("arn")) + (f" from {actor['source_ip']}" if actor.get("source_ip") else "")
+    return f"{entry.get('revision', '?'):>5}  {when}  {what}: {changes}  “{entry.get('reason') or ''}”  {who}"

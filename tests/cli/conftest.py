@@ -1,0 +1,182 @@
+"""A real HTTP server on loopback that checks each signature, records each request, and answers as told."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from headgate_cli.local.sigv4 import Signable, SignatureRefused, verify
+
+KEY_ID, SECRET, REGION = "AKIATESTTESTTEST", "a-secret-that-must-never-be-printed", "eu-central-1"
+
+
+@dataclass
+class Asked:
+    """One request as it arrived."""
+
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    body: bytes
+    signed_by: str | None
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def line(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+@dataclass
+class Reply:
+    """What to answer. `hang_up` closes the connection instead."""
+
+    status: int = 200
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+    hang_up: bool = False
+
+
+Answerer = Callable[[Asked], Reply]
+
+
+class Upstream:
+    """The far side: `on` sets the replies of one method and path, in order, the last one repeating."""
+
+    def __init__(self) -> None:
+        self.asked: list[Asked] = []
+        self.replies: dict[str, list[Reply | Answerer]] = {}
+        self.url = ""
+
+    def on(self, line: str, *replies: Reply | Answerer) -> None:
+        self.replies[line] = list(replies)
+
+    def lines(self) -> list[str]:
+        return [request.line for request in self.asked]
+
+    def reply(self, request: Asked) -> Reply:
+        self.asked.append(request)
+        if request.path.startswith("/admin/") and request.signed_by is None:
+            return Reply(403, {"message": "Forbidden"})
+        queue = self.replies.get(request.line)
+        if not queue:
+            return Reply(404, {"message": "Not Found"})
+        found = queue.pop(0) if len(queue) > 1 else queue[0]
+        return found(request) if callable(found) else found
+
+
+def _signer(request: BaseHTTPRequestHandler, body: bytes) -> str | None:
+    path, _, query = request.path.partition("?")
+    headers = tuple((name.lower(), value) for name, value in request.headers.items())
+    signable = Signable(method=request.command, path=path, query=query, headers=headers, body=body)
+    try:
+        return verify(signable, {KEY_ID: SECRET}, region=REGION, now=datetime.now(UTC))
+    except SignatureRefused:
+        return None
+
+
+def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length") or 0))
+            path, _, query = self.path.partition("?")
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            reply = upstream.reply(Asked(self.command, path, query, headers, body, _signer(self, body)))
+            if reply.hang_up:
+                self.close_connection = True
+                return
+            data = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
+            data = b"" if reply.status == 204 else data
+            self.send_response(reply.status)
+            for name, value in {"Content-Length": str(len(data)), **reply.headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815  # as http.server calls them
+
+        def log_message(self, *args: object) -> None:
+            """Say nothing."""
+
+    return Handler
+
+
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
+    found = Upstream()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(found))
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    found.url = f"http://127.0.0.1:{server.server_address[1]}"
+    yield found
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def environment(tmp_path: Any) -> dict[str, str]:
+    """An environment with credentials of the test's own and nobody else's AWS files."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "HEADGATE_"))}
+    nowhere = str(tmp_path / "none")
+    return {
+        **inherited,
+        "AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION, "AWS_CONFIG_FILE": nowhere, "AWS_SHARED_CREDENTIALS_FILE": nowhere,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }  # fmt: skip
+
+
+@pytest.fixture
+def headgate(upstream: Upstream, environment: dict[str, str]) -> Run:
+    """Run the real command as a child process, with no terminal."""
+
+    def run(
+        *args: str, env: dict[str, str] | None = None, stdin: str = "", api: bool = True
+    ) -> "subprocess.CompletedProcess[str]":
+        given = {**environment, **({"HEADGATE_API": upstream.url} if api else {}), **(env or {})}
+        command = [sys.executable, "-m", "headgate_cli", *args]
+        done = subprocess.run(command, capture_output=True, text=True, env=given, input=stdin, timeout=60, check=False)
+        assert SECRET not in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    return run
+
+
+def flag_document(**changes: Any) -> dict[str, Any]:
+    """A flag as the API shows it."""
+    return {
+        "key": "gastown-access", "description": "Gastown as a whole", "owner": "", "stage": "allowlist", "percent": 0,
+        "unit": "user", "algorithm": "sha256-v1", "salt": "s4lt", "requires": [], "claim": "gastownAccess",
+        "allow": {"users": ["alice"], "orgs": ["o1", "o2"], "rules": []}, "values": {"on": True, "off": False},
+        "killed": None, "version": 7, "revision": 12, "updated_at": "2030-01-02T03:04:05.678Z",
+        "updated_by": "arn:aws:iam::123456789012:user/anna", **changes,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def flag() -> Callable[..., dict[str, Any]]:
+    return flag_document
+
+
+@pytest.fixture
+def reply() -> type[Reply]:
+    return Reply
