@@ -1,0 +1,124 @@
+"""`headgate local`: everything on a laptop, with no AWS account. It reads the options and says what is up and where."""
+
+import json
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from headgate_cli import failures
+from headgate_cli.failures import ExitCode, Failure
+
+if TYPE_CHECKING:
+    from headgate_cli.local.run import Ready
+
+option = partial(typer.Option, show_default=False)
+
+TEMPLATE, MANIFEST = "template.yaml", "gastown.yaml"
+
+Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="The API's port; 0 picks a free one.")]
+IdpPort = Annotated[int, typer.Option("--idp-port", min=0, max=65535, help="The dev identity provider's port.")]
+Manifest = Annotated[
+    Path | None, option("--manifest", metavar="FILE", help="The manifest to apply; else the project's gastown.yaml.")
+]
+Empty = Annotated[bool, typer.Option("--empty", help="No flags; routes and token profile stay in force.")]
+ReadyJson = Annotated[bool, typer.Option("--ready-json", help="The first line on stdout is JSON for programs.")]
+Logs = Annotated[
+    Path | None, option("--logs", metavar="FILE", help="Write the functions' output there, not to stderr.")
+]
+Project = Annotated[Path | None, option("--project", metavar="DIR", help="The project; else found from here upward.")]
+
+
+def local(
+    port: Port = 3000,
+    idp_port: IdpPort = 3001,
+    manifest: Manifest = None,
+    empty: Empty = False,
+    ready_json: ReadyJson = False,
+    logs: Logs = None,
+    project: Project = None,
+) -> None:
+    """Start the API, the functions, DynamoDB, KMS and a dev identity provider on this machine, until Ctrl-C."""
+    began = time.monotonic()
+    import asyncio
+
+    try:
+        from headgate_cli.local.aws import EndpointRefused
+        from headgate_cli.local.intrinsics import TemplateError
+        from headgate_cli.local.run import Options, StartFailed, run_local
+    except ModuleNotFoundError as error:
+        raise failures.usage(f"{error.name} is not installed", "pip install 'headgate[local]'") from None
+
+    root = project or _project()
+    options = Options(
+        project=root,
+        manifest=_document(manifest or root / MANIFEST, empty=empty),
+        port=port,
+        idp_port=idp_port,
+        logs=logs,
+        began=began,
+    )
+    try:
+        asyncio.run(run_local(options, _say_json if ready_json else _say))
+    except (TemplateError, EndpointRefused) as error:
+        raise failures.usage(str(error)) from None
+    except StartFailed as error:
+        raise Failure(ExitCode.UNAVAILABLE, str(error), slug="local") from None
+
+
+def _project() -> Path:
+    """The folder with template.yaml: the working folder or one above it, else the checkout that this package is of."""
+    for start in (Path.cwd(), Path(__file__).resolve().parent):
+        for folder in (start, *start.parents):
+            if (folder / TEMPLATE).is_file() and (folder / "functions").is_dir():
+                return folder
+    raise failures.usage("no project here: template.yaml was not found", "give --project DIR")
+
+
+def _document(path: Path, *, empty: bool) -> dict[str, Any]:
+    from headgate_cli.manifest_file import read_manifest
+
+    document = read_manifest(path)
+    return {**document, "flags": []} if empty else document
+
+
+def _say_json(ready: "Ready") -> None:
+    sys.stdout.write(json.dumps(ready.document()) + "\n")
+    sys.stdout.flush()
+    sys.stderr.write(f"ready in {ready.seconds:.2f} s\n")
+    sys.stderr.flush()
+
+
+def _say(ready: "Ready") -> None:
+    admin = ready.principals["admin"]
+    others = ", ".join(name for name in ready.principals if name != "admin")
+    sys.stdout.write(
+        f"""Headgate runs on this machine (ready in {ready.seconds:.2f} s; Ctrl-C ends it)
+
+  API                {ready.api}
+  identity provider  {ready.idp}
+
+For the headgate command, curl and SDKs in another terminal (keys of this run only, no use anywhere else):
+
+  export HEADGATE_API={ready.api} HEADGATE_IDP={ready.idp} AWS_REGION={ready.document()["region"]}
+  export AWS_ACCESS_KEY_ID={admin.access_key_id} AWS_SECRET_ACCESS_KEY={admin.secret_access_key}
+  unset AWS_SESSION_TOKEN AWS_PROFILE
+
+Then, for example:
+
+  ID=$(curl -s $HEADGATE_IDP/token -d sub=root -d admin=true | cut -d'"' -f4)
+
+  curl -s $HEADGATE_API/v1/token -d subject_token=$ID \\
+    -d grant_type=urn:ietf:params:oauth:grant-type:token-exchange \\
+    -d subject_token_type=urn:ietf:params:oauth:token-type:id_token
+
+  curl -s $HEADGATE_API/admin/v1/flags --aws-sigv4 aws:amz:$AWS_REGION:execute-api \\
+    --user $AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY
+
+Other principals ({others}): see --ready-json.
+"""
+    )
+    sys.stdout.flush()

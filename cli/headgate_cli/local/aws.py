@@ -1,0 +1,104 @@
+"""Decides where the functions find DynamoDB and KMS on a laptop: moto in a child process, or the caller's own DynamoDB.
+
+When AWS_ENDPOINT_URL_DYNAMODB or AWS_ENDPOINT_URL is set, DynamoDB is that endpoint (DynamoDB Local, a proxy that
+injects faults); it must be on loopback, since the credentials are dummies that must never leave the machine. It must
+not know what the tables hold.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from headgate_cli.local.declared import ACCOUNT_ID, REGION, Template
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+CREDENTIALS = ("AKIALOCALHEADGATE000", "local-only")
+"""Access key id and secret for DynamoDB and KMS on loopback. They open nothing."""
+
+
+class EndpointRefused(Exception):
+    """An endpoint that the caller set is not on loopback."""
+
+
+def dynamodb_endpoint(environ: Mapping[str, str]) -> str:
+    """The caller's own DynamoDB endpoint, "" for none. Raises EndpointRefused when it is not on loopback."""
+    for name in ("AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"):
+        url = environ.get(name, "")
+        if url:
+            if urlsplit(url).scheme != "http" or urlsplit(url).hostname not in LOOPBACK:
+                raise EndpointRefused(f"{name} is {url}: the laptop mode speaks to http on loopback only")
+            return url
+    return ""
+
+
+class LocalAws:
+    """The moto child. Its address is known before it runs: connections wait in the socket's queue."""
+
+    def __init__(self, own_dynamodb: str) -> None:
+        self._own_dynamodb = own_dynamodb
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.url = "http://{}:{}".format(*self._listener.getsockname())
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def endpoints(self) -> dict[str, str]:
+        """The variables that lead botocore here."""
+        found = {"AWS_ENDPOINT_URL": self.url}
+        if self._own_dynamodb:
+            found["AWS_ENDPOINT_URL_DYNAMODB"] = self._own_dynamodb
+        return found
+
+    async def start(self) -> None:
+        """Start the child: it loads moto while it waits for its order."""
+        key_id, secret = CREDENTIALS
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "headgate_cli.local.moto_server",
+            str(self._listener.fileno()),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            pass_fds=[self._listener.fileno()],
+            env={
+                "PATH": os.environ.get("PATH", os.defpath),
+                "AWS_ACCESS_KEY_ID": key_id,
+                "AWS_SECRET_ACCESS_KEY": secret,
+                "AWS_CONFIG_FILE": os.devnull,
+                "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+                "AWS_EC2_METADATA_DISABLED": "true",
+                "MOTO_ACCOUNT_ID": ACCOUNT_ID,
+            },
+            start_new_session=True,
+        )
+        self._listener.close()
+
+    async def create(self, template: Template) -> None:
+        """Have the template's tables and keys made, and wait until they are. Raises RuntimeError when it fails."""
+        assert self._process is not None and self._process.stdin and self._process.stdout  # noqa: S101, PT018
+        order = {
+            "account": ACCOUNT_ID,
+            "region": REGION,
+            "dynamodb": self._own_dynamodb,
+            "keys": [{"id": key.key_id, "spec": key.spec, "usage": key.usage} for key in template.keys],
+            "tables": [
+                {"name": table.name, "definition": table.definition, "ttl": table.ttl_attribute}
+                for table in template.tables
+            ],
+        }
+        self._process.stdin.write(json.dumps(order).encode() + b"\n")
+        if await self._process.stdout.readline() != b"ready\n":
+            raise RuntimeError("the local DynamoDB and KMS did not start")
+
+    async def stop(self) -> None:
+        """End the child."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()

@@ -1,0 +1,128 @@
+"""Runs one Lambda handler: a runtime client of the Lambda Runtime API, in a process of its own.
+
+It asks for an invocation, calls the handler, sends the answer or the error, and asks again. Standard library only:
+what a function imports must come from its own folder and its layers. It must not know the gateway or the template.
+It ends when its standard input closes, so that no function outlives the runner.
+Source: AWS Lambda Developer Guide, "Using the Lambda runtime API for custom runtimes".
+"""
+
+import http.client
+import importlib
+import json
+import os
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+_PREFIX = "/2018-06-01/runtime"
+
+
+class LambdaContext:
+    """The `context` argument of a handler."""
+
+    client_context = None
+    identity = None
+
+    def __init__(self, request_id: str, deadline_ms: int, arn: str) -> None:
+        self.aws_request_id = request_id
+        self.invoked_function_arn = arn
+        self.function_name = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "")
+        self.function_version = os.environ.get("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+        self.memory_limit_in_mb = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
+        self.log_group_name = os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME", "")
+        self.log_stream_name = os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME", "")
+        self._deadline_ms = deadline_ms
+
+    def get_remaining_time_in_millis(self) -> int:
+        return max(0, self._deadline_ms - int(time.time() * 1000))
+
+    def log(self, message: object) -> None:
+        sys.stdout.write(str(message))
+
+
+class RuntimeApi:
+    """A connection to the Runtime API, kept open."""
+
+    def __init__(self, address: str) -> None:
+        self._connection = http.client.HTTPConnection(address)
+        self._connection.connect()
+        self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def next(self) -> tuple[http.client.HTTPMessage, bytes]:
+        """Wait for an invocation: its headers and its event."""
+        self._connection.request("GET", f"{_PREFIX}/invocation/next")
+        response = self._connection.getresponse()
+        body = response.read()
+        if response.status != 200:
+            raise ConnectionError(f"the Runtime API answered {response.status}")
+        return response.headers, body
+
+    def post(self, path: str, body: bytes) -> None:
+        self._connection.request("POST", _PREFIX + path, body, {"Content-Type": "application/json"})
+        self._connection.getresponse().read()
+
+
+def serve(api: RuntimeApi, handler: Callable[[Any, Any], Any]) -> None:
+    """Answer invocations for ever. Raises OSError or HTTPException when the Runtime API is gone."""
+    while True:
+        headers, body = api.next()
+        request_id = headers["Lambda-Runtime-Aws-Request-Id"]
+        os.environ["_X_AMZN_TRACE_ID"] = headers.get("Lambda-Runtime-Trace-Id", "")
+        context = LambdaContext(
+            request_id,
+            int(headers["Lambda-Runtime-Deadline-Ms"]),
+            headers.get("Lambda-Runtime-Invoked-Function-Arn", ""),
+        )
+        try:
+            answer = json.dumps(handler(json.loads(body), context)).encode()
+        except Exception as error:  # a handler may raise anything; the invocation fails, not the process
+            api.post(f"/invocation/{request_id}/error", _report(error))
+        else:
+            api.post(f"/invocation/{request_id}/response", answer)
+
+
+def load(name: str) -> Callable[[Any, Any], Any]:
+    """The function that `module.function` names."""
+    module, _, function = name.rpartition(".")
+    found: Callable[[Any, Any], Any] = getattr(importlib.import_module(module.replace("/", ".")), function)
+    return found
+
+
+def _report(error: BaseException) -> bytes:
+    """Print the failure to the function's log; the Runtime API gets its type and text."""
+    traceback.print_exception(error)
+    sys.stderr.flush()
+    return json.dumps({"errorMessage": str(error), "errorType": type(error).__name__, "stackTrace": []}).encode()
+
+
+def _end_with_the_runner() -> None:
+    while os.read(0, 1024):
+        pass
+    os._exit(0)
+
+
+def main() -> None:
+    """Import the handler and serve it."""
+    sys.path[:0] = [
+        os.environ["LAMBDA_TASK_ROOT"],
+        *filter(None, os.environ.get("HEADGATE_LAYERS", "").split(os.pathsep)),
+    ]
+    threading.Thread(target=_end_with_the_runner, daemon=True).start()
+    try:
+        api = RuntimeApi(os.environ["AWS_LAMBDA_RUNTIME_API"])
+        try:
+            handler = load(os.environ["_HANDLER"])
+        except BaseException as error:  # whatever stops the import must reach the Runtime API
+            api.post("/init/error", _report(error))
+            sys.exit(1)
+        serve(api, handler)
+    except (OSError, http.client.HTTPException):
+        sys.exit(0)  # the runner is gone
+
+
+if __name__ == "__main__":
+    main()

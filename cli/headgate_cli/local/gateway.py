@@ -1,0 +1,225 @@
+"""Decides, as API Gateway does for an HTTP API, what becomes of a request: route, authorisation, function, answer.
+
+The sequence, first refusal wins: host (403) · header size (431) · preflight · route (404) · body size (413) ·
+authorisation: none, a Lambda authorizer (401 without a call, 403, 500) or AWS_IAM (403) · the function (500, 503).
+
+What differs from API Gateway: it speaks plain HTTP on loopback and answers to loopback names only; no throttles, no
+WAF, no stages but $default, no custom domains; credentials are long-lived keys of made-up role sessions; a signature
+is read from the Authorization header only, never from the query; policies have no conditions; a literal path segment
+is compared before percent-decoding; malformed HTTP gets 400 in plain text.
+It must not know Headgate: the template says it all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl
+
+from headgate_cli.local import answer as answers
+from headgate_cli.local.answer import Answer, BadAnswer, integration_answer, preflight, with_cors
+from headgate_cli.local.declared import ACCOUNT_ID, AWS_IAM, NONE, REGION, Authorizer, Template
+from headgate_cli.local.event import Request, authorizer_event, base_event, integration_event, route_arn
+from headgate_cli.local.iam import INVOKE, is_allowed
+from headgate_cli.local.matching import Match, Routes
+from headgate_cli.local.principals import Principal
+from headgate_cli.local.runtime import Environment, Outcome
+from headgate_cli.local.sigv4 import Signable, SignatureRefused, verify
+from headgate_cli.local.wire import Receive, Scope, Send, read_body, send_response
+
+MAX_BODY = 10_000_000
+"""Bytes (quota: 10 MB)."""
+MAX_HEADERS = 10_240
+"""Bytes of the request line and all header lines (quota: 10,240 B)."""
+INTEGRATION_TIMEOUT = 30.0
+AUTHORIZER_TIMEOUT = 10.0
+_HOSTS = frozenset({"127.0.0.1", "localhost"})
+_MAX_CACHED = 10_000
+
+Allowed = Mapping[str, Any] | None
+"""What `requestContext.authorizer` will hold; None for an open route."""
+
+
+class Gateway:
+    """The ASGI application in front of the functions."""
+
+    def __init__(
+        self,
+        template: Template,
+        environments: Mapping[str, Environment],
+        principals: Mapping[str, Principal],
+        domain: str,
+    ) -> None:
+        self._template = template
+        self._environments = environments
+        self._routes = Routes(template.routes)
+        self._principals = {principal.access_key_id: principal for principal in principals.values()}
+        self._secrets = {principal.access_key_id: principal.secret_access_key for principal in principals.values()}
+        self._domain = domain
+        self._cache: dict[tuple[str, ...], tuple[float, Mapping[str, Any]]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+        origin = next((value for name, value in headers if name == "origin"), "")
+        try:
+            answer = await self._answer(scope, receive, headers, origin)
+        except ConnectionError:
+            return
+        answer = with_cors(answer, self._template.cors, origin)
+        encoded = [
+            (name.encode("latin-1", "replace"), value.encode("latin-1", "replace")) for name, value in answer.headers
+        ]
+        await send_response(send, answer.status, encoded, answer.body)
+
+    async def _answer(
+        self, scope: Scope, receive: Receive, headers: tuple[tuple[str, str], ...], origin: str
+    ) -> Answer:
+        method, path, query = (
+            scope["method"],
+            scope["raw_path"].decode("latin-1"),
+            scope["query_string"].decode("latin-1"),
+        )
+        if not _is_ours(headers):
+            return answers.FORBIDDEN
+        if _head_size(method, path, query, headers) > MAX_HEADERS:
+            return answers.HEADERS_TOO_LARGE
+        match = self._routes.match(method, path)
+        if match is None:
+            if method == "OPTIONS" and self._template.cors is not None and origin:
+                return preflight(self._template.cors, origin)
+            return answers.NOT_FOUND
+        if any(name == "content-length" and int(value) > MAX_BODY for name, value in headers):
+            return answers.TOO_LARGE
+        body = await read_body(receive, limit=MAX_BODY)
+        if body is None:
+            return answers.TOO_LARGE
+        request = Request(
+            method=method,
+            path=path,
+            query=query,
+            protocol=f"HTTP/{scope['http_version']}",
+            headers=headers,
+            body=body,
+            source_ip=scope["client"][0],
+        )
+        return await self._serve(request, match)
+
+    async def _serve(self, request: Request, match: Match) -> Answer:
+        event = base_event(request, match, self._domain, "http")
+        allowed = await self._authorize(request, match, event)
+        if isinstance(allowed, Answer):
+            return allowed
+        whole = integration_event(event, request.body, allowed)
+        outcome = await self._invoke(match.route.function, whole, INTEGRATION_TIMEOUT)
+        if outcome is None:
+            return answers.UNAVAILABLE
+        if outcome.failure:
+            return answers.TOO_LARGE if outcome.failure == "RequestTooLarge" else answers.INTERNAL_ERROR
+        try:
+            answer = integration_answer(outcome.answer)
+        except BadAnswer:
+            return answers.INTERNAL_ERROR
+        request_id = ("apigw-requestid", event["requestContext"]["requestId"])
+        return Answer(answer.status, (*answer.headers, request_id), answer.body)
+
+    async def _invoke(self, function: str, event: Mapping[str, Any], seconds: float) -> Outcome | None:
+        try:
+            return await asyncio.wait_for(self._environments[function].invoke(event), seconds)
+        except TimeoutError:
+            return None
+
+    # -- authorisation
+
+    async def _authorize(self, request: Request, match: Match, event: Mapping[str, Any]) -> Allowed | Answer:
+        if match.route.auth == NONE:
+            return None
+        if match.route.auth == AWS_IAM:
+            return self._by_signature(request)
+        return await self._by_function(self._template.authorizers[match.route.auth], request, event)
+
+    def _by_signature(self, request: Request) -> Allowed | Answer:
+        signable = Signable(request.method, request.path, request.query, request.headers, request.body)
+        try:
+            key_id = verify(signable, self._secrets, region=REGION, now=datetime.now(UTC))
+        except SignatureRefused:
+            return answers.FORBIDDEN
+        principal = self._principals[key_id]
+        if not is_allowed(principal.statements, INVOKE, route_arn(REGION, request)):
+            return answers.FORBIDDEN
+        return {
+            "iam": {
+                "accessKey": key_id,
+                "accountId": ACCOUNT_ID,
+                "callerId": principal.user_id,
+                "cognitoIdentity": None,
+                "principalOrgId": None,
+                "userArn": principal.user_arn,
+                "userId": principal.user_id,
+            }
+        }
+
+    async def _by_function(
+        self, authorizer: Authorizer, request: Request, event: Mapping[str, Any]
+    ) -> Allowed | Answer:
+        identity = [_identity(source, event) for source in authorizer.identity_sources]
+        if not all(identity):
+            return answers.UNAUTHORIZED
+        key = (authorizer.name, *identity)
+        kept = self._cache.get(key)
+        if kept is not None and kept[0] > time.monotonic():
+            verdict = kept[1]
+        else:
+            asked = authorizer_event(event, identity, route_arn(REGION, request))
+            outcome = await self._invoke(authorizer.function, asked, AUTHORIZER_TIMEOUT)
+            if outcome is None or outcome.failure or not _is_verdict(outcome.answer):
+                return answers.INTERNAL_ERROR
+            verdict = outcome.answer
+            self._keep(authorizer, key, verdict)
+        if not verdict["isAuthorized"]:
+            return answers.FORBIDDEN
+        return {"lambda": verdict.get("context", {})}
+
+    def _keep(self, authorizer: Authorizer, key: tuple[str, ...], verdict: Mapping[str, Any]) -> None:
+        if authorizer.ttl:
+            if len(self._cache) >= _MAX_CACHED:
+                self._cache.clear()
+            self._cache[key] = (time.monotonic() + authorizer.ttl, verdict)
+
+
+def _is_ours(headers: tuple[tuple[str, str], ...]) -> bool:
+    """API Gateway answers to its own host names only; here also a web page that rebinds its name must find nothing."""
+    hosts = [value for name, value in headers if name == "host"]
+    return len(hosts) == 1 and hosts[0].partition(":")[0].lower() in _HOSTS
+
+
+def _head_size(method: str, path: str, query: str, headers: tuple[tuple[str, str], ...]) -> int:
+    line = len(method) + len(path) + len(query) + len("  ?HTTP/1.1\r\n")
+    return line + sum(len(name) + len(value) + 4 for name, value in headers)
+
+
+def _identity(source: str, event: Mapping[str, Any]) -> str:
+    """The value of an identity source, "" when it is absent."""
+    kind, _, name = source.rpartition(".")
+    if kind == "$request.header":
+        return str(event["headers"].get(name.lower(), ""))
+    if kind == "$request.querystring":
+        return dict(parse_qsl(event["rawQueryString"])).get(name, "")
+    if source == "$context.routeKey":
+        return str(event["routeKey"])
+    value: object = event["requestContext"].get(name, "") if kind == "$context" else ""
+    return value if isinstance(value, str) else ""
+
+
+def _is_verdict(value: Any) -> bool:
+    """Exactly a simple response: `isAuthorized` a boolean, `context` scalars."""
+    if not isinstance(value, dict) or not set(value) <= {"isAuthorized", "context"}:
+        return False
+    context = value.get("context", {})
+    return (
+        isinstance(value.get("isAuthorized"), bool)
+        and isinstance(context, dict)
+        and all(isinstance(item, (str, int, float)) for item in context.values())
+    )

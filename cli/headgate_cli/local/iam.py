@@ -1,0 +1,68 @@
+"""Decides whether policies let a principal invoke a route: an explicit Deny wins, else an Allow is needed.
+
+It reads identity policies as CloudFormation gives them. Conditions are not emulated: a statement that has one is
+refused when the policies are loaded, so that no grant here is wider than the deployed one. It must not know
+signatures or HTTP.
+Source: AWS IAM User Guide, "Policy evaluation logic"; API Gateway Developer Guide, "Control access to invoke an API".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+INVOKE = "execute-api:Invoke"
+_MEMBERS = frozenset({"Sid", "Effect", "Action", "Resource"})
+
+
+class PolicyRefused(Exception):
+    """A policy holds something that is not emulated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement, compiled. Actions match without regard to case, resources exactly."""
+
+    allows: bool
+    actions: tuple[re.Pattern[str], ...]
+    resources: tuple[re.Pattern[str], ...]
+
+    def covers(self, action: str, resource: str) -> bool:
+        return any(p.fullmatch(action) for p in self.actions) and any(p.fullmatch(resource) for p in self.resources)
+
+
+def compile_policies(documents: Iterable[Mapping[str, Any]]) -> tuple[Statement, ...]:
+    """The statements of policy documents. Raises PolicyRefused for a member that is not emulated."""
+    return tuple(_statement(item) for document in documents for item in _as_list(document["Statement"]))
+
+
+def is_allowed(statements: Iterable[Statement], action: str, resource: str) -> bool:
+    """Whether the statements let the action be done on the resource (an ARN)."""
+    covering = [statement for statement in statements if statement.covers(action, resource)]
+    return bool(covering) and all(statement.allows for statement in covering)
+
+
+def _statement(item: Mapping[str, Any]) -> Statement:
+    unknown = set(item) - _MEMBERS
+    if unknown or item.get("Effect") not in ("Allow", "Deny"):
+        raise PolicyRefused(f"a statement's {min(unknown, default='Effect')} is not emulated here")
+    resources = [str(value) for value in _as_list(item["Resource"])]
+    if any("${" in value for value in resources):
+        raise PolicyRefused("policy variables are not emulated here")
+    return Statement(
+        allows=item["Effect"] == "Allow",
+        actions=tuple(_pattern(str(value), re.IGNORECASE) for value in _as_list(item["Action"])),
+        resources=tuple(_pattern(value) for value in resources),
+    )
+
+
+def _pattern(text: str, flags: int = 0) -> re.Pattern[str]:
+    """IAM's wildcards: `*` is any text, slashes among it, `?` one character."""
+    parts = (".*" if c == "*" else "." if c == "?" else re.escape(c) for c in text)
+    return re.compile("".join(parts), flags | re.DOTALL)
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,233 @@
+"""Decides how the laptop mode comes up and goes down: the parts, their order, their addresses.
+
+Everything that takes time starts first and side by side: moto and the functions load in children while the runner
+loads its server; their addresses are known before they answer, so that nobody waits for another. It must not know what
+a flag is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headgate_cli.local.aws import CREDENTIALS, LocalAws, dynamodb_endpoint
+from headgate_cli.local.declared import REGION, Template
+from headgate_cli.local.principals import Principal, make_principals
+from headgate_cli.local.runtime import Environment, runtime_variables
+from headgate_cli.local.template import load_template
+
+START_LIMIT = 60.0
+"""Seconds until a start that hangs is given up."""
+
+AUDIENCE = "headgate-local"
+"""The audience of the dev identity provider's tokens."""
+
+ATTRIBUTES = ("plan", "tier", "role", "team", "country", "region", "email", "version", "beta")
+"""Claims of the dev identity provider's tokens that become attributes of the subject."""
+
+
+class StartFailed(Exception):
+    """The laptop mode could not start. The text is for the one who started it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `headgate local` was asked for. `manifest` None seeds nothing but what an empty stack has."""
+
+    project: Path
+    manifest: Mapping[str, Any] | None
+    port: int = 3000
+    idp_port: int = 3001
+    logs: Path | None = None
+    began: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What a client needs to know of a running stack."""
+
+    api: str
+    idp: str
+    audience: str
+    principals: Mapping[str, Principal]
+    seconds: float
+
+    def document(self) -> dict[str, Any]:
+        """The ready line."""
+        return {
+            "api": self.api,
+            "idp": self.idp,
+            "console": f"{self.idp}/",
+            "region": REGION,
+            **{name: principal.credentials for name, principal in self.principals.items()},
+            "issuer": self.api,
+            "audience": self.audience,
+        }
+
+
+async def run_local(options: Options, announce: Callable[[Ready], None]) -> None:
+    """Start everything, call `announce` once everything answers, and run until SIGTERM or SIGINT.
+
+    Raises StartFailed, TemplateError, EndpointRefused.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    with _log_to(options.logs) as log:
+        stack = LocalStack(options, log)
+        stopping = asyncio.create_task(stop.wait())
+        starting = asyncio.create_task(asyncio.wait_for(stack.start(), START_LIMIT))
+        try:
+            await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                announce(_started(starting))
+                await stopping
+        finally:
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+            await stack.stop()
+
+
+class LocalStack:
+    """The running parts."""
+
+    def __init__(self, options: Options, log: Callable[[str, str], None]) -> None:
+        self._options = options
+        self._log = log
+        self._aws = LocalAws(dynamodb_endpoint(os.environ))
+        self._api = _listen(options.port)
+        self._idp = _listen(options.idp_port)
+        self._environments: dict[str, Environment] = {}
+        self._server: Any = None
+
+    async def start(self) -> Ready:
+        """Bring everything up. Raises StartFailed."""
+        await self._aws.start()
+        api, idp = _url(self._api), _url(self._idp)
+        template = load_template(self._options.project / "template.yaml", _parameters(api, idp))
+        creating = asyncio.create_task(self._aws.create(template))
+        ports = await self._start_functions(template)
+        principals = make_principals(template.policies)
+        id_token = await self._serve(template, ports, principals)
+        await self._all_ready(creating)
+        await self._seed(api, principals["admin"], id_token)
+        seconds = time.monotonic() - self._options.began
+        return Ready(api, idp, str(template.parameters["Audience"]), principals, seconds)
+
+    async def stop(self) -> None:
+        """Take everything down: no child is left."""
+        await asyncio.gather(*(environment.stop() for environment in self._environments.values()))
+        if self._server is not None:
+            await self._server.stop()
+        await self._aws.stop()
+
+    async def _start_functions(self, template: Template) -> dict[int, tuple[socket.socket, Environment]]:
+        ports: dict[int, tuple[socket.socket, Environment]] = {}
+        for name, function in template.functions.items():
+            listener = _listen(0)
+            port = listener.getsockname()[1]
+            variables = runtime_variables(
+                function,
+                api=f"127.0.0.1:{port}",
+                endpoints=self._aws.endpoints,
+                credentials=CREDENTIALS,
+                region=REGION,
+                path=os.environ.get("PATH", os.defpath),
+            )
+            self._environments[name] = environment = Environment(function, variables, self._log)
+            ports[port] = (listener, environment)
+            await environment.start()
+        return ports
+
+    async def _serve(
+        self,
+        template: Template,
+        ports: Mapping[int, tuple[socket.socket, Environment]],
+        principals: Mapping[str, Principal],
+    ) -> str:
+        # imported while the children load: a third of a second that nobody waits for
+        from headgate_cli.local.gateway import Gateway
+        from headgate_cli.local.identity import IdentityProvider
+        from headgate_cli.local.runtime_api import RuntimeApi
+        from headgate_cli.local.serving import LocalServer
+
+        provider = IdentityProvider(_url(self._idp), AUDIENCE)
+        runtime = RuntimeApi({port: environment for port, (_, environment) in ports.items()})
+        domain = _url(self._api).removeprefix("http://")
+        applications: dict[int, Any] = dict.fromkeys(ports, runtime)
+        applications[self._idp.getsockname()[1]] = provider.app
+        applications[self._api.getsockname()[1]] = Gateway(template, self._environments, principals, domain)
+        listeners = [self._api, self._idp, *(listener for listener, _ in ports.values())]
+        self._server = LocalServer(listeners, applications)
+        await self._server.start()
+        return provider.id_token({"sub": "headgate-local", "admin": True})
+
+    async def _all_ready(self, creating: asyncio.Task[None]) -> None:
+        await asyncio.gather(creating, *(environment.ready.wait() for environment in self._environments.values()))
+        for name, environment in self._environments.items():
+            if environment.init_error:
+                raise StartFailed(f"{name} did not start: {environment.init_error}")
+
+    async def _seed(self, api: str, admin: Principal, id_token: str) -> None:
+        from headgate_cli.local.seeding import Caller, SeedFailed, apply_manifest, warm
+
+        caller = Caller(api)
+        steps = [asyncio.to_thread(warm, caller, admin, id_token)]
+        if self._options.manifest is not None:
+            steps.append(asyncio.to_thread(apply_manifest, caller, admin, self._options.manifest))
+        try:
+            await asyncio.gather(*steps)
+        except (SeedFailed, OSError) as error:
+            raise StartFailed(str(error)) from error
+
+
+def _started(starting: asyncio.Task[Ready]) -> Ready:
+    try:
+        return starting.result()
+    except TimeoutError:
+        raise StartFailed(f"not everything answered within {START_LIMIT:.0f} s") from None
+
+
+def _parameters(api: str, idp: str) -> dict[str, str]:
+    issuer = {
+        "issuer": idp,
+        "audience": [AUDIENCE],
+        "algorithms": ["ES256"],
+        "max_age": 7200,
+        "claims": {"user": "sub", "orgs": "orgs", "admin": "admin", "attributes": list(ATTRIBUTES)},
+    }
+    return {"Issuer": api, "IdentityIssuers": json.dumps([issuer])}
+
+
+def _listen(port: int) -> socket.socket:
+    try:
+        return socket.create_server(("127.0.0.1", port), backlog=256)
+    except OSError as error:
+        raise StartFailed(f"port {port} on 127.0.0.1 cannot be opened: {error.strerror}") from error
+
+
+def _url(listener: socket.socket) -> str:
+    return "http://{}:{}".format(*listener.getsockname())
+
+
+@contextlib.contextmanager
+def _log_to(path: Path | None) -> Any:
+    """Where the functions' output goes: a file, or standard error. Each line bears the function's name."""
+    with contextlib.ExitStack() as stack:
+        stream = stack.enter_context(path.open("a", buffering=1)) if path else sys.stderr
+
+        def log(name: str, line: str) -> None:
+            stream.write(f"[{name}] {line}\n")
+
+        yield log

@@ -1,0 +1,277 @@
+"""Decides how an event reaches a function: each has one environment, which answers one event at a time.
+
+An environment is a child process that asks for work over the Lambda Runtime API; waiting events queue. A handler that
+raises fails its event; one that outlives its timeout is killed; a child that ends is started again. It must not know
+HTTP APIs: an event goes in, an outcome comes out. Differences from AWS Lambda: one environment per function (no
+concurrency), no freezing between events, no 10 s limit on imports, no memory limit.
+Source: AWS Lambda Developer Guide, "Using the Lambda runtime API for custom runtimes".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from headgate_cli.local.declared import Function
+
+MAX_PAYLOAD = 6_291_556
+"""Bytes of an event or an answer (Lambda quotas: 6 MB and its envelope)."""
+
+BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an event: the handler's answer as parsed JSON, or the failure's kind and text."""
+
+    answer: Any = None
+    failure: str = ""
+    message: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class Invocation:
+    """One event on its way through an environment."""
+
+    event: bytes
+    done: asyncio.Future[Outcome]
+    request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    deadline: asyncio.TimerHandle | None = None
+
+    def finish(self, outcome: Outcome) -> None:
+        if self.deadline is not None:
+            self.deadline.cancel()
+        if not self.done.done():
+            self.done.set_result(outcome)
+
+
+class Environment:
+    """The one execution environment of a function. All methods run in one event loop."""
+
+    def __init__(self, function: Function, variables: Mapping[str, str], log: Callable[[str, str], None]) -> None:
+        self.function = function
+        self._variables = dict(variables)
+        self._log = log
+        self._process: asyncio.subprocess.Process | None = None
+        self._waiting: deque[Invocation] = deque()
+        self._current: Invocation | None = None
+        self._idle: asyncio.Future[Invocation] | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._init_error = ""
+        self._served = False
+        self._stopping = False
+        self._starting = asyncio.Lock()
+        self.ready = asyncio.Event()
+
+    # -- the gateway's side
+
+    async def invoke(self, event: Mapping[str, Any]) -> Outcome:
+        """Hand an event to the function and wait for its outcome, however long it queues."""
+        body = json.dumps(event, ensure_ascii=False).encode()
+        if len(body) > MAX_PAYLOAD:
+            return Outcome(failure="RequestTooLarge", message="the event is larger than 6 MB")
+        invocation = Invocation(event=body, done=asyncio.get_running_loop().create_future())
+        self._waiting.append(invocation)
+        if self._process is None and not self._stopping:
+            await self.start()
+        self._hand_out()
+        try:
+            return await invocation.done
+        finally:
+            with contextlib.suppress(ValueError):
+                self._waiting.remove(invocation)
+
+    async def start(self) -> None:
+        """Start the child process. It is ready when it first asks for work."""
+        async with self._starting:
+            if self._process is None:
+                await self._spawn()
+
+    async def _spawn(self) -> None:
+        self._init_error = ""
+        self._process = process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",
+            str(BOOTSTRAP),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env=self._variables,
+            cwd=self.function.code_dir,
+            start_new_session=True,  # the terminal's Ctrl-C is for the runner, which then ends its children
+        )
+        self._watch = asyncio.create_task(self._watch_over(process))
+
+    async def stop(self) -> None:
+        """End the child process and fail whatever still waits."""
+        self._stopping = True
+        self._kill()
+        if self._watch is not None:
+            await self._watch
+        while self._waiting:
+            self._waiting.popleft().finish(Outcome(failure="Stopped", message="the runner is stopping"))
+
+    # -- the child's side, called by the Runtime API
+
+    async def next(self, disconnected: asyncio.Future[Any]) -> Invocation | None:
+        """The next event for the child; None when the child went away while it waited."""
+        if self._current is not None:  # it asks again without an answer to the last
+            self._finish_current(Outcome(failure="Runtime.NoResponse", message="the runtime did not answer"))
+        self._served = True
+        self.ready.set()
+        self._idle = idle = asyncio.get_running_loop().create_future()
+        self._hand_out()
+        await asyncio.wait({idle, disconnected}, return_when=asyncio.FIRST_COMPLETED)
+        if idle.done():
+            invocation: Invocation = idle.result()
+            return invocation
+        if self._idle is idle:
+            self._idle = None
+        return None
+
+    def answer(self, request_id: str, body: bytes) -> bool:
+        """Take the child's answer. False when it is not for the current event."""
+        if len(body) > MAX_PAYLOAD:
+            outcome = Outcome(failure="Function.ResponseSizeTooLarge", message="the answer is larger than 6 MB")
+        else:
+            outcome = _parsed(body)
+        return self._finish(request_id, outcome)
+
+    def fail(self, request_id: str, body: bytes) -> bool:
+        """Take the child's error. False when it is not for the current event."""
+        return self._finish(request_id, _error(body))
+
+    def fail_init(self, body: bytes) -> None:
+        """The child could not import its handler."""
+        self._init_error = _error(body).message or "the handler could not be imported"
+
+    # -- inside
+
+    def _hand_out(self) -> None:
+        if self._idle is None or self._idle.done():
+            return
+        while self._waiting:
+            invocation = self._waiting.popleft()
+            if invocation.done.done():
+                continue
+            loop = asyncio.get_running_loop()
+            invocation.deadline = loop.call_later(self.function.timeout, self._time_out, invocation)
+            self._current = invocation
+            self._idle.set_result(invocation)
+            self._idle = None
+            return
+
+    def _finish(self, request_id: str, outcome: Outcome) -> bool:
+        if self._current is None or self._current.request_id != request_id:
+            return False
+        self._finish_current(outcome)
+        return True
+
+    def _finish_current(self, outcome: Outcome) -> None:
+        if self._current is not None:
+            self._current.finish(outcome)
+            self._current = None
+
+    def _time_out(self, invocation: Invocation) -> None:
+        if self._current is invocation:
+            seconds = f"{self.function.timeout:.2f}"
+            self._log(self.function.logical_id, f"{invocation.request_id} Task timed out after {seconds} seconds")
+            self._finish_current(Outcome(failure="Sandbox.Timedout", message=f"timed out after {seconds} seconds"))
+            self._kill()
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    async def _watch_over(self, process: asyncio.subprocess.Process) -> None:
+        """Pass the child's output on until it ends; then fail what it held, and start it again where that can help."""
+        assert process.stdout is not None  # noqa: S101 - it was asked for as a pipe
+        rest = b""
+        while chunk := await process.stdout.read(65536):
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                self._log(self.function.logical_id, line.decode(errors="replace"))
+        if rest:
+            self._log(self.function.logical_id, rest.decode(errors="replace"))
+        code = await process.wait()
+        self._process = None
+        if self._idle is not None:
+            self._idle = None
+        reason = self._init_error or f"the process ended with {code}"
+        self._finish_current(Outcome(failure="Runtime.ExitError", message=reason))
+        if self._stopping:
+            return
+        if self._served:  # it worked before: a fresh one will
+            self._served = False
+            await self.start()
+            return
+        self._init_error = reason
+        self.ready.set()
+        while self._waiting:
+            self._waiting.popleft().finish(Outcome(failure="Runtime.InitError", message=reason))
+
+    @property
+    def init_error(self) -> str:
+        """Why the child could not start, or ""."""
+        return self._init_error
+
+
+def runtime_variables(
+    function: Function, *, api: str, endpoints: Mapping[str, str], credentials: tuple[str, str], region: str, path: str
+) -> dict[str, str]:
+    """A function's environment variables: its own, and those that Lambda and the laptop add. None is inherited."""
+    key_id, secret = credentials
+    return {
+        "PATH": path,
+        "LANG": "en_US.UTF-8",
+        "TZ": ":UTC",
+        "PYTHONUNBUFFERED": "1",
+        **function.environment,
+        "_HANDLER": function.handler,
+        "LAMBDA_TASK_ROOT": str(function.code_dir),
+        "HEADGATE_LAYERS": os.pathsep.join(map(str, function.layers)),
+        "AWS_LAMBDA_RUNTIME_API": api,
+        "AWS_LAMBDA_FUNCTION_NAME": function.logical_id,
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
+        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.logical_id}",
+        "AWS_LAMBDA_LOG_STREAM_NAME": time.strftime("%Y/%m/%d/[$LATEST]local", time.gmtime()),
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_python{sys.version_info.major}.{sys.version_info.minor}",
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_ACCESS_KEY_ID": key_id,
+        "AWS_SECRET_ACCESS_KEY": secret,
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_XRAY_SDK_ENABLED": "false",
+        **endpoints,
+    }
+
+
+def _parsed(body: bytes) -> Outcome:
+    try:
+        return Outcome(answer=json.loads(body))
+    except ValueError:
+        return Outcome(failure="Runtime.MarshalError", message="the answer is not JSON")
+
+
+def _error(body: bytes) -> Outcome:
+    try:
+        error = json.loads(body)
+        return Outcome(failure=str(error.get("errorType", "Error")), message=str(error.get("errorMessage", "")))
+    except (ValueError, AttributeError):
+        return Outcome(failure="Error", message="")

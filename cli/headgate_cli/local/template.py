@@ -1,0 +1,232 @@
+"""Decides what template.yaml declares: functions, routes with their authorisation, tables, keys, policies.
+
+It reads the SAM source itself (the translator takes a second to start) into frozen types, and refuses whatever it does
+not know: a route that is dropped or guessed would be a gate that differs from the one deployed. A test holds its
+reading of the routes against that of the SAM translator. It must not know how any of it is run.
+Source: AWS SAM specification, `AWS::Serverless::Function`, `AWS::Serverless::HttpApi`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from headgate_cli.local.declared import (
+    ACCOUNT_ID,
+    API_ID,
+    REGION,
+    STACK_NAME,
+    Function,
+    Key,
+    Route,
+    Table,
+    Template,
+    local_arn,
+)
+from headgate_cli.local.intrinsics import Resolver, TemplateError, read_template
+from headgate_cli.local.routes import Auth, read_auth, read_cors, read_route, refuse_twins, refuse_unread
+
+_FUNCTION, _API = "AWS::Serverless::Function", "AWS::Serverless::HttpApi"
+_TABLE, _KEY = "AWS::DynamoDB::Table", "AWS::KMS::Key"
+_POLICY, _LAYER = "AWS::IAM::ManagedPolicy", "AWS::Serverless::LayerVersion"
+_OTHER_APIS = ("AWS::ApiGatewayV2::", "AWS::ApiGateway::", "AWS::Serverless::Api", "AWS::Lambda::Url")
+_FUNCTION_MEMBERS = ("CodeUri", "Handler", "Timeout", "MemorySize", "Environment", "PackageType")
+
+
+def load_template(path: Path, parameters: Mapping[str, str]) -> Template:
+    """Read and resolve a SAM template.
+
+    `parameters` override the defaults. Raises TemplateError, with the resource's name, for whatever is not known here.
+    """
+    return _Reader(path, parameters).read()
+
+
+class _Reader:
+    """One reading: the resolver and the local ids that it gives to resources."""
+
+    def __init__(self, path: Path, parameters: Mapping[str, str]) -> None:
+        self._root = path.resolve().parent
+        self._data = read_template(path)
+        self._resources: dict[str, dict[str, Any]] = self._data["Resources"]
+        self._globals = self._data.get("Globals", {})
+        self._ids: dict[str, str] = {}
+        pseudo = {
+            "AWS::Region": REGION,
+            "AWS::AccountId": ACCOUNT_ID,
+            "AWS::Partition": "aws",
+            "AWS::URLSuffix": "amazonaws.com",
+            "AWS::StackName": STACK_NAME,
+            "AWS::StackId": local_arn("cloudformation", f"stack/{STACK_NAME}/{uuid.UUID(int=0)}"),
+        }
+        self._resolver = Resolver(
+            self._data, parameters=parameters, pseudo=pseudo, ref=self._ref, attribute=self._attribute
+        )
+
+    def read(self) -> Template:
+        for logical_id, resource in self._resources.items():
+            if not isinstance(resource, dict) or not isinstance(resource.get("Type"), str):
+                raise TemplateError(f"{logical_id} is not a resource with a type")
+            if resource["Type"].startswith(_OTHER_APIS):
+                raise TemplateError(f"{logical_id}: routes are read from one {_API} and its events only")
+        apis = list(self._of(_API))
+        if len(apis) != 1:
+            raise TemplateError(f"one {_API} is needed, {len(apis)} found")
+        api = apis[0]
+        refuse_unread(api, self._resources[api].get("Properties", {}))
+        auth = read_auth(api, self._member(api, "HttpApi", "Auth", {}))
+        functions = {name: self._function(name) for name in self._of(_FUNCTION)}
+        routes = [route for name in functions for route in self._routes(name, auth)]
+        refuse_twins(routes)
+        return Template(
+            functions=functions,
+            routes=tuple(routes),
+            authorizers=auth.authorizers,
+            cors=read_cors(api, self._member(api, "HttpApi", "CorsConfiguration", None)),
+            tables=tuple(self._table(name) for name in self._of(_TABLE)),
+            keys=tuple(self._key(name) for name in self._of(_KEY)),
+            policies={name: self._properties(name)["PolicyDocument"] for name in self._of(_POLICY)},
+            parameters=self._resolver.parameters,
+        )
+
+    def _of(self, kind: str) -> Iterable[str]:
+        for logical_id, resource in self._resources.items():
+            if resource["Type"] == kind and self._exists(resource):
+                yield logical_id
+
+    def _exists(self, resource: Mapping[str, Any]) -> bool:
+        return "Condition" not in resource or self._resolver.holds(resource["Condition"])
+
+    def _properties(self, logical_id: str, *names: str) -> dict[str, Any]:
+        """The resource's resolved properties, or only the named ones: what is not read need not resolve."""
+        properties = self._resources[logical_id].get("Properties", {})
+        wanted = {name: properties[name] for name in names if name in properties} if names else properties
+        try:
+            resolved = self._resolver.resolve(wanted)
+        except TemplateError as error:
+            raise TemplateError(f"{logical_id}: {error}") from error
+        assert isinstance(resolved, dict)  # noqa: S101 - a mapping resolves to a mapping
+        return resolved
+
+    def _global(self, section: str, name: str, default: Any = None) -> Any:
+        return self._resolver.resolve(self._globals.get(section, {}).get(name, default))
+
+    def _member(self, logical_id: str, section: str, name: str, default: Any) -> Any:
+        return self._properties(logical_id, name).get(name, self._global(section, name, default))
+
+    # -- what a reference to a resource reads on a laptop
+
+    def _ref(self, name: str) -> str:
+        base, _, member = name.partition(".")
+        resource = self._resources.get(base)
+        if resource is None or not self._exists(resource):
+            raise TemplateError(f"{name} is not in the template")
+        kind = resource["Type"]
+        if kind == _FUNCTION and member in ("", "Alias", "Version"):
+            return base if not member else local_arn("lambda", f"function:{base}")
+        if member or kind not in (_TABLE, _KEY, _API, _POLICY, _LAYER):
+            raise TemplateError(f"a reference to {name} ({kind}) has no answer on a laptop")
+        return self._local_id(base, kind)
+
+    def _local_id(self, logical_id: str, kind: str) -> str:
+        if logical_id not in self._ids:
+            self._ids[logical_id] = self._new_id(logical_id, kind)
+        return self._ids[logical_id]
+
+    def _new_id(self, logical_id: str, kind: str) -> str:
+        if kind == _KEY:
+            return str(uuid.uuid4())
+        if kind == _API:
+            return API_ID
+        if kind == _TABLE:
+            name = self._properties(logical_id, "TableName").get("TableName")
+            return str(name or f"{STACK_NAME}-{logical_id}")
+        if kind == _POLICY:
+            return f"arn:aws:iam::{ACCOUNT_ID}:policy/{STACK_NAME}-{logical_id}"
+        return local_arn("lambda", f"layer:{logical_id}:1")
+
+    def _attribute(self, logical_id: str, attribute: str) -> str:
+        kind = self._resources.get(logical_id, {}).get("Type")
+        match kind, attribute:
+            case "AWS::Serverless::Function", "Arn":
+                return local_arn("lambda", f"function:{logical_id}")
+            case "AWS::DynamoDB::Table", "Arn":
+                return local_arn("dynamodb", f"table/{self._ref(logical_id)}")
+            case "AWS::KMS::Key", "Arn":
+                return local_arn("kms", f"key/{self._ref(logical_id)}")
+            case "AWS::KMS::Key", "KeyId":
+                return self._ref(logical_id)
+        raise TemplateError(f"{logical_id}.{attribute} has no answer on a laptop")
+
+    # -- functions and routes
+
+    def _function(self, logical_id: str) -> Function:
+        mine = self._properties(logical_id, *_FUNCTION_MEMBERS)
+        if mine.get("PackageType", "Zip") != "Zip":
+            raise TemplateError(f"{logical_id}: only zip functions run here")
+
+        def setting(name: str, default: Any = None) -> Any:
+            return mine.get(name, self._global("Function", name, default))
+
+        code_uri, handler = setting("CodeUri"), setting("Handler")
+        if not isinstance(code_uri, str) or not isinstance(handler, str):
+            raise TemplateError(f"{logical_id} needs a CodeUri (a folder) and a Handler")
+        variables = {
+            **self._global("Function", "Environment", {}).get("Variables", {}),
+            **mine.get("Environment", {}).get("Variables", {}),
+        }
+        return Function(
+            logical_id=logical_id,
+            code_dir=(self._root / code_uri).resolve(),
+            handler=handler,
+            environment={name: str(value) for name, value in variables.items()},
+            timeout=int(setting("Timeout", 3)),
+            memory=int(setting("MemorySize", 128)),
+            layers=self._layers(logical_id),
+        )
+
+    def _layers(self, logical_id: str) -> tuple[Path, ...]:
+        own = self._resources[logical_id].get("Properties", {}).get("Layers", [])
+        refs = [*self._globals.get("Function", {}).get("Layers", []), *own]
+        return tuple(dict.fromkeys(self._layer(logical_id, ref) for ref in refs))
+
+    def _layer(self, logical_id: str, ref: Any) -> Path:
+        name = ref.get("Ref") if isinstance(ref, dict) else None
+        if name not in self._resources or self._resources[name]["Type"] != _LAYER:
+            raise TemplateError(f"{logical_id}: a layer must be a !Ref to a layer of this template")
+        return (self._root / str(self._properties(name, "ContentUri")["ContentUri"])).resolve()
+
+    def _routes(self, logical_id: str, auth: Auth) -> Iterable[Route]:
+        if "FunctionUrlConfig" in self._resources[logical_id].get("Properties", {}):
+            raise TemplateError(f"{logical_id}: a function URL would go round the gateway")
+        for name, event in self._properties(logical_id, "Events").get("Events", {}).items():
+            where = f"{logical_id}.{name}"
+            if event.get("Type") != "HttpApi":
+                raise TemplateError(f"{where}: events of type {event.get('Type')} are not served here")
+            properties = event.get("Properties", {})
+            if properties.get("ApiId") not in (None, API_ID):
+                raise TemplateError(f"{where} belongs to another API")
+            yield read_route(where, properties, logical_id, auth)
+
+    # -- data
+
+    def _table(self, logical_id: str) -> Table:
+        read = ("KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes", "LocalSecondaryIndexes")
+        definition = self._properties(logical_id, *read)
+        ttl = self._properties(logical_id, "TimeToLiveSpecification").get("TimeToLiveSpecification", {})
+        return Table(
+            logical_id=logical_id,
+            name=self._ref(logical_id),
+            definition={**definition, "BillingMode": "PAY_PER_REQUEST"},
+            ttl_attribute=ttl.get("AttributeName"),
+        )
+
+    def _key(self, logical_id: str) -> Key:
+        properties = self._properties(logical_id, "KeySpec", "KeyUsage")
+        return Key(
+            logical_id=logical_id,
+            key_id=self._ref(logical_id),
+            spec=properties.get("KeySpec", "SYMMETRIC_DEFAULT"),
+            usage=properties.get("KeyUsage", "ENCRYPT_DECRYPT"),
+        )

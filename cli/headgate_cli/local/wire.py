@@ -1,0 +1,43 @@
+"""Holds the few ASGI moves that the local servers share: read a body within a limit, send a response."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Header = tuple[bytes, bytes]
+
+_NO_BODY = frozenset({204, 304})
+
+
+async def read_body(receive: Receive, *, limit: int | None) -> bytes | None:
+    """The whole body, or None when it is longer than `limit` bytes. Raises ConnectionError when the client leaves."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ConnectionError("the client left")
+        body += message.get("body", b"")
+        if limit is not None and len(body) > limit:
+            return None
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+async def send_response(send: Send, status: int, headers: list[Header], body: bytes) -> None:
+    """Send a whole response with its length; 204 and 304 go without a body."""
+    if status in _NO_BODY:
+        body = b""
+    else:
+        headers = [*headers, (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def answer_json(send: Send, status: int, value: Any) -> None:
+    """Send a JSON value."""
+    await send_response(send, status, [(b"content-type", b"application/json")], json.dumps(value).encode())

@@ -1,0 +1,3 @@
+"""Found only by way of the layer."""
+
+ANSWER = 42
