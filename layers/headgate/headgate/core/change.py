@@ -95,6 +95,12 @@ def check_parents(flags: dict[str, Flag], flag: Flag) -> None:
         refuse("requires", f"makes a cycle, or a chain longer than {limits.MAX_DEPTH}")
 
 
+def check_no_emails(users: Iterable[str]) -> None:
+    """Refuse e-mail addresses as user ids: personal data in clear, and people change them. Raises `Invalid`."""
+    if any("@" in user for user in users):
+        refuse("users", "must hold opaque ids, not e-mail addresses")
+
+
 def routes_shrink(before: RouteTable, after: RouteTable, access: str | None) -> bool:
     """Whether some route would accept fewer credentials or need more flags; a route no longer listed is `entry`."""
     return any(

@@ -79,9 +79,9 @@ def own_verdict(flag: Flag | None, subject: Subject) -> Verdict:
 
 
 def trace(rules: Ruleset, key: str, subject: Subject) -> Iterator[tuple[str, str, Verdict | None]]:
-    """What the decision asked, in order: (flag, step, verdict, or None where the step passed on)."""
+    """What the decision at a gate asked, in order: (flag, step, verdict, or None where the step passed on)."""
     flag = rules.flags.get(key)
-    yield key, "exists", None if flag else (False, Reason.FLAG_NOT_FOUND)
+    yield key, "exists", None if flag else _verdict(rules, key, subject, gate=True)
     if flag is None:
         return
     for parent in rules.lineage[key]:

@@ -43,9 +43,9 @@ class Session:
         """Whether the session may be used and renewed."""
         return not self.ended and now < self.expires_at
 
-    def renewed(self, now: int) -> "Session":
-        """The session with its next token's end."""
-        return replace(self, expires_at=min(now + TOKEN_LIFE, self.ends_at))
+    def renewed(self, now: int, until: int | None = None) -> "Session":
+        """The session with its next token's end, at most `until` where sessions are being drained."""
+        return replace(self, expires_at=min(now + TOKEN_LIFE, self.ends_at, until or self.ends_at))
 
 
 def start(*, subject: str, session_id: str, now: int, orgs: tuple[str, ...], admin: bool,

@@ -74,6 +74,11 @@ class Snapshots:
         self._digest = ""
         self._checked = self._due = self._shut_until = 0.0
 
+    @property
+    def held(self) -> Snapshot | None:
+        """What is held, however old; None before the first load."""
+        return self._snapshot
+
     def live(self, *keys: Key) -> View:
         """The snapshot at the head's revision as of now; `keys` are read in the same request."""
         try:

@@ -1,0 +1,28 @@
+"""The admin function, and the kill function (the same code behind one route): wiring only."""
+
+import os
+
+from headgate.edge.admin.api import handle
+from headgate.edge.admin.door import Admin
+from headgate.edge.settings import required
+from headgate.store.dynamo import DynamoTable, client
+from headgate.store.record import Record
+from headgate.store.sessions import Sessions
+from headgate.store.snapshots import Snapshots
+
+table = DynamoTable(
+    required("HEADGATE_TABLE")["HEADGATE_TABLE"],
+    client("dynamodb", connect_timeout=0.5, read_timeout=2.0),
+    budget=4.0,
+)
+admin = Admin(
+    table=table,
+    snapshots=Snapshots(table),
+    record=Record(table),
+    sessions=Sessions(table),
+    email_ids=os.environ.get("HEADGATE_EMAIL_IDS") == "allow",
+)
+
+
+def handler(event, context):
+    return handle(admin, event)

@@ -1,0 +1,33 @@
+"""The token function: wiring only."""
+
+from headgate.edge.admission import Admission
+from headgate.edge.exchange import TokenFunction
+from headgate.edge.gate import Credentials
+from headgate.edge.settings import gate_settings, required
+from headgate.edge.signing import KeyPool
+from headgate.store.dynamo import REQUEST_PATH, DynamoTable, client
+from headgate.store.kms import KmsKey
+from headgate.store.sessions import Sessions
+from headgate.store.snapshots import Snapshots
+from headgate.tokens.identity import IdentityVerifier
+from headgate.tokens.issuers import parse_issuers
+
+settings = gate_settings()
+issuers = parse_issuers(required("HEADGATE_IDENTITY_ISSUERS")["HEADGATE_IDENTITY_ISSUERS"])
+table = DynamoTable(settings.table, client("dynamodb", **REQUEST_PATH))
+kms = client("kms", connect_timeout=0.5, read_timeout=2.0)
+keys = KeyPool(tuple(KmsKey(kid, kms) for kid in settings.signing_keys))
+snapshots = Snapshots(table)
+
+function = TokenFunction(
+    settings=settings,
+    keys=keys,
+    credentials=Credentials(settings, keys),
+    identities=IdentityVerifier(issuers),
+    snapshots=snapshots,
+    admission=Admission(snapshots, Sessions(table)),
+)
+
+
+def handler(event, context):
+    return function(event)

@@ -1,0 +1,224 @@
+"""Flags: read, create, replace, delete, stage, allow. Each change is a plan on what is stored at that moment."""
+
+from dataclasses import replace
+from typing import Any
+
+from headgate.core import limits
+from headgate.core.audit import canonical
+from headgate.core.change import check_no_emails, check_parents, shrinks, stamped, with_members, with_stage
+from headgate.core.faults import Reader, refuse
+from headgate.core.model import Flag, Json, Stage
+from headgate.core.parse import flag_document, is_key, parse_flag, read_percent
+from headgate.core.snapshot import read_flag
+from headgate.edge.admin.bodies import AllowBody, Members, StageBody, read_body
+from headgate.edge.admin.bodies import Change as ChangeBody
+from headgate.edge.admin.door import Admin, Refused, shown, version_of
+from headgate.edge.admin.paging import list_page
+from headgate.edge.http import Request, Response
+from headgate.store.items import Stored, flag_key
+from headgate.store.record import Answer, Change, Current, Refusal, Slug
+
+
+def key_in(request: Request) -> str:
+    """The flag key of the path. Raises `Refused`."""
+    key = request.path.get("key", "")
+    if not is_key(key):
+        raise Refused("invalid-flag-key", "must match ^[a-z0-9][a-z0-9._-]{0,63}$")
+    return key
+
+
+def list_flags(admin: Admin, request: Request) -> Response:
+    """GET /admin/v1/flags"""
+    rules = admin.current().snapshot.rules
+    keys, following = list_page(sorted(rules.flags), request, "flags")
+    flags = [flag_document(rules.flags[key]) for key in keys]
+    return shown({"flags": flags, "revision": rules.revision, "next": following})
+
+
+def show_flag(admin: Admin, request: Request) -> Response:
+    """GET /admin/v1/flags/{key}"""
+    flag = _existing(admin, request)
+    return shown(flag_document(flag), version=flag.version)
+
+
+def list_members(admin: Admin, request: Request) -> Response:
+    """GET /admin/v1/flags/{key}/allow"""
+    flag = _existing(admin, request)
+    kind = request.query.get("kind", "user")
+    if kind not in ("user", "org"):
+        refuse("kind", "must be user or org")
+    members = flag.allow.users if kind == "user" else flag.allow.orgs
+    page, following = list_page(sorted(members), request, f"{flag.key}.{kind}")
+    counts = {"users": len(flag.allow.users), "orgs": len(flag.allow.orgs)}
+    return shown({"kind": kind, "members": page, "counts": counts, "next": following}, version=flag.version)
+
+
+def _existing(admin: Admin, request: Request) -> Flag:
+    flag = admin.current().snapshot.rules.flags.get(key_in(request))
+    if flag is None:
+        raise Refused("unknown-flag")
+    return flag
+
+
+def put_flag(admin: Admin, request: Request) -> Response:
+    """PUT /admin/v1/flags/{key}: `If-None-Match: *` creates, `If-Match` replaces."""
+    key = key_in(request)
+
+    def plan(document: Json, current: Current) -> Change | Refusal:
+        body, flag = _read_put(document, key, admin, current.stored)
+        creates = request.headers.get("if-none-match")
+        if creates is not None and (creates.strip() != "*" or "if-match" in request.headers):
+            refuse("If-None-Match", "takes * alone, and not beside If-Match")
+        if flag.requires and current.snapshot is not None:
+            check_parents(dict(current.snapshot.rules.flags), flag)
+        if creates is not None:
+            return _created(current, flag)
+        return _replaced(current, flag, request, "flag.replace", allow_shrink=body.allow_shrink)
+
+    return admin.change(flag_key(key), plan, request, with_rules=_names_parents)
+
+
+def _names_parents(document: Json) -> bool:
+    return isinstance(document, dict) and bool(document.get("requires"))
+
+
+def _read_put(document: Json, key: str, admin: Admin, stored: Stored | None) -> tuple[ChangeBody, Flag]:
+    members = dict(document) if isinstance(document, dict) else refuse("$", "must be an object")
+    named = {name: members.pop(name) for name in ("reason", "allow_shrink") if name in members}
+    body = read_body(ChangeBody, named)
+    if members.setdefault("key", key) != key:
+        refuse("key", "must be the key of the path")
+    held = _flag_in(stored, key)
+    flag = parse_flag(members, salt=held.salt if held and held.salt else admin.new_salt())
+    if not admin.email_ids:
+        check_no_emails(flag.allow.users - (held.allow.users if held else frozenset()))
+    return body, flag
+
+
+def _created(current: Current, flag: Flag) -> Change | Refusal:
+    if current.stored is not None:
+        retired = current.stored.retired
+        return Refusal(Slug.RETIRED if retired else Slug.EXISTS, "choose another key" if retired else "")
+    return changed("flag.create", None, stamped(flag, 1, current.stamp), status=201)
+
+
+def _replaced(
+    current: Current,
+    after: Flag,
+    request: Request,
+    action: str,
+    *,
+    allow_shrink: bool,
+    told: dict[str, Any] | None = None,
+) -> Change | Refusal:
+    """The checks that every update of an existing flag shares, then the change."""
+    before = _flag_in(current.stored, after.key)
+    if before is None or current.stored is None:
+        return Refusal(Slug.UNKNOWN_FLAG, "")
+    if version_of(request) != current.stored.version:
+        return Refusal(Slug.PRECONDITION_FAILED, "read it again", version=current.stored.version)
+    if shrinks(before, after) and not allow_shrink:
+        return Refusal(Slug.WOULD_SHRINK, "say allow_shrink if this is meant")
+    kept = replace(after, killed=before.killed)
+    return changed(action, current.stored.document, stamped(kept, current.stored.version + 1, current.stamp), told=told)
+
+
+def changed(
+    action: str, before: Json, after: Flag, *, status: int = 200, told: dict[str, Any] | None = None
+) -> Change | Refusal:
+    """The change to a flag, if the flag is of a size that can be stored."""
+    document = flag_document(after)
+    if len(canonical(document).encode()) > limits.MAX_FLAG_BYTES:
+        return Refusal(Slug.TOO_LARGE, f"a flag takes at most {limits.MAX_FLAG_BYTES} bytes")
+    answer = Answer(status, {**document, **(told or {})}, after.version)
+    return Change(action, after.version, before, document, answer, after.key)
+
+
+def delete_flag(admin: Admin, request: Request) -> Response:
+    """DELETE /admin/v1/flags/{key}: the key is retired, for good."""
+    key = key_in(request)
+
+    def plan(document: Json, current: Current) -> Change | Refusal:
+        body = read_body(ChangeBody, document)
+        before, stored = _flag_in(current.stored, key), current.stored
+        if before is None or stored is None:
+            return Refusal(Slug.UNKNOWN_FLAG, "")
+        if version_of(request) != stored.version:
+            return Refusal(Slug.PRECONDITION_FAILED, "read it again", version=stored.version)
+        if shrinks(before, None) and not body.allow_shrink:
+            return Refusal(
+                Slug.WOULD_SHRINK, "deleting it denies everyone but admins; say allow_shrink if this is meant"
+            )
+        return Change("flag.delete", stored.version + 1, stored.document, None, Answer(204), key)
+
+    return admin.change(flag_key(key), plan, request)
+
+
+def set_stage(admin: Admin, request: Request) -> Response:
+    """POST /admin/v1/flags/{key}/stage"""
+    key = key_in(request)
+
+    def plan(document: Json, current: Current) -> Change | Refusal:
+        body = read_body(StageBody, document)
+        if body.stage is Stage.PERCENTAGE and body.percent is None:
+            refuse("percent", "is needed with stage percentage")
+        read = Reader({} if body.percent is None else {"percent": body.percent})
+        steps = read_percent(read)
+        read.check()
+        flag = _readable(current.stored, key)
+        if flag is None:
+            return Refusal(Slug.UNKNOWN_FLAG, "")
+        after = with_stage(flag, body.stage, None if body.percent is None else steps, body.unit)
+        return _replaced(current, after, request, "flag.stage", allow_shrink=body.allow_shrink)
+
+    return admin.change(flag_key(key), plan, request)
+
+
+def set_members(admin: Admin, request: Request) -> Response:
+    """POST /admin/v1/flags/{key}/allow"""
+    key = key_in(request)
+
+    def plan(document: Json, current: Current) -> Change | Refusal:
+        body = read_body(AllowBody, document)
+        if _count(body.add) + _count(body.remove) > limits.MAX_MEMBERS_A_CALL:
+            return Refusal(Slug.TOO_LARGE, f"at most {limits.MAX_MEMBERS_A_CALL} ids a call")
+        _check_distinct(body)
+        if not admin.email_ids:
+            check_no_emails(body.add.users)
+        flag = _readable(current.stored, key)
+        if flag is None:
+            return Refusal(Slug.UNKNOWN_FLAG, "")
+        after, added, removed = with_members(flag, add=_pair(body.add), remove=_pair(body.remove))
+        if len(after.allow.users) + len(after.allow.orgs) > limits.MAX_INLINE_MEMBERS:
+            return Refusal(Slug.TOO_LARGE, f"a list holds at most {limits.MAX_INLINE_MEMBERS} users and orgs")
+        told = {"added": added, "removed": removed}
+        return _replaced(current, after, request, "flag.allow", allow_shrink=body.allow_shrink, told=told)
+
+    return admin.change(flag_key(key), plan, request)
+
+
+def _pair(members: Members) -> tuple[list[str], list[str]]:
+    return members.users, members.orgs
+
+
+def _count(members: Members) -> int:
+    return len(members.users) + len(members.orgs)
+
+
+def _check_distinct(body: AllowBody) -> None:
+    for kind in ("users", "orgs"):
+        named = [*getattr(body.add, kind), *getattr(body.remove, kind)]
+        if len(set(named)) != len(named):
+            refuse(kind, "must not name an id twice")
+
+
+def _flag_in(stored: Stored | None, key: str) -> Flag | None:
+    return None if stored is None or stored.retired else read_flag(key, stored.document)
+
+
+def _readable(stored: Stored | None, key: str) -> Flag | None:
+    """The stored flag. Raises `Invalid` when it is there but unusable: only replacing it whole can mend it."""
+    flag = _flag_in(stored, key)
+    if flag is not None and flag.quarantined:
+        refuse("$", "the stored flag cannot be read; replace it whole")
+    return flag

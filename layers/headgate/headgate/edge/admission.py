@@ -1,0 +1,121 @@
+"""Sessions at the token endpoint: work that is let in once and renews itself.
+
+One rule: a live session of this subject is renewed, by its own session token, an access token or an identity token;
+that is no live decision, so a kill leaves running work alone. Else only an access token starts one, by a live
+decision. A kill that drains or severs also ends renewals.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from headgate.core.decision import decide
+from headgate.core.model import NOTHING, Json, Reach, Subject
+from headgate.core.moment import unix
+from headgate.core.session import Session, start
+from headgate.core.snapshot import Snapshot, named_attributes
+from headgate.edge.oauth import denied, invalid, unavailable
+from headgate.store.port import Contended, Throttled, Unavailable
+from headgate.store.sessions import Capped, Sessions
+from headgate.store.snapshots import Snapshots, Standing
+from headgate.tokens.claims import Credential, Kind
+from headgate.tokens.identity import Identity
+
+
+@dataclass(frozen=True, slots=True)
+class Applicant:
+    """Who asks for a token, and by what: an identity, or one of our own tokens."""
+
+    user: str = field(repr=False)
+    client_id: str = field(repr=False)
+    orgs: tuple[str, ...] = field(default=(), repr=False)
+    admin: bool = False
+    attributes: Mapping[str, Json] = field(default=NOTHING, repr=False)
+    kind: Kind | None = None
+    sid: str | None = None
+
+    @classmethod
+    def of_identity(cls, identity: Identity) -> "Applicant":
+        """Someone whom an identity provider vouches for."""
+        return cls(identity.user, identity.client_id, identity.orgs, identity.admin, identity.attributes)
+
+    @classmethod
+    def of_credential(cls, own: Credential) -> "Applicant":
+        """Someone who was let in before."""
+        return cls(own.subject, own.client_id, own.orgs, own.admin, own.attributes, own.kind, own.sid)
+
+    @property
+    def subject(self) -> Subject:
+        """As decisions see them."""
+        return Subject(self.user, self.orgs, self.admin, self.attributes)
+
+
+class Admission:
+    """Starts and renews sessions."""
+
+    def __init__(self, snapshots: Snapshots, sessions: Sessions, *, clock: Callable[[], float] = time.time) -> None:
+        self._snapshots, self._sessions, self._clock = snapshots, sessions, clock
+
+    def admit(self, applicant: Applicant, session_id: str) -> dict[str, Any]:
+        """What the session's token is to hold. Raises `OAuthError`."""
+        if applicant.sid is not None and applicant.sid != session_id:
+            raise invalid("this token belongs to another session")
+        now = int(self._clock())
+        try:
+            held = self._sessions.find(applicant.user, session_id)
+            if held is not None and held.is_live(now):
+                return self._renew(held, now)
+            if applicant.kind is not Kind.ACCESS:
+                raise denied(self._snapshots.soft().snapshot.revision)
+            return self._start(applicant, session_id, now)
+        except (Unavailable, Throttled, Contended):
+            raise unavailable("the session store is") from None
+
+    def _renew(self, held: Session, now: int) -> dict[str, Any]:
+        snapshot = self._snapshots.soft().snapshot
+        until = _drained_at(snapshot)
+        if until is not None and until <= now:
+            raise denied(snapshot.revision)
+        renewed = held.renewed(now, until)
+        if not self._sessions.renew(held, renewed):
+            raise denied(snapshot.revision)
+        return _grant(renewed, snapshot, now)
+
+    def _start(self, applicant: Applicant, session_id: str, now: int) -> dict[str, Any]:
+        view = self._snapshots.live()
+        snapshot = view.snapshot
+        if view.standing is Standing.EXPIRED and not applicant.admin:
+            raise unavailable("the rules are")
+        if not decide(snapshot.rules, snapshot.profile.access or "", applicant.subject, gate=True).value:
+            raise denied(snapshot.revision)
+        session = start(subject=applicant.user, session_id=session_id, now=now, orgs=applicant.orgs,
+                        admin=applicant.admin, attributes=applicant.attributes,
+                        client_id=applicant.client_id)  # fmt: skip
+        try:
+            self._sessions.start(session)
+        except Capped:
+            raise denied(snapshot.revision) from None
+        return _grant(session, snapshot, now)
+
+
+def _drained_at(snapshot: Snapshot) -> int | None:
+    """When sessions end by a kill's reach (Unix seconds): 0 when severed, None when they run on."""
+    access = snapshot.rules.flags.get(snapshot.profile.access or "")
+    if access is None or access.killed is None or access.killed.reach is Reach.GATE:
+        return None
+    return int(unix(access.killed.drain_until)) if access.killed.drain_until else 0
+
+
+def _grant(session: Session, snapshot: Snapshot, now: int) -> dict[str, Any]:
+    named = named_attributes(snapshot)
+    return {
+        "kind": Kind.SESSION,
+        "subject": session.subject,
+        "client_id": session.client_id,
+        "lifetime": session.expires_at - now,
+        "orgs": session.orgs,
+        "attributes": {name: value for name, value in session.attributes.items() if name in named},
+        "sid": session.session_id,
+        "rev": snapshot.revision,
+    }

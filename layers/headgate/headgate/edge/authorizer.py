@@ -1,0 +1,138 @@
+"""The gate in front of the worker: is this request let through to its route?
+
+    credential -> policies of the route (one per procedure of a batch) -> class -> flags and asks, live -> context
+
+Flags and asks are decided on the head as of this request, whatever class names them; everything else does no I/O
+beyond the refresh of the rules every 4 to 5 s. Whatever goes wrong is a denial. The answer is API Gateway's simple
+response, so a denial is 403 and its reason stands in the log only.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from headgate.core.model import Reach, RoutePolicy, Subject
+from headgate.core.moment import unix
+from headgate.core.routes import CREDENTIALS, Pass, live_flags, policies_for
+from headgate.core.session import Session
+from headgate.core.snapshot import Snapshot
+from headgate.edge import telemetry
+from headgate.edge.gate import Credentials, decide_all, subject_of
+from headgate.edge.http import Event, Request, read_request
+from headgate.store.sessions import read_session, session_key
+from headgate.store.snapshots import Snapshots, Standing, View
+from headgate.tokens.claims import Credential, Kind
+from headgate.tokens.refusals import Refused
+
+NOTHING_DECIDED = "NONE"
+"""The reason in the context where the class alone let the request through."""
+
+
+class Denied(Exception):
+    """Not let through. Holds the code for the log."""
+
+
+class Authorizer:
+    """Answers API Gateway's question about one request."""
+
+    def __init__(
+        self, credentials: Credentials, snapshots: Snapshots, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._credentials, self._snapshots, self._clock = credentials, snapshots, clock
+
+    def __call__(self, event: Event) -> dict[str, Any]:
+        """A simple response: `isAuthorized`, and the context for the worker."""
+        request = read_request(event)
+        try:
+            context = self.admit(request)
+        except (Denied, Refused) as denial:
+            telemetry.log("denied", function="authorizer", route=request.route_key, code=str(denial),
+                          request_id=request.request_id)  # fmt: skip
+            return {"isAuthorized": False, "context": {}}
+        return {"isAuthorized": True, "context": context}
+
+    def admit(self, request: Request) -> dict[str, Any]:
+        """The context of an admitted request. Raises `Refused` or `Denied`."""
+        credential = self._credentials.bearer(request, self._clock(), Kind.ACCESS, Kind.SESSION)
+        view = self._view(request, credential)
+        snapshot = view.snapshot
+        policies = policies_for(snapshot.routes, request.route_key, request.path)
+        if not policies:
+            raise Denied("batch")
+        self._check_class(policies, credential)
+        self._check_reach(snapshot, credential)
+        subject = subject_of(credential, _session(view, credential), request.path.get("org"))
+        reason = self._check_flags(policies, view, subject)
+        asks = decide_all(snapshot, {key for policy in policies for key in policy.asks}, subject)
+        return {
+            "subject": credential.subject,
+            "orgs": json.dumps(credential.orgs),
+            "admin": credential.admin,
+            "entitlements": json.dumps(credential.entitlements),
+            "asks": json.dumps({key: made.value and _is_current(view, subject) for key, made in asks.items()}),
+            "reason": reason,
+            "revision": snapshot.revision,
+            "session": credential.sid or "",
+            "class": policies[0].route_class.value,
+            "credential": credential.kind.value,
+            "stale": view.standing is not Standing.FRESH,
+        }
+
+    def _view(self, request: Request, credential: Credential) -> View:
+        """One consistent read where the route decides something live, else at most the refresh that is due."""
+        held = self._snapshots.held
+        if held is not None and _is_live(held, request):
+            return self._live(credential)
+        view = self._snapshots.soft()
+        return self._live(credential) if _is_live(view.snapshot, request) else view
+
+    def _live(self, credential: Credential) -> View:
+        if credential.kind is Kind.SESSION and credential.sid is not None:
+            return self._snapshots.live(session_key(credential.subject, credential.sid))
+        return self._snapshots.live()
+
+    def _check_class(self, policies: tuple[RoutePolicy, ...], credential: Credential) -> None:
+        held = Pass.SESSION if credential.kind is Kind.SESSION else Pass.ADMIN if credential.admin else Pass.ACCESS
+        for policy in policies:
+            if held not in CREDENTIALS[policy.route_class]:
+                raise Denied(f"class:{policy.route_class}")
+
+    def _check_reach(self, snapshot: Snapshot, credential: Credential) -> None:
+        """A kill that drains or severs refuses session tokens on every route."""
+        access = snapshot.rules.flags.get(snapshot.profile.access or "")
+        if credential.kind is not Kind.SESSION or access is None or access.killed is None:
+            return
+        kill = access.killed
+        drained = kill.reach is Reach.DRAIN and self._clock() >= unix(kill.drain_until or "1970-01-01T00:00:00Z")
+        if kill.reach is Reach.SEVER or drained:
+            raise Denied(f"killed:{kill.reach}")
+
+    def _check_flags(self, policies: tuple[RoutePolicy, ...], view: View, subject: Subject) -> str:
+        access = view.snapshot.profile.access
+        keys = dict.fromkeys(key for policy in policies for key in live_flags(policy, access))
+        reason = NOTHING_DECIDED
+        for key, decision in decide_all(view.snapshot, keys, subject).items():
+            if not decision.value:
+                raise Denied(f"{decision.reason}:{key}")
+            if not _is_current(view, subject):
+                raise Denied("unavailable")
+            reason = reason if reason != NOTHING_DECIDED else decision.reason.value
+        return reason
+
+
+def _is_live(snapshot: Snapshot, request: Request) -> bool:
+    policies = policies_for(snapshot.routes, request.route_key, request.path)
+    return any(policy.asks or live_flags(policy, snapshot.profile.access) for policy in policies)
+
+
+def _is_current(view: View, subject: Subject) -> bool:
+    """Past the hard bound on staleness nobody is let in by the rules, but admins, whom no rule keeps out."""
+    return view.standing is not Standing.EXPIRED or subject.admin
+
+
+def _session(view: View, credential: Credential) -> Session | None:
+    if credential.sid is None:
+        return None
+    item = view.items.get(session_key(credential.subject, credential.sid))
+    return None if item is None else read_session(item)

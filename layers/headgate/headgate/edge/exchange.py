@@ -1,0 +1,203 @@
+"""The token function: a verified identity in, a signed token out (RFC 8693 token exchange).
+
+    access       verify identity -> decide the access flag, live -> sign
+    evaluate     verify identity -> sign: never refused to a verified subject
+    service      API Gateway has verified a SigV4 signature -> sign
+    session      see `admission`
+
+No error is ever an allow: without rules non-admins get 503, without keys everybody does.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from headgate.core.decision import decide
+from headgate.core.model import Json, Profile, Subject
+from headgate.core.profile import ADMIN_CLAIM, USER_CLAIM
+from headgate.core.snapshot import Snapshot, named_attributes
+from headgate.edge import telemetry
+from headgate.edge.admission import Admission, Applicant
+from headgate.edge.gate import Credentials, entitlements
+from headgate.edge.http import Event, Request, Response, read_request, respond
+from headgate.edge.oauth import (
+    ACCESS_TOKEN,
+    GRANT,
+    ID_TOKEN,
+    SESSION_TOKEN,
+    Exchange,
+    OAuthError,
+    denied,
+    invalid,
+    read_exchange,
+    unavailable,
+)  # fmt: skip
+from headgate.edge.settings import GateSettings
+from headgate.edge.signing import KeyPool
+from headgate.store.port import Unavailable
+from headgate.store.snapshots import Snapshots, Standing
+from headgate.tokens.claims import Kind
+from headgate.tokens.identity import IdentityUnavailable, IdentityVerifier
+from headgate.tokens.issue import Grant, InvalidGrant, TokenTooLarge, issue
+from headgate.tokens.keys import jwks
+from headgate.tokens.refusals import Refused
+
+SHORT_LIFE = 300
+"""Seconds that evaluation and service tokens live."""
+JWKS_LIFE = 300
+"""Seconds that others may cache the public keys; the next key is published long before it signs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Minter:
+    """Signs grants with the active key."""
+
+    settings: GateSettings
+    keys: KeyPool
+
+    def mint(self, request: Request, now: float, **grant: object) -> Response:
+        """The token endpoint's answer for a grant. Raises `OAuthError`."""
+        filled = Grant(issuer=self.settings.issuer_at(request.host), audience=self.settings.audience, **grant)  # type: ignore[arg-type]
+        try:
+            token, credential = issue(self.keys.signer, filled, now)
+        except Unavailable:
+            raise unavailable("the signing key is") from None
+        except (TokenTooLarge, InvalidGrant):
+            raise invalid("the subject's claims do not fit into a token") from None
+        issued = SESSION_TOKEN if filled.kind is Kind.SESSION else ACCESS_TOKEN
+        body = {"access_token": token, "issued_token_type": issued, "token_type": "Bearer",
+                "expires_in": credential.exp - int(now), "scope": filled.kind.value}  # fmt: skip
+        return respond(200, body, {"pragma": "no-cache", "x-headgate-revision": str(filled.rev)})
+
+
+@dataclass(frozen=True, slots=True)
+class TokenFunction:
+    """Answers all routes of the token function."""
+
+    settings: GateSettings
+    keys: KeyPool
+    credentials: Credentials
+    identities: IdentityVerifier
+    snapshots: Snapshots
+    admission: Admission
+    clock: Callable[[], float] = field(default=time.time)
+
+    def __call__(self, event: Event) -> Response:
+        """Answer one request."""
+        request = read_request(event)
+        routes: Mapping[str, Callable[[Request], Response]] = {
+            "POST /v1/token": self._exchange,
+            "POST /v1/service-token": self._service,
+            "GET /.well-known/jwks.json": self._jwks,
+            "GET /.well-known/oauth-authorization-server": self._metadata,
+        }
+        try:
+            return routes[request.route_key](request)
+        except OAuthError as error:
+            telemetry.log("refused", function="token", route=request.route_key, code=error.error,
+                          status=error.status, request_id=request.request_id)  # fmt: skip
+            return error.response()
+
+    def _exchange(self, request: Request) -> Response:
+        exchange = read_exchange(request, self.settings.audience)
+        applicant = self._applicant(exchange, request)
+        if exchange.session_id is not None:
+            grant = self.admission.admit(applicant, exchange.session_id)
+            return self._minter.mint(request, self.clock(), **grant)
+        if exchange.scope == "evaluate":
+            return self._evaluation(request, applicant)
+        return self._access(request, applicant)
+
+    @property
+    def _minter(self) -> Minter:
+        return Minter(self.settings, self.keys)
+
+    def _applicant(self, exchange: Exchange, request: Request) -> Applicant:
+        try:
+            if exchange.subject_type == ID_TOKEN:
+                return Applicant.of_identity(self.identities.verify(exchange.subject_token, self.clock()))
+            kinds = (Kind.ACCESS, Kind.SESSION)
+            own = self.credentials.token(exchange.subject_token, request, self.clock(), *kinds)
+            return Applicant.of_credential(own)
+        except IdentityUnavailable:
+            raise unavailable("the identity provider is") from None
+        except Refused as refused:
+            telemetry.log("denied", function="token", code=str(refused), request_id=request.request_id)
+            if self.keys.unavailable:
+                raise unavailable("the signing keys are") from None
+            raise invalid("subject_token is not taken") from None
+
+    def _access(self, request: Request, applicant: Applicant) -> Response:
+        view = self.snapshots.live()
+        snapshot, subject = view.snapshot, applicant.subject
+        if view.standing is Standing.EXPIRED and not subject.admin:
+            raise unavailable("the rules are")
+        decision = decide(snapshot.rules, snapshot.profile.access or "", subject, gate=True)
+        if not decision.value:
+            telemetry.log("denied", function="token", code=decision.reason, revision=snapshot.revision,
+                          standing=view.standing, request_id=request.request_id)  # fmt: skip
+            raise denied(snapshot.revision)
+        entitled = entitlements(snapshot, subject)
+        return self._minter.mint(
+            request, self.clock(), kind=Kind.ACCESS, lifetime=snapshot.profile.lifetime, entitlements=entitled,
+            extra=added_claims(snapshot, entitled, subject), **_claims(applicant, snapshot),
+        )  # fmt: skip
+
+    def _evaluation(self, request: Request, applicant: Applicant) -> Response:
+        snapshot = self.snapshots.soft().snapshot
+        claims = _claims(applicant, snapshot)
+        return self._minter.mint(request, self.clock(), kind=Kind.EVALUATE, lifetime=SHORT_LIFE, **claims)
+
+    def _service(self, request: Request) -> Response:
+        arn = str(request.iam.get("userArn", ""))
+        if not arn:
+            raise invalid("a signed request is required")
+        revision = self.snapshots.soft().snapshot.revision
+        return self._minter.mint(request, self.clock(), kind=Kind.SERVICE, lifetime=SHORT_LIFE, subject=arn,
+                                 client_id=arn, rev=revision)  # fmt: skip
+
+    def _jwks(self, _request: Request) -> Response:
+        try:
+            published = jwks(self.keys)
+        except KeyError:
+            raise unavailable("the signing keys are") from None
+        return respond(200, published, {"cache-control": f"public, max-age={JWKS_LIFE}"})
+
+    def _metadata(self, request: Request) -> Response:
+        """RFC 8414 §2."""
+        issuer = self.settings.issuer_at(request.host)
+        document = {
+            "issuer": issuer,
+            "token_endpoint": f"{issuer}/v1/token",
+            "jwks_uri": f"{issuer}/.well-known/jwks.json",
+            "grant_types_supported": [GRANT],
+            "response_types_supported": [],
+            "scopes_supported": ["access", "evaluate", "session"],
+            "token_endpoint_auth_methods_supported": ["none"],
+        }
+        return respond(200, document, {"cache-control": f"public, max-age={JWKS_LIFE}"})
+
+
+def _claims(applicant: Applicant, snapshot: Snapshot) -> dict[str, object]:
+    subject = applicant.subject
+    named = named_attributes(snapshot)
+    return {
+        "subject": applicant.user,
+        "client_id": applicant.client_id,
+        "orgs": subject.orgs,
+        "admin": subject.admin,
+        "attributes": {name: value for name, value in subject.attributes.items() if name in named},
+        "rev": snapshot.revision,
+    }
+
+
+def added_claims(snapshot: Snapshot, entitled: tuple[str, ...], subject: Subject) -> dict[str, Json]:
+    """The token profile's claims, and a flag's own claim where it is on: true, or absent."""
+    claims = {name: value for name, value in _filled(snapshot.profile, subject).items() if value is not None}
+    flags = snapshot.rules.flags
+    return claims | {claim: True for key in entitled if key in flags and (claim := flags[key].claim)}
+
+
+def _filled(profile: Profile, subject: Subject) -> dict[str, Json]:
+    filled: Mapping[Json, Json] = {USER_CLAIM: subject.user, ADMIN_CLAIM: True if subject.admin else None}
+    return {n: filled[v] if isinstance(v, str) and v in filled else v for n, v in profile.claims.items()}

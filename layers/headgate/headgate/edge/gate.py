@@ -1,0 +1,55 @@
+"""What mint, authorizer and evaluate share: a credential as a subject, and decisions on a view of the rules."""
+
+from collections.abc import Iterable, Mapping
+
+from headgate.core.decision import Decision, decide
+from headgate.core.model import Subject
+from headgate.core.session import Session
+from headgate.core.snapshot import Snapshot, gate_flags
+from headgate.edge.http import Request
+from headgate.edge.settings import GateSettings
+from headgate.edge.signing import KeyPool
+from headgate.tokens.claims import Credential, Kind
+from headgate.tokens.refusals import RefusalCode, Refused
+from headgate.tokens.verify import VerifiedTokens, Verifier
+
+
+class Credentials:
+    """Verifies our own tokens as they come in the Authorization header."""
+
+    def __init__(self, settings: GateSettings, keys: KeyPool) -> None:
+        self._settings, self._keys, self._seen = settings, keys, VerifiedTokens()
+
+    def bearer(self, request: Request, now: float, *kinds: Kind) -> Credential:
+        """The credential of a request. Raises `Refused`."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            raise Refused(RefusalCode.SHAPE)
+        return self.token(token, request, now, *kinds)
+
+    def token(self, token: str, request: Request, now: float, *kinds: Kind) -> Credential:
+        """The credential in a token. Raises `Refused`."""
+        issuer = self._settings.issuer_at(request.host)
+        return Verifier(issuer, self._settings.audience, self._keys, self._seen).verify(token, now, frozenset(kinds))
+
+
+def subject_of(credential: Credential, session: Session | None = None, acting_org: str | None = None) -> Subject:
+    """Who is asking. A session token carries no `admin`: its record does, and only for flag decisions."""
+    return Subject(
+        user=credential.subject,
+        orgs=credential.orgs,
+        admin=credential.admin or (session is not None and session.admin),
+        attributes=credential.attributes,
+        acting_org=acting_org if acting_org in credential.orgs else None,
+    )
+
+
+def decide_all(snapshot: Snapshot, keys: Iterable[str], subject: Subject) -> Mapping[str, Decision]:
+    """Decisions at a gate: a missing flag lets admins in and nobody else."""
+    return {key: decide(snapshot.rules, key, subject, gate=True) for key in keys}
+
+
+def entitlements(snapshot: Snapshot, subject: Subject) -> tuple[str, ...]:
+    """The flags that are on, sorted, among those that a route, an ask or a claim names."""
+    decided = decide_all(snapshot, sorted(gate_flags(snapshot)), subject)
+    return tuple(key for key, decision in decided.items() if decision.value)

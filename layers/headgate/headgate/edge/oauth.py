@@ -1,0 +1,113 @@
+"""The token endpoint's form and its errors: RFC 8693 token exchange in, RFC 6749 §5.2 errors out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
+
+from headgate.core.session import SESSION_ID
+from headgate.edge.http import Request, Response, respond
+from headgate.edge.problems import RETRY_AFTER
+
+GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
+ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"  # noqa: S105 a name, not a secret
+ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105
+JWT = "urn:ietf:params:oauth:token-type:jwt"
+SESSION_TOKEN = "urn:headgate:params:oauth:token-type:session"  # noqa: S105
+
+MAX_FORM = 16_384
+MAX_FIELDS = 20
+
+
+class OAuthError(Exception):
+    """Answered as an OAuth error. `description` is generic and never holds what was sent."""
+
+    def __init__(self, status: int, error: str, description: str, *, revision: int | None = None) -> None:
+        super().__init__(error)
+        self.status, self.error, self.description, self.revision = status, error, description, revision
+
+    def response(self) -> Response:
+        """The answer; every one is `no-store`."""
+        headers = {} if self.revision is None else {"x-headgate-revision": str(self.revision)}
+        headers |= {"retry-after": RETRY_AFTER} if self.status == 503 else {}
+        return respond(self.status, {"error": self.error, "error_description": self.description}, headers)
+
+
+def invalid(description: str) -> OAuthError:
+    """`invalid_request`, the error for whatever RFC 6749 names no other."""
+    return OAuthError(400, "invalid_request", description)
+
+
+def denied(revision: int | None) -> OAuthError:
+    """`access_denied`: verified, but not let in."""
+    return OAuthError(403, "access_denied", "access is not open to this subject", revision=revision)
+
+
+UNAVAILABLE = "temporarily_unavailable"
+
+
+def unavailable(what: str) -> OAuthError:
+    """503 with Retry-After."""
+    return OAuthError(503, UNAVAILABLE, f"{what} not available, try again")
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A well-formed exchange. `session_id` is there exactly when a session token is asked for."""
+
+    subject_token: str = field(repr=False)
+    subject_type: str
+    scope: str
+    session_id: str | None
+
+
+def read_exchange(request: Request, audience: str) -> Exchange:
+    """Read and check the form. Raises `OAuthError`; unknown parameters are ignored (RFC 6749 §3.2)."""
+    form = _form(request)
+    if "grant_type" not in form:
+        raise invalid("grant_type is missing")
+    if form["grant_type"] != GRANT:
+        raise OAuthError(400, "unsupported_grant_type", "only token exchange is offered")
+    for name in ("subject_token", "subject_token_type"):
+        if not form.get(name):
+            raise invalid(f"{name} is missing")
+    if "actor_token" in form or "actor_token_type" in form:
+        raise invalid("delegation is not offered")
+    for name in ("audience", "resource"):
+        if form.get(name, audience) != audience:
+            raise OAuthError(400, "invalid_target", f"{name} is not served here")
+    if form["subject_token_type"] not in (ID_TOKEN, ACCESS_TOKEN):
+        raise invalid("subject_token_type is not taken here")
+    return _read_request(form)
+
+
+def _read_request(form: Mapping[str, str]) -> Exchange:
+    requested = form.get("requested_token_type", ACCESS_TOKEN)
+    if requested not in (ACCESS_TOKEN, JWT, SESSION_TOKEN):
+        raise invalid("requested_token_type is not offered")
+    wants_session = requested == SESSION_TOKEN
+    scope = form.get("scope", "session" if wants_session else "access")
+    if scope not in (("session",) if wants_session else ("access", "evaluate")):
+        raise OAuthError(400, "invalid_scope", "scope is not offered")
+    if form["subject_token_type"] == ACCESS_TOKEN and not wants_session:
+        raise invalid("an access token is only taken for a session")
+    session_id = form.get("session_id", "")
+    if wants_session and not SESSION_ID.fullmatch(session_id):
+        raise invalid("session_id must be 1 to 128 letters, digits, dot, _, : or -")
+    return Exchange(form["subject_token"], form["subject_token_type"], scope, session_id if wants_session else None)
+
+
+def _form(request: Request) -> dict[str, str]:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/x-www-form-urlencoded":
+        raise OAuthError(415, "invalid_request", "the body must be application/x-www-form-urlencoded")
+    if len(request.body) > MAX_FORM:
+        raise OAuthError(413, "invalid_request", f"at most {MAX_FORM} bytes are taken")
+    try:
+        text = request.body.decode("ascii")
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
+    except ValueError:
+        raise invalid("the form is malformed") from None
+    form = dict(pairs)
+    if len(form) != len(pairs):
+        raise invalid("a parameter is there twice")
+    return form

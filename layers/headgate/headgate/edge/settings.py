@@ -1,0 +1,40 @@
+"""What each function reads from its environment: once, at start, failing with every fault listed."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+class Misconfigured(RuntimeError):
+    """The function cannot start. Lists every variable that is missing or empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateSettings:
+    """Token, evaluate and authorizer. An empty `issuer` means https and the host that the request came to."""
+
+    table: str
+    signing_keys: tuple[str, ...]
+    audience: str
+    issuer: str = ""
+
+    def issuer_at(self, host: str) -> str:
+        """The issuer of our tokens, as seen at a host of this API (API Gateway names it, not the caller)."""
+        return self.issuer or f"https://{host}"
+
+
+def gate_settings(environment: Mapping[str, str] = os.environ) -> GateSettings:
+    """Read what the gate functions share. Raises `Misconfigured`."""
+    needed = required("HEADGATE_TABLE", "HEADGATE_SIGNING_KEYS", "HEADGATE_AUDIENCE", environment=environment)
+    keys = tuple(key.strip() for key in needed["HEADGATE_SIGNING_KEYS"].split(",") if key.strip())
+    return GateSettings(
+        needed["HEADGATE_TABLE"], keys, needed["HEADGATE_AUDIENCE"], environment.get("HEADGATE_ISSUER", "")
+    )
+
+
+def required(*names: str, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The variables, all of them there and not blank. Raises `Misconfigured` naming those that are not."""
+    missing = [name for name in names if not environment.get(name, "").strip()]
+    if missing:
+        raise Misconfigured("not set: " + ", ".join(missing))
+    return {name: environment[name] for name in names}
