@@ -1,0 +1,119 @@
+"""Templates whose API is wrong in one small thing, by the rule that finds it."""
+
+from template_checks import api
+from template_checks.deployment import Check, Raw
+from template_checks.edits import Edit, append, at, copy_of, drop, event, logged, may_invoke, put, route
+
+_API = "Resources.HttpApi.Properties"
+_GATE = f"{_API}.Auth.Authorizers.Gate"
+_CORS = f"{_API}.CorsConfiguration.Fn::If.1"
+
+
+def _fifty_routes(source: Raw) -> None:
+    for number in range(50):
+        route("Worker", "GET", f"/api/more/{number}", name=f"More{number}")(source)
+
+
+def _second_api(source: Raw) -> None:
+    second = {"Type": "AWS::Serverless::HttpApi", "Properties": {}}
+    put("Resources.Second", second)(source)
+    put(event("Worker", "ListTowns", "ApiId"), {"Ref": "Second"})(source)
+
+
+def _kill_by_the_admin_function(source: Raw) -> None:
+    drop("Resources.KillFunction.Properties.Events.Kill")(source)
+    route("Admin", "POST", "/admin/v1/flags/{key}/kill", "AWS_IAM")(source)
+
+
+def _loose_kill(source: Raw) -> None:
+    del at(source, f"{_API}.RouteSettings")["POST /admin/v1/flags/{key}/kill"]
+
+
+_ANYONE = {"Action": "lambda:InvokeFunction", "FunctionName": {"Ref": "WorkerFunction"}, "Principal": "*"}
+_OPEN = {"Authorizer": "NONE"}
+
+BROKEN: dict[Check, dict[str, Edit]] = {
+    api.the_gate_forgets: {
+        "kept for 5 minutes": put(f"{_GATE}.Identity.ReauthorizeEvery", 300),
+        "not said": drop(f"{_GATE}.Identity.ReauthorizeEvery"),
+        "no route": drop(f"{_GATE}.Identity.Context"),
+        "no token": drop(f"{_GATE}.Identity.Headers"),
+        "payload 1.0": put(f"{_GATE}.AuthorizerPayloadFormatVersion", "1.0"),
+        "policy responses": put(f"{_GATE}.EnableSimpleResponses", False),
+        "another function": put(f"{_GATE}.FunctionArn", {"Fn::GetAtt": ["WorkerFunction", "Arn"]}),
+    },
+    api.the_gate_may_be_called: {
+        "no permission": drop(f"{_GATE}.EnableFunctionDefaultPermissions"),
+    },
+    api.each_route_has_its_auth: {
+        "open worker route": put(event("Worker", "CreateTown", "Auth"), _OPEN),
+        "admin route behind the gate": drop(event("Admin", "SetStage", "Auth")),
+        "open service token": put(event("Token", "MintService", "Auth"), _OPEN),
+        "guarded exchange": drop(event("Token", "Mint", "Auth")),
+    },
+    api.open_routes_say_so_by_name: {
+        "open worker route": put(event("Worker", "GetTown", "Auth"), _OPEN),
+        "open admin route": put(event("Admin", "GetFlag", "Auth"), _OPEN),
+        "silent evaluation": drop(event("Evaluate", "EvaluateFlags", "Auth")),
+    },
+    api.no_route_is_greedy: {
+        "any method": put(event("Worker", "ListTowns", "Method"), "ANY"),
+        "proxy": route("Worker", "GET", "/api/{proxy+}"),
+        "default route": route("Worker", "ANY", "$default"),
+    },
+    api.routes_are_exactly_these: {
+        "one more": route("Worker", "GET", "/api/secrets"),
+        "one fewer": drop("Resources.AdminFunction.Properties.Events.Restore"),
+    },
+    api.routes_reach_their_function: {
+        "kill by the admin function": _kill_by_the_admin_function,
+        "payload 1.0": put(event("Evaluate", "EvaluateFlags", "PayloadFormatVersion"), "1.0"),
+    },
+    api.one_http_api: {
+        "function URL": put("Resources.WorkerFunction.Properties.FunctionUrlConfig", {"AuthType": "NONE"}),
+        "second API": _second_api,
+    },
+    api.only_the_api_calls_functions: {
+        "anyone": put("Resources.More", {"Type": "AWS::Lambda::Permission", "Properties": _ANYONE}),
+        "one more": route("Worker", "GET", "/api/secrets"),
+    },
+    api.function_policies_fit: {
+        "50 routes more": _fifty_routes,
+    },
+    api.throttles_stand: {
+        "no default": drop(f"{_API}.DefaultRouteSettings"),
+        "loose exchange": drop(f"{_API}.RouteSettings.POST /v1/token"),
+        "loose kill": _loose_kill,
+        "gone route": put(f"{_API}.RouteSettings.GET /gone", {"ThrottlingRateLimit": 1}),
+        "loose flags": put(f"{_API}.RouteSettings.GET /admin/v1/flags", {"ThrottlingRateLimit": 5000}),
+    },
+    api.access_logs_are_kept_and_bare: {
+        "none": drop(f"{_API}.AccessLogSettings"),
+        "paths": logged("routeKey", "path"),
+        "subjects": logged("authorizer.status", "authorizer.subject"),
+        "addresses": logged("responseLength", "identity.sourceIp"),
+    },
+    api.cors_is_narrow: {
+        "credentials": put(f"{_CORS}.AllowCredentials", True),
+        "every origin": put(f"{_CORS}.AllowOrigins", ["*"]),
+        "every origin, by default": put(f"{_API}.CorsConfiguration", True),
+        "every header": put(f"{_CORS}.AllowHeaders", ["*"]),
+        "hidden ETag": put(f"{_CORS}.ExposeHeaders", ["x-headgate-revision"]),
+        "origins as one string": put(f"{_CORS}.AllowOrigins", {"Ref": "CorsOrigins"}),
+        "any text as an origin": drop("Parameters.CorsOrigins.AllowedPattern"),
+    },
+    api.people_reach_their_routes: {
+        "viewer writes": may_invoke("ViewerPolicy", "$default/PUT/admin/v1/flags/*"),
+        "kill operator restores": may_invoke("KillOperatorPolicy", "$default/POST/admin/v1/flags/*/restore"),
+        "kill operator does all": may_invoke("KillOperatorPolicy", "*"),
+        "another stage": may_invoke("EditorPolicy", "*/GET/admin/v1/flags"),
+        "service explains": may_invoke("ServicePolicy", "$default/POST/admin/v1/explain"),
+        "auditor manages": put("Resources.AuditorPolicy.Properties.PolicyDocument.Statement.0.Action", "execute-api:*"),
+        "statement more": append(
+            "Resources.ViewerPolicy.Properties.PolicyDocument.Statement",
+            {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": "*"},
+        ),
+        "no viewer": drop("Resources.ViewerPolicy"),
+        "one role more": copy_of("AdminPolicy"),
+    },
+}

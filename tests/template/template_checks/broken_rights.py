@@ -1,0 +1,119 @@
+"""Templates whose functions, tables or keys are wrong in one small thing, by the rule that finds it."""
+
+from template_checks import data, rights
+from template_checks.deployment import Check
+from template_checks.edits import TABLE, Edit, also, append, copy_of, drop, put, statement, without
+
+_FUNCTION = "Resources.{}Function.Properties.{}"
+_KEY_POLICY = "Resources.SigningKey2.Properties.KeyPolicy.Statement"
+_KEY = {"Fn::GetAtt": ["SigningKey1", "Arn"]}
+
+
+def _leading(*keys: str) -> dict[str, object]:
+    return {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(keys)}}
+
+
+_KEYED = {"Null": {"dynamodb:LeadingKeys": "false"}}
+
+BROKEN: dict[Check, dict[str, Edit]] = {
+    rights.functions_are_exactly_these: {
+        "one more": copy_of("AuthorizerFunction"),
+    },
+    rights.each_may_do_exactly_this: {
+        "authorizer writes": statement("Authorizer", "ReadGate", Action=["dynamodb:PutItem"]),
+        "evaluation signs": also("Evaluate", Action="kms:Sign", Resource=_KEY),
+        "worker at the gate's table": also("Worker", Action="dynamodb:GetItem", Resource=TABLE),
+        "exchange without keys": without("Token", "ReadPublicKeys"),
+        "by exclusion": also("Admin", NotAction="iam:PassRole", Resource=TABLE),
+    },
+    rights.nothing_is_a_wildcard: {
+        "every action": also("Admin", Action="dynamodb:*", Resource=TABLE),
+        "every resource": statement("Worker", "OwnTable", Resource="*"),
+    },
+    rights.roles_are_only_what_is_written: {
+        "ready policy": append(
+            _FUNCTION.format("Worker", "Policies"), "arn:aws:iam::aws:policy/AmazonDynamoDBFullAccess"
+        ),
+        "tracing": put(_FUNCTION.format("Admin", "Tracing"), "Active"),
+        "assumed by others": put(
+            _FUNCTION.format("Worker", "AssumeRolePolicyDocument"),
+            {"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}]},
+        ),
+    },
+    rights.denials_stand: {
+        "evaluation": without("Evaluate", "NeverWrite"),
+        "authorizer denied less": statement("Authorizer", "NeverWrite", Action=["dynamodb:PutItem"]),
+        "admin scans": without("Admin", "NeverInBulk"),
+    },
+    rights.the_audit_is_only_appended_to: {
+        "admin": without("Admin", "NeverRewriteTheAudit"),
+        "kill deletes": statement("Kill", "NeverRewriteTheAudit", Action=["dynamodb:UpdateItem"]),
+    },
+    rights.reach_is_bounded: {
+        "exchange writes flags": statement("Token", "WriteSessions", Condition=None),
+        "no key at all": statement("Token", "WriteSessions", Condition=_leading("sessions#*")),
+        "kill writes sessions": statement(
+            "Kill", "WriteTheKill", Condition=_leading("head", "rules", "audit", "idem#*", "sessions#*") | _KEYED
+        ),
+        "kill reads all": statement("Kill", "ReadGateAndSessions", Condition=None),
+    },
+    rights.signatures_are_of_one_kind: {
+        "any": statement("Token", "SignTokens", Condition=None),
+        "unknown signer": drop(_FUNCTION.format("Token", "RolePath")),
+        "worker at the signer's path": put(
+            _FUNCTION.format("Worker", "RolePath"), {"Fn::Sub": "/headgate/${AWS::StackName}/token/"}
+        ),
+    },
+    rights.each_writes_its_own_log: {
+        "all logs": without("Worker", "OwnLogsOnly"),
+        "another's": put(_FUNCTION.format("Worker", "LoggingConfig"), {"LogGroup": {"Ref": "TokenLogs"}}),
+        "no group": drop(_FUNCTION.format("Kill", "LoggingConfig")),
+    },
+    rights.logs_end: {
+        "never": drop("Resources.TokenLogs.Properties.RetentionInDays"),
+        "no access log": drop("Resources.AccessLogs"),
+    },
+    rights.functions_run_alike: {
+        "old runtime": put("Globals.Function.Runtime", "python3.12"),
+        "another processor": put("Globals.Function.Architectures", ["x86_64"]),
+        "another handler": put(_FUNCTION.format("Kill", "Handler"), "app.kill"),
+        "slow authorizer": put(_FUNCTION.format("Authorizer", "Timeout"), 29),
+        "no layer": drop("Globals.Function.Layers"),
+        "starved": put("Globals.Function.MemorySize", 128),
+    },
+    rights.the_kill_has_room: {
+        "none": drop(_FUNCTION.format("Kill", "ReservedConcurrentExecutions")),
+        "zero": put(_FUNCTION.format("Kill", "ReservedConcurrentExecutions"), {"Ref": "KillReservedConcurrency"}),
+        "another's condition": put("Conditions.ReserveKill", {"Condition": "ReserveAdmin"}),
+    },
+    rights.environments_are_known: {
+        "issuers for the worker": put(
+            _FUNCTION.format("Worker", "Environment.Variables.HEADGATE_IDENTITY_ISSUERS"), "[]"
+        ),
+        "a smaller pool": put("Globals.Function.Environment.Variables.HEADGATE_SIGNING_KEYS", {"Ref": "SigningKey1"}),
+    },
+    data.tables_are_safe: {
+        "deletable": put("Resources.Table.Properties.DeletionProtectionEnabled", False),
+        "no point-in-time recovery": drop("Resources.Table.Properties.PointInTimeRecoverySpecification"),
+        "no stream": drop("Resources.Table.Properties.StreamSpecification"),
+        "other TTL": put("Resources.Table.Properties.TimeToLiveSpecification.AttributeName", "ttl"),
+        "worker's deletable": put("Resources.WorkerTable.Properties.DeletionProtectionEnabled", False),
+    },
+    data.what_is_stored_survives: {
+        "goes with the stack": put("Resources.Table.DeletionPolicy", "Delete"),
+        "goes when replaced": drop("Resources.Table.UpdateReplacePolicy"),
+        "a key goes": drop("Resources.SigningKey3.DeletionPolicy"),
+    },
+    data.keys_are_the_pool: {
+        "another curve": put("Resources.SigningKey1.Properties.KeySpec", "ECC_NIST_P384"),
+        "one more": copy_of("SigningKey3"),
+        "gone in a week": put("Resources.SigningKey3.Properties.PendingWindowInDays", 7),
+    },
+    data.only_the_token_function_signs: {
+        "open to all": put(f"{_KEY_POLICY}.0.Principal", {"AWS": "*"}),
+        "anyone in the account signs": drop(f"{_KEY_POLICY}.1"),
+        "any role signs": put(
+            f"{_KEY_POLICY}.1.Condition.ArnNotLike", {"aws:PrincipalArn": "arn:aws:iam::123456789012:role/*"}
+        ),
+    },
+}

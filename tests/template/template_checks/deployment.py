@@ -1,0 +1,104 @@
+"""A template as its author wrote it and as CloudFormation gets it. It knows how to read both, and no rule."""
+
+import copy
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+from samcli.yamlhelper import yaml_parse
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+
+TEMPLATE = Path(__file__).resolve().parents[3] / "template.yaml"
+Raw = dict[str, Any]
+
+PSEUDO = {
+    "AWS::Partition": "aws",
+    "AWS::Region": "ap-southeast-2",  # a long name: sizes are judged at their worst
+    "AWS::AccountId": "123456789012",
+    "AWS::StackName": "headgate-production",
+    "AWS::URLSuffix": "amazonaws.com",
+}
+
+
+def read_source(path: Path) -> Raw:
+    """The template with short tags spelled out (`!Ref x` becomes `{"Ref": "x"}`)."""
+    parsed = yaml_parse(path.read_text())
+    return json.loads(json.dumps(parsed))
+
+
+def translated(source: Raw) -> Raw:
+    """What CloudFormation gets, by AWS's own translator, offline. Raises its InvalidDocumentException."""
+    template = copy.deepcopy(source)
+    for resource in template["Resources"].values():
+        for place in ("CodeUri", "ContentUri"):
+            if place in resource["Properties"] and resource["Type"].startswith("AWS::Serverless::"):
+                resource["Properties"][place] = "s3://headgate-artifacts/key"
+    session = boto3.Session(region_name=PSEUDO["AWS::Region"])
+    return json.loads(json.dumps(Translator({}, Parser(), boto_session=session).translate(template, {})))
+
+
+@dataclass
+class Deployment:
+    """`source` is what is written, `resources` what CloudFormation makes of it."""
+
+    source: Raw
+    resources: dict[str, Raw] = field(init=False)
+    template: Raw = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.template = translated(self.source)
+        self.resources = self.template["Resources"]
+
+    def of(self, kind: str) -> dict[str, Raw]:
+        """The properties of all resources of a type, by logical id."""
+        return {name: r.get("Properties", {}) for name, r in self.resources.items() if r["Type"] == kind}
+
+    def operations(self) -> Iterator[tuple[str, str, Raw]]:
+        """Method in capitals, path and OpenAPI operation of every route of every API."""
+        for api in self.of("AWS::ApiGatewayV2::Api").values():
+            for path, item in api["Body"]["paths"].items():
+                for method, operation in item.items():
+                    yield method.upper(), path, operation
+
+    def statements(self, function: str) -> list[Raw]:
+        """Every statement of a function's own policies."""
+        policies = self.resources[f"{function}Role"]["Properties"].get("Policies", [])
+        return [s for policy in policies for s in listed(policy["PolicyDocument"]["Statement"])]
+
+    def text(self, value: Any) -> str:
+        """A Ref, GetAtt, Sub or Join as text: pseudo parameters by an example, parameters by default, resources as `<Id>`."""
+        if isinstance(value, str):
+            return value
+        (kind, argument), = value.items()  # fmt: skip
+        if kind == "Ref":
+            parameter = self.source["Parameters"].get(argument, {"Default": f"<{argument}>"})
+            return PSEUDO.get(argument, str(parameter["Default"]))
+        if kind == "Fn::GetAtt":
+            return f"<{argument[0]}>"
+        if kind == "Fn::Join":
+            return argument[0].join(self.text(part) for part in argument[1])
+        if kind == "Fn::Sub":
+            return self._substituted(argument)
+        raise ValueError(f"no text for {kind}")
+
+    def _substituted(self, argument: Any) -> str:
+        text, names = (argument, {}) if isinstance(argument, str) else argument
+        for name, value in names.items():
+            text = text.replace("${" + name + "}", self.text(value))
+        for name, value in PSEUDO.items():
+            text = text.replace("${" + name + "}", value)
+        for name in self.resources:
+            text = text.replace("${" + name + "}", f"<{name}>").replace("${" + name + ".Arn}", f"<{name}>")
+        return text
+
+
+Check = Callable[[Deployment], Iterator[str]]
+
+
+def listed(value: Any) -> list[Any]:
+    """A policy's member, which may stand alone or in a list."""
+    return value if isinstance(value, list) else [value]

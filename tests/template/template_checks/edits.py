@@ -1,0 +1,124 @@
+"""Small edits of a template's source, each of which makes it wrong. It knows no rule."""
+
+from collections.abc import Callable
+from typing import Any
+
+from template_checks.deployment import Raw
+
+Edit = Callable[[Raw], None]
+TABLE = {"Fn::GetAtt": ["Table", "Arn"]}
+
+
+def at(source: Raw, path: str) -> Any:
+    """The member at a dotted path; a number is a place in a list."""
+    for part in path.split("."):
+        source = source[int(part)] if isinstance(source, list) else source[part]
+    return source
+
+
+def _parent(source: Raw, path: str) -> tuple[Any, Any]:
+    before, _, name = path.rpartition(".")
+    parent = at(source, before)
+    return parent, int(name) if isinstance(parent, list) else name
+
+
+def put(path: str, value: Any) -> Edit:
+    """Set a member, or make it."""
+
+    def edit(source: Raw) -> None:
+        parent, name = _parent(source, path)
+        parent[name] = value
+
+    return edit
+
+
+def drop(path: str) -> Edit:
+    """Take a member away, which must be there."""
+
+    def edit(source: Raw) -> None:
+        parent, name = _parent(source, path)
+        del parent[name]
+
+    return edit
+
+
+def append(path: str, value: Any) -> Edit:
+    """One more in a list."""
+    return lambda source: at(source, path).append(value)
+
+
+def copy_of(name: str) -> Edit:
+    """A resource twice, under another logical id."""
+    return lambda source: source["Resources"].update({f"Another{name}": source["Resources"][name]})
+
+
+def with_one_route(source: Raw) -> None:
+    """Most routes taken away, for what does not judge routes: the translator's time grows with their square."""
+    for resource in source["Resources"].values():
+        for name in [n for n in resource.get("Properties", {}).get("Events", {}) if n != "Kill"]:
+            del resource["Properties"]["Events"][name]
+
+
+def event(function: str, name: str, member: str) -> str:
+    """The path of a member of a function's event."""
+    return f"Resources.{function}Function.Properties.Events.{name}.Properties.{member}"
+
+
+def route(function: str, method: str, path: str, auth: str | None = None, name: str = "More") -> Edit:
+    """One route more."""
+    properties: Raw = {"ApiId": {"Ref": "HttpApi"}, "Method": method, "Path": path}
+    if auth:
+        properties["Auth"] = {"Authorizer": auth}
+    where = f"Resources.{function}Function.Properties.Events.{name}"
+    return put(where, {"Type": "HttpApi", "Properties": properties})
+
+
+def _policy(source: Raw, function: str) -> list[Raw]:
+    found: list[Raw] = at(source, f"Resources.{function}Function.Properties.Policies.0.Statement")
+    return found
+
+
+def statement(function: str, sid: str, **members: Any) -> Edit:
+    """Change members of a function's statement; None takes one away."""
+
+    def edit(source: Raw) -> None:
+        (found,) = [s for s in _policy(source, function) if s["Sid"] == sid]
+        for name, value in members.items():
+            found[name] = value
+            if value is None:
+                del found[name]
+
+    return edit
+
+
+def without(function: str, sid: str) -> Edit:
+    """Take one of a function's statements away."""
+
+    def edit(source: Raw) -> None:
+        (found,) = [s for s in _policy(source, function) if s["Sid"] == sid]
+        _policy(source, function).remove(found)
+
+    return edit
+
+
+def also(function: str, **members: Any) -> Edit:
+    """One statement more."""
+    return lambda source: _policy(source, function).append({"Sid": "More", "Effect": "Allow", **members})
+
+
+def may_invoke(policy: str, last: str) -> Edit:
+    """One resource more in a managed policy."""
+    arn = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${HttpApi}/" + last
+    return append(f"Resources.{policy}.Properties.PolicyDocument.Statement.0.Resource", {"Fn::Sub": arn})
+
+
+def logged(instead_of: str, variable: str) -> Edit:
+    """Another variable in the access log's format."""
+
+    def edit(source: Raw) -> None:
+        settings = at(source, "Resources.HttpApi.Properties.AccessLogSettings")
+        before, found, after = settings["Format"].partition(f"$context.{instead_of}")
+        assert found
+        settings["Format"] = f"{before}$context.{variable}{after}"
+
+    return edit

@@ -1,0 +1,120 @@
+"""What the deployment must be, as tables: each route with its authorisation and function, each right, each role."""
+
+GATE, IAM, OPEN = "Gate", "AWS_IAM", "NONE"
+
+_ADMIN = """
+GET /admin/v1/flags
+GET /admin/v1/flags/{key}
+PUT /admin/v1/flags/{key}
+DELETE /admin/v1/flags/{key}
+POST /admin/v1/flags/{key}/stage
+POST /admin/v1/flags/{key}/allow
+GET /admin/v1/flags/{key}/allow
+POST /admin/v1/flags/{key}/restore
+GET /admin/v1/routes
+PUT /admin/v1/routes
+GET /admin/v1/manifest
+POST /admin/v1/manifest
+POST /admin/v1/manifest/plan
+POST /admin/v1/explain
+GET /admin/v1/audit
+GET /admin/v1/health
+""".split("\n")[1:-1]
+
+_WORKER = """
+POST /api/users/{user}/towns
+POST /api/orgs/{org}/towns
+GET /api/towns
+GET /api/towns/{town}
+GET /api/towns/{town}/status
+POST /api/towns/{town}/rigs
+POST /api/towns/{town}/convoys
+POST /api/towns/{town}/agents/{agent}/convoys
+PATCH /api/towns/{town}/config
+POST /api/towns/{town}/molecules
+POST /api/towns/{town}/container
+DELETE /api/towns/{town}/container
+DELETE /api/towns/{town}
+POST /api/towns/{town}/agents/{agent}/heartbeat
+POST /api/towns/{town}/agents/{agent}/mail
+POST /api/towns/{town}/agents/{agent}/done
+GET /trpc/{procedures}
+POST /trpc/{procedures}
+""".split("\n")[1:-1]
+
+KILL = "POST /admin/v1/flags/{key}/kill"
+SERVICE = "POST /v1/service-token"
+
+OPEN_ROUTES = {
+    "POST /v1/token": "TokenFunction",
+    "GET /.well-known/jwks.json": "TokenFunction",
+    "GET /.well-known/oauth-authorization-server": "TokenFunction",
+    "POST /ofrep/v1/evaluate/flags": "EvaluateFunction",
+    "POST /ofrep/v1/evaluate/flags/{key}": "EvaluateFunction",
+}
+
+ROUTES: dict[str, tuple[str, str]] = {
+    **{route: (OPEN, function) for route, function in OPEN_ROUTES.items()},
+    SERVICE: (IAM, "TokenFunction"),
+    **dict.fromkeys(_ADMIN, (IAM, "AdminFunction")),
+    KILL: (IAM, "KillFunction"),
+    **dict.fromkeys(_WORKER, (GATE, "WorkerFunction")),
+}
+"""Route key to its authorisation and the function that answers."""
+
+READS = {route for route in _ADMIN if route.startswith("GET ")}
+ASKS = {"POST /admin/v1/explain", "POST /admin/v1/manifest/plan"}
+"""Called by POST and changing nothing."""
+ALL_ADMIN = {*_ADMIN, KILL}
+RIGHTS_ROUTES: set[str] = set()
+"""Who may revoke tokens and turn keys is for the admin role alone."""
+
+ROLES = {
+    "ViewerPolicy": READS | ASKS,
+    "AuditorPolicy": READS,
+    "EditorPolicy": ALL_ADMIN - RIGHTS_ROUTES,
+    "KillOperatorPolicy": {KILL},
+    "AdminPolicy": ALL_ADMIN,
+    "ServicePolicy": {SERVICE},
+}
+
+KEYS = {"SigningKey1", "SigningKey2", "SigningKey3"}
+_READ_TABLE = {("dynamodb:GetItem", "Table"), ("dynamodb:BatchGetItem", "Table"), ("dynamodb:Query", "Table")}
+_CHANGE_TABLE = {(f"dynamodb:{name}", "Table") for name in ("PutItem", "UpdateItem", "ConditionCheckItem")}
+_PUBLIC_KEYS = {("kms:GetPublicKey", key) for key in KEYS}
+_WORKER_ACTIONS = "GetItem BatchGetItem Query PutItem UpdateItem DeleteItem ConditionCheckItem".split()
+
+ALLOWED = {
+    "TokenFunction": _READ_TABLE | _CHANGE_TABLE | _PUBLIC_KEYS | {("kms:Sign", key) for key in KEYS},
+    "EvaluateFunction": _READ_TABLE | _PUBLIC_KEYS,
+    "AuthorizerFunction": _READ_TABLE | _PUBLIC_KEYS,
+    "AdminFunction": _READ_TABLE | _CHANGE_TABLE,
+    "KillFunction": _READ_TABLE | _CHANGE_TABLE,
+    "WorkerFunction": {(f"dynamodb:{name}", "WorkerTable") for name in _WORKER_ACTIONS},
+}
+"""The whole of what each function may do: action and resource."""
+
+DENIED = {
+    "EvaluateFunction": {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"},
+    "AuthorizerFunction": {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"},
+    "AdminFunction": {"dynamodb:Scan", "dynamodb:BatchWriteItem", "dynamodb:DeleteTable", "dynamodb:UpdateTable"},
+}
+"""What is refused on the gate's table whatever a later statement allows."""
+
+LEADING_KEYS = {
+    ("TokenFunction", "dynamodb:PutItem"): {"sessions#*"},
+    ("TokenFunction", "dynamodb:UpdateItem"): {"sessions#*"},
+    ("TokenFunction", "dynamodb:ConditionCheckItem"): {"sessions#*"},
+    ("KillFunction", "dynamodb:GetItem"): {"head", "rules", "audit", "idem#*", "sessions#*"},
+    ("KillFunction", "dynamodb:BatchGetItem"): {"head", "rules", "audit", "idem#*", "sessions#*"},
+    ("KillFunction", "dynamodb:Query"): {"head", "rules", "audit", "idem#*", "sessions#*"},
+    ("KillFunction", "dynamodb:PutItem"): {"head", "rules", "audit", "idem#*"},
+    ("KillFunction", "dynamodb:UpdateItem"): {"head", "rules", "audit", "idem#*"},
+    ("KillFunction", "dynamodb:ConditionCheckItem"): {"head", "rules", "audit", "idem#*"},
+}
+"""Partition keys (store/items.py) beyond which an allowed action does not reach."""
+
+GATE_ENVIRONMENT = {"HEADGATE_TABLE", "HEADGATE_SIGNING_KEYS", "HEADGATE_ISSUER", "HEADGATE_AUDIENCE"}
+OWN_ENVIRONMENT = {"TokenFunction": {"HEADGATE_IDENTITY_ISSUERS"}, "WorkerFunction": {"WORKER_TABLE"}}
+TIMEOUTS = {"AuthorizerFunction": 5, "AdminFunction": 29}
+"""Seconds, where not 10. API Gateway gives an integration 30 and an authorizer 10."""

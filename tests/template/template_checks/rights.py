@@ -1,0 +1,190 @@
+"""What must hold of the functions: what each may touch, how it runs, what it logs and what it is told.
+
+Each check takes a deployment and yields its faults in plain words; none is the answer that is wanted.
+"""
+
+import json
+from collections.abc import Iterator
+
+from template_checks.deployment import Deployment, listed
+from template_checks.expected import (
+    ALLOWED,
+    DENIED,
+    GATE_ENVIRONMENT,
+    KEYS,
+    LEADING_KEYS,
+    OWN_ENVIRONMENT,
+    TIMEOUTS,
+)
+
+LOG_WRITES = {"logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"}
+INLINE_LIMIT = 10_240
+"""Characters of all inline policies of a role, white space not counted (IAM quotas)."""
+_FUNCTION = "AWS::Lambda::Function"
+
+
+def functions_are_exactly_these(d: Deployment) -> Iterator[str]:
+    for name in sorted(d.of(_FUNCTION).keys() ^ ALLOWED.keys()):
+        yield f"{name} is missing or not expected"
+
+
+def each_may_do_exactly_this(d: Deployment) -> Iterator[str]:
+    for function, wanted in ALLOWED.items():
+        got: set[tuple[str, str]] = set()
+        for statement in d.statements(function):
+            if statement["Effect"] == "Allow":
+                got |= {
+                    (a, d.text(r))
+                    for a in listed(statement.get("Action", []))
+                    for r in listed(statement.get("Resource", []))
+                }
+                if {"NotAction", "NotResource"} & statement.keys():
+                    yield f"{function} is allowed by exclusion"
+        exact = {(action, f"<{resource}>") for action, resource in wanted}
+        yield from (f"{function} may not {a} {r}" for a, r in sorted(exact - got))
+        yield from (f"{function} may {a} {r}" for a, r in sorted(got - exact))
+
+
+def nothing_is_a_wildcard(d: Deployment) -> Iterator[str]:
+    for function in ALLOWED:
+        for statement in d.statements(function):
+            for member in ("Action", "Resource", "NotResource"):
+                for value in listed(statement.get(member, [])):
+                    if "*" in d.text(value):
+                        yield f"{function}: {member} {d.text(value)}"
+
+
+def roles_are_only_what_is_written(d: Deployment) -> Iterator[str]:
+    """No managed policy but the one for logs, which `each_writes_its_own_log` narrows; nobody but Lambda may be it."""
+    logs = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
+    for function in ALLOWED:
+        role = d.resources[f"{function}Role"]["Properties"]
+        if role.get("ManagedPolicyArns") != [logs]:
+            yield f"{function} has the managed policies {role.get('ManagedPolicyArns')}"
+        trust = role["AssumeRolePolicyDocument"]["Statement"]
+        if len(trust) != 1 or trust[0]["Principal"] != {"Service": ["lambda.amazonaws.com"]}:
+            yield f"{function}'s role may be assumed by others"
+        size = len(json.dumps(role.get("Policies", []), separators=(",", ":")))
+        if size > INLINE_LIMIT:
+            yield f"{function}'s policies take {size} characters"
+
+
+def denials_stand(d: Deployment) -> Iterator[str]:
+    for function, wanted in DENIED.items():
+        got: set[str] = set()
+        for statement in d.statements(function):
+            whole = statement["Effect"] == "Deny" and "Condition" not in statement
+            if whole and listed(statement.get("Resource", [])) == [{"Fn::GetAtt": ["Table", "Arn"]}]:
+                got |= set(listed(statement["Action"]))
+        yield from (f"{function} is not denied {action}" for action in sorted(wanted - got))
+
+
+def the_audit_is_only_appended_to(d: Deployment) -> Iterator[str]:
+    """Whoever writes entries is denied to change or delete one, whatever else is allowed."""
+    for function in ("AdminFunction", "KillFunction"):
+        found = [
+            statement
+            for statement in d.statements(function)
+            if statement["Effect"] == "Deny"
+            and {"dynamodb:UpdateItem", "dynamodb:DeleteItem"} <= set(listed(statement["Action"]))
+            and statement.get("Condition") == {"ForAnyValue:StringLike": {"dynamodb:LeadingKeys": ["audit"]}}
+            and statement.get("Resource") == {"Fn::GetAtt": ["Table", "Arn"]}
+        ]
+        if not found:
+            yield f"{function} may rewrite the audit"
+
+
+def reach_is_bounded(d: Deployment) -> Iterator[str]:
+    """`ForAllValues` is true of no key at all: the key must also be there."""
+    for (function, action), wanted in LEADING_KEYS.items():
+        for statement in d.statements(function):
+            if statement["Effect"] != "Allow" or action not in listed(statement["Action"]):
+                continue
+            condition = statement.get("Condition", {})
+            got = condition.get("ForAllValues:StringLike", {}).get("dynamodb:LeadingKeys", [])
+            if set(got) != wanted or condition.get("Null") != {"dynamodb:LeadingKeys": "false"} or len(condition) != 2:
+                yield f"{function} may {action} beyond {sorted(wanted)}"
+
+
+def signatures_are_of_one_kind(d: Deployment) -> Iterator[str]:
+    """ES256 over the message itself: a role that could sign digests could be made to sign what it has not seen."""
+    wanted = {"StringEquals": {"kms:SigningAlgorithm": "ECDSA_SHA_256", "kms:MessageType": "RAW"}}
+    for statement in d.statements("TokenFunction"):
+        if "kms:Sign" in listed(statement["Action"]) and statement.get("Condition") != wanted:
+            yield f"kms:Sign is conditioned by {statement.get('Condition')}"
+    path = d.resources["TokenFunctionRole"]["Properties"].get("Path", "")
+    if d.text(path) != "/headgate/headgate-production/token/":
+        yield "the token function's role is not where the key policies look for it"
+    for name in ALLOWED.keys() - {"TokenFunction"}:
+        if "Path" in d.resources[f"{name}Role"]["Properties"]:
+            yield f"{name}'s role has a path"
+
+
+def each_writes_its_own_log(d: Deployment) -> Iterator[str]:
+    groups = d.of("AWS::Logs::LogGroup")
+    for function, properties in d.of(_FUNCTION).items():
+        group = properties.get("LoggingConfig", {}).get("LogGroup", {}).get("Ref")
+        if group not in groups:
+            yield f"{function} has no log group of its own"
+            continue
+        own = {f"<{group}>", f"arn:aws:logs:ap-southeast-2:123456789012:log-group:<{group}>"}
+        narrowed = [
+            s
+            for s in d.statements(function)
+            if s["Effect"] == "Deny"
+            and set(listed(s["Action"])) == LOG_WRITES
+            and {d.text(r) for r in listed(s.get("NotResource", []))} == own
+        ]
+        if not narrowed:
+            yield f"{function} may write other logs than {group}"
+
+
+def logs_end(d: Deployment) -> Iterator[str]:
+    groups = d.of("AWS::Logs::LogGroup")
+    if len(groups) != len(ALLOWED) + 1:
+        yield f"{len(groups)} log groups for {len(ALLOWED)} functions and the API"
+    for name, group in groups.items():
+        if group.get("RetentionInDays") != {"Ref": "LogRetentionDays"}:
+            yield f"{name} keeps logs without end"
+
+
+def functions_run_alike(d: Deployment) -> Iterator[str]:
+    for name, f in d.of(_FUNCTION).items():
+        version = str(f.get("Runtime", "")).removeprefix("python").split(".")
+        if len(version) != 2 or not all(v.isdigit() for v in version) or tuple(map(int, version)) < (3, 13):
+            yield f"{name} runs on {f.get('Runtime')}"
+        if f.get("Architectures") != ["arm64"] or f.get("Handler") != "app.handler":
+            yield f"{name} runs {f.get('Handler')} on {f.get('Architectures')}"
+        if f.get("Timeout") != TIMEOUTS.get(name, 10):
+            yield f"{name} has {f.get('Timeout')} s"
+        if not 512 <= f.get("MemorySize", 128) <= 2048:
+            yield f"{name} has {f.get('MemorySize')} MB"
+        if len(f.get("Layers", [])) != 1 or not d.text(f["Layers"][0]).startswith("<HeadgateLayer"):
+            yield f"{name} does not stand on the layer"
+
+
+def the_kill_has_room(d: Deployment) -> Iterator[str]:
+    """Zero would switch the function off, so that no reservation is the absence of the member."""
+    for name, parameter in (("KillFunction", "KillReservedConcurrency"), ("AdminFunction", "AdminReservedConcurrency")):
+        reserved = d.resources[name]["Properties"].get("ReservedConcurrentExecutions", {}).get("Fn::If", [None] * 3)
+        if reserved[1:] != [{"Ref": parameter}, {"Ref": "AWS::NoValue"}]:
+            yield f"{name} reserves {reserved}"
+        elif d.template["Conditions"].get(reserved[0]) != {"Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, "0"]}]}:
+            yield f"{name} reserves by another condition than {parameter}"
+
+
+def environments_are_known(d: Deployment) -> Iterator[str]:
+    for name, f in d.of(_FUNCTION).items():
+        got = set(f.get("Environment", {}).get("Variables", {}))
+        wanted = GATE_ENVIRONMENT | OWN_ENVIRONMENT.get(name, set())
+        yield from (f"{name}: {variable} is missing or not expected" for variable in sorted(got ^ wanted))
+    keys = d.of(_FUNCTION)["TokenFunction"]["Environment"]["Variables"].get("HEADGATE_SIGNING_KEYS", "")
+    if set(d.text(keys).split(",")) != {f"<{key}>" for key in KEYS}:
+        yield f"the pool of keys is {d.text(keys)}"
+
+
+CHECKS = (
+    functions_are_exactly_these, each_may_do_exactly_this, nothing_is_a_wildcard, roles_are_only_what_is_written,
+    denials_stand, the_audit_is_only_appended_to, reach_is_bounded, signatures_are_of_one_kind,
+    each_writes_its_own_log, logs_end, functions_run_alike, the_kill_has_room, environments_are_known,
+)  # fmt: skip

@@ -1,0 +1,174 @@
+"""`sam build` makes what the template names, without Docker and without the interpreter that Lambda runs."""
+
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from template_checks.deployment import TEMPLATE, Deployment
+from template_checks.expected import ALLOWED
+
+ROOT = TEMPLATE.parent
+LAYER = ROOT / "layers" / "headgate"
+LOCK = LAYER / "requirements.txt"
+PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+BUILDING = {**os.environ, "PATH": PATH, "SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "us-east-1"}
+
+
+def run(*command: str | Path, **variables: str) -> str:
+    env = {**BUILDING, **variables}
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, env=env, cwd=ROOT, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def python313() -> str | None:
+    """An interpreter of Lambda's version, if this machine has one."""
+    asked = ["python3.13", "-c", "import sys; print(sys.executable)"]
+    try:
+        return subprocess.run(
+            asked, capture_output=True, text=True, check=True, env={**BUILDING, "PYENV_VERSION": "3.13"}
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sam") / "build"
+    run("sam", "build", "--build-dir", folder, "--template-file", TEMPLATE)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def native_layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The layer for this machine's own processor, so that it can be imported here."""
+    folder = tmp_path_factory.mktemp("layer")
+    run(
+        "make", "-C", LAYER, "build-HeadgateLayer", f"PLATFORM={platform.machine()}-manylinux2014",
+        ARTIFACTS_DIR=str(folder),
+    )  # fmt: skip
+    return folder / "python"
+
+
+def sources(folder: Path) -> set[str]:
+    return {str(file.relative_to(folder)) for file in folder.rglob("*.py")}
+
+
+@pytest.mark.slow
+def test_each_function_holds_its_sources_and_nothing_else(built: Path, deployment: Deployment) -> None:
+    for name in ALLOWED:
+        source = ROOT / deployment.source["Resources"][name]["Properties"]["CodeUri"]
+        files = {str(f.relative_to(built / name)) for f in (built / name).rglob("*") if f.is_file()}
+        assert "app.py" in files
+        assert {f for f in files if not f.endswith(".pyc")} == sources(source)
+
+
+@pytest.mark.slow
+def test_the_layer_holds_headgate_whole(built: Path) -> None:
+    layer = built / "HeadgateLayer" / "python"
+    assert sources(layer / "headgate") == sources(LAYER / "headgate")
+
+
+@pytest.mark.slow
+def test_the_layer_holds_what_is_locked_for_lambdas_processor(built: Path) -> None:
+    layer = built / "HeadgateLayer" / "python"
+    locked = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", LOCK.read_text(), re.MULTILINE))
+    found = {}
+    for metadata in layer.glob("*.dist-info/METADATA"):
+        fields = dict(re.findall(r"^(Name|Version): (\S+)", metadata.read_text(), re.MULTILINE))
+        found[re.sub("[-_.]+", "-", fields["Name"]).lower()] = fields["Version"]
+    assert found == locked
+    extensions = [file.read_bytes()[:20] for file in layer.rglob("*.so")]
+    assert extensions
+    assert all(head[18:20] == b"\xb7\x00" for head in extensions), "an ELF file that is not for aarch64"
+
+
+@pytest.mark.slow
+def test_the_layer_is_trimmed(built: Path) -> None:
+    layer = built / "HeadgateLayer" / "python"
+    services = {folder.name for folder in (layer / "botocore" / "data").iterdir() if folder.is_dir()}
+    assert services == {"dynamodb", "kms", "sts"}
+    assert (layer / "botocore" / "cacert.pem").exists()
+    assert not (layer / "boto3").exists()
+    size = sum(file.stat().st_size for file in layer.rglob("*") if file.is_file())
+    assert size < 60_000_000
+
+
+@pytest.mark.slow
+def test_all_is_byte_compiled_where_the_interpreter_is_at_hand(built: Path) -> None:
+    if python313() is None:
+        pytest.skip("no python3.13 on this machine: the build says so and leaves the sources as they are")
+    layer = built / "HeadgateLayer" / "python"
+    for file in (layer / "headgate").rglob("*.py"):
+        compiled = file.parent / "__pycache__" / f"{file.stem}.cpython-313.pyc"
+        assert compiled.exists(), file
+        assert compiled.read_bytes()[4:8] == b"\x01\x00\x00\x00", "trusted by hash, never checked against the source"
+        assert b"/opt/python/headgate" in compiled.read_bytes(), "tracebacks name the place on Lambda"
+    for name in ALLOWED:
+        assert (built / name / "__pycache__" / "app.cpython-313.pyc").exists()
+
+
+@pytest.mark.slow
+def test_every_function_starts_on_the_layer_alone(native_layer: Path, deployment: Deployment) -> None:
+    """On Lambda's version of Python, with nothing but the layer beside it, in the template's environment."""
+    python = python313()
+    if python is None:
+        pytest.skip("no python3.13 on this machine")
+    for name, function in deployment.of("AWS::Lambda::Function").items():
+        variables = {k: deployment.text(v) for k, v in function["Environment"]["Variables"].items()}
+        code = ROOT / deployment.source["Resources"][name]["Properties"]["CodeUri"]
+        path = [str(code), str(native_layer)]
+        program = f"import sys; sys.path[:0] = {path!r}; import app; assert callable(app.handler)"
+        run(python, "-ISB", "-c", program, AWS_REGION="us-east-1", **variables)
+
+
+@pytest.mark.slow
+def test_every_module_of_the_layer_imports(native_layer: Path) -> None:
+    python = python313()
+    if python is None:
+        pytest.skip("no python3.13 on this machine")
+    names = [
+        ".".join(Path(file).with_suffix("").parts).removesuffix(".__init__") for file in sources(LAYER / "headgate")
+    ]
+    program = (
+        f"import sys, importlib; sys.path.insert(0, {str(native_layer)!r}); "
+        f"[importlib.import_module('headgate.' + n if n != '__init__' else 'headgate') for n in {sorted(names)!r}]; "
+        "import botocore.session as b; s = b.get_session(); "
+        "[s.create_client(n, region_name='us-east-1') for n in ('dynamodb', 'kms', 'sts')]"
+    )
+    run(python, "-ISB", "-c", program)
+
+
+def test_the_lock_names_hashes_and_no_place() -> None:
+    text = LOCK.read_text()
+    pins = re.findall(r"^\S+==\S+ \\\n", text, re.MULTILINE)
+    assert len(pins) == len(re.findall(r"^[a-z]", text, re.MULTILINE))
+    assert all(re.match(r" +--hash=sha256:[0-9a-f]{64}", line) for line in text.splitlines() if line.startswith(" "))
+    assert not re.search(r"://|index|find-links|trusted-host|^\s*#|^-", text, re.MULTILINE)
+
+
+def test_the_lock_satisfies_what_is_asked_for() -> None:
+    """`make lock` keeps the versions that are locked as long as they satisfy requirements.in."""
+    pins = {
+        re.sub("[-_.]+", "-", name).lower()
+        for name in re.findall(r"^([A-Za-z0-9._-]+)==", LOCK.read_text(), re.MULTILINE)
+    }
+    asked = re.findall(r"^([A-Za-z][A-Za-z0-9._-]*)", (LAYER / "requirements.in").read_text(), re.MULTILINE)
+    assert {name.lower() for name in asked} <= pins
+
+
+def test_the_built_template_is_the_one_that_was_written(deployment: Deployment) -> None:
+    makefiles = {
+        function: ROOT / deployment.source["Resources"][function]["Properties"]["CodeUri"] for function in ALLOWED
+    }
+    for function, folder in makefiles.items():
+        assert (folder / "Makefile").exists(), function
+        assert deployment.source["Resources"][function]["Metadata"] == {"BuildMethod": "makefile"}
+    assert json.dumps(deployment.source).count('"BuildMethod": "makefile"') == len(makefiles) + 1

@@ -1,0 +1,56 @@
+"""AWS's own linters find nothing: on the template as written, and on what CloudFormation gets.
+
+`sam validate --lint` and cfn-lint do not expand SAM, so that a dangling reference passes them: the expanded template is
+linted too. cfn-lint-serverless speaks SAM; what it is told to leave out stands in the template, with the reason.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from template_checks.deployment import TEMPLATE, Deployment
+
+BIN = Path(sys.executable).parent
+OFFLINE = {**os.environ, "SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "us-east-1"}
+
+
+def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, env=OFFLINE, cwd=TEMPLATE.parent, check=False
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("sam", "validate", "--lint", "--template-file"),
+        ("cfn-lint", "--"),
+        ("cfn-lint", "--append-rules", "cfn_lint_serverless.rules", "--"),
+    ],
+    ids=["sam", "cfn-lint", "serverless"],
+)
+def test_the_template_as_written(command: tuple[str, ...]) -> None:
+    done = run(BIN / command[0], *command[1:], TEMPLATE)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_what_cloudformation_gets(deployment: Deployment, tmp_path: Path) -> None:
+    expanded = tmp_path / "expanded.json"
+    expanded.write_text(json.dumps(deployment.template, indent=1))
+    done = run(BIN / "cfn-lint", expanded)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.slow
+def test_a_dangling_reference_is_found(deployment: Deployment, tmp_path: Path) -> None:
+    broken = json.dumps(deployment.template).replace(
+        '"Fn::GetAtt": ["WorkerTable", "Arn"]', '"Fn::GetAtt": ["Gone", "Arn"]'
+    )
+    expanded = tmp_path / "expanded.json"
+    expanded.write_text(broken)
+    assert "Gone" in run(BIN / "cfn-lint", expanded).stdout

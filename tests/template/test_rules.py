@@ -1,0 +1,41 @@
+"""The template keeps every rule, and each rule has teeth: a template with one small thing wrong is found by it."""
+
+import copy
+
+import pytest
+from template_checks import api, broken_api, broken_rights, data, rights
+from template_checks.deployment import Check, Deployment
+from template_checks.edits import Edit, with_one_route
+
+ROUTELESS = (*rights.CHECKS, *data.CHECKS)
+CHECKS = (*api.CHECKS, *ROUTELESS)
+BROKEN = [
+    pytest.param(check, edit, id=f"{check.__name__}-{name}")
+    for table in (broken_api.BROKEN, broken_rights.BROKEN)
+    for check, edits in table.items()
+    for name, edit in edits.items()
+]
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_the_template_keeps(check: Check, deployment: Deployment) -> None:
+    assert list(check(deployment)) == []
+
+
+@pytest.mark.parametrize(("check", "edit"), BROKEN)
+def test_a_broken_template_is_found_by(check: Check, edit: Edit, deployment: Deployment) -> None:
+    source = copy.deepcopy(deployment.source)
+    if check in ROUTELESS:
+        with_one_route(source)
+    edit(source)
+    assert list(check(Deployment(source)))
+
+
+def test_what_judges_no_routes_finds_nothing_without_them(deployment: Deployment) -> None:
+    source = copy.deepcopy(deployment.source)
+    with_one_route(source)
+    assert [fault for check in ROUTELESS for fault in check(Deployment(source))] == []
+
+
+def test_every_rule_has_been_seen_to_fail() -> None:
+    assert {*broken_api.BROKEN, *broken_rights.BROKEN} == {*CHECKS}
