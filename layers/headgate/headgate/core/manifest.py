@@ -4,7 +4,7 @@ A member that the manifest leaves out of a flag keeps its live value, so that ap
 operators did since; a flag that it leaves out stays, unless pruning is asked for.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,12 +72,12 @@ def parse_manifest(document: Json) -> Manifest:
     return Manifest(tuple(flags), routes, profile)
 
 
-def plan(manifest: Manifest, snapshot: Snapshot, *, salt: str, prune: bool) -> list[Step]:
+def plan(manifest: Manifest, snapshot: Snapshot, *, new_salt: Callable[[], str], prune: bool) -> list[Step]:
     """The changes, in the order of applying: parents before children, then profile and routes, deletions last.
 
-    `salt` is for flags that are new and name none. Raises `Invalid` with every fault.
+    `new_salt` is for flags that are new and name none. Raises `Invalid` with every fault.
     """
-    wanted = _wanted_flags(manifest, snapshot, salt)
+    wanted = _wanted_flags(manifest, snapshot, new_salt)
     steps = [*_flag_steps(wanted, snapshot)]
     if manifest.profile is not None and profile_document(manifest.profile) != profile_document(snapshot.profile):
         moved = snapshot.profile.access is not None and manifest.profile.access != snapshot.profile.access
@@ -94,14 +94,14 @@ def plan(manifest: Manifest, snapshot: Snapshot, *, salt: str, prune: bool) -> l
     return steps
 
 
-def _wanted_flags(manifest: Manifest, snapshot: Snapshot, salt: str) -> dict[str, Flag]:
+def _wanted_flags(manifest: Manifest, snapshot: Snapshot, new_salt: Callable[[], str]) -> dict[str, Flag]:
     wanted: dict[str, Flag] = {}
     faults: list[tuple[str, str]] = []
     for index, document in enumerate(manifest.flags):
         live = snapshot.rules.flags.get(document["key"])
         kept = _own(live) if live is not None and not live.quarantined else {}
         try:
-            wanted[document["key"]] = parse_flag({**kept, **document}, salt=salt, path=f"flags.{index}")
+            wanted[document["key"]] = parse_flag({**kept, **document}, salt=new_salt(), path=f"flags.{index}")
         except Invalid as fault:
             faults.extend(fault.faults)
     if faults:

@@ -10,6 +10,11 @@ Json = Any  # what `json.loads` gives
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
+def nothing() -> Mapping[str, Any]:
+    """The default of every mapping here: empty, shared, not to be written to."""
+    return NOTHING
+
+
 class Stage(StrEnum):
     """How far a flag is open; each stage keeps what the earlier one let in."""
 
@@ -121,7 +126,7 @@ class Subject:
     user: str | None = None
     orgs: tuple[str, ...] = ()
     admin: bool = False
-    attributes: Mapping[str, Json] = NOTHING
+    attributes: Mapping[str, Json] = field(default_factory=nothing)
     acting_org: str | None = None
 
 
@@ -155,5 +160,5 @@ class Profile:
     access: str | None = None
     max_stale: int = 60
     lifetime: int = 300
-    claims: Mapping[str, Json] = NOTHING
+    claims: Mapping[str, Json] = field(default_factory=nothing)
     version: int = 0

@@ -6,10 +6,10 @@ then be started anew, by a live decision like any other start.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
-from headgate.core.model import NOTHING, Json
+from headgate.core.model import Json, nothing
 
 SESSION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 TOKEN_LIFE = 3_600
@@ -30,7 +30,7 @@ class Session:
     expires_at: int
     orgs: tuple[str, ...] = ()
     admin: bool = False
-    attributes: Mapping[str, Json] = NOTHING
+    attributes: Mapping[str, Json] = field(default_factory=nothing)
     client_id: str = ""
     ended: bool = False
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from headgate.core.decision import decide
-from headgate.core.model import NOTHING, Json, Reach, Subject
+from headgate.core.model import Json, Reach, Subject, nothing
 from headgate.core.moment import unix
 from headgate.core.session import Session, start
 from headgate.core.snapshot import Snapshot, named_attributes
@@ -31,7 +31,7 @@ class Applicant:
     client_id: str = field(repr=False)
     orgs: tuple[str, ...] = field(default=(), repr=False)
     admin: bool = False
-    attributes: Mapping[str, Json] = field(default=NOTHING, repr=False)
+    attributes: Mapping[str, Json] = field(default_factory=nothing, repr=False)
     kind: Kind | None = None
     sid: str | None = None
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from headgate.core.audit import canonical, sealed
+from headgate.core.audit import sealed
 from headgate.core.change import Stamp
 from headgate.core.model import Json
 from headgate.core.moment import rfc3339
@@ -192,7 +192,7 @@ def _idem_key(call: Call) -> Key:
 def _idem_item(call: Call, answer: Answer, now: int) -> Item:
     pk, sk = _idem_key(call)
     kept: dict[str, Any] = {"status": answer.status, "body": answer.body, "version": answer.version}
-    return {"pk": pk, "sk": sk, "fingerprint": call.fingerprint, "answer": canonical(kept),
+    return {"pk": pk, "sk": sk, "fingerprint": call.fingerprint, "answer": json.dumps(kept, separators=(",", ":")),
             "expires": now + IDEMPOTENCY_LIFE}  # fmt: skip
 
 

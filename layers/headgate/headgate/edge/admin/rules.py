@@ -105,7 +105,7 @@ def _read(document: Json, model: type[ApplyBody] = PlanBody) -> tuple[Manifest, 
 
 
 def _steps(admin: Admin, manifest: Manifest, snapshot: Snapshot, options: ApplyBody) -> list[Step]:
-    steps = plan_manifest(manifest, snapshot, salt=admin.new_salt(), prune=options.prune)
+    steps = plan_manifest(manifest, snapshot, new_salt=admin.new_salt, prune=options.prune)
     for step in steps:
         if isinstance(step.after, Flag) and not admin.email_ids:
             known = step.before.allow.users if isinstance(step.before, Flag) else frozenset()
