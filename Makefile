@@ -1,0 +1,44 @@
+# Everything runs from one virtual environment, .venv, which these targets make: Python 3.11 or newer, nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+WORKERS ?= 2
+
+.PHONY: tour local check lint test bench build clean
+
+tour: .venv/local.stamp  ## the whole story on a laptop: start everything, walk from admins only to GA, kill, restore, prove
+	$(BIN)/headgate tour
+
+local: .venv/local.stamp  ## start everything on a laptop, and keep it running until Ctrl-C
+	$(BIN)/headgate local
+
+check: lint test  ## what CI runs
+
+lint: .venv/test.stamp  ## style, types, and who may import whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+test: .venv/test.stamp  ## every test
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile
+
+bench: .venv/test.stamp  ## benchmarks: ratios against a floor, in one run
+	for file in tests/bench/bench_*.py; do $(BIN)/python $$file || exit 1; done
+
+build: .venv/test.stamp  ## the functions and the layer, as SAM deploys them
+	SAM_CLI_TELEMETRY=0 $(BIN)/sam build
+
+clean:
+	rm -rf .venv .aws-sam build *.egg-info
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+
+.venv/local.stamp: pyproject.toml | .venv/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[local]'
+	touch $@
+
+.venv/test.stamp: pyproject.toml | .venv/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	touch $@ .venv/local.stamp
