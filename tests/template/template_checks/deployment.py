@@ -70,7 +70,7 @@ class Deployment:
         return [s for policy in policies for s in listed(policy["PolicyDocument"]["Statement"])]
 
     def text(self, value: Any) -> str:
-        """A Ref, GetAtt, Sub or Join as text: pseudo parameters by an example, parameters by default, resources as `<Id>`."""
+        """A Ref, GetAtt, Sub or Join as text: parameters by default, resources as `<LogicalId>`."""
         if isinstance(value, str):
             return value
         (kind, argument), = value.items()  # fmt: skip

@@ -115,6 +115,10 @@ LEADING_KEYS = {
 """Partition keys (store/items.py) beyond which an allowed action does not reach."""
 
 GATE_ENVIRONMENT = {"HEADGATE_TABLE", "HEADGATE_SIGNING_KEYS", "HEADGATE_ISSUER", "HEADGATE_AUDIENCE"}
-OWN_ENVIRONMENT = {"TokenFunction": {"HEADGATE_IDENTITY_ISSUERS"}, "WorkerFunction": {"WORKER_TABLE"}}
+OWN_ENVIRONMENT = {
+    "TokenFunction": {"HEADGATE_IDENTITY_ISSUERS"},
+    "AdminFunction": {"HEADGATE_EMAIL_IDS"},
+    "WorkerFunction": {"WORKER_TABLE"},
+}
 TIMEOUTS = {"AuthorizerFunction": 5, "AdminFunction": 29}
 """Seconds, where not 10. API Gateway gives an integration 30 and an authorizer 10."""

@@ -1,0 +1,160 @@
+"""The rights of each function are enough for its work: the store runs behind a client that IAM's rules hold back."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from template_checks.deployment import Deployment
+from template_checks.policed import Policed
+
+from headgate.core.session import start
+from headgate.edge.admin.api import ROUTES, handle
+from headgate.edge.admin.door import Admin
+from headgate.store.dynamo import DynamoTable
+from headgate.store.port import Put, Unavailable
+from headgate.store.record import Record
+from headgate.store.sessions import Sessions
+from headgate.store.snapshots import Snapshots, Standing
+
+As = Callable[[str], Policed]
+WHY = {"reason": "a test"}
+FLAG = {"key": "access", "stage": "ga"}
+MANIFEST = {
+    "access": "access",
+    "max_stale": 60,
+    "token": {"lifetime": 300, "claims": {}},
+    "flags": [FLAG],
+    "routes": [{"route": "GET /api/towns", "class": "observe"}],
+}
+
+
+@pytest.fixture
+def as_function(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Iterator[As]:
+    """A client with the rights of a function, on the template's own table."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    with mock_aws():
+        client = boto3.client("dynamodb", region_name="us-east-1")
+        shape = deployment.of("AWS::DynamoDB::Table")["Table"]
+        client.create_table(
+            TableName="gate", **{k: shape[k] for k in ("AttributeDefinitions", "KeySchema", "BillingMode")}
+        )
+        yield lambda function: Policed(client, deployment, function)
+
+
+def wired(client: Policed) -> Admin:
+    table = DynamoTable("gate", client)
+    return Admin(table=table, snapshots=Snapshots(table), record=Record(table, budget=1.0), sessions=Sessions(table))
+
+
+class Caller:
+    """Signed calls, one after another, as API Gateway hands them on."""
+
+    def __init__(self, admin: Admin) -> None:
+        self._admin, self._count = admin, 0
+        self.routes: set[str] = set()
+
+    def __call__(self, route: str, body: Any = None, *, match: str = "", status: int = 200) -> Any:
+        self._count += 1
+        self.routes.add(route)
+        headers = {"idempotency-key": f"call-{self._count}"}
+        headers |= {"if-none-match": "*"} if match == "*" else {"if-match": match} if match else {}
+        event = {
+            "rawPath": route.split()[1].replace("{key}", "access"),
+            "headers": headers,
+            "pathParameters": {"key": "access"},
+            "body": "" if body is None else json.dumps(body),
+            "requestContext": {
+                "routeKey": route,
+                "requestId": f"request-{self._count}",
+                "http": {"sourceIp": "192.0.2.1"},
+                "authorizer": {"iam": {"userArn": "arn:aws:iam::123456789012:role/editor", "callerId": "A:editor"}},
+            },
+        }
+        answer = handle(self._admin, event)
+        assert answer["statusCode"] == status, answer
+        return answer
+
+
+def etag(answer: Any) -> str:
+    return str(answer["headers"]["etag"])
+
+
+def test_admin_may_do_all_that_its_routes_do(as_function: As) -> None:
+    call = Caller(wired(as_function("AdminFunction")))
+    created = call("PUT /admin/v1/flags/{key}", {**FLAG, "stage": "admin_only", **WHY}, match="*", status=201)
+    staged = call("POST /admin/v1/flags/{key}/stage", {"stage": "ga", **WHY}, match=etag(created))
+    call("POST /admin/v1/flags/{key}/allow", {"add": {"users": ["alice"]}, **WHY}, match=etag(staged))
+    call("GET /admin/v1/flags/{key}/allow")
+    call("POST /admin/v1/flags/{key}/kill", WHY)
+    call("POST /admin/v1/flags/{key}/restore", WHY)
+    call("GET /admin/v1/flags")
+    call("PUT /admin/v1/routes", {"routes": MANIFEST["routes"], **WHY}, match=etag(call("GET /admin/v1/routes")))
+    call("POST /admin/v1/manifest/plan", MANIFEST)
+    call("POST /admin/v1/manifest", MANIFEST | WHY)
+    call("GET /admin/v1/manifest")
+    call("POST /admin/v1/explain", {"flag": "access", "subject": {"user": "alice"}})
+    flag = call("GET /admin/v1/flags/{key}")
+    call("DELETE /admin/v1/flags/{key}", {"allow_shrink": True, **WHY}, match=etag(flag), status=204)
+    call("GET /admin/v1/audit")
+    call("GET /admin/v1/health")
+    assert call.routes == set(ROUTES)
+
+
+@pytest.mark.parametrize("reach", ["gate", "sever"])
+def test_kill_may_kill_and_count(as_function: As, reach: str) -> None:
+    call = Caller(wired(as_function("AdminFunction")))
+    call("PUT /admin/v1/flags/{key}", FLAG | WHY, match="*", status=201)
+    call("POST /admin/v1/manifest", MANIFEST | WHY)
+    Sessions(DynamoTable("gate", as_function("TokenFunction"))).start(a_session())
+    client = as_function("KillFunction")
+    answer = Caller(wired(client))("POST /admin/v1/flags/{key}/kill", {"reach": reach, **WHY})
+    assert json.loads(answer["body"])["sessions_inside"] == 1
+    assert client.used == {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem"}
+
+
+def a_session() -> Any:
+    return start(
+        subject="alice", session_id="town:1", now=int(time.time()), orgs=(), admin=False, attributes={}, client_id="web"
+    )
+
+
+def test_token_may_keep_sessions_and_nothing_else(as_function: As) -> None:
+    client = as_function("TokenFunction")
+    table = DynamoTable("gate", client)
+    session = a_session()
+    Sessions(table).start(session)
+    assert Sessions(table).renew(session, session.renewed(int(time.time())))
+    assert Sessions(table).find("alice", "town:1") is not None
+    assert Snapshots(table).live().standing is Standing.FRESH
+    for pk in ("head", "rules", "audit", "idem#x"):
+        with pytest.raises(Unavailable, match="AccessDenied"):
+            table.write([Put({"pk": pk, "sk": "x"})])
+
+
+@pytest.mark.parametrize("function", ["AuthorizerFunction", "EvaluateFunction"])
+def test_readers_may_read_and_never_write(as_function: As, function: str) -> None:
+    client = as_function(function)
+    table = DynamoTable("gate", client)
+    assert Snapshots(table).live().standing is Standing.FRESH
+    assert Sessions(table).find("alice", "town:1") is None
+    with pytest.raises(Unavailable, match="AccessDenied"):
+        table.write([Put({"pk": "sessions#0", "sk": "x"})])
+
+
+def test_kill_may_not_touch_sessions_or_the_audits_past(as_function: As) -> None:
+    client = as_function("KillFunction")
+    with pytest.raises(Unavailable, match="AccessDenied"):
+        DynamoTable("gate", client).write([Put({"pk": "sessions#0", "sk": "x"})])
+    for action in ("UpdateItem", "DeleteItem"):
+        assert not client.may(f"dynamodb:{action}", {"audit"})
+        assert not as_function("AdminFunction").may(f"dynamodb:{action}", {"audit"})
+
+
+def test_worker_may_not_see_the_gate(as_function: As) -> None:
+    with pytest.raises(Unavailable, match="AccessDenied"):
+        DynamoTable("gate", as_function("WorkerFunction")).get([("head", "head")])
