@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import NoReturn
 
+from headgate.tokens.limits import NESTING
 from headgate.tokens.refusals import RefusalCode, Refused
 
 _SHAPE = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
@@ -77,6 +78,8 @@ def read_json(raw: bytes) -> object:
         raise Refused(RefusalCode.NOT_UTF8) from None
     try:
         value: object = _DECODER.decode(text)
+        if text.count("[") + text.count("{") > NESTING:
+            _check_depth(value)
         if "\\u" in text:  # only an escape can name half of a surrogate pair, which no store or log can write
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except RecursionError:
@@ -86,6 +89,21 @@ def read_json(raw: bytes) -> object:
     except ValueError:
         raise Refused(RefusalCode.NOT_JSON) from None
     return value
+
+
+def _check_depth(value: object) -> None:
+    """Bound what parsers bound differently: a stack, a counter, or not at all, by version and platform."""
+    level = [value]
+    for _ in range(NESTING + 1):
+        level = [
+            inner
+            for item in level
+            if isinstance(item, (dict, list))
+            for inner in (item.values() if isinstance(item, dict) else item)
+        ]
+        if not level:
+            return
+    raise Refused(RefusalCode.TOO_DEEP)
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:

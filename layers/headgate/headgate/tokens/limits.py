@@ -41,6 +41,9 @@ EXPIRY_LEEWAY = 0
 VERIFIED_TOKENS = 1_000
 """Verified tokens kept per execution context: at most 4 MB of token text, and hours of one environment's callers."""
 
+NESTING = 32
+"""Levels of objects and lists in any JSON read here: real claims have up to 6, parsers give up from 1,000 on."""
+
 # --- identity tokens --------------------------------------------------------------------------------------------
 
 IDENTITY_TOKEN_BYTES = 16_384
