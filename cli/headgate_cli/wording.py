@@ -49,15 +49,21 @@ def listed(flag: Document) -> str:
 
 def difference(before: object, after: object) -> list[str]:
     """What changed from one document to the next, in a few words each."""
-    if isinstance(before, Mapping) and isinstance(after, Mapping):
-        if "routes" in before or "routes" in after:
-            return [_routes(before.get("routes") or [], after.get("routes") or [])]
-        return list(_members(before, after))
-    if isinstance(after, Mapping):
-        return [f"created at {state(after)}"] if "stage" in after else [_short(after)]
-    if isinstance(before, Mapping):
-        return [f"deleted (was {state(before)})"] if "stage" in before else ["removed"]
-    return [] if before == after else [f"{_short(before)} → {_short(after)}"]
+    if before == after:
+        return []
+    if any(isinstance(document, Mapping) and "stage" in document for document in (before, after)):
+        if not isinstance(before, Mapping):
+            return [f"created at {state(_mapping(after))}"]
+        if not isinstance(after, Mapping):
+            return [f"deleted (was {state(before)})"]
+    old, new = _mapping(before), _mapping(after)
+    if "routes" in old or "routes" in new:
+        return [_routes(old.get("routes") or [], new.get("routes") or [])]
+    return list(_members(old, new))
+
+
+def _mapping(document: object) -> Document:
+    return document if isinstance(document, Mapping) else {}
 
 
 def _members(before: Document, after: Document) -> Iterator[str]:
@@ -122,6 +128,7 @@ def entry_line(entry: Document) -> str:
     actor = entry.get("actor") or {}
     changes = "; ".join(difference(entry.get("before"), entry.get("after"))) or "no change"
     when = str(entry.get("at", ""))[:19].replace("T", " ")
-    what = f"{entry.get('action', '')} {entry.get('flag') or ''}".strip()
+    action = str(entry.get("action", "")).removeprefix("flag.")
+    what = f"{action} {entry.get('flag') or ''}".strip()
     who = caller(actor.get("arn")) + (f" from {actor['source_ip']}" if actor.get("source_ip") else "")
     return f"{entry.get('revision', '?'):>5}  {when}  {what}: {changes}  “{entry.get('reason') or ''}”  {who}"

@@ -12,8 +12,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner, Result
 
 from headgate_cli.local.sigv4 import Signable, SignatureRefused, verify
+from headgate_cli.main import app
 
 KEY_ID, SECRET, REGION = "AKIATESTTESTTEST", "a-secret-that-must-never-be-printed", "eu-central-1"
 
@@ -157,6 +159,17 @@ def headgate(upstream: Upstream, environment: dict[str, str]) -> Run:
         assert SECRET not in done.stdout + done.stderr
         assert "Traceback" not in done.stderr, done.stderr
         return done
+
+    return run
+
+
+@pytest.fixture
+def invoke(upstream: Upstream, environment: dict[str, str]) -> Callable[..., Result]:
+    """Run the command in this process: for what needs no process of its own."""
+
+    def run(*args: str, env: dict[str, str] | None = None) -> Result:
+        given: dict[str, str | None] = {**environment, "HEADGATE_API": upstream.url, **(env or {})}
+        return CliRunner().invoke(app, list(args), env=given)
 
     return run
 

@@ -35,9 +35,7 @@ def explain(
 
 
 def _row(step: dict[str, Any]) -> tuple[object, ...]:
-    value = step.get("value")
-    answer = "passes on" if value is None else _on_off(value)
-    return step.get("flag"), step.get("step"), answer, step.get("reason") or ""
+    return step.get("flag"), step.get("step"), step.get("outcome"), step.get("reason") or ""
 
 
 def _verdict(decision: dict[str, Any]) -> str:

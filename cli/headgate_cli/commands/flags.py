@@ -66,7 +66,7 @@ def show_flag(ctx: typer.Context, key: Key) -> None:
 
 
 def show(ctx: typer.Context, flag: dict[str, Any], more: tuple[tuple[str, object], ...] = ()) -> None:
-    """Show a flag, as JSON or in lines; `more` are lines about what was just done to it."""
+    """Show a flag, as JSON or in lines; `more` are lines about what was just done, below what it does now."""
     if settings_of(ctx).as_json:
         render.show_json(flag)
         return
@@ -87,7 +87,7 @@ def show(ctx: typer.Context, flag: dict[str, Any], more: tuple[tuple[str, object
         ("version", f"{flag.get('version')} (revision {flag.get('revision')})"),
         ("updated", f"{flag.get('updated_at')} by {wording.caller(flag.get('updated_by'))}"),
     )
-    render.show_pairs((*more, *pairs))
+    render.show_pairs((*pairs[:2], *more, *pairs[2:]))
 
 
 @app.command("create", epilog=COMMON)

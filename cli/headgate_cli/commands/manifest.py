@@ -25,14 +25,10 @@ def plan(ctx: typer.Context, file: File, prune: Prune = False) -> None:
     if settings_of(ctx).as_json:
         render.show_json(found)
         return
-    steps = _steps(found)
+    steps = found.get("changes") or []
     render.show_table(("change", "of", "access"), [_row(step) for step in steps], empty="nothing to change")
-    if any(step.get("shrinks") for step in steps):
+    if found.get("shrinks"):
         render.show_lines(["", "Some lose access: apply needs --allow-shrink."])
-
-
-def _steps(found: dict[str, Any]) -> list[dict[str, Any]]:
-    return list(found.get("steps") or found.get("changes") or [])
 
 
 def _row(step: dict[str, Any]) -> tuple[object, ...]:
@@ -77,12 +73,12 @@ def apply(
             answer = client.change("POST", "/admin/v1/manifest", page).required().document
         except Failure as failure:
             raise _interrupted(failure, file, cursor, len(applied)) from None
-        applied.extend(answer.get("applied") or [])
+        applied.extend(answer.get("changes") or [])
         cursor = answer.get("next")
         if not cursor:
             break
         typer.echo(f"{len(applied)} changes applied, going on", err=True)
-    _show_applied(ctx, {**answer, "applied": applied})
+    _show_applied(ctx, {**answer, "changes": applied})
 
 
 def _interrupted(failure: Failure, file: Path, cursor: str | None, done: int) -> Failure:
@@ -96,7 +92,7 @@ def _show_applied(ctx: typer.Context, answer: dict[str, Any]) -> None:
     if settings_of(ctx).as_json:
         render.show_json({name: value for name, value in answer.items() if name != "next"})
         return
-    steps = answer["applied"]
+    steps = answer["changes"]
     render.show_table(("change", "of", "access"), [_row(step) for step in steps], empty="nothing to change")
     if steps:
         render.show_lines(["", f"applied {len(steps)} changes"])

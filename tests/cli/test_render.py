@@ -1,0 +1,124 @@
+"""Nothing from the server reaches a terminal as a control, and the words for a change say what changed."""
+
+import json
+import unicodedata
+from typing import Any
+
+import pytest
+
+from headgate_cli.render import UNSAFE, escaped, json_text
+from headgate_cli.wording import difference, entry_line, listed, state
+
+FORGED = "ok\n  999  2030-01-01 00:00:00  kill forged\x1b[2J\x07\x9b31m\x7f\u202egnp.exe\u2066\u200b\u2028\ud800"
+
+
+def test_every_unsafe_character_is_written_out() -> None:
+    shown = escaped(FORGED)
+    assert not any(unicodedata.category(ch) in UNSAFE for ch in shown)
+    assert shown.startswith("ok\\n  999")
+    for written in ("\\x1b[2J", "\\x07", "\\x9b31m", "\\x7f", "\\u202e", "\\u2066", "\\u200b", "\\u2028", "\\ud800"):
+        assert written in shown
+    assert escaped("Zürich – 東京 ✓") == "Zürich – 東京 ✓"
+
+
+def test_json_is_safe_and_loses_nothing() -> None:
+    document = {"reason": FORGED, FORGED: ["東京", "\U000e0041"]}
+    text = json_text(document)
+    assert json.loads(text) == document
+    assert not any(unicodedata.category(ch) in UNSAFE for ch in text.replace("\n", ""))
+    assert "東京" in text
+
+
+def _entry(**changes: Any) -> dict[str, Any]:
+    return {
+        "revision": 12, "at": "2030-01-02T03:04:05.678Z", "action": "flag.kill", "flag": "gastown-access",
+        "actor": {"arn": "arn:aws:sts::1:assumed-role/Ops/anna", "session": "anna", "source_ip": "192.0.2.1"},
+        "before": {"stage": "ga", "killed": None, "version": 3}, "after": {"stage": "ga", "killed": {"reach": "gate"}},
+        "reason": "leak", "request_id": "r", "prev": "0", "digest": "1", **changes,
+    }  # fmt: skip
+
+
+def test_an_audit_entry_is_one_line() -> None:
+    assert entry_line(_entry()) == (
+        "   12  2030-01-02 03:04:05  kill gastown-access: killed (gate)  “leak”  assumed-role/Ops/anna from 192.0.2.1"
+    )
+    assert "kill gastown-access: no change" in entry_line(_entry(before=None, after=None))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (None, {"stage": "admin_only"}, ["created at admin_only"]),
+        ({"stage": "percentage", "percent": 12.5}, None, ["deleted (was percentage 12.5 %)"]),
+        ({"stage": "allowlist", "percent": 0}, {"stage": "percentage", "percent": 25}, ["allowlist → percentage 25 %"]),
+        (
+            {"stage": "percentage", "percent": 5},
+            {"stage": "percentage", "percent": 10},
+            ["percentage 5 % → percentage 10 %"],
+        ),
+        ({"stage": "ga", "percent": 5}, {"stage": "ga", "percent": 10}, ["percent: 5 → 10"]),
+        ({"killed": {"reach": "gate"}, "version": 1}, {"killed": None, "version": 2}, ["restored"]),
+        (
+            {"allow": {"users": ["a"], "orgs": []}},
+            {"allow": {"users": ["b"], "orgs": ["o"]}},
+            ["+user b", "-user a", "+org o"],
+        ),
+        ({"salt": "old"}, {"salt": "new"}, ["salt changed"]),
+        ({"requires": []}, {"requires": ["p"]}, ['requires: [] → ["p"]']),
+        ({"routes": [{"route": "GET /a"}]}, {"routes": [{"procedure": "b"}]}, ["routes: +1 -1 ~0"]),
+        (None, {"routes": [{"route": "GET /a"}], "version": 1}, ["routes: +1 -0 ~0"]),
+        (None, {"max_stale": 60, "revision": 6}, ["max_stale: none → 60"]),
+        ({"version": 1}, {"version": 2}, []),
+        (None, None, []),
+    ],
+)  # fmt: skip
+def test_differences_in_words(before: Any, after: Any, told: list[str]) -> None:
+    assert difference(before, after) == told
+
+
+def test_long_lists_are_cut() -> None:
+    many = {"allow": {"users": [f"u{n:03}" for n in range(300)]}}
+    told = difference({"allow": {"users": []}}, many)
+    assert told[0] == "+user u000"
+    assert told[-1] == "+user … 295 more"
+    assert len(told) == 6
+
+
+def test_a_flag_in_words() -> None:
+    flag = {
+        "stage": "ga",
+        "killed": {"reach": "drain", "drain_until": "2030-01-02T14:00:00Z"},
+        "allow": {"users": ["a"]},
+    }
+    assert state(flag) == "killed (drain until 2030-01-02T14:00:00Z) over ga"
+    assert listed(flag) == "1 user"
+    assert listed({}) == ""
+
+
+def test_a_forged_reason_stays_on_its_line(headgate: Any, upstream: Any, reply: Any) -> None:
+    head = {"revision": 12, "digest": "1"}
+    body = {"entries": [_entry(reason=FORGED[:-1], flag="x\x1b]0;owned\x07")], "head": head, "next": None}
+    upstream.on("GET /admin/v1/audit", reply(body=body))
+    done = headgate("audit")
+    assert len(done.stdout.splitlines()) == 1
+    assert "\x1b" not in done.stdout
+    assert "\\n  999" in done.stdout
+    assert "\x1b" not in headgate("audit", "--json").stdout
+
+
+def test_a_forged_problem_stays_on_its_line(headgate: Any, upstream: Any, reply: Any) -> None:
+    problem = {
+        "title": "no\nheadgate: all is well",
+        "detail": "\x1b[31m",
+        "errors": [{"path": "\r", "message": "\x1b"}],
+    }
+    upstream.on("GET /admin/v1/flags/k", reply(400, problem))
+    done = headgate("flags", "show", "k")
+    assert done.stderr.splitlines() == ["headgate: no\\nheadgate: all is well: \\x1b[31m (400)", "  \\r: \\x1b"]
+
+
+def test_a_latin_terminal_shows_escapes_and_never_fails(headgate: Any, upstream: Any, flag: Any, reply: Any) -> None:
+    upstream.on("GET /admin/v1/flags/k", reply(body=flag(description="東京")))
+    done = headgate("flags", "show", "k", env={"PYTHONIOENCODING": "latin-1"})
+    assert done.returncode == 0
+    assert "\\u6771\\u4eac" in done.stdout
