@@ -11,7 +11,7 @@ higher percent only ever adds ids.
 from hashlib import sha1, sha256
 
 from headgate.core.limits import PERCENT_STEPS
-from headgate.core.model import Algorithm, Flag
+from headgate.core.model import Algorithm, Flag, Subject, Unit
 
 POSTHOG_SCALE = 0xFFFFFFFFFFFFFFF
 
@@ -21,8 +21,17 @@ def position(flag: Flag, unit_id: str) -> int:
     if flag.algorithm is Algorithm.POSTHOG_V1:
         text = f"{flag.key}.{unit_id}{flag.salt}".encode("utf-8", "surrogatepass")
         return int(sha1(text, usedforsecurity=False).hexdigest()[:15], 16)
-    text = f"{flag.salt}\0{flag.key}\0{unit_id}".encode("utf-8", "surrogatepass")
-    return int.from_bytes(sha256(text).digest()[:8])
+    return int.from_bytes(sha256((prefix(flag) + unit_id).encode("utf-8", "surrogatepass")).digest()[:8])
+
+
+def prefix(flag: Flag) -> str:
+    """What stands before the id in the text that `sha256-v1` hashes."""
+    return f"{flag.salt}\0{flag.key}\0"
+
+
+def threshold(flag: Flag) -> int:
+    """The first place on the scale of `sha256-v1` that is out."""
+    return (flag.steps << 64) // PERCENT_STEPS
 
 
 def is_in(flag: Flag, unit_id: str) -> bool:
@@ -31,4 +40,13 @@ def is_in(flag: Flag, unit_id: str) -> bool:
         return False
     if flag.algorithm is Algorithm.POSTHOG_V1:
         return position(flag, unit_id) * PERCENT_STEPS <= flag.steps * POSTHOG_SCALE
-    return position(flag, unit_id) < (flag.steps << 64) // PERCENT_STEPS
+    return position(flag, unit_id) < threshold(flag)
+
+
+def unit_ids(unit: Unit, subject: Subject) -> tuple[str, ...]:
+    """The ids that may put the subject in. None at all is out: an absent id is never bucket 0."""
+    user = (subject.user,) if subject.user else ()
+    if unit is Unit.USER:
+        return user
+    orgs = (subject.acting_org,) if subject.acting_org else subject.orgs
+    return orgs or (user if unit is Unit.ORG_OR_USER else ())

@@ -12,59 +12,47 @@ One pure function, used by mint, evaluate, authorizer, admin explain and CLI ali
     8 stage percentage      on or off  SPLIT      (bucket below the threshold)
     9 stage ga              on   GA
 
-It reads its arguments and nothing else, validates nothing and never raises.
+It reads its arguments and nothing else, validates nothing and never raises. `STEPS` below is the order as code;
+`compile` has the same order with all that is known of a flag decided beforehand, and a test holds the two together.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 
 from headgate.core import bucket, clauses
-from headgate.core.model import Flag, Stage, Subject, Unit
+from headgate.core.model import Decision, Flag, Reason, Stage, Subject
 from headgate.core.ruleset import Ruleset
-
-
-class Reason(StrEnum):
-    """Why a decision came out as it did."""
-
-    FLAG_NOT_FOUND = "FLAG_NOT_FOUND"
-    PREREQUISITE_FAILED = "PREREQUISITE_FAILED"
-    ADMIN = "ADMIN"
-    KILLED = "KILLED"
-    ADMIN_ONLY = "ADMIN_ONLY"
-    ALLOWLIST = "ALLOWLIST"
-    NOT_LISTED = "NOT_LISTED"
-    SPLIT = "SPLIT"
-    GA = "GA"
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """The verdict on one flag, stamped with the revision of the rules it was made under."""
-
-    value: bool
-    reason: Reason
-    flag: str
-    revision: int
-
 
 Verdict = tuple[bool, Reason]
 
 
 def decide(rules: Ruleset, key: str, subject: Subject, *, gate: bool = False) -> Decision:
     """Decide one flag. `gate` is true where access hangs on it (mint, authorizer): a missing flag lets admins in."""
-    value, reason = _verdict(rules, key, subject, gate=gate)
-    return Decision(value, reason, key, rules.revision)
+    evaluate = rules.evaluators.get(key)
+    if evaluate is not None:
+        return evaluate(subject)
+    if gate and subject.admin:
+        return Decision(True, Reason.ADMIN, key, rules.revision)
+    return Decision(False, Reason.FLAG_NOT_FOUND, key, rules.revision)
 
 
-def _verdict(rules: Ruleset, key: str, subject: Subject, *, gate: bool) -> Verdict:
+def trace(rules: Ruleset, key: str, subject: Subject) -> Iterator[tuple[str, str, Verdict | None]]:
+    """The same decision at a gate, step by step: (flag, step, verdict, or None where the step passed on)."""
     flag = rules.flags.get(key)
     if flag is None:
-        return (True, Reason.ADMIN) if gate and subject.admin else (False, Reason.FLAG_NOT_FOUND)
+        missing = decide(rules, key, subject, gate=True)
+        yield key, "exists", (missing.value, missing.reason)
+        return
+    yield key, "exists", None
     for parent in rules.lineage[key]:
-        if not own_verdict(rules.flags.get(parent), subject)[0]:
-            return False, Reason.PREREQUISITE_FAILED
-    return own_verdict(flag, subject)
+        is_on = own_verdict(rules.flags.get(parent), subject)[0]
+        yield parent, "requires", None if is_on else (False, Reason.PREREQUISITE_FAILED)
+        if not is_on:
+            return
+    for name, step in STEPS:
+        found = step(flag, subject)
+        yield key, name, found
+        if found is not None:
+            return
 
 
 def own_verdict(flag: Flag | None, subject: Subject) -> Verdict:
@@ -76,24 +64,6 @@ def own_verdict(flag: Flag | None, subject: Subject) -> Verdict:
         if verdict is not None:
             return verdict
     return False, Reason.ADMIN_ONLY
-
-
-def trace(rules: Ruleset, key: str, subject: Subject) -> Iterator[tuple[str, str, Verdict | None]]:
-    """What the decision at a gate asked, in order: (flag, step, verdict, or None where the step passed on)."""
-    flag = rules.flags.get(key)
-    yield key, "exists", None if flag else _verdict(rules, key, subject, gate=True)
-    if flag is None:
-        return
-    for parent in rules.lineage[key]:
-        verdict = own_verdict(rules.flags.get(parent), subject)
-        yield parent, "requires", None if verdict[0] else (False, Reason.PREREQUISITE_FAILED)
-        if not verdict[0]:
-            return
-    for name, step in STEPS:
-        found = step(flag, subject)
-        yield key, name, found
-        if found is not None:
-            return
 
 
 def _admin(_flag: Flag, subject: Subject) -> Verdict | None:
@@ -125,7 +95,7 @@ def _allowlist(flag: Flag, _subject: Subject) -> Verdict | None:
 def _percentage(flag: Flag, subject: Subject) -> Verdict | None:
     if flag.stage is not Stage.PERCENTAGE:
         return None
-    return any(bucket.is_in(flag, unit_id) for unit_id in unit_ids(flag.unit, subject)), Reason.SPLIT
+    return any(bucket.is_in(flag, unit_id) for unit_id in bucket.unit_ids(flag.unit, subject)), Reason.SPLIT
 
 
 def _ga(flag: Flag, _subject: Subject) -> Verdict | None:
@@ -141,12 +111,3 @@ STEPS: tuple[tuple[str, Callable[[Flag, Subject], Verdict | None]], ...] = (
     ("percentage", _percentage),
     ("ga", _ga),
 )
-
-
-def unit_ids(unit: Unit, subject: Subject) -> tuple[str, ...]:
-    """The ids that may put the subject in. None at all is out: an absent id is never bucket 0."""
-    user = (subject.user,) if subject.user else ()
-    if unit is Unit.USER:
-        return user
-    orgs = (subject.acting_org,) if subject.acting_org else subject.orgs
-    return orgs or (user if unit is Unit.ORG_OR_USER else ())

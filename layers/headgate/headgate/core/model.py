@@ -162,3 +162,27 @@ class Profile:
     lifetime: int = 300
     claims: Mapping[str, Json] = field(default_factory=nothing)
     version: int = 0
+
+
+class Reason(StrEnum):
+    """Why a decision came out as it did."""
+
+    FLAG_NOT_FOUND = "FLAG_NOT_FOUND"
+    PREREQUISITE_FAILED = "PREREQUISITE_FAILED"
+    ADMIN = "ADMIN"
+    KILLED = "KILLED"
+    ADMIN_ONLY = "ADMIN_ONLY"
+    ALLOWLIST = "ALLOWLIST"
+    NOT_LISTED = "NOT_LISTED"
+    SPLIT = "SPLIT"
+    GA = "GA"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The verdict on one flag, stamped with the revision of the rules it was made under."""
+
+    value: bool
+    reason: Reason
+    flag: str
+    revision: int

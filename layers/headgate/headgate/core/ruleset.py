@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from headgate.core.compile import Evaluator, compile_flag
 from headgate.core.limits import MAX_DEPTH
 from headgate.core.model import Flag, Stage
 
@@ -13,7 +14,26 @@ class Ruleset:
 
     flags: Mapping[str, Flag]
     lineage: Mapping[str, tuple[str, ...]]
+    evaluators: "Evaluators"
     revision: int = 0
+
+
+class Evaluators:
+    """The compiled flags, each compiled when it is first asked for: a cold start pays for what it uses."""
+
+    __slots__ = ("_compiled", "_flags", "_lineage", "_revision")
+
+    def __init__(self, flags: Mapping[str, Flag], lineage: Mapping[str, tuple[str, ...]], revision: int) -> None:
+        self._flags, self._lineage, self._revision = flags, lineage, revision
+        self._compiled: dict[str, Evaluator] = {}
+
+    def get(self, key: str) -> Evaluator | None:
+        """The flag's evaluator; None when there is no such flag."""
+        evaluator = self._compiled.get(key)
+        if evaluator is None and (flag := self._flags.get(key)) is not None:
+            parents = tuple(self._flags.get(parent) for parent in self._lineage[key])
+            evaluator = self._compiled[key] = compile_flag(flag, parents, self._revision)
+        return evaluator
 
 
 def ruleset(flags: Mapping[str, Flag], revision: int = 0) -> Ruleset:
@@ -25,7 +45,7 @@ def ruleset(flags: Mapping[str, Flag], revision: int = 0) -> Ruleset:
         if ancestors is None:
             ready[key] = replace(flag, stage=Stage.ADMIN_ONLY, requires=(), quarantined=True)
         lineage[key] = ancestors or ()
-    return Ruleset(ready, lineage, revision)
+    return Ruleset(ready, lineage, Evaluators(ready, lineage, revision), revision)
 
 
 def ancestry(flags: Mapping[str, Flag], key: str) -> tuple[str, ...] | None:

@@ -99,7 +99,7 @@ def with_kills(snapshot: Snapshot, killed: Mapping[str, Any]) -> Snapshot:
         if flag is not None and flag.killed is None:
             known = Reach(reach) if reach in set(Reach) else Reach.GATE
             flags[key] = replace(flag, killed=Kill(known, "", "", ""))
-    return replace(snapshot, rules=replace(snapshot.rules, flags=flags))
+    return replace(snapshot, rules=ruleset(flags, snapshot.revision))
 
 
 def gate_flags(snapshot: Snapshot) -> frozenset[str]:

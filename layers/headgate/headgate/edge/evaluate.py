@@ -10,8 +10,8 @@ from hashlib import sha256
 from typing import Any
 
 from headgate.core.audit import canonical
-from headgate.core.decision import Decision, Reason, decide
-from headgate.core.model import Flag, Json, Subject
+from headgate.core.decision import decide
+from headgate.core.model import Decision, Flag, Json, Reason, Subject
 from headgate.core.parse import is_key
 from headgate.edge import telemetry
 from headgate.edge.gate import Credentials, subject_of

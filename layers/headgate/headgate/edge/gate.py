@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from headgate.core.decision import Decision, decide
-from headgate.core.model import Subject
+from headgate.core.decision import decide
+from headgate.core.model import Decision, Subject
 from headgate.core.session import Session
 from headgate.core.snapshot import Snapshot, gate_flags
 from headgate.edge.http import Request

@@ -1,0 +1,127 @@
+"""A flag compiled into the leanest thing that answers: a closure over sets, a threshold and ready-made decisions.
+
+The steps of `decision`, with everything that is known of the flag decided once: a step that cannot match is left out,
+each outcome is one object made beforehand, nothing is validated or allocated on the way.
+"""
+
+from collections.abc import Callable
+from hashlib import sha256
+
+from headgate.core import bucket, clauses
+from headgate.core.limits import PERCENT_STEPS
+from headgate.core.model import Algorithm, Allow, Decision, Flag, Reason, Stage, Subject, Unit
+
+Evaluator = Callable[[Subject], Decision]
+
+
+def compile_flag(flag: Flag, parents: tuple[Flag | None, ...], revision: int) -> Evaluator:
+    """The whole decision for a flag; `parents` are all its ancestors, None for one that does not exist."""
+    own = compile_own(flag, revision)
+    if not parents:
+        return own
+    above = tuple(compile_own(parent or Flag(key="", salt=""), revision) for parent in parents)
+    failed = Decision(False, Reason.PREREQUISITE_FAILED, flag.key, revision)
+
+    def evaluate(subject: Subject) -> Decision:
+        for parent in above:
+            if not parent(subject).value:
+                return failed
+        return own(subject)
+
+    return evaluate
+
+
+def compile_own(flag: Flag, revision: int) -> Evaluator:
+    """Steps 3 to 9 for one flag by itself."""
+
+    def made(value: bool, reason: Reason) -> Decision:
+        return Decision(value, reason, flag.key, revision)
+
+    admin = made(True, Reason.ADMIN)
+    if flag.killed is not None:
+        return _constant(admin, made(False, Reason.KILLED))
+    if flag.stage is Stage.ADMIN_ONLY:
+        return _constant(admin, made(False, Reason.ADMIN_ONLY))
+    listed = made(True, Reason.ALLOWLIST)
+    if flag.stage is Stage.ALLOWLIST:
+        return _listing(flag.allow, admin, listed, made(False, Reason.NOT_LISTED))
+    if flag.stage is Stage.GA:
+        return _listing(flag.allow, admin, listed, made(True, Reason.GA))
+    split = _split(flag, admin, made(True, Reason.SPLIT), made(False, Reason.SPLIT))
+    return _listing_then(flag.allow, admin, listed, split)
+
+
+def _constant(admin: Decision, others: Decision) -> Evaluator:
+    return lambda subject: admin if subject.admin else others
+
+
+def _listing(allow: Allow, admin: Decision, listed: Decision, others: Decision) -> Evaluator:
+    """Admins, then the list, then the same for all others."""
+    users = allow.users
+    if allow == Allow():
+        return _constant(admin, others)
+    if allow.orgs or allow.rules:
+        return _listing_then(allow, admin, listed, lambda _subject: others)
+
+    def evaluate(subject: Subject) -> Decision:
+        if subject.admin:
+            return admin
+        return listed if subject.user in users else others
+
+    return evaluate
+
+
+def _listing_then(allow: Allow, admin: Decision, listed: Decision, then: Evaluator) -> Evaluator:
+    """Admins, then the list, then whatever follows."""
+    users, is_disjoint, rules = allow.users, allow.orgs.isdisjoint, allow.rules
+    if allow == Allow():
+        return then
+
+    def evaluate(subject: Subject) -> Decision:
+        if subject.admin:
+            return admin
+        if subject.user in users or not is_disjoint(subject.orgs):
+            return listed
+        for rule in rules:
+            if clauses.holds(rule, subject):
+                return listed
+        return then(subject)
+
+    return evaluate
+
+
+def _split(flag: Flag, admin: Decision, inside: Decision, outside: Decision) -> Evaluator:
+    """Admins, then the bucket. By user and SHA-256 it is one hash and one comparison of bytes."""
+    if flag.unit is not Unit.USER or flag.algorithm is not Algorithm.SHA256_V1 or not 0 < flag.steps < PERCENT_STEPS:
+        return _split_any(flag, admin, inside, outside)
+    prefix = bucket.prefix(flag)
+    # 32 bytes are below 8 exactly when their first 8 are
+    threshold = bucket.threshold(flag).to_bytes(8)
+
+    def evaluate(subject: Subject) -> Decision:
+        if subject.admin:
+            return admin
+        user = subject.user
+        if not user:
+            return outside
+        try:
+            digest = sha256((prefix + user).encode()).digest()
+        except UnicodeEncodeError:  # a lone surrogate, which JSON can spell
+            return inside if bucket.is_in(flag, user) else outside
+        return inside if digest < threshold else outside
+
+    return evaluate
+
+
+def _split_any(flag: Flag, admin: Decision, inside: Decision, outside: Decision) -> Evaluator:
+    unit = flag.unit
+
+    def evaluate(subject: Subject) -> Decision:
+        if subject.admin:
+            return admin
+        for unit_id in bucket.unit_ids(unit, subject):
+            if bucket.is_in(flag, unit_id):
+                return inside
+        return outside
+
+    return evaluate
