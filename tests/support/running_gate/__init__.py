@@ -1,0 +1,8 @@
+"""A client of a running stack, for tests: plain HTTP, made-up people, signed calls. It knows no code under test."""
+
+from running_gate.deadline import until
+from running_gate.gate import Gate
+from running_gate.http import Answer
+from running_gate.people import Person
+
+__all__ = ["Answer", "Gate", "Person", "until"]
