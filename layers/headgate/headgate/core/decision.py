@@ -27,9 +27,14 @@ Verdict = tuple[bool, Reason]
 
 def decide(rules: Ruleset, key: str, subject: Subject, *, gate: bool = False) -> Decision:
     """Decide one flag. `gate` is true where access hangs on it (mint, authorizer): a missing flag lets admins in."""
-    evaluate = rules.evaluators.get(key)
-    if evaluate is not None:
-        return evaluate(subject)
+    try:
+        evaluate = rules.evaluators[key]
+    except KeyError:
+        return _missing(rules, key, subject, gate=gate)
+    return evaluate(subject)
+
+
+def _missing(rules: Ruleset, key: str, subject: Subject, *, gate: bool) -> Decision:
     if gate and subject.admin:
         return Decision(True, Reason.ADMIN, key, rules.revision)
     return Decision(False, Reason.FLAG_NOT_FOUND, key, rules.revision)

@@ -18,21 +18,20 @@ class Ruleset:
     revision: int = 0
 
 
-class Evaluators:
+class Evaluators(dict[str, Evaluator]):
     """The compiled flags, each compiled when it is first asked for: a cold start pays for what it uses."""
 
-    __slots__ = ("_compiled", "_flags", "_lineage", "_revision")
+    __slots__ = ("_flags", "_lineage", "_revision")
 
     def __init__(self, flags: Mapping[str, Flag], lineage: Mapping[str, tuple[str, ...]], revision: int) -> None:
+        super().__init__()
         self._flags, self._lineage, self._revision = flags, lineage, revision
-        self._compiled: dict[str, Evaluator] = {}
 
-    def get(self, key: str) -> Evaluator | None:
-        """The flag's evaluator; None when there is no such flag."""
-        evaluator = self._compiled.get(key)
-        if evaluator is None and (flag := self._flags.get(key)) is not None:
-            parents = tuple(self._flags.get(parent) for parent in self._lineage[key])
-            evaluator = self._compiled[key] = compile_flag(flag, parents, self._revision)
+    def __missing__(self, key: str) -> Evaluator:
+        """Compile a flag. `KeyError` when there is no such flag."""
+        flag = self._flags[key]
+        parents = tuple(self._flags.get(parent) for parent in self._lineage[key])
+        evaluator = self[key] = compile_flag(flag, parents, self._revision)
         return evaluator
 
 
