@@ -1,0 +1,88 @@
+"""What docs/deploy.md shows can be given to `sam deploy`, and the template and the token function take it."""
+
+import re
+from pathlib import Path
+
+import pytest
+from samcli.cli.types import CfnParameterOverridesType
+from template_checks.deployment import TEMPLATE, Deployment
+from template_checks.expected import ROLES
+
+from headgate.tokens.issuers import parse_issuers
+
+TEXT = (TEMPLATE.parent / "docs" / "deploy.md").read_text()
+
+
+def block(mark: str) -> str:
+    found = re.search(rf"<!-- {mark}: .*?-->\n```\w+\n(.*?)```", TEXT, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+@pytest.fixture
+def shown(tmp_path: Path) -> dict[str, str]:
+    """The example file, as SAM reads it."""
+    file = tmp_path / "production.yaml"
+    file.write_text(block("parameters"))
+    read: dict[str, str] = CfnParameterOverridesType().convert((f"file://{file}",), None, None)
+    return read
+
+
+def test_the_template_takes_the_parameters_shown(shown: dict[str, str], deployment: Deployment) -> None:
+    declared = deployment.source["Parameters"]
+    for name, value in shown.items():
+        assert re.fullmatch(declared[name].get("AllowedPattern", r"[\s\S]*"), value), name
+        assert len(value) <= declared[name].get("MaxLength", 4_096), name
+        if declared[name]["Type"] == "Number":
+            assert declared[name].get("MinValue", 0) <= int(value) <= declared[name].get("MaxValue", 10_000), name
+
+
+def test_the_token_function_takes_the_issuers_shown(shown: dict[str, str]) -> None:
+    assert len(parse_issuers(shown["IdentityIssuers"])) == 1
+    assert len(parse_issuers(block("issuers"))) == 2
+
+
+def test_the_table_of_parameters_is_whole(deployment: Deployment) -> None:
+    rows = re.findall(r"^\| (`[A-Z].*?) \| (.*?) \|", TEXT, re.MULTILINE)
+    shown = {name: default for names, defaults in rows for name, default in zip(
+        re.findall(r"`(\w+)`", names), defaults.split(", ") * 2, strict=False)}  # fmt: skip
+    declared = deployment.source["Parameters"]
+    assert declared.keys() == {name for name in shown if not name.endswith("Policy")}
+    for name, spec in declared.items():
+        if spec["Default"] != "":
+            assert f"`{spec['Default']}`" in shown[name], name
+
+
+def test_the_table_of_policies_is_whole() -> None:
+    assert set(re.findall(r"^\| `(\w+Policy)` \|", TEXT, re.MULTILINE)) == ROLES.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "taken"),
+    [
+        ("CorsOrigins", "", True),
+        ("CorsOrigins", "https://a.example,http://localhost:3000", True),
+        ("CorsOrigins", "*", False),
+        ("CorsOrigins", "https://*.example", False),
+        ("CorsOrigins", "https://a.example/", False),
+        ("CorsOrigins", "https://a.example, https://b.example", False),
+        ("CorsOrigins", "a.example", False),
+        ("Issuer", "", True),
+        ("Issuer", "https://gate.example", True),
+        ("Issuer", "https://gate.example/production", True),
+        ("Issuer", "https://gate.example/", False),
+        ("Issuer", "http://gate.example", False),
+        ("Issuer", "https://gate.example?x", False),
+        ("Audience", "headgate", True),
+        ("Audience", "", False),
+        ("Audience", "two words", False),
+        ("IdentityIssuers", "[]", True),
+        ("IdentityIssuers", "{}", False),
+        ("IdentityIssuers", "", False),
+    ],
+)
+def test_parameters_are_refused_before_anything_is_deployed(
+    name: str, value: str, taken: bool, deployment: Deployment
+) -> None:
+    pattern = deployment.source["Parameters"][name]["AllowedPattern"]
+    assert bool(re.fullmatch(pattern, value)) is taken
