@@ -109,7 +109,7 @@ class Gate:
             Credentials(keys["access_key_id"], keys["secret_access_key"]), "execute-api", self.ready["region"]
         )
         signer.add_auth(request)
-        return self.http.send(method, request.url, headers=dict(request.headers.items()), body=raw)
+        return self.http.send(method, self.api + path, headers=dict(request.headers.items()), body=raw)
 
     def change(
         self, method: str, path: str, body: Any = None, *,
