@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from headgate_cli import render
-from headgate_cli.commands import audit, explain, flags, health, kill, manifest, stage, token
+from headgate_cli.commands import audit, explain, flags, health, kill, manifest, stage, token, tour
 from headgate_cli.commands.local import local
 from headgate_cli.commands.options import COMMON, option
 from headgate_cli.failures import EXIT_CODES, Failure
@@ -94,7 +94,7 @@ def headgate(
 
 COMMANDS: tuple[Callable[..., None], ...] = (
     stage.stage, stage.allow, kill.kill, kill.restore, manifest.plan, manifest.apply, manifest.export,
-    explain.explain, token.token, health.health, health.routes, local,
+    explain.explain, token.token, health.health, health.routes, local, tour.tour,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(epilog=COMMON)(command)

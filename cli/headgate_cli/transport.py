@@ -4,6 +4,7 @@ Credentials and tokens go out over HTTPS, or to this machine: anything else is r
 """
 
 import json
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -91,7 +92,11 @@ class Transport:
     """Keeps connections open between requests. Safe to share between threads."""
 
     def __init__(self, ca_bundle: str | None = None) -> None:
-        self._options: dict[str, Any] = {"verify": ca_bundle or True, "timeout": (CONNECT_SECONDS, READ_SECONDS)}
+        self._options: dict[str, Any] = {
+            "verify": ca_bundle or True,
+            "timeout": (CONNECT_SECONDS, READ_SECONDS),
+            "socket_options": [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],  # else 44 ms a request, measured
+        }
         self._sessions: dict[str, URLLib3Session] = {}
 
     def send(

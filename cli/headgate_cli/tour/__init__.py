@@ -1,0 +1,1 @@
+"""The tour: one feature's whole life, played against a running stack, each answer checked."""
