@@ -80,9 +80,9 @@ ROLES = {
 
 KEYS = {"SigningKey1", "SigningKey2", "SigningKey3"}
 _READ_TABLE = {("dynamodb:GetItem", "Table"), ("dynamodb:BatchGetItem", "Table"), ("dynamodb:Query", "Table")}
-_CHANGE_TABLE = {(f"dynamodb:{name}", "Table") for name in ("PutItem", "UpdateItem", "ConditionCheckItem")}
+_CHANGE_TABLE = {("dynamodb:PutItem", "Table")}
 _PUBLIC_KEYS = {("kms:GetPublicKey", key) for key in KEYS}
-_WORKER_ACTIONS = "GetItem BatchGetItem Query PutItem UpdateItem DeleteItem ConditionCheckItem".split()
+_WORKER_ACTIONS = "GetItem Query PutItem UpdateItem DeleteItem ConditionCheckItem".split()
 
 ALLOWED = {
     "TokenFunction": _READ_TABLE | _CHANGE_TABLE | _PUBLIC_KEYS | {("kms:Sign", key) for key in KEYS},
@@ -103,14 +103,10 @@ DENIED = {
 
 LEADING_KEYS = {
     ("TokenFunction", "dynamodb:PutItem"): {"sessions#*"},
-    ("TokenFunction", "dynamodb:UpdateItem"): {"sessions#*"},
-    ("TokenFunction", "dynamodb:ConditionCheckItem"): {"sessions#*"},
     ("KillFunction", "dynamodb:GetItem"): {"head", "rules", "audit", "idem#*", "sessions#*"},
     ("KillFunction", "dynamodb:BatchGetItem"): {"head", "rules", "audit", "idem#*", "sessions#*"},
     ("KillFunction", "dynamodb:Query"): {"head", "rules", "audit", "idem#*", "sessions#*"},
     ("KillFunction", "dynamodb:PutItem"): {"head", "rules", "audit", "idem#*"},
-    ("KillFunction", "dynamodb:UpdateItem"): {"head", "rules", "audit", "idem#*"},
-    ("KillFunction", "dynamodb:ConditionCheckItem"): {"head", "rules", "audit", "idem#*"},
 }
 """Partition keys (store/items.py) beyond which an allowed action does not reach."""
 
