@@ -5,8 +5,9 @@ Every call is HTTP to the address that the ready line names. Admin calls are sig
 
 import json
 import uuid
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from botocore.auth import SigV4Auth
@@ -16,6 +17,8 @@ from botocore.credentials import Credentials
 from running_gate.deadline import until
 from running_gate.http import Answer, Http
 from running_gate.people import Person
+
+T, U = TypeVar("T"), TypeVar("U")
 
 GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
 ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"
@@ -94,6 +97,17 @@ class Gate:
     def service_token(self) -> str:
         """A token that may evaluate for any subject."""
         return _token(self.signed("POST", "/v1/service-token"))
+
+    # -- the worker
+
+    def create_town(self, person: Person, token: str, org: str | None = None) -> Answer:
+        """A town of a person's own, or of an org: the first thing that an admitted user does."""
+        path = f"/api/users/{person.user}/towns" if org is None else f"/api/orgs/{org}/towns"
+        return self.call("POST", path, token=token, body={"name": "a town"})
+
+    def town(self, person: Person, token: str) -> str:
+        """The id of a new town."""
+        return str(self.create_town(person, token).expect(201).json["id"])
 
     # -- signed calls
 
@@ -245,6 +259,12 @@ class Gate:
         context = {"targetingKey": "settled"}
         until(lambda: self.evaluate_all(token, context).revision, lambda seen: seen >= newest, within=SETTLED_WITHIN)
         return newest
+
+
+def in_parallel(call: Callable[[T], U], items: Iterable[T], *, threads: int = 8) -> list[U]:
+    """What `call` gives for each item, in order. Raises what any of them raises."""
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(call, items))
 
 
 def settings(flag: Mapping[str, Any]) -> dict[str, Any]:

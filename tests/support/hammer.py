@@ -1,0 +1,83 @@
+"""Clients that call without pause from several threads, and what came of each call.
+
+A call belongs to a span of time only if it began and ended within it: one that overlaps an edge may go either way.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from live_gate import Reply
+
+Call = Callable[[], Reply]
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One call: which, and its answer."""
+
+    name: str
+    reply: Reply
+
+
+class Hammer:
+    """Each client is a list of named calls, made in turn until the block ends."""
+
+    def __init__(self, clients: Sequence[Sequence[tuple[str, Call]]]) -> None:
+        self._clients = clients
+        self._shots: list[Shot] = []
+        self._failures: list[BaseException] = []
+        self._stop = threading.Event()
+        self._fired = threading.Condition()
+        self._threads = [threading.Thread(target=self._run, args=(calls,), daemon=True) for calls in clients]
+
+    def __enter__(self) -> "Hammer":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+        assert not self._failures, self._failures
+
+    def between(self, began: float, ended: float) -> list[Shot]:
+        """The calls that began and ended between two moments of the monotonic clock."""
+        with self._fired:
+            return [shot for shot in self._shots if began < shot.reply.began and shot.reply.ended < ended]
+
+    @property
+    def shots(self) -> list[Shot]:
+        """All calls so far."""
+        with self._fired:
+            return list(self._shots)
+
+    def wait(self, count: int, name: str, *, since: float, seconds: float = 20.0) -> None:
+        """Wait until so many calls of this name that began after `since` have been answered."""
+
+        def enough() -> bool:
+            fired = sum(1 for shot in self._shots if shot.name == name and shot.reply.began > since)
+            return fired >= count or bool(self._failures)
+
+        with self._fired:
+            assert self._fired.wait_for(enough, seconds), f"fewer than {count} of {name} in {seconds} s"
+
+    def _run(self, calls: Sequence[tuple[str, Call]]) -> None:
+        try:
+            while not self._stop.is_set():
+                for name, call in calls:
+                    reply = call()
+                    with self._fired:
+                        self._shots.append(Shot(name, reply))
+                        self._fired.notify_all()
+        except BaseException as failure:  # told to the test, which fails by it
+            with self._fired:
+                self._failures.append(failure)
+                self._fired.notify_all()
+
+
+def now() -> float:
+    """The clock of `Reply.began`."""
+    return time.monotonic()
