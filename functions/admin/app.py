@@ -5,6 +5,7 @@ import os
 from headgate.edge.admin.api import handle
 from headgate.edge.admin.door import Admin
 from headgate.edge.settings import required
+from headgate.edge.telemetry import Alarms
 from headgate.store.dynamo import DynamoTable, client
 from headgate.store.record import Record
 from headgate.store.sessions import Sessions
@@ -17,7 +18,7 @@ table = DynamoTable(
 )
 admin = Admin(
     table=table,
-    snapshots=Snapshots(table),
+    snapshots=Snapshots(table, watch=Alarms("admin")),
     record=Record(table),
     sessions=Sessions(table),
     email_ids=os.environ.get("HEADGATE_EMAIL_IDS") == "allow",

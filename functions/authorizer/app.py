@@ -4,6 +4,7 @@ from headgate.edge.authorizer import Authorizer
 from headgate.edge.gate import Credentials
 from headgate.edge.settings import gate_settings
 from headgate.edge.signing import KeyPool
+from headgate.edge.telemetry import Alarms
 from headgate.store.dynamo import REQUEST_PATH, DynamoTable, client
 from headgate.store.kms import KmsKey
 from headgate.store.snapshots import Snapshots
@@ -12,7 +13,7 @@ settings = gate_settings()
 kms = client("kms", connect_timeout=0.5, read_timeout=2.0)
 keys = KeyPool(tuple(KmsKey(kid, kms) for kid in settings.signing_keys))
 table = DynamoTable(settings.table, client("dynamodb", **REQUEST_PATH))
-function = Authorizer(Credentials(settings, keys), Snapshots(table))
+function = Authorizer(Credentials(settings, keys), Snapshots(table, watch=Alarms("authorizer")))
 
 
 def handler(event, context):

@@ -5,6 +5,7 @@ from headgate.edge.exchange import TokenFunction
 from headgate.edge.gate import Credentials
 from headgate.edge.settings import gate_settings, required
 from headgate.edge.signing import KeyPool
+from headgate.edge.telemetry import Alarms
 from headgate.store.dynamo import REQUEST_PATH, DynamoTable, client
 from headgate.store.kms import KmsKey
 from headgate.store.sessions import Sessions
@@ -17,7 +18,7 @@ issuers = parse_issuers(required("HEADGATE_IDENTITY_ISSUERS")["HEADGATE_IDENTITY
 table = DynamoTable(settings.table, client("dynamodb", **REQUEST_PATH))
 kms = client("kms", connect_timeout=0.5, read_timeout=2.0)
 keys = KeyPool(tuple(KmsKey(kid, kms) for kid in settings.signing_keys))
-snapshots = Snapshots(table)
+snapshots = Snapshots(table, watch=Alarms("token"))
 
 function = TokenFunction(
     settings=settings,

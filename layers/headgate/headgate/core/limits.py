@@ -35,5 +35,9 @@ MAX_TEXT_BYTES, MAX_REASON_BYTES = 1_024, 1_024
 MAX_BATCH = 20
 """Procedures of one batched call: each is a decision, and the path itself is bounded by API Gateway."""
 
+MAX_TOLD_BYTES = 2_048
+"""What a manifest may put into every access token (flag keys, claims) as JSON: 3 KB of payload less 1 KB for the
+subject, its orgs and attributes."""
+
 PERCENT_STEPS = 100_000
 """`percent` moves in steps of 0.001 %: 100 % is 100,000 steps."""

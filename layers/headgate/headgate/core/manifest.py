@@ -13,7 +13,7 @@ from headgate.core.change import check_parents, routes_shrink, shrinks
 from headgate.core.faults import Invalid, Reader
 from headgate.core.model import Flag, Json, Profile
 from headgate.core.parse import OWN_MEMBERS, flag_document, is_key, parse_flag
-from headgate.core.profile import parse_profile, profile_document
+from headgate.core.profile import check_told, parse_profile, profile_document
 from headgate.core.routes import RouteTable, parse_routes, routes_document
 from headgate.core.snapshot import Snapshot
 
@@ -78,6 +78,9 @@ def plan(manifest: Manifest, snapshot: Snapshot, *, new_salt: Callable[[], str],
     `new_salt` is for flags that are new and name none. Raises `Invalid` with every fault.
     """
     wanted = _wanted_flags(manifest, snapshot, new_salt)
+    check_told(
+        manifest.profile or snapshot.profile, {**snapshot.rules.flags, **wanted}, manifest.routes or snapshot.routes
+    )
     steps = [*_flag_steps(wanted, snapshot)]
     if manifest.profile is not None and profile_document(manifest.profile) != profile_document(snapshot.profile):
         moved = snapshot.profile.access is not None and manifest.profile.access != snapshot.profile.access

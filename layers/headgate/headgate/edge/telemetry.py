@@ -8,6 +8,8 @@ import json
 import sys
 import time
 
+from headgate.core.snapshot import Snapshot
+
 FIELDS = frozenset(
     "event function route outcome code revision standing flag action status request_id kind quarantined error".split()
 )
@@ -20,6 +22,25 @@ def log(event: str, **fields: str | int | bool | None) -> None:
         raise ValueError("a field that may not be logged")
     line = {"time": time.time(), "event": event} | {name: value for name, value in fields.items() if value is not None}
     sys.stdout.write(json.dumps(line, separators=(",", ":")) + "\n")
+
+
+class Alarms:
+    """Watches the rules of one function: counts stored flags that cannot be read, and a store that does not answer."""
+
+    def __init__(self, function: str) -> None:
+        self._function = function
+
+    def changed(self, snapshot: Snapshot) -> None:
+        """New rules: alarm if some flag of them is quarantined."""
+        quarantined = snapshot.quarantined
+        log("rules", function=self._function, revision=snapshot.revision, quarantined=len(quarantined) or None)
+        if quarantined:
+            count("QuarantinedFlags", function=self._function)
+
+    def failed(self, failure: Exception) -> None:
+        """The rules could not be refreshed. The failure's text is an error code, never data."""
+        log("unavailable", function=self._function, error=f"{type(failure).__name__}:{failure}")
+        count("StoreUnavailable", function=self._function)
 
 
 def count(metric: str, *, function: str) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 from headgate.core.ruleset import ruleset
 from headgate.core.snapshot import EMPTY, Snapshot, apply, read_flag, read_profile, read_routes, with_kills
@@ -63,13 +63,24 @@ class Gap(Exception):
     """The audit entries do not follow one another up to the head: load whole."""
 
 
+class Watch(Protocol):
+    """Who wants to know: an alarm, or a client's events."""
+
+    def changed(self, snapshot: Snapshot) -> None:
+        """Other rules than before are held from now on."""
+
+    def failed(self, failure: Exception) -> None:
+        """The table did not answer, or could not be followed."""
+
+
 class Snapshots:
     """One per execution environment."""
 
     def __init__(
-        self, table: Table, *, clock: Callable[[], float] = time.time, jitter: Callable[[], float] = random.random
-    ) -> None:
-        self._table, self._clock, self._jitter = table, clock, jitter
+        self, table: Table, *, watch: Watch | None = None, clock: Callable[[], float] = time.time,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:  # fmt: skip
+        self._table, self._watch, self._clock, self._jitter = table, watch, clock, jitter
         self._snapshot: Snapshot | None = None
         self._digest = ""
         self._checked = self._due = self._shut_until = 0.0
@@ -84,10 +95,11 @@ class Snapshots:
         try:
             items = self._read((HEAD, *keys))
             head = read_head(items.get(HEAD))
-        except Throttled:
+        except Throttled as failure:
+            self._failed(failure)
             return View(self._snapshot or EMPTY, Standing.EXPIRED)
-        except Unavailable:
-            return self._last_known()
+        except Unavailable as failure:
+            return self._last_known(failure)
         return View(*self._follow(head), items)
 
     def soft(self) -> View:
@@ -97,8 +109,8 @@ class Snapshots:
             return View(self._snapshot, Standing.FRESH)
         try:
             head = read_head(self._read((HEAD,)).get(HEAD))
-        except (Throttled, Unavailable):
-            return self._last_known()
+        except (Throttled, Unavailable) as failure:
+            return self._last_known(failure)
         return View(*self._follow(head))
 
     def _read(self, keys: tuple[Key, ...]) -> dict[Key, Item]:
@@ -111,7 +123,12 @@ class Snapshots:
             self._shut_until = self._clock() + BREAKER
             raise
 
-    def _last_known(self) -> View:
+    def _failed(self, failure: Exception) -> None:
+        if self._watch is not None:
+            self._watch.failed(failure)
+
+    def _last_known(self, failure: Exception) -> View:
+        self._failed(failure)
         if self._snapshot is None:
             return View(EMPTY, Standing.EXPIRED)
         age = self._clock() - self._checked
@@ -125,11 +142,13 @@ class Snapshots:
             return self._keep(held, head), Standing.FRESH
         try:
             return self._keep(*self._catch_up(head)), Standing.FRESH
-        except (Throttled, Unavailable, Gap):
-            known = self._last_known()
+        except (Throttled, Unavailable, Gap) as failure:
+            known = self._last_known(failure)
             return with_kills(known.snapshot, head.killed), known.standing
 
     def _keep(self, snapshot: Snapshot, head: Head) -> Snapshot:
+        if self._watch is not None and snapshot is not self._snapshot:
+            self._watch.changed(snapshot)
         self._snapshot, self._digest = snapshot, head.digest
         self._checked = self._clock()
         self._due = self._checked + SOFT_TTL - SOFT_JITTER * self._jitter()

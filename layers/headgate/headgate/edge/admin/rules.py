@@ -9,6 +9,7 @@ from headgate.core.faults import refuse
 from headgate.core.manifest import Manifest, Step, manifest_document, parse_manifest
 from headgate.core.manifest import plan as plan_manifest
 from headgate.core.model import Flag, Json
+from headgate.core.profile import check_told
 from headgate.core.routes import check_routes_size, parse_routes, routes_document
 from headgate.core.snapshot import Snapshot, read_routes
 from headgate.edge.admin.bodies import Change as ChangeBody
@@ -49,6 +50,8 @@ def put_routes(admin: Admin, request: Request) -> Response:
         body = read_body(ChangeBody, members)
         after = parse_routes(routes)
         check_routes_size(canonical(routes))
+        if current.snapshot is not None:
+            check_told(current.snapshot.profile, current.snapshot.rules.flags, after)
         held = 0 if current.stored is None else current.stored.version
         if version_of(request) != held:
             return Refusal(Slug.PRECONDITION_FAILED, "read them again", version=held)
