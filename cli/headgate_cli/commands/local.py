@@ -5,7 +5,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -55,7 +55,8 @@ def local(
     root = project or _project()
     options = Options(
         project=root,
-        manifest=_document(manifest or root / MANIFEST, empty=empty),
+        manifest=manifest or root / MANIFEST,
+        empty=empty,
         port=port,
         idp_port=idp_port,
         logs=logs,
@@ -76,13 +77,6 @@ def _project() -> Path:
             if (folder / TEMPLATE).is_file() and (folder / "functions").is_dir():
                 return folder
     raise failures.usage("no project here: template.yaml was not found", "give --project DIR")
-
-
-def _document(path: Path, *, empty: bool) -> dict[str, Any]:
-    from headgate_cli.manifest_file import read_manifest
-
-    document = read_manifest(path)
-    return {**document, "flags": []} if empty else document
 
 
 def _say_json(ready: "Ready") -> None:

@@ -11,13 +11,16 @@ import asyncio
 import contextlib
 import json
 import os
-import socket
-import sys
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
+from headgate_cli.local.addresses import listen, url_of
+from headgate_cli.local.children import interpreter, library_folders
 from headgate_cli.local.declared import ACCOUNT_ID, REGION, Template
 
+MOTO_SERVER = Path(__file__).with_name("moto_server.py")
+PACKAGES = Path(__file__).parents[2]
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 CREDENTIALS = ("AKIALOCALHEADGATE000", "local-only")
 """Access key id and secret for DynamoDB and KMS on loopback. They open nothing."""
@@ -43,8 +46,8 @@ class LocalAws:
 
     def __init__(self, own_dynamodb: str) -> None:
         self._own_dynamodb = own_dynamodb
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.url = "http://{}:{}".format(*self._listener.getsockname())
+        self._listener = listen(0)
+        self.url = url_of(self._listener)
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -59,14 +62,13 @@ class LocalAws:
         """Start the child: it loads moto while it waits for its order."""
         key_id, secret = CREDENTIALS
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "headgate_cli.local.moto_server",
+            *interpreter(MOTO_SERVER),
             str(self._listener.fileno()),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             pass_fds=[self._listener.fileno()],
             env={
+                "PYTHONPATH": os.pathsep.join((*library_folders(), str(PACKAGES))),
                 "PATH": os.environ.get("PATH", os.defpath),
                 "AWS_ACCESS_KEY_ID": key_id,
                 "AWS_SECRET_ACCESS_KEY": secret,

@@ -206,7 +206,7 @@ def _identity(source: str, event: Mapping[str, Any]) -> str:
     if kind == "$request.header":
         return str(event["headers"].get(name.lower(), ""))
     if kind == "$request.querystring":
-        return dict(parse_qsl(event["rawQueryString"])).get(name, "")
+        return str(dict(parse_qsl(event["rawQueryString"])).get(name, ""))
     if source == "$context.routeKey":
         return str(event["routeKey"])
     value: object = event["requestContext"].get(name, "") if kind == "$context" else ""

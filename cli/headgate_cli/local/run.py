@@ -20,11 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from headgate_cli.local.addresses import listen, port_of, url_of
 from headgate_cli.local.aws import CREDENTIALS, LocalAws, dynamodb_endpoint
 from headgate_cli.local.declared import REGION, Template
 from headgate_cli.local.principals import Principal, make_principals
 from headgate_cli.local.runtime import Environment, runtime_variables
 from headgate_cli.local.template import load_template
+from headgate_cli.manifest_file import read_manifest
 
 START_LIMIT = 60.0
 """Seconds until a start that hangs is given up."""
@@ -42,10 +44,11 @@ class StartFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What `headgate local` was asked for. `manifest` None seeds nothing but what an empty stack has."""
+    """What `headgate local` was asked for. `empty` leaves the manifest's flags out."""
 
     project: Path
-    manifest: Mapping[str, Any] | None
+    manifest: Path
+    empty: bool = False
     port: int = 3000
     idp_port: int = 3001
     logs: Path | None = None
@@ -78,7 +81,7 @@ class Ready:
 async def run_local(options: Options, announce: Callable[[Ready], None]) -> None:
     """Start everything, call `announce` once everything answers, and run until SIGTERM or SIGINT.
 
-    Raises StartFailed, TemplateError, EndpointRefused.
+    Raises StartFailed, TemplateError, EndpointRefused, Failure (a manifest that cannot be read).
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -114,14 +117,17 @@ class LocalStack:
     async def start(self) -> Ready:
         """Bring everything up. Raises StartFailed."""
         await self._aws.start()
-        api, idp = _url(self._api), _url(self._idp)
+        api, idp = url_of(self._api), url_of(self._idp)
         template = load_template(self._options.project / "template.yaml", _parameters(api, idp))
         creating = asyncio.create_task(self._aws.create(template))
         ports = await self._start_functions(template)
         principals = make_principals(template.policies)
         id_token = await self._serve(template, ports, principals)
+        manifest = read_manifest(self._options.manifest)
         await self._all_ready(creating)
-        await self._seed(api, principals["admin"], id_token)
+        if self._options.empty:
+            manifest = {**manifest, "flags": []}
+        await self._seed(api, principals["admin"], id_token, manifest)
         seconds = time.monotonic() - self._options.began
         return Ready(api, idp, str(template.parameters["Audience"]), principals, seconds)
 
@@ -136,7 +142,7 @@ class LocalStack:
         ports: dict[int, tuple[socket.socket, Environment]] = {}
         for name, function in template.functions.items():
             listener = _listen(0)
-            port = listener.getsockname()[1]
+            port = port_of(listener)
             variables = runtime_variables(
                 function,
                 api=f"127.0.0.1:{port}",
@@ -162,12 +168,12 @@ class LocalStack:
         from headgate_cli.local.runtime_api import RuntimeApi
         from headgate_cli.local.serving import LocalServer
 
-        provider = IdentityProvider(_url(self._idp), AUDIENCE)
+        provider = IdentityProvider(url_of(self._idp), AUDIENCE)
         runtime = RuntimeApi({port: environment for port, (_, environment) in ports.items()})
-        domain = _url(self._api).removeprefix("http://")
+        domain = url_of(self._api).removeprefix("http://")
         applications: dict[int, Any] = dict.fromkeys(ports, runtime)
-        applications[self._idp.getsockname()[1]] = provider.app
-        applications[self._api.getsockname()[1]] = Gateway(template, self._environments, principals, domain)
+        applications[port_of(self._idp)] = provider.app
+        applications[port_of(self._api)] = Gateway(template, self._environments, principals, domain)
         listeners = [self._api, self._idp, *(listener for listener, _ in ports.values())]
         self._server = LocalServer(listeners, applications)
         await self._server.start()
@@ -179,15 +185,15 @@ class LocalStack:
             if environment.init_error:
                 raise StartFailed(f"{name} did not start: {environment.init_error}")
 
-    async def _seed(self, api: str, admin: Principal, id_token: str) -> None:
+    async def _seed(self, api: str, admin: Principal, id_token: str, manifest: Mapping[str, Any]) -> None:
         from headgate_cli.local.seeding import Caller, SeedFailed, apply_manifest, warm
 
         caller = Caller(api)
-        steps = [asyncio.to_thread(warm, caller, admin, id_token)]
-        if self._options.manifest is not None:
-            steps.append(asyncio.to_thread(apply_manifest, caller, admin, self._options.manifest))
         try:
-            await asyncio.gather(*steps)
+            await asyncio.gather(
+                asyncio.to_thread(apply_manifest, caller, admin, manifest),
+                asyncio.to_thread(warm, caller, admin, id_token),
+            )
         except (SeedFailed, OSError) as error:
             raise StartFailed(str(error)) from error
 
@@ -212,13 +218,9 @@ def _parameters(api: str, idp: str) -> dict[str, str]:
 
 def _listen(port: int) -> socket.socket:
     try:
-        return socket.create_server(("127.0.0.1", port), backlog=256)
+        return listen(port)
     except OSError as error:
         raise StartFailed(f"port {port} on 127.0.0.1 cannot be opened: {error.strerror}") from error
-
-
-def _url(listener: socket.socket) -> str:
-    return "http://{}:{}".format(*listener.getsockname())
 
 
 @contextlib.contextmanager

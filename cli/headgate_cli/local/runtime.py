@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from headgate_cli.local.children import interpreter, library_folders
 from headgate_cli.local.declared import Function
 
 MAX_PAYLOAD = 6_291_556
@@ -101,9 +102,7 @@ class Environment:
     async def _spawn(self) -> None:
         self._init_error = ""
         self._process = process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",
-            str(BOOTSTRAP),
+            *interpreter(BOOTSTRAP),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -241,7 +240,7 @@ def runtime_variables(
         **function.environment,
         "_HANDLER": function.handler,
         "LAMBDA_TASK_ROOT": str(function.code_dir),
-        "HEADGATE_LAYERS": os.pathsep.join(map(str, function.layers)),
+        "PYTHONPATH": os.pathsep.join(map(str, (function.code_dir, *function.layers, *library_folders()))),
         "AWS_LAMBDA_RUNTIME_API": api,
         "AWS_LAMBDA_FUNCTION_NAME": function.logical_id,
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
