@@ -57,7 +57,7 @@ def environment() -> Iterator[dict[str, str]]:
 
 def make_table() -> None:
     """The worker's table, as the template declares it. A patient client: moto's first answers take a second."""
-    api = botocore.session.get_session().create_client("dynamodb")
+    api: Any = botocore.session.get_session().create_client("dynamodb")
     api.create_table(
         TableName=TABLE,
         BillingMode="PAY_PER_REQUEST",

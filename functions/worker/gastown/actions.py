@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from gastown import towns, views
 from gastown.bodies import prose
-from gastown.outcomes import Done, Outcome, forbidden
+from gastown.outcomes import Done, Outcome, Refused
 from gastown.service import Call, Gastown, name_in, new_id
 from gastown.towns import Choice, Container, Kind, Strategy, Thing, Town
 from headgate.core.faults import Reader
@@ -16,9 +16,9 @@ MAX_LETTER = 16_384
 """Bytes."""
 MAYOR = "mayor"
 
-NO_SECOND_RIG = forbidden("A town has one rig unless gastown-multi-rig is on for you.")
-NO_DISPATCH = forbidden("No container runs, and gastown-access is off for you: none is started.")
-NO_PR_MERGE = forbidden("The merge strategy pr needs gastown-pr-merge to be on for you.")
+NO_SECOND_RIG = Refused("forbidden", "A town has one rig unless gastown-multi-rig is on for you.")
+NO_DISPATCH = Refused("forbidden", "No container runs, and gastown-access is off for you: none is started.")
+NO_PR_MERGE = Refused("forbidden", "The merge strategy pr needs gastown-pr-merge to be on for you.")
 
 
 def show(_gastown: Gastown, call: Call, town: Town) -> Outcome | None:

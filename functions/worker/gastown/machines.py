@@ -10,15 +10,15 @@ from collections.abc import Callable
 from gastown import towns, views
 from gastown.actions import MAX_LETTER, MAYOR, created, send
 from gastown.bodies import prose
-from gastown.outcomes import Done, Outcome, Refused, forbidden
+from gastown.outcomes import Done, Outcome, Refused
 from gastown.service import MAX_NAME, Action, Call, Gastown, name_in, new_id
 from gastown.towns import Agent, Kind, Thing, Town
 from headgate.core.faults import Reader
 
 AGENT_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
-NO_AGENT = Refused(404, "not-found", "There is no such agent: an id has letters, digits, dot, _, : or -.")
-NOT_ITS_OWN = forbidden("Only a session of this town (town:<id>) may do that.")
+NO_AGENT = Refused("not-found", "There is no such agent: an id has letters, digits, dot, _, : or -.")
+NOT_ITS_OWN = Refused("forbidden", "Only a session of this town (town:<id>) may do that.")
 
 Deed = Callable[[Gastown, Call, Town, str], Outcome | None]
 

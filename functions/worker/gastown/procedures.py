@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from gastown import actions, towns
-from gastown.outcomes import Json, Outcome, forbidden
+from gastown.outcomes import Json, Outcome, Refused
 from gastown.service import Action, Call, Gastown
 from gastown.towns import Owner, OwnerKind
 from headgate.core.faults import Reader
@@ -62,7 +62,7 @@ def _update_config(gastown: Gastown, call: Call) -> Outcome:
     return gastown.in_town(changed, _text(call, "townId"), actions.change_config)
 
 
-NOT_YOUR_ORG = forbidden("The towns of an org are for its members.")
+NOT_YOUR_ORG = Refused("forbidden", "The towns of an org are for its members.")
 
 SERVED: Mapping[str, Procedure] = {
     "gastown.createTown": Procedure(_create_town, mutation=True),

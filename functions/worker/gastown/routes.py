@@ -13,18 +13,17 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from typing import Any
 
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools import event_handler as powertools
 
-from gastown import actions, machines, outcomes, towns, trpc
-from gastown.bodies import read_object
-from gastown.outcomes import Done, Outcome, Refused
+from gastown import actions, machines, towns, trpc
+from gastown.bodies import read_fields
+from gastown.outcomes import UNAVAILABLE, Done, Outcome, Refused, unfit
 from gastown.service import Action, Call, Gastown
 from gastown.state import Unavailable
 from headgate.core.faults import Invalid
 from headgate.edge.caller import Caller, MissingContext, caller_from
-
-Event = Mapping[str, Any]
-Answer = dict[str, Any]
+from headgate.edge.http import Event, Request, Response, read_request, respond
+from headgate.edge.problems import RETRY_AFTER, problem
 
 IN_TOWN: Mapping[str, Action] = {
     "GET /api/towns/{town}": actions.show,
@@ -47,11 +46,12 @@ BY_AGENT: Mapping[str, machines.Deed] = {
 WITH_BODY = ("POST", "PATCH")
 PROCEDURES = ("GET /trpc/{procedures}", "POST /trpc/{procedures}")
 
-UNKNOWN_ROUTE = Refused(404, "unknown-route", "This service has no such route.")
-NO_CONTEXT = Refused(401, "missing-context", "This service answers only behind its gate.")
-
+UNKNOWN_ROUTE = Refused("not-found", "This service has no such route.")
+NO_CONTEXT = Refused("missing-context", "This service answers only behind its gate.")
+BROKEN = Refused("internal", "The request was not carried out.")
 
 Handle = Callable[[Call, Mapping[str, str]], Outcome]
+Answering = powertools.Response[str]
 
 
 class Worker:
@@ -59,27 +59,27 @@ class Worker:
 
     def __init__(self, gastown: Gastown, log: Callable[[str], object] = lambda line: sys.stdout.write(line)) -> None:
         self._gastown, self._log = gastown, log
-        self._resolver = APIGatewayHttpResolver()
+        self._resolver = powertools.APIGatewayHttpResolver()
         self._failure = ""
         self._declare()
 
-    def answer(self, event: Event, context: Any) -> Answer:
+    def answer(self, event: Event, context: Any) -> Response:
         """Answer one payload 2.0 event."""
         began, self._failure = time.perf_counter(), ""
         try:
             caller = caller_from(event)
         except MissingContext:
-            answer = _bare(NO_CONTEXT, {"www-authenticate": "Bearer"})
-            known: dict[str, Any] = {}
+            response = _response(NO_CONTEXT, {"www-authenticate": "Bearer"})
+            known: dict[str, Any] = {"route": str(event.get("routeKey", ""))}
         else:
-            self._resolver.context["caller"] = caller
-            answer = self._resolver.resolve(_decided(event), context)
-            answer["headers"] |= {"x-headgate-revision": str(caller.revision), "cache-control": "no-store"}
-            known = _decision(caller) | ({"failure": self._failure} if self._failure else {})
-        took = round((time.perf_counter() - began) * 1_000, 1)
-        line = {"route": str(event.get("routeKey", "")), "status": answer["statusCode"], "ms": took, **known}
+            request = read_request(event)
+            self._resolver.context |= {"caller": caller, "request": request}
+            response = self._resolver.resolve(_decided(request), context)
+            response["headers"]["x-headgate-revision"] = str(caller.revision)
+            known = _decision(request, caller) | ({"failure": self._failure} if self._failure else {})
+        line = known | {"status": response["statusCode"], "ms": round((time.perf_counter() - began) * 1_000, 1)}
         self._log(json.dumps(line, separators=(",", ":")) + "\n")
-        return answer
+        return response
 
     # -- routes
 
@@ -94,24 +94,30 @@ class Worker:
             self._route(key, self._by_agent(deed))
         for key in PROCEDURES:
             self._resolve(key, self._procedures)
-        self._resolver.not_found(lambda _: _response(UNKNOWN_ROUTE))
-        self._resolver.exception_handler(Invalid)(lambda fault: _response(outcomes.unfit(fault.faults)))
-        self._resolver.exception_handler(Unavailable)(lambda _: _response(outcomes.UNAVAILABLE))
+        self._resolver.not_found(lambda _: _answering(_response(UNKNOWN_ROUTE)))
+        self._resolver.exception_handler(Invalid)(lambda fault: _answering(_response(unfit(fault.faults))))
+        self._resolver.exception_handler(Unavailable)(lambda _: _answering(_response(UNAVAILABLE)))
         self._resolver.exception_handler(Exception)(self._broken)
 
-    def _resolve(self, key: str, handler: Callable[[], Response[str]]) -> None:
+    def _resolve(self, key: str, answer: Callable[[Caller, Request], Response]) -> None:
         method, _, path = key.partition(" ")
+        context = self._resolver.context
+
+        def handler() -> Answering:
+            return _answering(answer(context["caller"], context["request"]))
+
         self._resolver.route(path, method)(handler)
 
     def _route(self, key: str, handle: Handle) -> None:
-        def handler() -> Response[str]:
-            event = self._resolver.current_event.raw_event
-            fields = read_object(event) if key.startswith(WITH_BODY) else {}
+        named = _NAMED.findall(key)
+
+        def answer(caller: Caller, request: Request) -> Response:
+            fields = read_fields(request.body) if key.startswith(WITH_BODY) else {}
             if isinstance(fields, Refused):
                 return _response(fields)
-            return _response(handle(Call(self._caller, fields), event["pathParameters"]))
+            return _response(handle(Call(caller, fields), {name: request.path.get(name, "") for name in named}))
 
-        self._resolve(key, handler)
+        self._resolve(key, answer)
 
     def _in_town(self, action: Action) -> Handle:
         return lambda call, named: self._gastown.in_town(call, named["town"], action)
@@ -122,40 +128,34 @@ class Worker:
 
         return handle
 
-    def _procedures(self) -> Response[str]:
-        event = self._resolver.current_event.raw_event
-        results = trpc.answer(self._gastown, self._caller, event)
+    def _procedures(self, caller: Caller, request: Request) -> Response:
+        results = trpc.answer(self._gastown, caller, request)
         if isinstance(results, Refused):
             return _response(results)
-        return _json(results.status, "application/json", results.document)
+        return respond(results.status, results.document, {"retry-after": RETRY_AFTER} if results.status == 503 else {})
 
-    @property
-    def _caller(self) -> Caller:
-        caller: Caller = self._resolver.context["caller"]
-        return caller
-
-    def _broken(self, error: Exception) -> Response[str]:
+    def _broken(self, error: Exception) -> Answering:
         place = error.__traceback__
         while place is not None and place.tb_next is not None:
             place = place.tb_next
         where = f"{PurePath(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place else ""
         self._failure = f"{type(error).__name__} {where}"  # never its text: it may hold what the caller sent
-        return _response(outcomes.INTERNAL)
-
-
-def _decided(event: Event) -> dict[str, Any]:
-    """The event with the route key, which the gate decided on, where the resolver looks for a path."""
-    method, _, path = str(event.get("routeKey", "")).partition(" ")
-    context = {**event["requestContext"], "stage": "$default", "http": {"method": method, "path": path}}
-    named = dict.fromkeys(_NAMED.findall(path), "") | (event.get("pathParameters") or {})
-    return {**event, "rawPath": path, "requestContext": context, "pathParameters": named}
+        return _answering(_response(BROKEN))
 
 
 _NAMED = re.compile(r"{(\w+)}")
 
 
-def _decision(caller: Caller) -> dict[str, Any]:
+def _decided(request: Request) -> dict[str, Any]:
+    """An event for the resolver, with the route key, which the gate decided on, where it looks for a path."""
+    method, _, path = request.route_key.partition(" ")
+    return {"rawPath": path, "requestContext": {"stage": "$default", "http": {"method": method, "path": path}}}
+
+
+def _decision(request: Request, caller: Caller) -> dict[str, Any]:
     return {
+        "request_id": request.request_id,
+        "route": request.route_key,
         "class": caller.route_class,
         "credential": caller.credential,
         "reason": caller.reason,
@@ -164,17 +164,11 @@ def _decision(caller: Caller) -> dict[str, Any]:
     }
 
 
-def _response(outcome: Outcome) -> Response[str]:
+def _response(outcome: Outcome, headers: Mapping[str, str] | None = None) -> Response:
     if isinstance(outcome, Done):
-        return _json(outcome.status, "application/json", outcome.body)
-    return _json(outcome.status, outcomes.MEDIA_TYPE, outcomes.problem(outcome))
+        return respond(outcome.status, outcome.body, headers)
+    return problem(outcome.slug, outcome.detail, faults=outcome.faults, headers=headers)
 
 
-def _json(status: int, media_type: str, document: Any) -> Response[str]:
-    headers: dict[str, str | list[str]] = {"retry-after": outcomes.RETRY_AFTER} if status == 503 else {}
-    return Response(status, media_type, outcomes.to_json(document), headers)
-
-
-def _bare(refused: Refused, headers: Mapping[str, str]) -> Answer:
-    headers = {"content-type": outcomes.MEDIA_TYPE, "cache-control": "no-store", **headers}
-    return {"statusCode": refused.status, "headers": headers, "body": outcomes.to_json(outcomes.problem(refused))}
+def _answering(response: Response) -> Answering:
+    return powertools.Response(response["statusCode"], body=response["body"], headers=response["headers"])

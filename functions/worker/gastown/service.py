@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from gastown import towns, views
-from gastown.outcomes import BUSY, NO_TOWN, Done, Json, Outcome, forbidden
+from gastown.outcomes import BUSY, NO_TOWN, Done, Json, Outcome, Refused
 from gastown.state import TownTable
 from gastown.towns import Owner, OwnerKind, Town
 from headgate.core.faults import Reader
@@ -42,13 +42,13 @@ class Gastown:
     def create_user_town(self, call: Call, user: str) -> Outcome:
         """A town of the caller's own. Raises `Invalid`, `Unavailable`."""
         if user != call.caller.subject:
-            return forbidden("A town is made in one's own name.")
+            return Refused("forbidden", "A town is made in one's own name.")
         return self._create_town(call, Owner(OwnerKind.USER, user))
 
     def create_org_town(self, call: Call, org: str) -> Outcome:
         """A town of an org of the caller's. Raises `Invalid`, `Unavailable`."""
         if org not in call.caller.orgs:
-            return forbidden("A town is made for an org of one's own.")
+            return Refused("forbidden", "A town is made for an org of one's own.")
         return self._create_town(call, Owner(OwnerKind.ORG, org))
 
     def list_towns(self, owners: tuple[Owner, ...]) -> Outcome:

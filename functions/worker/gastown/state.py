@@ -39,8 +39,6 @@ LISTED_TOWNS = 1_000
 """At most so many towns are listed: what fits an answer of 6 MB with room to spare."""
 AGENT_LIFE, MAIL_LIFE = 30 * 86_400, 7 * 86_400
 """Seconds until DynamoDB's TTL may drop them."""
-IN_ONE_TRANSACTION = 100
-"""DynamoDB's limit of items in a transaction."""
 
 _LOST = frozenset({"None", "ConditionalCheckFailed", "TransactionConflict"})
 _LOST_ALONE = frozenset({"ConditionalCheckFailedException", "TransactionConflictException"})
@@ -147,17 +145,13 @@ class TownTable:
 
     def delete(self, town: Town) -> bool:
         """Delete the town, last of all itself: what breaks off half-way can be deleted again."""
-        keys = [
-            {name: item[name] for name in ("pk", "sk")}
-            for partition in (mail_partition(town.id), town_partition(town.id))
-            for item in self._partition(partition)
-            if item["sk"]["S"] != TOWN
-        ]
+        for partition in (mail_partition(town.id), town_partition(town.id)):
+            for item in self._partition(partition):
+                if item["sk"]["S"] != TOWN:
+                    self._call("delete_item", **self._of(Key={name: item[name] for name in ("pk", "sk")}))
         index = index_item(town)
-        keys += [typed({"pk": index["pk"], "sk": index["sk"]}), self._at(town.id)["Key"]]
-        deletes = [{"Delete": self._of(Key=key)} for key in keys]
-        firsts = range(0, len(deletes), IN_ONE_TRANSACTION)
-        return all(self._transact(deletes[first : first + IN_ONE_TRANSACTION]) for first in firsts)
+        listed = self._of(Key=typed({"pk": index["pk"], "sk": index["sk"]}))
+        return self._transact([{"Delete": listed}, {"Delete": self._at(town.id)}])
 
     # -- inside
 

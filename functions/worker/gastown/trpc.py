@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from gastown import outcomes
-from gastown.bodies import parse, read_text
+from gastown.bodies import read_document
 from gastown.outcomes import Json, Outcome, Refused, unfit
 from gastown.procedures import NAMED_ONLY, SERVED, Procedure
 from gastown.service import Call, Gastown
@@ -17,6 +17,7 @@ from gastown.state import Unavailable
 from headgate.core.faults import Invalid
 from headgate.core.limits import MAX_BATCH
 from headgate.edge.caller import Caller
+from headgate.edge.http import Request
 
 CODES: Mapping[int, tuple[str, int]] = {
     400: ("BAD_REQUEST", -32600),
@@ -43,15 +44,15 @@ class Results:
     document: Json
 
 
-def answer(gastown: Gastown, caller: Caller, event: Mapping[str, Json]) -> Results | Refused:
-    """Carry out the call of a payload 2.0 event. Refused as a whole only where its inputs cannot be read."""
-    names = str(event["pathParameters"].get("procedures", "")).split(",")
+def answer(gastown: Gastown, caller: Caller, request: Request) -> Results | Refused:
+    """Carry out the call. Refused as a whole only where it cannot be read."""
+    names = request.path.get("procedures", "").split(",")
     if len(names) > MAX_BATCH or not all(names):
         return NOT_A_CALL
-    query = event.get("queryStringParameters") or {}
-    batch = len(names) > 1 or query.get("batch") == "1"
-    by_get = event["requestContext"]["http"]["method"] == "GET"
-    given = _inputs(str(query.get("input", "")) if by_get else read_text(event), batch=batch)
+    batch = len(names) > 1 or request.query.get("batch") == "1"
+    by_get = request.route_key.startswith("GET ")
+    sent = request.query.get("input", "").encode("utf-8", "surrogatepass") if by_get else request.body
+    given = _inputs(sent, batch=batch)
     if isinstance(given, Refused):
         return given
     calls = [(name, given.get(str(index))) for index, name in enumerate(names)]
@@ -60,9 +61,9 @@ def answer(gastown: Gastown, caller: Caller, event: Mapping[str, Json]) -> Resul
     return Results(statuses.pop() if len(statuses) == 1 else MIXED, results if batch else results[0])
 
 
-def _inputs(text: str | Refused, *, batch: bool) -> dict[str, Json] | Refused:
+def _inputs(sent: bytes, *, batch: bool) -> dict[str, Json] | Refused:
     """Inputs by index. A call without any has none."""
-    document = text if isinstance(text, Refused) else parse(text or "null")
+    document = read_document(sent or b"null")
     if isinstance(document, Refused):
         return document
     if not batch:
