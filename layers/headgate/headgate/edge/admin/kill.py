@@ -30,7 +30,7 @@ def kill(admin: Admin, request: Request) -> Response:
     def plan(document: Json, current: Current) -> Change | Refusal:
         body = read_body(KillBody, document)
         _check_reach(admin, key, body)
-        order = Kill(body.reach, body.reason, current.stamp.at, current.stamp.by, body.drain_until)
+        order = Kill(body.reach, body.reason, current.stamp.at, current.stamp.by, _drain_until(admin, body))
         return _set(current, key, "flag.kill", lambda flag: with_kill(flag, order))
 
     outcome = admin.record.change(
@@ -46,13 +46,19 @@ def _check_reach(admin: Admin, key: str, body: KillBody) -> None:
         refuse("drain_until", "belongs to reach drain, and reach drain needs it")
     if body.reach is not Reach.GATE and key != admin.current().snapshot.profile.access:
         refuse("reach", "drain and sever belong to the access flag: sessions hang on no other")
-    if body.drain_until is not None:
-        try:
-            later = unix(body.drain_until) > admin.clock()
-        except ValueError:
-            later = False
-        if not later:
-            refuse("drain_until", "must be a time to come, in RFC 3339 with an offset")
+
+
+def _drain_until(admin: Admin, body: KillBody) -> str | None:
+    """In UTC, as all times are kept: which of two is sooner is told by comparing them as text."""
+    if body.drain_until is None:
+        return None
+    try:
+        until = rfc3339(unix(body.drain_until))
+    except (ValueError, OverflowError):
+        until = ""
+    if until <= rfc3339(admin.clock()):
+        refuse("drain_until", "must be a time to come, in RFC 3339 with an offset")
+    return until
 
 
 def restore(admin: Admin, request: Request) -> Response:
