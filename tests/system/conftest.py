@@ -1,7 +1,8 @@
 """The running stack: one for each test process, started once, driven over HTTP only.
 
 `gate` is for tests that bring people and flags of their own. `fresh` first puts the reference manifest's flags back as
-they were at the start (`admin_only`, no lists, not killed) and deletes all others: for tests of those flags.
+they were at the start (`admin_only`, no lists, not killed), for tests of those flags. A deleted key cannot come again:
+a test's own flag has a new key, or is made by `gate.have`, which takes it over as the last test left it.
 """
 
 from collections.abc import Iterator, Mapping

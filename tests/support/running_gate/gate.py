@@ -203,22 +203,27 @@ class Gate:
         body = {"reason": REASON, "allow_shrink": True}
         self.change("DELETE", f"/admin/v1/flags/{key}", body, version=self.flag(key)["version"]).expect(204)
 
-    def reset(self, flags: Mapping[str, Mapping[str, Any]]) -> None:
-        """Bring the flags of `flags` (key to what `flags()` gave) back to that, and delete all others."""
-        held = self.flags()
-        for key in [key for key, flag in held.items() if flag["killed"] is not None]:
+    def have(self, key: str, **members: Any) -> dict[str, Any]:
+        """A flag with these members and the defaults for all others, new or not: a deleted key cannot come again."""
+        held = self.flags().get(key)
+        if held is None:
+            return self.create(key, **members)
+        if held["killed"] is not None:
             self.restore(key)
+            held = self.flag(key)
+        document = {"reason": REASON, "allow_shrink": True, **members}
+        answer = self.change("PUT", f"/admin/v1/flags/{key}", document, version=held["version"])
+        changed: dict[str, Any] = answer.expect(200).json
+        return changed
+
+    def reset(self, flags: Mapping[str, Mapping[str, Any]]) -> None:
+        """Bring flags (key to what `flags()` gave) back to that. Other flags stay as they are."""
+        held = self.flags()
         for key, wanted in flags.items():
-            members = {name: value for name, value in settings(wanted).items() if name != "key"}
-            if key not in held:
-                self.create(key, **members)
-            elif settings(held[key]) != settings(wanted):
-                self.replace(key, **members)
-        extra = {key: set(held[key]["requires"]) for key in held.keys() - flags.keys()}
-        while extra:  # children first
-            key = min(extra.keys() - set().union(*extra.values()))
-            self.delete(key)
-            del extra[key]
+            if held[key]["killed"] is not None:
+                self.restore(key)
+            if settings(held[key]) != settings(wanted):
+                self.replace(key, **{name: value for name, value in settings(wanted).items() if name != "key"})
 
     # -- what the rules say
 
