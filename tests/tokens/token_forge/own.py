@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from headgate.tokens.claims import Kind
 from headgate.tokens.keys import KeyState, LocalSigner, key_set, raw_signature
@@ -16,9 +17,17 @@ ISSUER, AUDIENCE = "https://gate.example", "headgate"
 ANY = frozenset(Kind)
 
 
+class FixedSigner(LocalSigner):
+    """A signer whose signatures repeat (RFC 6979), so that a failing token can be made again."""
+
+    def sign(self, message: bytes) -> bytes:
+        """As `Signer.sign`."""
+        return self._key.sign(message, ec.ECDSA(SHA256(), deterministic_signing=True))
+
+
 def signer(kid: str, secret: int) -> LocalSigner:
     """A signer with a fixed key."""
-    return LocalSigner(kid, ec.derive_private_key(secret, ec.SECP256R1()))
+    return FixedSigner(kid, ec.derive_private_key(secret, ec.SECP256R1()))
 
 
 ACTIVE, NEXT, PREVIOUS, REVOKED = (

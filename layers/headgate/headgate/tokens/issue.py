@@ -55,7 +55,8 @@ class Grant:
 def issue(signer: Signer, grant: Grant, now: float, *, jti: str | None = None) -> tuple[str, Credential]:
     """A signed token, and what a verifier will read in it. `now` in unix seconds; `jti` is random unless given.
 
-    Raises `TokenTooLarge`, `InvalidGrant`, and whatever the signer raises: there is no unsigned fallback.
+    Raises `TokenTooLarge`, `InvalidGrant`, `NotP256` where the signer answers no signature, and whatever the signer
+    raises: there is no unsigned fallback.
     """
     payload = _json(build_claims(grant, int(now), jti or os.urandom(16).hex()))
     message = _signing_input(grant.kind, signer.kid, payload)

@@ -50,7 +50,8 @@ def parse_issuers(text: str) -> tuple[IdentityIssuer, ...]:
     root = Reader({"issuers": document})
     items = root.objects("issuers", _MOST_ISSUERS)
     issuers = [_read_issuer(root, item, f"issuers[{index}]") for index, item in enumerate(items)]
-    if len({issuer.issuer for issuer in issuers}) != len(issuers):
+    named = [issuer.issuer for issuer in issuers if issuer.issuer]
+    if len(set(named)) != len(named):
         root.fault("issuers", "must not name an issuer twice")
     root.check()
     return tuple(issuers)

@@ -24,6 +24,10 @@ _SPKI_PREFIX = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d0301070342
 _ECDSA = ec.ECDSA(SHA256())
 
 
+class NotP256(ValueError):
+    """A key or a signature that is not of the one kind that is taken here."""
+
+
 class KeyState(StrEnum):
     """Where a key stands in rotation. All but `revoked` verify; only `active` signs."""
 
@@ -43,13 +47,14 @@ class PublicKey:
 
     @classmethod
     def from_der(cls, kid: str, der: bytes, state: KeyState = KeyState.ACTIVE) -> "PublicKey":
-        """From a SubjectPublicKeyInfo as KMS `GetPublicKey` gives it. Raises ValueError for any other kind of key."""
-        if der[: len(_SPKI_PREFIX)] != _SPKI_PREFIX:
-            raise ValueError("not a P-256 public key with an uncompressed point")
-        point = der[len(_SPKI_PREFIX) :]
-        if len(point) != 65 or point[0] != 4:
-            raise ValueError("not an uncompressed P-256 point")
-        return cls(kid, ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point), state)
+        """From a SubjectPublicKeyInfo as KMS `GetPublicKey` gives it. Raises `NotP256` for any other kind of key."""
+        prefix, point = der[: len(_SPKI_PREFIX)], der[len(_SPKI_PREFIX) :]
+        if prefix != _SPKI_PREFIX or len(point) != 65 or point[0] != 4:
+            raise NotP256("not a P-256 public key with an uncompressed point")
+        try:
+            return cls(kid, ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point), state)
+        except ValueError:
+            raise NotP256("not a point of P-256") from None
 
     @property
     def verifies(self) -> bool:
@@ -97,11 +102,14 @@ def jwks(keys: KeySet) -> dict[str, list[dict[str, str]]]:
 def raw_signature(der: bytes) -> bytes:
     """A DER ECDSA signature (KMS, OpenSSL) as JOSE's 64 bytes, each half padded on the left (RFC 7518 §3.4).
 
-    Raises ValueError when it is no signature of P-256.
+    Raises `NotP256` when it is no signature of that curve.
     """
-    r, s = decode_dss_signature(der)
+    try:
+        r, s = decode_dss_signature(der)
+    except ValueError:
+        raise NotP256("not a DER signature") from None
     if not (0 < r < ORDER and 0 < s < ORDER):
-        raise ValueError("not a P-256 signature")
+        raise NotP256("not a P-256 signature")
     return r.to_bytes(32) + s.to_bytes(32)
 
 
