@@ -5,15 +5,15 @@ subject. A service token may name the subject and its attributes. No answer hold
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
 from headgate.core.audit import canonical
-from headgate.core.decision import decide
-from headgate.core.model import Decision, Flag, Json, Reason, Subject
+from headgate.core.model import Json, Subject
 from headgate.core.parse import is_key
 from headgate.edge import telemetry
+from headgate.edge.evaluation import InvalidContext, about, evaluate, metadata, subject_in
 from headgate.edge.gate import Credentials, subject_of
 from headgate.edge.http import Event, Request, Response, read_request, respond
 from headgate.edge.problems import RETRY_AFTER
@@ -25,15 +25,6 @@ from headgate.tokens.refusals import Refused
 
 SINGLE, BULK = "POST /ofrep/v1/evaluate/flags/{key}", "POST /ofrep/v1/evaluate/flags"
 MAX_BODY = 32_768
-MAX_CONTEXT_ORGS = 1_000
-OPENFEATURE: Mapping[Reason, str] = {
-    Reason.ADMIN: "TARGETING_MATCH",
-    Reason.ALLOWLIST: "TARGETING_MATCH",
-    Reason.SPLIT: "SPLIT",
-    Reason.GA: "STATIC",
-    Reason.KILLED: "DISABLED",
-}
-"""Headgate's reasons as OpenFeature's; the rest are DEFAULT."""
 
 
 class Failed(Exception):
@@ -114,54 +105,31 @@ def _subject(credential: Credential, context: dict[str, Json]) -> Subject:
         return subject_of(credential)
     if named is None:
         raise Failed(400, "targetingKey is missing", "TARGETING_KEY_MISSING")
-    orgs, admin = context.get("orgs", []), context.get("admin", False)
-    listed = isinstance(orgs, list) and len(orgs) <= MAX_CONTEXT_ORGS and all(isinstance(org, str) for org in orgs)
-    if not isinstance(named, str) or not listed or not isinstance(admin, bool):
-        raise Failed(400, "targetingKey is a string, orgs a list of strings, admin a boolean", "INVALID_CONTEXT")
-    attributes = {name: value for name, value in context.items() if name not in ("targetingKey", "orgs", "admin")}
-    return Subject(user=named or None, orgs=tuple(orgs), admin=admin, attributes=attributes)
+    try:
+        return subject_in(context)
+    except InvalidContext as fault:
+        raise Failed(400, str(fault), "INVALID_CONTEXT") from None
 
 
 def _single(view: View, key: str, subject: Subject) -> Response:
-    decision = decide(view.snapshot.rules, key, subject)
-    headers = _headers(view)
-    if decision.reason is Reason.FLAG_NOT_FOUND:
-        body = {"key": key, "errorCode": "FLAG_NOT_FOUND", "errorDetails": "there is no such flag"}
-        return respond(404, body | {"metadata": _metadata(decision, view)}, headers)
-    flag = view.snapshot.rules.flags[key]
-    return respond(200, {**_evaluation(flag, decision), "metadata": _metadata(decision, view)}, headers)
+    decision, made = evaluate(view.snapshot.rules, key, subject)
+    told = {"metadata": metadata(decision, view)}
+    if not made:
+        missing = {"key": key, "errorCode": "FLAG_NOT_FOUND", "errorDetails": "there is no such flag"}
+        return respond(404, missing | told, _headers(view))
+    return respond(200, {"key": key, **made, **told}, _headers(view))
 
 
 def _bulk(view: View, subject: Subject, if_none_match: str) -> Response:
     rules = view.snapshot.rules
-    decisions = [(flag, decide(rules, key, subject)) for key, flag in sorted(rules.flags.items())]
-    values = [_evaluation(flag, decision) for flag, decision in decisions]
+    decided = {key: evaluate(rules, key, subject) for key in sorted(rules.flags)}
+    values = [[key, made] for key, (_decision, made) in decided.items()]
     etag = f'"{sha256(canonical([subject.user, values]).encode("utf-8", "surrogatepass")).hexdigest()[:32]}"'
     headers = _headers(view) | {"etag": etag}
     if etag in (tag.strip().removeprefix("W/") for tag in if_none_match.split(",")):
         return respond(304, None, headers)
-    flags = [
-        value | {"metadata": _metadata(made, view)} for value, (_flag, made) in zip(values, decisions, strict=True)
-    ]
-    return respond(200, {"flags": flags, "metadata": _about(view)}, headers)
-
-
-def _evaluation(flag: Flag, decision: Decision) -> dict[str, Any]:
-    return {
-        "key": flag.key,
-        "value": flag.on if decision.value else flag.off,
-        "variant": "on" if decision.value else "off",
-        "reason": OPENFEATURE.get(decision.reason, "DEFAULT"),
-    }
-
-
-def _metadata(decision: Decision, view: View) -> dict[str, Any]:
-    return {"reason": decision.reason.value, **_about(view)}
-
-
-def _about(view: View) -> dict[str, Any]:
-    stale = {} if view.standing is Standing.FRESH else {"stale": True}
-    return {"revision": view.snapshot.revision, **stale}
+    flags = [{"key": key, **made, "metadata": metadata(decision, view)} for key, (decision, made) in decided.items()]
+    return respond(200, {"flags": flags, "metadata": about(view)}, headers)
 
 
 def _headers(view: View) -> dict[str, str]:

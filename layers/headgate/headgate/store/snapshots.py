@@ -90,6 +90,11 @@ class Snapshots:
         """What is held, however old; None before the first load."""
         return self._snapshot
 
+    @property
+    def is_due(self) -> bool:
+        """Whether the next `soft` will read."""
+        return self._snapshot is None or not self._checked <= self._clock() < self._due
+
     def live(self, *keys: Key) -> View:
         """The snapshot at the head's revision as of now; `keys` are read in the same request."""
         try:
@@ -104,8 +109,7 @@ class Snapshots:
 
     def soft(self) -> View:
         """The snapshot as of at most 5 s ago."""
-        now = self._clock()
-        if self._snapshot is not None and self._checked <= now < self._due:
+        if self._snapshot is not None and not self.is_due:
             return View(self._snapshot, Standing.FRESH)
         try:
             head = read_head(self._read((HEAD,)).get(HEAD))
