@@ -48,5 +48,5 @@ def unit_ids(unit: Unit, subject: Subject) -> tuple[str, ...]:
     user = (subject.user,) if subject.user else ()
     if unit is Unit.USER:
         return user
-    orgs = (subject.acting_org,) if subject.acting_org else subject.orgs
+    orgs = (subject.acting_org,) if subject.acting_org else tuple(filter(None, subject.orgs))
     return orgs or (user if unit is Unit.ORG_OR_USER else ())
