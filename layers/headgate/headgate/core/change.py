@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from headgate.core import limits
+from headgate.core.clauses import same
 from headgate.core.faults import refuse
-from headgate.core.model import Flag, Kill, Reach, RoutePolicy, Rule, Stage, Unit
+from headgate.core.model import Clause, Flag, Kill, Reach, RoutePolicy, Rule, Stage, Unit
 from headgate.core.routes import CREDENTIALS, RouteTable, live_flags
 from headgate.core.ruleset import ancestry
 
@@ -76,7 +77,15 @@ def _list_shrinks(before: Flag, after: Flag) -> bool:
 
 
 def _is_looser(new: Rule, old: Rule) -> bool:
-    return all(clause in old.clauses for clause in new.clauses)
+    return all(any(_is_same(clause, known) for known in old.clauses) for clause in new.clauses)
+
+
+def _is_same(new: Clause, old: Clause) -> bool:
+    """Python holds 1 and true for equal; the operators do not."""
+    if (new.attribute, new.op, new.kind) != (old.attribute, old.op, old.kind):
+        return False
+    left, right = (list(value) if isinstance(value, tuple) else [value] for value in (new.value, old.value))
+    return len(left) == len(right) and all(map(same, left, right))
 
 
 def _bucket_shrinks(before: Flag, after: Flag) -> bool:
