@@ -80,10 +80,10 @@ def read_percent(read: Reader) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         read.fault("percent", "must be a number from 0 to 100")
         return 0
-    exact = Decimal(repr(value)) * 1_000
-    if not 0 <= exact <= limits.PERCENT_STEPS:
+    if not 0 <= value <= 100:  # nor is NaN between them
         read.fault("percent", "must be a number from 0 to 100")
         return 0
+    exact = Decimal(repr(value)) * 1_000
     if exact != exact.to_integral_value():
         read.fault("percent", "must have at most 3 decimals")
     return int(exact)
