@@ -1,9 +1,11 @@
 """Flags between JSON and frozen types. The same reading on write and on load; evaluation trusts its result."""
 
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 from headgate.core import limits
+from headgate.core.audit import canonical
 from headgate.core.clauses import COMPARABLE, OPERATORS
 from headgate.core.faults import Reader, is_plain
 from headgate.core.model import Algorithm, Allow, Clause, Flag, Json, Kill, Reach, Rule, Stage, Unit
@@ -100,7 +102,16 @@ def _read_values(read: Reader) -> tuple[Json, Json]:
         read.fault("values", "on and off must be of one type: boolean, string, number or object")
     if kinds[0] is bool and (on, off) != (True, False):
         read.fault("values", "a boolean flag is true when on and false when off")
+    if not _is_storable(values):
+        read.fault("values", "must be JSON in UTF-8")
     return on, off
+
+
+def _is_storable(value: Json) -> bool:
+    try:
+        return bool(canonical(value).encode())
+    except (ValueError, RecursionError):  # a lone surrogate, NaN, or nested too deep
+        return False
 
 
 def _read_claim(read: Reader) -> str | None:
@@ -185,7 +196,7 @@ def _operand_fault(op: str, kind: str, value: Json) -> str | None:
     if op in ("starts_with", "ends_with"):
         return None if isinstance(value, str) and value and len(value) <= 1_024 else "must be a string"
     if op in ("less", "greater"):
-        fits = kind in COMPARABLE and COMPARABLE[kind](value) is not None
+        fits = kind in COMPARABLE and _is_scalar(value) and COMPARABLE[kind](value) is not None
         return None if fits else "must be a number, or a date or semver with that kind named"
     if op == "exists":
         return None if value is None else "must be absent"
@@ -195,7 +206,7 @@ def _operand_fault(op: str, kind: str, value: Json) -> str | None:
 def _is_scalar(value: Json) -> bool:
     if isinstance(value, str):
         return len(value) <= 1_024 and is_plain(value)
-    return isinstance(value, (bool, int, float))
+    return isinstance(value, (bool, int)) or (isinstance(value, float) and isfinite(value))
 
 
 def _read_kill(read: Reader) -> Kill | None:
