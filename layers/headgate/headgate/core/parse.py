@@ -181,6 +181,8 @@ def _read_clause(parent: Reader, document: Json, name: str) -> Clause:
         fault = _operand_fault(op, kind, value)
         if fault:
             read.fault("value", fault)
+        if "kind" in read.members and op not in ("less", "greater"):
+            read.fault("kind", "belongs to less and greater alone")
     parent.absorb(read)
     return Clause(attribute, op, tuple(value) if isinstance(value, list) else value, kind)
 
