@@ -218,6 +218,11 @@ def test_only_true_is_an_admin(admin: object) -> None:
     assert verifier().verify(identity_token({"admin": admin}), NOW).admin is False
 
 
+def test_null_is_nothing() -> None:
+    identity = verifier().verify(identity_token({"orgs": None, "plan": None, "admin": None}), NOW)
+    assert (identity.orgs, identity.attributes, identity.admin) == ((), {}, False)
+
+
 def test_claims_under_other_names() -> None:
     names = ClaimNames(user="uid", orgs="https://corp.example/orgs", admin="is_root")
     gate = verifier(issuer=replace(ISSUER, claims=names))

@@ -92,12 +92,13 @@ def _read_identity(claims: Claims, issuer: IdentityIssuer, now: float) -> Identi
     iat, exp = _check_time(claims, issuer, now)
     _check_email(claims, issuer)
     names = issuer.claims
+    said = {name: value for name, value in claims.items() if value is not None}  # providers write null for nothing
     return Identity(
         issuer=issuer.issuer,
         user=fields.text(claims, names.user, RefusalCode.SUBJECT),
-        orgs=tuple(dict.fromkeys(fields.names(claims, names.orgs))),
+        orgs=tuple(dict.fromkeys(fields.names(said, names.orgs))),
         admin=claims.get(names.admin) is True,  # "true", 1 and {} are not
-        attributes=fields.attributes({name: claims[name] for name in names.attributes if claims.get(name) is not None}),
+        attributes=fields.attributes({name: said[name] for name in names.attributes if name in said}),
         client_id=audience,
         iat=iat,
         exp=exp,
