@@ -9,6 +9,7 @@ from headgate.core.audit import canonical
 from headgate.core.clauses import COMPARABLE, OPERATORS
 from headgate.core.faults import Reader, is_plain
 from headgate.core.model import Algorithm, Allow, Clause, Flag, Json, Kill, Reach, Rule, Stage, Unit
+from headgate.core.moment import unix
 
 SERVER_MEMBERS = ("version", "revision", "killed", "updated_at", "updated_by")
 OWN_MEMBERS = tuple("key description owner stage percent unit algorithm salt requires allow values claim".split())
@@ -221,10 +222,21 @@ def _read_kill(read: Reader) -> Kill | None:
         reason=inner.text("reason"),
         at=inner.text("at"),
         by=inner.text("by", limit=4_096),
-        drain_until=None if inner.members.get("drain_until") is None else inner.text("drain_until"),
+        drain_until=None if inner.members.get("drain_until") is None else _read_moment(inner, "drain_until"),
     )
+    if (kill.reach is Reach.DRAIN) != (kill.drain_until is not None):
+        inner.fault("drain_until", "belongs to reach drain, and reach drain needs it")
     read.absorb(inner)
     return kill
+
+
+def _read_moment(read: Reader, name: str) -> str:
+    text = read.text(name)
+    try:
+        unix(text)
+    except (ValueError, OverflowError):
+        read.fault(name, "must be a time in RFC 3339 with an offset")
+    return text
 
 
 def flag_document(flag: Flag) -> dict[str, Any]:
