@@ -10,9 +10,13 @@ from headgate.core.model import Flag, Stage
 
 @dataclass(frozen=True, slots=True)
 class Ruleset:
-    """`lineage[key]` holds every ancestor of a flag: it is on only while each of them is on for the subject."""
+    """`lineage[key]` holds every ancestor of a flag: it is on only while each of them is on for the subject.
+
+    `given` are the flags as they were given: what is built on them is not built on a quarantine that may be over.
+    """
 
     flags: Mapping[str, Flag]
+    given: Mapping[str, Flag]
     lineage: Mapping[str, tuple[str, ...]]
     evaluators: "Evaluators"
     revision: int = 0
@@ -44,7 +48,7 @@ def ruleset(flags: Mapping[str, Flag], revision: int = 0) -> Ruleset:
         if ancestors is None:
             ready[key] = replace(flag, stage=Stage.ADMIN_ONLY, requires=(), quarantined=True)
         lineage[key] = ancestors or ()
-    return Ruleset(ready, lineage, Evaluators(ready, lineage, revision), revision)
+    return Ruleset(ready, flags, lineage, Evaluators(ready, lineage, revision), revision)
 
 
 def ancestry(flags: Mapping[str, Flag], key: str) -> tuple[str, ...] | None:

@@ -70,7 +70,7 @@ def read_profile(document: Json) -> Profile:
 def apply(snapshot: Snapshot, entries: Iterable[Mapping[str, Any]]) -> Snapshot:
     """The snapshot after the audit entries that follow it, in order. Entries it already contains are passed over."""
     flags, routes, profile, revision = (
-        dict(snapshot.rules.flags),
+        dict(snapshot.rules.given),
         snapshot.routes,
         snapshot.profile,
         snapshot.revision,
@@ -93,7 +93,7 @@ def apply(snapshot: Snapshot, entries: Iterable[Mapping[str, Any]]) -> Snapshot:
 
 def with_kills(snapshot: Snapshot, killed: Mapping[str, Any]) -> Snapshot:
     """The snapshot with the head's set of killed flags laid over it: a kill needs nothing else to be loaded."""
-    flags = dict(snapshot.rules.flags)
+    flags = dict(snapshot.rules.given)
     for key, reach in killed.items():
         flag = flags.get(key)
         if flag is not None and flag.killed is None:
