@@ -94,9 +94,10 @@ def headgate(
 
 COMMANDS: tuple[Callable[..., None], ...] = (
     stage.stage, stage.allow, kill.kill, kill.restore, manifest.plan, manifest.apply, manifest.export,
-    explain.explain, token.token, health.health, health.routes, local, tour.tour,
+    explain.explain, token.token, health.health, health.routes, tour.tour,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(epilog=COMMON)(command)
+app.command(epilog=COMMON, short_help="Start everything on this machine, until Ctrl-C.")(local)
 app.add_typer(flags.app, name="flags")
 app.add_typer(audit.app, name="audit")

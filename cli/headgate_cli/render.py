@@ -92,11 +92,12 @@ def _rich_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    told = [index for index in range(len(headers)) if any(row[index] for row in rows)]  # an empty column says nothing
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for index, header in enumerate(headers):
-        table.add_column(header, overflow="fold", no_wrap=index == 0)
+    for index in told:
+        table.add_column(headers[index], overflow="fold", no_wrap=index == 0)
     for row in rows:
-        table.add_row(*(Text(cell, style=STYLES.get(cell.partition(" ")[0], "")) for cell in row))
+        table.add_row(*(Text(row[index], style=STYLES.get(row[index].partition(" ")[0], "")) for index in told))
     Console(highlight=False).print(table)
 
 

@@ -59,9 +59,12 @@ def client_of(ctx: typer.Context) -> "Client":
 
 
 def region_of(api: str, session: Any) -> str:
-    """The region to sign for: the one in an API Gateway host name, else the profile's, else us-east-1."""
+    """The region to sign for: the one in an API Gateway host name, else AWS_REGION, the profile's, us-east-1."""
     named = GATEWAY_HOST.search(api)
-    return named.group(1) if named else session.get_config_variable("region") or DEFAULT_REGION
+    if named:
+        return named.group(1)
+    # botocore itself reads AWS_DEFAULT_REGION only; the other SDKs and the AWS CLI read AWS_REGION first
+    return os.environ.get("AWS_REGION") or session.get_config_variable("region") or DEFAULT_REGION
 
 
 def _credentials(session: Any) -> Any:

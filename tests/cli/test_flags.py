@@ -17,7 +17,7 @@ def test_list_walks_every_page_and_shows_aligned_columns(headgate: Any, upstream
     done = headgate("flags", "list")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0].split() == ["FLAG", "STAGE", "KILLED", "UNIT", "LISTED", "REQUIRES", "VERSION", "UPDATED"]
+    assert lines[0].split() == ["FLAG", "STAGE", "KILLED", "UNIT", "LISTED", "REQUIRES", "UPDATED"]
     assert lines[1].startswith("gastown-access  allowlist")
     assert "1 user, 2 orgs" in lines[1]
     assert "percentage 12.5 %" in lines[2]

@@ -24,7 +24,7 @@ from headgate_cli.settings import client_of, settings_of
 
 app = typer.Typer(help="List, show, create and delete flags.", invoke_without_command=True, epilog=COMMON)
 
-HEADERS = ("flag", "stage", "killed", "unit", "listed", "requires", "version", "updated")
+HEADERS = ("flag", "stage", "killed", "unit", "listed", "requires", "updated")
 
 
 @app.callback()
@@ -53,7 +53,6 @@ def _row(flag: dict[str, Any]) -> tuple[object, ...]:
         flag.get("unit"),
         wording.listed(flag),
         ", ".join(flag.get("requires") or ()),
-        flag.get("version"),
         str(flag.get("updated_at", ""))[:16].replace("T", " "),
     )
 

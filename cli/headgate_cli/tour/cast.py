@@ -115,7 +115,7 @@ class Cast:
         document = answer.document
         found = (document.get("value"), document.get("metadata", {}).get("reason"))
         told = f"{json.dumps(found[0])}, {document.get('reason')} ({found[1]})"
-        return scene(who, "POST /ofrep/v1/evaluate/flags/{key}", answer, 200, told, found == (value, reason))
+        return scene(who, f"POST /ofrep/v1/evaluate/flags/{key}", answer, 200, told, found == (value, reason))
 
     def census(self, key: str, percent: float, ids: int) -> Scene:
         """Evaluate a flag for many made-up users by a service token; the count may be 4 standard deviations off."""
@@ -124,7 +124,7 @@ class Cast:
         count = sum(answer.document.get("value") is True for answer in answers)
         mean, spread = ids * percent / 100, 4 * (ids * percent / 100 * (1 - percent / 100)) ** 0.5
         told = f"{count} of {ids} made-up users are in ({100 * count / ids:.1f} %)"
-        asked = "POST /ofrep/v1/evaluate/flags/{key}"
+        asked = f"POST /ofrep/v1/evaluate/flags/{key}"
         return scene("backend", asked, answers[-1], 200, told, abs(count - mean) <= spread)
 
     def _fresh(self, key: str, token: str, context: Mapping[str, Any]) -> Answer:

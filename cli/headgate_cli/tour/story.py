@@ -68,7 +68,7 @@ def kill(cast: Cast) -> Play:
     yield cast.operate("kill", ACCESS, {"reason": "the tour pulls the switch", "reach": "gate"})
     refused = cast.mint("carol", expect=403)
     yield _timed(refused, cast)
-    yield cast.work("carol", OWN_TOWN, expect=403, told="refused, though her token is from before the kill")
+    yield cast.work("carol", OWN_TOWN, expect=403, told="refused, her token is older than the kill")
     yield cast.mint("root", expect=200)
     yield cast.work(AGENT, HEARTBEAT, expect=200, told="the running agent goes on")
     yield cast.session("carol", "town:{town}", expect=200, by="session", told="its session is renewed")
@@ -77,13 +77,14 @@ def kill(cast: Cast) -> Play:
     yield cast.work("carol", f"DELETE {CONTAINER}", expect=200, told=_state)
     yield cast.work("carol", f"POST {CONTAINER}", expect=403, told="a new container would be new use")
     yield cast.evaluate("carol", ACCESS, value=False, reason="KILLED")
+    yield cast.evaluate("alice", CONVOYS, value=False, reason="PREREQUISITE_FAILED")
 
 
 def restore(cast: Cast) -> Play:
     """The kill lay over the flag: lifting it gives back exactly what was."""
     yield cast.operate("restore", ACCESS, {"reason": "the tour lets go"})
     same = _content(cast.read(ACCESS)) == _content(cast.before_kill)
-    told = f"{wording.stage(cast.flags[ACCESS])}, the very document of before the kill (version aside)"
+    told = f"{wording.stage(cast.flags[ACCESS])}: the same document as before the kill"
     yield Scene(OPERATOR, f"GET /admin/v1/flags/{ACCESS}", 200, told, same, "the document as before the kill")
     yield cast.mint("carol", expect=200, on=(ACCESS,))
     yield cast.work("carol", f"POST {CONTAINER}", expect=201, told=_state)

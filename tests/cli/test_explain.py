@@ -1,0 +1,73 @@
+"""`explain`, `health` and `routes`: what is asked, and how the answer reads."""
+
+import json
+from typing import Any
+
+import pytest
+
+STEPS = [
+    {"flag": "gastown-access", "step": "exists", "outcome": "passed on", "reason": None},
+    {"flag": "gastown-access", "step": "listed", "outcome": "on", "reason": "ALLOWLIST"},
+]
+DECISION = {"flag": "gastown-access", "value": True, "reason": "ALLOWLIST", "revision": 9, "steps": STEPS}
+
+
+def test_the_subject_is_sent_with_typed_attributes(headgate: Any, upstream: Any, reply: Any) -> None:
+    upstream.on("POST /admin/v1/explain", reply(body=DECISION))
+    named = ("plan=pro", "seats=12", "beta=true", "rate=0.5", "zip=0123", "note=a=b", "empty=")
+    attributes = [part for item in named for part in ("--attribute", item)]
+    done = headgate(
+        "explain", "gastown-access", "--user", "alice", "--org", "o1", "--org", "o2", "--admin", *attributes
+    )
+    assert upstream.asked[0].json == {
+        "flag": "gastown-access",
+        "subject": {
+            "user": "alice", "orgs": ["o1", "o2"], "admin": True,
+            "attributes": {
+                "plan": "pro", "seats": 12, "beta": True, "rate": 0.5, "zip": "0123", "note": "a=b", "empty": "",
+            },
+        },
+    }  # fmt: skip
+    assert done.stdout.splitlines()[1:] == [
+        "gastown-access  exists  passed on",
+        "gastown-access  listed  on         ALLOWLIST",
+        "",
+        "gastown-access is on: ALLOWLIST (revision 9)",
+    ]
+
+
+@pytest.mark.parametrize(("given", "sent"), [("7", 7), ("2030-01-01T00:00:00Z", "2030-01-01T00:00:00Z")])
+def test_as_of_a_revision_or_a_time(invoke: Any, upstream: Any, reply: Any, given: str, sent: Any) -> None:
+    upstream.on("POST /admin/v1/explain", reply(body={**DECISION, "value": "true"}))
+    done = invoke("explain", "gastown-access", "--as-of", given)
+    assert upstream.asked[0].json["as_of"] == sent
+    assert "gastown-access is off" in done.stdout  # only JSON true is on
+    assert json.loads(invoke("explain", "gastown-access", "--json").stdout)["value"] == "true"
+
+
+def test_an_attribute_without_a_value_is_wrong_usage(invoke: Any, upstream: Any) -> None:
+    assert invoke("explain", "gastown-access", "--attribute", "plan").exit_code == 2
+    assert upstream.asked == []
+
+
+def test_health_in_lines(invoke: Any, upstream: Any, reply: Any) -> None:
+    body = {"status": "ok", "missing_flags": [], "head": {"revision": 3, "digest": "d"}, "killed_flags": {}}
+    upstream.on("GET /admin/v1/health", reply(body=body))
+    assert invoke("health").stdout.splitlines() == [
+        "status         ok",
+        "missing flags  none",
+        "head           revision 3  digest d",
+        "killed flags   none",
+    ]
+    assert json.loads(invoke("health", "--json").stdout) == body
+
+
+def test_routes_as_a_table(invoke: Any, upstream: Any, reply: Any) -> None:
+    routes = [
+        {"route": "POST /a", "class": "entry", "flags": ["f"]},
+        {"procedure": "b.c", "class": "continue", "asks": ["g"]},
+    ]
+    upstream.on("GET /admin/v1/routes", reply(body={"routes": routes, "version": 2}))
+    lines = invoke("routes").stdout.splitlines()
+    assert [line.split() for line in lines[1:]] == [["POST", "/a", "entry", "f"], ["b.c", "continue", "g"]]
+    assert json.loads(invoke("routes", "--json").stdout)["version"] == 2

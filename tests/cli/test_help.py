@@ -1,0 +1,57 @@
+"""The help texts, and that asking for them is quick: nothing heavy is loaded for it."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from headgate_cli.main import hoisted
+
+COMMANDS = "local tour flags stage allow kill restore plan apply export explain audit token health routes".split()
+HEAVY = ("rich", "botocore", "yaml", "moto", "jwt", "uvicorn", "starlette", "asyncio")
+
+
+def test_the_commands_in_the_order_of_a_rollout(invoke: Any) -> None:
+    text = invoke("--help").stdout.partition("Commands:")[2].partition("Exit codes:")[0]
+    listed = [line for line in text.splitlines() if line.strip()]
+    assert [line.split()[0] for line in listed] == list(COMMANDS)
+    assert not any(line.endswith("...") for line in listed)
+    assert "HEADGATE_API" in invoke("--help").stdout
+
+
+@pytest.mark.parametrize("command", [*[(name,) for name in COMMANDS], ("flags", "create"), ("audit", "verify")])
+def test_every_command_says_what_it_takes(invoke: Any, command: tuple[str, ...]) -> None:
+    done = invoke(*command, "--help")
+    assert done.exit_code == 0
+    assert " ".join(done.stdout.split()).count("--json, --api URL, --profile NAME and --region NAME") == 1
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom typer.testing import CliRunner\nfrom headgate_cli.main import app\n"
+        "assert CliRunner().invoke(app, ['kill', '--help']).exit_code == 0\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        (["kill", "k", "--json"], ["--json", "kill", "k"]),
+        (["kill", "k", "--api", "u", "--reason", "r"], ["--api", "u", "kill", "k", "--reason", "r"]),
+        (["--profile=p", "kill", "--region=r"], ["--profile=p", "--region=r", "kill"]),
+        (["kill", "--", "--json"], ["kill", "--", "--json"]),
+        (["kill", "--api"], ["--api", "kill"]),
+    ],
+)
+def test_the_options_of_the_whole_command_come_first(given: list[str], read: list[str]) -> None:
+    assert hoisted(given) == read
+
+
+def test_no_command_shows_the_help(invoke: Any) -> None:
+    done = invoke()
+    assert done.exit_code == 2
+    assert "Commands:" in done.output

@@ -1,0 +1,119 @@
+"""Manifest files are read strictly, planned, applied page by page, and written so that they read back the same."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from headgate_cli.failures import Failure
+from headgate_cli.manifest_file import manifest_text, read_manifest
+
+APPLY = "POST /admin/v1/manifest"
+TEXT = """
+access: gastown-access
+flags:
+  - {key: gastown-access, stage: percentage, percent: 12.5, values: {on: yes, off: no}, salt: 012}
+routes: []
+"""
+DOCUMENT = {
+    "access": "gastown-access",
+    "flags": [
+        {"key": "gastown-access", "stage": "percentage", "percent": 12.5, "values": {"on": "yes", "off": "no"},
+         "salt": "012"}
+    ],
+    "routes": [],
+}  # fmt: skip
+CHANGE = {"target": "flag", "action": "create", "flag": "gastown-access", "shrinks": False}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "m.yaml"
+    path.write_text(TEXT)
+    return path
+
+
+def test_words_and_numbers_mean_what_they_say(file: Path) -> None:
+    assert read_manifest(file) == DOCUMENT
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("access: a\naccess: b", "line 2: the key 'access' is given twice"),
+        ("flags:\n- {key: a, key: b}", "line 2: the key 'key' is given twice"),
+        ("1: a", "line 1: the key 1 must be text"),
+        ("a: [", "line 1:"),
+        ("- a", "must hold a mapping"),
+        ("", "must hold a mapping"),
+        ("a: !!python/object/apply:os.system [true]", "could not determine a constructor"),
+        ("a: " + "[" * 50_000, "not YAML"),
+    ],
+)
+def test_what_no_manifest_may_hold(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "m.yaml"
+    path.write_text(text)
+    with pytest.raises(Failure, match=r"m\.yaml") as failure:
+        read_manifest(path)
+    assert told in str(failure.value)
+
+
+def test_a_file_that_is_not_there(invoke: Any, upstream: Any) -> None:
+    assert invoke("plan", "/nowhere/m.yaml").exit_code == 2
+    assert upstream.asked == []
+
+
+AMBIGUOUS = ("on", "no", "012", "1e3", "0x1F", "12:30", "~", "null", "2030-01-01", "-", "=", "1_0", "")
+
+
+@pytest.mark.parametrize("value", [*AMBIGUOUS, "é\u202e\x1b", "a: b", "#", "two\nlines"])
+def test_export_reads_back_the_same(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "m.yaml"
+    text = manifest_text({"salt": value, value or "k": [1, 2.5, True, None]})
+    assert text.isascii()
+    path.write_text(text)
+    assert read_manifest(path) == {"salt": value, value or "k": [1, 2.5, True, None]} == yaml.safe_load(text)
+
+
+def test_export(headgate: Any, upstream: Any, reply: Any) -> None:
+    upstream.on("GET /admin/v1/manifest", reply(body=DOCUMENT))
+    assert yaml.safe_load(headgate("export").stdout) == DOCUMENT
+    assert json.loads(headgate("export", "--json").stdout) == DOCUMENT
+
+
+def test_plan_changes_nothing_and_warns_of_loss(headgate: Any, upstream: Any, reply: Any, file: Path) -> None:
+    lost = {"target": "routes", "action": "replace", "flag": None, "shrinks": True}
+    upstream.on(f"{APPLY}/plan", reply(body={"changes": [CHANGE, lost], "shrinks": True, "revision": 3}))
+    done = headgate("plan", str(file), "--prune")
+    assert upstream.asked[0].json == {**DOCUMENT, "prune": True}
+    assert "idempotency-key" not in upstream.asked[0].headers
+    assert [line.split() for line in done.stdout.splitlines()[1:3]] == [
+        ["create", "gastown-access"],
+        ["replace", "routes", "some", "lose", "it"],
+    ]
+    assert "--allow-shrink" in done.stdout
+
+
+def test_apply_goes_on_until_there_is_no_cursor(headgate: Any, upstream: Any, reply: Any) -> None:
+    pages = [reply(body={"changes": [CHANGE], "next": cursor, "revision": 4}) for cursor in ("1", "2", None)]
+    upstream.on(APPLY, *pages)
+    done = headgate("apply", "-", "--allow-shrink", "--reason", "release", "--json", stdin=TEXT)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"changes": [CHANGE] * 3, "revision": 4}
+    bodies = [request.json for request in upstream.asked]
+    assert bodies[0] == {**DOCUMENT, "reason": "release", "allow_shrink": True}
+    assert [body.get("cursor") for body in bodies] == [None, "1", "2"]
+    assert len({request.headers["idempotency-key"] for request in upstream.asked}) == 3
+
+
+def test_an_interrupted_apply_says_how_to_go_on(headgate: Any, upstream: Any, reply: Any, file: Path) -> None:
+    upstream.on(APPLY, reply(body={"changes": [CHANGE], "next": "c7"}), reply(409, {"title": "no", "status": 409}))
+    done = headgate("apply", str(file))
+    assert done.returncode == 4
+    assert f"1 changes are applied; go on with: headgate apply {file} --cursor c7" in done.stderr
+    upstream.on(APPLY, reply(body={"changes": [], "next": None}))
+    assert "nothing to change" in headgate("apply", str(file), "--cursor", "c7").stdout
+    assert upstream.asked[-1].json["cursor"] == "c7"
+    assert upstream.asked[-1].json["reason"] == "headgate apply m.yaml"

@@ -1,0 +1,123 @@
+"""The commands against a running stack: the real API, its signatures, its rights and its words."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headgate_cli.local.stack import Stack, running_stack
+
+pytestmark = pytest.mark.system
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    with running_stack() as found:
+        yield found
+
+
+@pytest.fixture
+def hg(stack: Stack, environment: dict[str, str]) -> Run:
+    """Run the command as one of the stack's principals."""
+
+    def run(*args: str, by: str = "admin", stdin: str = "") -> "subprocess.CompletedProcess[str]":
+        keys = stack.ready[by]
+        env = {
+            **environment, "HEADGATE_API": stack.api, "HEADGATE_IDP": stack.idp, "AWS_REGION": stack.ready["region"],
+            "AWS_ACCESS_KEY_ID": keys["access_key_id"], "AWS_SECRET_ACCESS_KEY": keys["secret_access_key"],
+        }  # fmt: skip
+        command = [sys.executable, "-m", "headgate_cli", *args]
+        done = subprocess.run(command, capture_output=True, text=True, env=env, input=stdin, timeout=60, check=False)
+        assert keys["secret_access_key"] not in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    return run
+
+
+def good(done: "subprocess.CompletedProcess[str]") -> Any:
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_flag_from_creation_to_retirement(hg: Run) -> None:
+    made = good(
+        hg("flags", "create", "beta", "--reason", "start", "--user", "alice", "--requires", "gastown-access", "--json")
+    )
+    assert (made["stage"], made["version"]) == ("admin_only", 1)
+    assert hg("flags", "create", "beta", "--reason", "again").returncode == 4
+    ramp = ("stage", "beta", "percentage", "--percent", "12.5", "--unit", "org_or_user", "--reason", "ramp", "--json")
+    assert good(hg(*ramp))["percent"] == 12.5
+    back = hg("stage", "beta", "admin_only", "--reason", "back")
+    assert (back.returncode, "--allow-shrink" in back.stderr) == (4, True)
+    assert good(hg("stage", "beta", "admin_only", "--reason", "back", "--allow-shrink", "--json"))["version"] == 3
+    assert hg("stage", "beta", "ga", "--reason", "x", "--if-match", "2").returncode == 4
+    gone = good(hg("allow", "beta", "--org", "acme", "--remove-user", "alice", "--reason", "swap", "--json"))
+    assert (gone["added"], gone["removed"]) == (1, 1)
+    assert hg("flags", "delete", "beta", "--reason", "over", "--yes").returncode == 0
+    assert hg("flags", "show", "beta").returncode == 5
+    assert hg("flags", "create", "beta", "--reason", "again").returncode == 4
+
+
+def test_killed_restored_explained_and_on_record(hg: Run) -> None:
+    key = "gastown-access"
+    assert hg("token", "--sub", "alice").returncode == 6
+    good(hg("allow", key, "--user", "alice", "--reason", "pilot", "--json"))
+    listed = good(hg("stage", key, "allowlist", "--reason", "pilot", "--json"))
+    assert hg("token", "--sub", "alice").stdout.count(".") == 2
+    assert hg("token", "--sub", "alice", "--session", "town:1").returncode == 0
+    killed = good(hg("kill", key, "--reason", "leak", "--json", by="kill_operator"))
+    assert (killed["killed"]["reach"], killed["sessions_inside"]) == ("gate", 1)
+    assert hg("token", "--sub", "alice").returncode == 6
+    assert hg("token", "--sub", "alice", "--session", "town:1").returncode == 0
+    assert hg("restore", key, "--reason", "no", by="kill_operator").returncode == 6
+    restored = good(hg("restore", key, "--reason", "fixed", "--json"))
+    assert {**restored, "version": 0, "revision": 0, "updated_at": ""} == {
+        **listed, "version": 0, "revision": 0, "updated_at": "", "allow": {"users": ["alice"], "orgs": [], "rules": []}
+    }  # fmt: skip
+    at = str(killed["revision"])
+    assert "is off: KILLED" in hg("explain", key, "--user", "alice", "--as-of", at).stdout
+    assert "is on: ALLOWLIST" in hg("explain", key, "--user", "alice", by="viewer").stdout
+    lines = hg("audit", "--flag", key, "--limit", "2").stdout.splitlines()
+    assert f"restore {key}: restored  “fixed”  assumed-role/headgate-admin/dev" in lines[0]
+    assert f"kill {key}: killed (gate)  “leak”  assumed-role/headgate-kill-operator/dev" in lines[1]
+    verified = hg("audit", "verify", by="auditor")
+    assert verified.returncode == 0
+    assert "verified: " in verified.stdout
+
+
+def test_rights(hg: Run) -> None:
+    assert hg("flags", by="viewer").returncode == 0
+    assert hg("stage", "gastown-convoys", "ga", "--reason", "x", by="viewer").returncode == 6
+    assert hg("kill", "gastown-convoys", "--reason", "x", by="viewer").returncode == 6
+    assert hg("token", "--scope", "service", by="viewer").returncode == 6
+    assert hg("token", "--scope", "service").returncode == 0
+
+
+def test_what_is_exported_applies_as_no_change(hg: Run, tmp_path: Path) -> None:
+    file = tmp_path / "m.yaml"
+    file.write_text(hg("export").stdout)
+    assert good(hg("plan", str(file), "--prune", "--json"))["changes"] == []
+    assert "nothing to change" in hg("apply", str(file), "--prune").stdout
+    file.write_text(file.read_text().replace("key: gastown-molecules", "key: gastown-guilds"))
+    planned = good(hg("plan", str(file), "--prune", "--json", by="viewer"))["changes"]
+    assert [(step["action"], step["flag"]) for step in planned] == [
+        ("create", "gastown-guilds"),
+        ("delete", "gastown-molecules"),
+    ]
+    assert good(hg("apply", str(file), "--prune", "--reason", "guilds", "--json"))["changes"] == planned
+    assert hg("plan", str(file), "--prune").stdout == "nothing to change\n"
+    refused = hg("apply", "-", "--reason", "x", stdin="flags: [{key: gastown-access, stage: wide, percent: 101}]")
+    assert refused.returncode == 3
+    assert "  flags.0.percent: must be a number from 0 to 100" in refused.stderr.splitlines()
+
+
+def test_health_and_routes(hg: Run) -> None:
+    assert good(hg("health", "--json"))["quarantined_flags"] == []
+    assert "POST /api/users/{user}/towns" in hg("routes").stdout
