@@ -1,6 +1,6 @@
 """Changes to a flag: pure functions from one flag to the next, and whether a change takes access away."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from headgate.core import limits
@@ -95,13 +95,19 @@ def _bucket_shrinks(before: Flag, after: Flag) -> bool:
     return after.steps < before.steps or (after.unit, after.salt, after.algorithm) != scale
 
 
-def check_parents(flags: dict[str, Flag], flag: Flag) -> None:
-    """Refuse a flag whose parents do not exist, form a cycle or go too deep. Raises `Invalid`."""
-    for index, parent in enumerate(flag.requires):
-        if parent not in flags:
-            refuse(f"requires.{index}", "this flag does not exist")
-    if ancestry({**flags, flag.key: flag}, flag.key) is None:
-        refuse("requires", f"makes a cycle, or a chain longer than {limits.MAX_DEPTH}")
+def check_parents(before: Mapping[str, Flag], changed: Mapping[str, Flag], after: Mapping[str, Flag]) -> None:
+    """Refuse changed flags whose parents do not exist, or that make a lineage circular or too deep: their own, or that
+    of a flag which hangs on them. What was so before may stay. Raises `Invalid`.
+    """
+    for flag in changed.values():
+        held = before.get(flag.key)
+        for index, parent in enumerate(flag.requires):
+            was_so = held is not None and parent in held.requires and parent not in before
+            if parent not in after and not was_so:
+                refuse(f"requires.{index}", "this flag does not exist")
+    for key in after:
+        if ancestry(after, key) is None and (key in changed or key not in before or ancestry(before, key) is not None):
+            refuse("requires", f"makes a cycle, or a chain longer than {limits.MAX_DEPTH}, at {key}")
 
 
 def check_no_emails(users: Iterable[str]) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headgate.core import limits
+from headgate.core.audit import canonical
 from headgate.core.change import check_parents, routes_shrink, shrinks
 from headgate.core.faults import Invalid, Reader
 from headgate.core.model import Flag, Json, Profile
@@ -25,7 +26,7 @@ MEMBERS = (*PROFILE_MEMBERS, "flags", "routes")
 class Manifest:
     """What the document asks for. A part that it does not name is None and stays as it is."""
 
-    flags: tuple[dict[str, Any], ...]
+    flags: tuple[dict[str, Any], ...] | None
     routes: RouteTable | None
     profile: Profile | None
 
@@ -69,7 +70,7 @@ def parse_manifest(document: Json) -> Manifest:
         elif key in keys[:index]:
             read.fault(f"flags.{index}.key", "is listed twice")
     read.check()
-    return Manifest(tuple(flags), routes, profile)
+    return Manifest(tuple(flags) if "flags" in read.members else None, routes, profile)
 
 
 def plan(manifest: Manifest, snapshot: Snapshot, *, new_salt: Callable[[], str], prune: bool) -> list[Step]:
@@ -77,12 +78,15 @@ def plan(manifest: Manifest, snapshot: Snapshot, *, new_salt: Callable[[], str],
 
     `new_salt` is for flags that are new and name none. Raises `Invalid` with every fault.
     """
+    live = snapshot.rules.given
     wanted = _wanted_flags(manifest, snapshot, new_salt)
-    check_told(
-        manifest.profile or snapshot.profile, {**snapshot.rules.flags, **wanted}, manifest.routes or snapshot.routes
-    )
+    after = wanted if _prunes(manifest, prune) else {**live, **wanted}
+    check_parents(live, wanted, after)
+    check_told(manifest.profile or snapshot.profile, after, manifest.routes or snapshot.routes)
     steps = [*_flag_steps(wanted, snapshot)]
-    if manifest.profile is not None and profile_document(manifest.profile) != profile_document(snapshot.profile):
+    if manifest.profile is not None and _differs(
+        profile_document(manifest.profile), profile_document(snapshot.profile)
+    ):
         moved = snapshot.profile.access is not None and manifest.profile.access != snapshot.profile.access
         documents = profile_document(snapshot.profile), profile_document(manifest.profile)
         steps.append(Step("profile", "replace", None, *documents, moved))
@@ -91,17 +95,26 @@ def plan(manifest: Manifest, snapshot: Snapshot, *, new_salt: Callable[[], str],
         fewer = bool(snapshot.routes.policies()) and routes_shrink(snapshot.routes, manifest.routes, access)
         listed = {"routes": routes_document(snapshot.routes)}, {"routes": routes_document(manifest.routes)}
         steps.append(Step("routes", "replace", None, *listed, fewer))
-    if prune:
-        gone = [flag for key, flag in snapshot.rules.flags.items() if key not in wanted]
-        steps.extend(Step("flag", "delete", flag.key, flag, None, shrinks(flag, None)) for flag in gone)
+    gone = [flag for key, flag in live.items() if key not in after]
+    steps.extend(Step("flag", "delete", flag.key, flag, None, shrinks(flag, None)) for flag in gone)
     return steps
+
+
+def _prunes(manifest: Manifest, prune: bool) -> bool:
+    """A manifest without flags says nothing of flags: it deletes none."""
+    return prune and manifest.flags is not None
+
+
+def _differs(left: Any, right: Any) -> bool:
+    """As JSON: Python holds 1 and true for equal."""
+    return canonical(left) != canonical(right)
 
 
 def _wanted_flags(manifest: Manifest, snapshot: Snapshot, new_salt: Callable[[], str]) -> dict[str, Flag]:
     wanted: dict[str, Flag] = {}
     faults: list[tuple[str, str]] = []
-    for index, document in enumerate(manifest.flags):
-        live = snapshot.rules.flags.get(document["key"])
+    for index, document in enumerate(manifest.flags or ()):
+        live = snapshot.rules.given.get(document["key"])
         kept = _own(live) if live is not None and not live.quarantined else {}
         try:
             wanted[document["key"]] = parse_flag({**kept, **document}, salt=new_salt(), path=f"flags.{index}")
@@ -109,9 +122,6 @@ def _wanted_flags(manifest: Manifest, snapshot: Snapshot, new_salt: Callable[[],
             faults.extend(fault.faults)
     if faults:
         raise Invalid(faults)
-    everything = {**snapshot.rules.flags, **wanted}
-    for flag in wanted.values():
-        check_parents(everything, flag)
     return wanted
 
 
@@ -121,10 +131,10 @@ def _own(flag: Flag) -> dict[str, Any]:
 
 def _flag_steps(wanted: dict[str, Flag], snapshot: Snapshot) -> Iterator[Step]:
     for key in _parents_first(wanted):
-        flag, live = wanted[key], snapshot.rules.flags.get(key)
+        flag, live = wanted[key], snapshot.rules.given.get(key)
         if live is None:
             yield Step("flag", "create", key, None, flag, False)
-        elif live.quarantined or _own(live) != _own(flag):
+        elif live.quarantined or _differs(_own(live), _own(flag)):
             yield Step("flag", "replace", key, live, flag, shrinks(live, flag))
 
 
@@ -143,9 +153,9 @@ def _parents_first(flags: dict[str, Flag]) -> list[str]:
 
 
 def manifest_document(snapshot: Snapshot) -> dict[str, Any]:
-    """What is in force, as a manifest."""
+    """What is in force, as a manifest. Flags whose record cannot be read are left out."""
     return {
         **profile_document(snapshot.profile),
-        "flags": [_own(snapshot.rules.flags[key]) for key in sorted(snapshot.rules.flags)],
+        "flags": [_own(flag) for _key, flag in sorted(snapshot.rules.given.items()) if not flag.quarantined],
         "routes": routes_document(snapshot.routes),
     }

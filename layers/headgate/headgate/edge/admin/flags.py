@@ -70,7 +70,8 @@ def put_flag(admin: Admin, request: Request) -> Response:
         if creates is not None and (creates.strip() != "*" or "if-match" in request.headers):
             refuse("If-None-Match", "takes * alone, and not beside If-Match")
         if flag.requires and current.snapshot is not None:
-            check_parents(dict(current.snapshot.rules.flags), flag)
+            held = current.snapshot.rules.given
+            check_parents(held, {key: flag}, {**held, key: flag})
         if creates is not None:
             return _created(current, flag)
         return _replaced(current, flag, request, "flag.replace", allow_shrink=body.allow_shrink)
