@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from live_gate import Reply
+from exact_http import Timed
 
-Call = Callable[[], Reply]
+Call = Callable[[], Timed]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Shot:
     """One call: which, and its answer."""
 
     name: str
-    reply: Reply
+    answer: Timed
 
 
 class Hammer:
@@ -46,7 +46,7 @@ class Hammer:
     def between(self, began: float, ended: float) -> list[Shot]:
         """The calls that began and ended between two moments of the monotonic clock."""
         with self._fired:
-            return [shot for shot in self._shots if began < shot.reply.began and shot.reply.ended < ended]
+            return [shot for shot in self._shots if began < shot.answer.began and shot.answer.ended < ended]
 
     @property
     def shots(self) -> list[Shot]:
@@ -58,7 +58,7 @@ class Hammer:
         """Wait until so many calls of this name that began after `since` have been answered."""
 
         def enough() -> bool:
-            fired = sum(1 for shot in self._shots if shot.name == name and shot.reply.began > since)
+            fired = sum(1 for shot in self._shots if shot.name == name and shot.answer.began > since)
             return fired >= count or bool(self._failures)
 
         with self._fired:
@@ -68,9 +68,9 @@ class Hammer:
         try:
             while not self._stop.is_set():
                 for name, call in calls:
-                    reply = call()
+                    answer = call()
                     with self._fired:
-                        self._shots.append(Shot(name, reply))
+                        self._shots.append(Shot(name, answer))
                         self._fired.notify_all()
         except BaseException as failure:  # told to the test, which fails by it
             with self._fired:
@@ -79,5 +79,5 @@ class Hammer:
 
 
 def now() -> float:
-    """The clock of `Reply.began`."""
+    """The clock of `Timed.began`."""
     return time.monotonic()

@@ -29,17 +29,17 @@ def stack() -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="session")
-def gate(stack: Stack) -> Iterator[Gate]:
+def seeded(stack: Stack) -> Mapping[str, Mapping[str, Any]]:
+    """The flags as the manifest seeded them, before any test."""
+    return Gate(stack.ready).flags()
+
+
+@pytest.fixture(scope="session")
+def gate(stack: Stack, seeded: Mapping[str, Mapping[str, Any]]) -> Iterator[Gate]:
     """The client of that stack."""
     client = Gate(stack.ready)
     yield client
     client.http.close()
-
-
-@pytest.fixture(scope="session")
-def seeded(gate: Gate) -> Mapping[str, Mapping[str, Any]]:
-    """The flags as the manifest seeded them."""
-    return gate.flags()
 
 
 @pytest.fixture

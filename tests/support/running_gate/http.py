@@ -46,6 +46,11 @@ class Answer:
         return self
 
 
+def is_refused_at_the_gate(answer: Answer) -> bool:
+    """API Gateway's own answer to a denial; the worker's refusals have another body."""
+    return answer.status == 403 and answer.json == {"message": "Forbidden"}
+
+
 class Http:
     """Sends requests; a pool can be shared between threads."""
 
