@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import botocore.session
 import pytest
@@ -34,7 +35,7 @@ ENVIRONMENT = {
 
 @pytest.fixture(scope="session")
 def environment() -> Iterator[dict[str, str]]:
-    """The function's environment variables, with DynamoDB at moto's address; the table is there."""
+    """The function's environment variables, with DynamoDB at moto's address."""
     backend = DomainDispatcherApplication(create_backend_app)
     one_at_a_time = threading.Lock()  # moto itself does not lock: two winners of one condition otherwise
 
@@ -49,14 +50,18 @@ def environment() -> Iterator[dict[str, str]]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in variables.items():
             patch.setenv(name, value)
-        make_table()
         yield variables
     server.shutdown()
     thread.join()
 
 
-def make_table() -> None:
-    """The worker's table, as the template declares it. A patient client: moto's first answers take a second."""
+@pytest.fixture(scope="module", autouse=True)
+def table(environment: dict[str, str]) -> None:
+    """A fresh table for each file, as the template declares it: moto's transactions grow slow as a table grows.
+
+    By a patient client: moto's first answers take a second.
+    """
+    urlopen(Request(environment["AWS_ENDPOINT_URL_DYNAMODB"] + "/moto-api/reset", method="POST")).close()  # noqa: S310
     api: Any = botocore.session.get_session().create_client("dynamodb")
     api.create_table(
         TableName=TABLE,

@@ -22,12 +22,12 @@ STATUSES = {
 TOWN = Town("7d1c2f1e-3a52-4e0b-9a53-0c9f6a1e4b21", "Old", Owner(OwnerKind.USER, "alice"), "alice", "2026-11-20")
 
 
-@pytest.fixture
-def old_town(environment: dict[str, str]) -> None:
+@pytest.fixture(scope="module")
+def old_town(environment: dict[str, str], table: None) -> None:
     """The town that the stories speak of, with its one rig."""
-    table = TownTable(environment["WORKER_TABLE"], dynamodb())
-    table.create(TOWN)
-    table.add_rig(TOWN, Thing(Kind.RIG, "r", "repository", "alice", "2026-11-20"), only_first=True)
+    towns = TownTable(environment["WORKER_TABLE"], dynamodb())
+    towns.create(TOWN)
+    assert towns.add_rig(TOWN, Thing(Kind.RIG, "r", "repository", "alice", "2026-11-20"), only_first=True)
 
 
 def test_each_story_has_its_end_here() -> None:

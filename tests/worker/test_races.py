@@ -148,6 +148,29 @@ def test_who_is_beaten_each_time_hears_so(alice: Person, town: str, times: int) 
     assert api.times == 0
 
 
+class AnswerLost:
+    """DynamoDB's client over a bad line: a transaction is carried out, its answer is lost, and it is sent again."""
+
+    def __init__(self, api: Any) -> None:
+        self._api = api
+
+    def __getattr__(self, operation: str) -> Any:
+        return getattr(self._api, operation)
+
+    def transact_write_items(self, **request: Any) -> Any:
+        self._api.transact_write_items(**request)
+        return self._api.transact_write_items(**request)
+
+
+@pytest.mark.parametrize("asks", [OFF, ON])
+def test_what_was_carried_out_twice_counts_once(call: Caller, alice: Person, town: str, asks: dict[str, bool]) -> None:
+    caller = caller_from(make_event(alice, "POST /api/towns/{town}/rigs", {"town": town}, asks=asks))
+    outcome = Gastown(TownTable("worker", AnswerLost(dynamodb()))).in_town(Call(caller, {}), town, actions.add_rig)
+    assert outcome.status == 201
+    status = call(alice, "GET /api/towns/{town}/status", town=town).body
+    assert (status["rig_count"], len(status["rigs"])) == (1, 1)
+
+
 ENVIRONMENT = """
 import json, sys
 import app

@@ -101,12 +101,11 @@ class TownTable:
         if only_first:
             condition, values = f"{_EXISTS} AND rigs = :none", values | {":none": 0}
         count = self._change(town, "ADD rigs :one", condition, values)
-        return self._transact([{"Update": count}, {"Put": self._of(Item=typed(thing_item(town, rig)))}])
+        return self._put(town, rig, {"Update": count})
 
     def add(self, town: Town, thing: Thing) -> bool:
         """Keep a convoy or a molecule, if the town still stands."""
-        check = {"ConditionCheck": self._at(town.id) | {"ConditionExpression": _EXISTS}}
-        return self._transact([check, {"Put": self._of(Item=typed(thing_item(town, thing)))}])
+        return self._put(town, thing, {"ConditionCheck": self._at(town.id) | {"ConditionExpression": _EXISTS}})
 
     def choose(self, town: Town, choice: Choice | None) -> bool:
         """Set the merge strategy, or unset it."""
@@ -144,7 +143,10 @@ class TownTable:
         self._call("put_item", **self._of(Item=typed(letter | key | {"expires": seconds + MAIL_LIFE})))
 
     def delete(self, town: Town) -> bool:
-        """Delete the town, last of all itself: what breaks off half-way can be deleted again."""
+        """Delete the town, last of all itself: what breaks off half-way can be deleted again.
+
+        What somebody adds at that very moment stays behind, where nobody reaches it.
+        """
         for partition in (mail_partition(town.id), town_partition(town.id)):
             for item in self._partition(partition):
                 if item["sk"]["S"] != TOWN:
@@ -167,6 +169,15 @@ class TownTable:
 
     def _update(self, town: Town, change: str, condition: str, values: dict[str, Any] | None = None) -> bool:
         return self._won("update_item", **self._change(town, change, condition, values))
+
+    def _put(self, town: Town, thing: Thing, beside: dict[str, Any]) -> bool:
+        """An attempt whose answer got lost may have been carried out: then the next finds the thing there already."""
+        item = typed(thing_item(town, thing))
+        put = {"Put": self._of(Item=item, ConditionExpression="attribute_not_exists(pk)")}
+        if self._transact([beside, put]):
+            return True
+        key = {name: item[name] for name in ("pk", "sk")}
+        return "Item" in self._call("get_item", **self._of(Key=key, ConsistentRead=True))
 
     def _transact(self, items: list[dict[str, Any]]) -> bool:
         return self._won("transact_write_items", TransactItems=items)
