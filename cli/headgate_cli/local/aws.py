@@ -22,7 +22,7 @@ from headgate_cli.local.declared import ACCOUNT_ID, REGION, Template
 MOTO_SERVER = Path(__file__).with_name("moto_server.py")
 PACKAGES = Path(__file__).parents[2]
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-CREDENTIALS = ("AKIALOCALHEADGATE000", "local-only")
+CREDENTIALS = ("LOCALHEADGATE0000000", "local-only")
 """Access key id and secret for DynamoDB and KMS on loopback. They open nothing."""
 
 

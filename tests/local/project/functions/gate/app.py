@@ -15,7 +15,7 @@ def handler(event: dict[str, Any], context: Any) -> Any:
         raise RuntimeError("no")
     if word == "hang":
         time.sleep(60)
-    if word.startswith("{") or word.startswith('"'):
+    if word.startswith(("{", '"')):
         return json.loads(word)
     told = json.dumps(event) if word == "event" else word
     return {"isAuthorized": word != "no", "context": {"word": told, "calls": len(CALLS), "admin": True}}
