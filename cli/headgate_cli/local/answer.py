@@ -56,7 +56,7 @@ def integration_answer(value: Any) -> Answer:
     """The response that a function's answer stands for. Raises BadAnswer."""
     if not isinstance(value, dict) or "statusCode" not in value:
         text = value if isinstance(value, str) else json.dumps(value)
-        return Answer(200, (("content-type", "application/json"),), text.encode())
+        return Answer(200, (("content-type", "application/json"),), text.encode(errors="replace"))
     headers = _headers(value.get("headers") or {})
     body = _body(value)
     if body and not any(name == "content-type" for name, _ in headers):
@@ -141,7 +141,7 @@ def _body(value: Mapping[str, Any]) -> bytes:
     if not isinstance(body, str):
         raise BadAnswer("body is not text")
     if value.get("isBase64Encoded") is not True:
-        return body.encode()
+        return body.encode(errors="replace")
     try:
         return base64.b64decode(body, validate=True)
     except (binascii.Error, ValueError):

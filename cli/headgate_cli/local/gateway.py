@@ -1,6 +1,6 @@
 """Decides, as API Gateway does for an HTTP API, what becomes of a request: route, authorisation, function, answer.
 
-The sequence, first refusal wins: host (403) · header size (431) · preflight · route (404) · body size (413) ·
+The sequence, first refusal wins: host (403) · header size (431) · body size (413) · route (404, or a preflight) ·
 authorisation: none, a Lambda authorizer (401 without a call, 403, 500) or AWS_IAM (403) · the function (500, 503).
 
 What differs from API Gateway: it speaks plain HTTP on loopback and answers to loopback names only; no throttles, no
@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
@@ -43,6 +44,24 @@ Allowed = Mapping[str, Any] | None
 """What `requestContext.authorizer` will hold; None for an open route."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """A request before its body is read."""
+
+    method: str
+    path: str
+    query: str
+    protocol: str
+    headers: tuple[tuple[str, str], ...]
+    source_ip: str
+
+    def header(self, name: str) -> str:
+        return next((value for key, value in self.headers if key == name), "")
+
+    def request(self, body: bytes) -> Request:
+        return Request(self.method, self.path, self.query, self.protocol, self.headers, body, self.source_ip)
+
+
 class Gateway:
     """The ASGI application in front of the functions."""
 
@@ -63,49 +82,32 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
-        origin = next((value for name, value in headers if name == "origin"), "")
-        try:
-            answer = await self._answer(scope, receive, headers, origin)
-        except ConnectionError:
-            return
-        answer = with_cors(answer, self._template.cors, origin)
-        encoded = [
-            (name.encode("latin-1", "replace"), value.encode("latin-1", "replace")) for name, value in answer.headers
-        ]
-        await send_response(send, answer.status, encoded, answer.body)
-
-    async def _answer(
-        self, scope: Scope, receive: Receive, headers: tuple[tuple[str, str], ...], origin: str
-    ) -> Answer:
-        method, path, query = (
-            scope["method"],
-            scope["raw_path"].decode("latin-1"),
-            scope["query_string"].decode("latin-1"),
-        )
-        if not _is_ours(headers):
-            return answers.FORBIDDEN
-        if _head_size(method, path, query, headers) > MAX_HEADERS:
-            return answers.HEADERS_TOO_LARGE
-        match = self._routes.match(method, path)
-        if match is None:
-            if method == "OPTIONS" and self._template.cors is not None and origin:
-                return preflight(self._template.cors, origin)
-            return answers.NOT_FOUND
-        if any(name == "content-length" and int(value) > MAX_BODY for name, value in headers):
-            return answers.TOO_LARGE
-        body = await read_body(receive, limit=MAX_BODY)
-        if body is None:
-            return answers.TOO_LARGE
-        request = Request(
-            method=method,
-            path=path,
-            query=query,
+        head = _Head(
+            method=scope["method"],
+            path=scope["raw_path"].decode("latin-1"),
+            query=scope["query_string"].decode("latin-1"),
             protocol=f"HTTP/{scope['http_version']}",
             headers=headers,
-            body=body,
             source_ip=scope["client"][0],
         )
-        return await self._serve(request, match)
+        try:
+            answer = await self._answer(head, receive)
+        except ConnectionError:
+            return
+        encoded = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in answer.headers]
+        await send_response(send, answer.status, encoded, answer.body)
+
+    async def _answer(self, head: _Head, receive: Receive) -> Answer:
+        cors, origin = self._template.cors, head.header("origin")
+        refusal = _refusal(head)
+        match = None if refusal else self._routes.match(head.method, head.path)
+        if refusal is None and match is None and head.method == "OPTIONS" and cors is not None and origin:
+            return preflight(cors, origin)
+        if match is None:
+            return with_cors(refusal or answers.NOT_FOUND, cors, origin)
+        body = await read_body(receive, limit=MAX_BODY)
+        answer = answers.TOO_LARGE if body is None else await self._serve(head.request(body), match)
+        return with_cors(answer, cors, origin)
 
     async def _serve(self, request: Request, match: Match) -> Answer:
         event = base_event(request, match, self._domain, "http")
@@ -189,15 +191,16 @@ class Gateway:
             self._cache[key] = (time.monotonic() + authorizer.ttl, verdict)
 
 
-def _is_ours(headers: tuple[tuple[str, str], ...]) -> bool:
-    """API Gateway answers to its own host names only; here also a web page that rebinds its name must find nothing."""
-    hosts = [value for name, value in headers if name == "host"]
-    return len(hosts) == 1 and hosts[0].partition(":")[0].lower() in _HOSTS
-
-
-def _head_size(method: str, path: str, query: str, headers: tuple[tuple[str, str], ...]) -> int:
-    line = len(method) + len(path) + len(query) + len("  ?HTTP/1.1\r\n")
-    return line + sum(len(name) + len(value) + 4 for name, value in headers)
+def _refusal(head: _Head) -> Answer | None:
+    """What is refused whatever its route. Each is answered before a body is read."""
+    # API Gateway answers to its own host names only; here also a web page that rebinds its name must find nothing
+    hosts = [value for name, value in head.headers if name == "host"]
+    if len(hosts) != 1 or hosts[0].partition(":")[0].lower() not in _HOSTS:
+        return answers.FORBIDDEN
+    line = len(head.method) + len(head.path) + len(head.query) + len(" ? HTTP/1.1\r\n")
+    if line + sum(len(name) + len(value) + len(": \r\n") for name, value in head.headers) > MAX_HEADERS:
+        return answers.HEADERS_TOO_LARGE
+    return answers.TOO_LARGE if int(head.header("content-length") or 0) > MAX_BODY else None
 
 
 def _identity(source: str, event: Mapping[str, Any]) -> str:
