@@ -32,7 +32,7 @@ Exit codes:
   7  unavailable: no answer, throttled, or a server error"""
 
 
-@dataclass
+@dataclass(eq=False)
 class Failure(Exception):
     """A command ends here. `faults` are (path, message) pairs; `hint` says what to do next."""
 

@@ -79,10 +79,10 @@ def is_loopback(url: str) -> bool:
 def checked_url(url: str) -> str:
     """The URL without a trailing slash. Raises `Failure` (usage) where it would send secrets in the clear."""
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
-        raise failures.usage(f"not an http(s) URL: {url}")
-    if parts.query or parts.fragment:
-        raise failures.usage(f"the URL must have no query and no fragment: {url}")
+    odd = parts.username is not None or parts.query or parts.fragment
+    if parts.scheme not in ("http", "https") or not parts.hostname or odd:
+        # the URL itself is not repeated: it may hold a password
+        raise failures.usage("an API's address is http(s)://host[:port][/path], without user, query and fragment")
     if parts.scheme == "http" and not is_loopback(url):
         raise failures.usage(f"refused to send credentials in the clear to {parts.hostname}", "use https")
     return url.rstrip("/")

@@ -112,3 +112,24 @@ def test_each_way_of_tampering_is_found(invoke: Any, upstream: Any, reply: Any, 
     assert done.exit_code == 1
     assert f"the chain breaks at revision {at}" in done.stderr
     assert done.stdout == ""
+
+
+def test_a_chain_rewritten_whole_is_found_by_a_head_noted_before(invoke: Any, upstream: Any, reply: Any) -> None:
+    entries = chain(12)
+    anchor = f"10:{entries[9]['digest']}"
+    upstream.on(LINE, serve(entries, head_of(entries), reply))
+    assert invoke("audit", "verify", "--anchor", anchor).exit_code == 0
+    forged = rewritten(entries)
+    upstream.on(LINE, serve(forged, head_of(forged), reply))
+    assert invoke("audit", "verify").exit_code == 0
+    done = invoke("audit", "verify", "--anchor", anchor)
+    assert done.exit_code == 1
+    assert "breaks at revision 10: it is another entry than the anchor" in done.stderr
+    upstream.on(LINE, serve(entries[:8], head_of(entries[:8]), reply))
+    assert "it ends before the anchor" in invoke("audit", "verify", "--anchor", anchor).stderr
+
+
+@pytest.mark.parametrize("anchor", ["12", "0:" + "a" * 64, "x:" + "a" * 64, "12:short"])
+def test_an_anchor_is_a_revision_and_a_digest(invoke: Any, upstream: Any, anchor: str) -> None:
+    assert invoke("audit", "verify", "--anchor", anchor).exit_code == 2
+    assert upstream.asked == []
