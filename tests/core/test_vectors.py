@@ -4,7 +4,8 @@ from itertools import product
 from typing import Any
 
 import pytest
-import vectors
+import vector_files
+
 from headgate.core import bucket
 from headgate.core.audit import digest, verify
 from headgate.core.change import shrinks
@@ -15,16 +16,16 @@ from headgate.core.model import Algorithm, Flag, Reason, Stage, Unit
 from headgate.core.parse import flag_document, parse_flag
 from headgate.core.routes import live_flags, parse_routes, policies_for
 
-DECISIONS = list(vectors.decisions())
+DECISIONS = list(vector_files.decisions())
 
 
 def named(name: str, part: str = "cases") -> Any:
     """The cases of a file, each under its sentence."""
-    return pytest.mark.parametrize("case", vectors.read(name)[part], ids=lambda case: case["name"])
+    return pytest.mark.parametrize("case", vector_files.read(name)[part], ids=lambda case: case["name"])
 
 
 @pytest.mark.parametrize("case", DECISIONS, ids=lambda case: case.name)
-def test_decision(case: vectors.Case) -> None:
+def test_decision(case: vector_files.Case) -> None:
     made = decide(case.rules, case.flag, case.subject, gate=case.gate)
     assert (made.value, made.reason.value) == (case.value, case.reason)
     assert (made.flag, made.revision) == (case.flag, 7)
@@ -33,34 +34,42 @@ def test_decision(case: vectors.Case) -> None:
 @pytest.mark.parametrize(
     "case", [case for case in DECISIONS if case.gate or case.reason != "FLAG_NOT_FOUND"], ids=lambda case: case.name
 )
-def test_decision_explained(case: vectors.Case) -> None:
+def test_decision_explained(case: vector_files.Case) -> None:
     *_passed, (_flag, _step, verdict) = trace(case.rules, case.flag, case.subject)
     assert verdict == (case.value, Reason(case.reason))
 
 
 def test_decision_vectors_leave_nothing_out() -> None:
     assert {case.reason for case in DECISIONS} == set(Reason)
-    killed = {(flag.stage, flag.killed.reach.value) for case in DECISIONS for flag in case.rules.flags.values() if flag.killed}
+    killed = {
+        (flag.stage, flag.killed.reach.value) for case in DECISIONS for flag in case.rules.flags.values() if flag.killed
+    }
     assert killed >= set(product(Stage, ("gate", "drain", "sever")))
-    split = {(flag.unit, case.value) for case in DECISIONS if case.reason == "SPLIT" for flag in case.rules.flags.values()}
+    split = {
+        (flag.unit, case.value) for case in DECISIONS if case.reason == "SPLIT" for flag in case.rules.flags.values()
+    }
     assert split >= set(product(Unit, (True, False)))
 
 
 @named("clauses")
 def test_clauses(case: dict[str, Any]) -> None:
     for clauses in [case["clauses"]] if "clauses" in case else [[clause] for clause in case["clauses_each"]]:
-        rule = vectors.flag_of({"key": "f", "allow": {"rules": [{"clauses": clauses}]}}).allow.rules[0]
+        rule = vector_files.flag_of({"key": "f", "allow": {"rules": [{"clauses": clauses}]}}).allow.rules[0]
         for attributes in case["all"]:
-            assert holds(rule, vectors.subject_of({"user": "u", "attributes": attributes})) is case["holds"], attributes
+            assert holds(rule, vector_files.subject_of({"user": "u", "attributes": attributes})) is case["holds"], (
+                attributes
+            )
 
 
 def test_clause_vectors_leave_no_operator_out() -> None:
-    cases = vectors.read("clauses")["cases"]
+    cases = vector_files.read("clauses")["cases"]
     used = {(c["op"], case["holds"]) for case in cases for c in case.get("clauses", case.get("clauses_each", []))}
     assert used >= set(product(OPERATORS, (True, False)))
 
 
-@pytest.mark.parametrize("case", vectors.read("bucketing")["cases"], ids=lambda c: ascii(f"{c['algorithm']} {c['id']}"))
+@pytest.mark.parametrize(
+    "case", vector_files.read("bucketing")["cases"], ids=lambda c: ascii(f"{c['algorithm']} {c['id']}")
+)
 def test_bucketing(case: dict[str, Any]) -> None:
     flag = parse_flag({name: case[name] for name in ("key", "salt", "algorithm")}, salt="")
     digits = 16 if flag.algorithm is Algorithm.SHA256_V1 else 15
@@ -70,8 +79,8 @@ def test_bucketing(case: dict[str, Any]) -> None:
         ramped = Flag(key=flag.key, salt=flag.salt, algorithm=flag.algorithm, stage=Stage.PERCENTAGE, steps=percent)
         assert bucket.is_in(ramped, case["id"]) is expected
         for unit, subject in ((Unit.USER, {"user": case["id"]}), (Unit.ORG, {"orgs": [case["id"]]})):
-            rules = vectors.ruleset({flag.key: Flag(**{**_members(ramped), "unit": unit})})
-            assert decide(rules, flag.key, vectors.subject_of(subject)).value is expected
+            rules = vector_files.ruleset({flag.key: Flag(**{**_members(ramped), "unit": unit})})
+            assert decide(rules, flag.key, vector_files.subject_of(subject)).value is expected
 
 
 def _members(flag: Flag) -> dict[str, Any]:
@@ -98,18 +107,22 @@ def test_parse_accepts(case: dict[str, Any]) -> None:
     for document in case.get("documents", [case.get("document")]):
         flag = parse_flag(document, salt="s")
         shown = flag_document(flag)
-        assert {name: shown[name] for name in document if name != "allow"} == {n: v for n, v in document.items() if n != "allow"}
+        assert {name: shown[name] for name in document if name != "allow"} == {
+            n: v for n, v in document.items() if n != "allow"
+        }
 
 
 @named("shrink")
 def test_shrink(case: dict[str, Any]) -> None:
-    before, after = (None if d is None else vectors.flag_of({"key": "f", **d}) for d in (case["before"], case["after"]))
+    before, after = (
+        None if d is None else vector_files.flag_of({"key": "f", **d}) for d in (case["before"], case["after"])
+    )
     assert shrinks(before, after) is case["shrinks"]
 
 
 @named("routes")
 def test_routes(case: dict[str, Any]) -> None:
-    table = parse_routes(vectors.read("routes")["routes"])
+    table = parse_routes(vector_files.read("routes")["routes"])
     found = policies_for(table, case["request"], case["path"])
     access = case.get("access", "access")
     assert [
@@ -119,14 +132,14 @@ def test_routes(case: dict[str, Any]) -> None:
 
 
 def test_audit_chain() -> None:
-    chain = vectors.read("audit-chain")
+    chain = vector_files.read("audit-chain")
     assert verify(chain["entries"], chain["head"]) is None
     assert [digest(entry) for entry in chain["entries"]] == [entry["digest"] for entry in chain["entries"]]
 
 
 def test_names_are_sentences_and_unique() -> None:
-    for path in sorted(vectors.FOLDER.glob("*.json")):
-        document = vectors.read(path.stem)
+    for path in sorted(vector_files.FOLDER.glob("*.json")):
+        document = vector_files.read(path.stem)
         assert document["about"].endswith(".")
         names = [case["name"] for part in ("cases", "accepted") for case in document.get(part, ()) if "name" in case]
         assert len(set(names)) == len(names), path
