@@ -1,6 +1,10 @@
 """Nothing from the server reaches a terminal as a control, and the words for a change say what changed."""
 
 import json
+import os
+import pty
+import subprocess
+import sys
 import unicodedata
 from typing import Any
 
@@ -122,3 +126,34 @@ def test_a_latin_terminal_shows_escapes_and_never_fails(headgate: Any, upstream:
     done = headgate("flags", "show", "k", env={"PYTHONIOENCODING": "latin-1"})
     assert done.returncode == 0
     assert "\\u6771\\u4eac" in done.stdout
+
+
+def _at_a_terminal(env: dict[str, str], *args: str) -> str:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "headgate_cli", *args]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=env) as process:
+        os.close(theirs)
+        shown = b""
+        try:
+            while part := os.read(ours, 65_536):
+                shown += part
+        except OSError:  # how Linux says that the other side is closed
+            pass
+        assert process.wait(30) == 0
+    os.close(ours)
+    return shown.decode()
+
+
+def test_at_a_terminal_a_table_has_styles_but_none_of_the_servers(
+    upstream: Any, environment: dict[str, str], flag: Any, reply: Any
+) -> None:
+    hostile = flag(stage="ga", requires=["[bold]x[/bold]", "\x1b[2J\x1b]0;owned\x07"])
+    upstream.on("GET /admin/v1/flags", reply(body={"flags": [hostile], "revision": 1, "next": None}))
+    env = {**environment, "HEADGATE_API": upstream.url, "TERM": "xterm-256color", "COLUMNS": "200"}
+    shown = _at_a_terminal(env, "flags")
+    assert "gastown-access" in shown
+    assert "\x1b[2J" not in shown
+    assert "\x07" not in shown
+    assert "[bold]x[/bold], \\x1b[2J" in shown
+    assert "\x1b[" in shown
+    assert "\x1b[3" not in _at_a_terminal({**env, "NO_COLOR": "1"}, "flags")

@@ -10,13 +10,16 @@ from headgate_cli import failures, render, wording
 from headgate_cli.commands.options import (
     COMMON,
     AllowShrink,
+    Claim,
+    Description,
     IfMatch,
     Key,
     Orgs,
+    Owner,
     Parents,
     Percent,
     Reason,
-    Text,
+    Salt,
     Users,
     flag_path,
 )
@@ -100,10 +103,10 @@ def create_flag(
     user: Users = None,
     org: Orgs = None,
     requires: Parents = None,
-    description: Text = None,
-    owner: Text = None,
-    claim: Text = None,
-    salt: Text = None,
+    description: Description = None,
+    owner: Owner = None,
+    claim: Claim = None,
+    salt: Salt = None,
 ) -> None:
     """Create a flag. It starts at admin_only unless you say otherwise."""
     body: dict[str, Any] = {"key": key, "reason": reason, "stage": stage.value, "unit": unit.value}

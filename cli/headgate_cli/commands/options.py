@@ -98,7 +98,10 @@ Orgs = Annotated[list[str] | None, option("--org", metavar="ID", help="List an o
 GoneUsers = Annotated[list[str] | None, option("--remove-user", metavar="ID", help="Take a user off; may repeat.")]
 GoneOrgs = Annotated[list[str] | None, option("--remove-org", metavar="ID", help="Take an org off; may repeat.")]
 Parents = Annotated[list[str] | None, option("--requires", metavar="KEY", help="A parent flag; may repeat.")]
-Text = Annotated[str | None, option(metavar="TEXT")]
+Description = Annotated[str | None, option("--description", metavar="TEXT", help="What it gates.")]
+Owner = Annotated[str | None, option("--owner", metavar="TEXT", help="Who answers for it.")]
+Claim = Annotated[str | None, option("--claim", metavar="NAME", help="A claim that its holders' tokens bear.")]
+Salt = Annotated[str | None, option("--salt", metavar="TEXT", help="Its bucketing salt; made by the server if absent.")]
 KillReach = Annotated[
     Reach, typer.Option("--reach", help="gate: no new access. drain: sessions end at a time. sever: at once.")
 ]
