@@ -11,8 +11,9 @@ from headgate.store.record import Record
 from headgate.store.sessions import Sessions
 from headgate.store.snapshots import Snapshots
 
+environment = required("HEADGATE_TABLE", "HEADGATE_SIGNING_KEYS")
 table = DynamoTable(
-    required("HEADGATE_TABLE")["HEADGATE_TABLE"],
+    environment["HEADGATE_TABLE"],
     client("dynamodb", connect_timeout=0.5, read_timeout=2.0),
     budget=4.0,
 )
@@ -21,6 +22,7 @@ admin = Admin(
     snapshots=Snapshots(table, watch=Alarms("admin")),
     record=Record(table),
     sessions=Sessions(table),
+    pool=tuple(environment["HEADGATE_SIGNING_KEYS"].split(",")),
     email_ids=os.environ.get("HEADGATE_EMAIL_IDS") == "allow",
 )
 

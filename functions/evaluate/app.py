@@ -10,10 +10,11 @@ from headgate.store.kms import KmsKey
 from headgate.store.snapshots import Snapshots
 
 settings = gate_settings()
-kms = client("kms", connect_timeout=0.5, read_timeout=2.0)
-keys = KeyPool(tuple(KmsKey(kid, kms) for kid in settings.signing_keys))
 table = DynamoTable(settings.table, client("dynamodb", **REQUEST_PATH))
-function = Evaluate(Credentials(settings, keys), keys, Snapshots(table, watch=Alarms("evaluate")))
+snapshots = Snapshots(table, watch=Alarms("evaluate"))
+kms = client("kms", connect_timeout=0.5, read_timeout=2.0)
+keys = KeyPool(tuple(KmsKey(kid, kms) for kid in settings.signing_keys), snapshots)
+function = Evaluate(Credentials(settings, keys), keys, snapshots)
 
 
 def handler(event, context):

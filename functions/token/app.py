@@ -16,9 +16,9 @@ from headgate.tokens.issuers import parse_issuers
 settings = gate_settings()
 issuers = parse_issuers(required("HEADGATE_IDENTITY_ISSUERS")["HEADGATE_IDENTITY_ISSUERS"])
 table = DynamoTable(settings.table, client("dynamodb", **REQUEST_PATH))
-kms = client("kms", connect_timeout=0.5, read_timeout=2.0)
-keys = KeyPool(tuple(KmsKey(kid, kms) for kid in settings.signing_keys))
 snapshots = Snapshots(table, watch=Alarms("token"))
+kms = client("kms", connect_timeout=0.5, read_timeout=2.0)
+keys = KeyPool(tuple(KmsKey(kid, kms) for kid in settings.signing_keys), snapshots)
 
 function = TokenFunction(
     settings=settings,

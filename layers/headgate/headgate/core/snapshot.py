@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from headgate.core.deny import DenySet, parse_denial
 from headgate.core.faults import Invalid
+from headgate.core.keyring import LOST, Keyring, parse_keyring
 from headgate.core.model import Flag, Json, Kill, Profile, Reach
 from headgate.core.parse import load_flag
 from headgate.core.profile import parse_profile
@@ -18,11 +20,13 @@ from headgate.core.ruleset import Ruleset, ruleset
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """`routes` and `profile` carry the version of their stored item."""
+    """`routes` and `profile` carry the version of their stored item; `keyring` is empty until a rotation."""
 
     rules: Ruleset
     routes: RouteTable = field(default_factory=RouteTable)
     profile: Profile = field(default_factory=Profile)
+    keyring: Keyring = ()
+    denied: DenySet = field(default_factory=DenySet)
 
     @property
     def revision(self) -> int:
@@ -67,14 +71,26 @@ def read_profile(document: Json) -> Profile:
         return Profile()
 
 
+def read_keyring(document: Json) -> Keyring:
+    """The stored keyring; an unusable one holds no key, so that no token passes."""
+    try:
+        return parse_keyring(document) or LOST
+    except (Invalid, RecursionError):
+        return LOST
+
+
+def with_denial(denied: DenySet, document: Json) -> DenySet:
+    """The deny set with a stored denial, as far as it can be read."""
+    try:
+        return denied.with_denial(parse_denial(document))
+    except (Invalid, RecursionError):
+        return denied
+
+
 def apply(snapshot: Snapshot, entries: Iterable[Mapping[str, Any]]) -> Snapshot:
     """The snapshot after the audit entries that follow it, in order. Entries it already contains are passed over."""
-    flags, routes, profile, revision = (
-        dict(snapshot.rules.given),
-        snapshot.routes,
-        snapshot.profile,
-        snapshot.revision,
-    )
+    flags, revision = dict(snapshot.rules.given), snapshot.revision
+    routes, profile, keyring, denied = snapshot.routes, snapshot.profile, snapshot.keyring, snapshot.denied
     for entry in entries:
         if entry["revision"] <= revision:
             continue
@@ -88,7 +104,11 @@ def apply(snapshot: Snapshot, entries: Iterable[Mapping[str, Any]]) -> Snapshot:
             routes = read_routes(after)
         elif subject == "profile":
             profile = read_profile(after)
-    return Snapshot(ruleset(flags, revision), routes, profile)
+        elif subject == "keys":
+            keyring = read_keyring(after)
+        elif subject == "deny":
+            denied = with_denial(denied, after)
+    return Snapshot(ruleset(flags, revision), routes, profile, keyring, denied)
 
 
 def with_kills(snapshot: Snapshot, killed: Mapping[str, Any]) -> Snapshot:

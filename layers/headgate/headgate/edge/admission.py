@@ -15,6 +15,7 @@ from headgate.core.model import Json, Reach, Subject, nothing
 from headgate.core.moment import unix
 from headgate.core.session import Session, start
 from headgate.core.snapshot import Snapshot, named_attributes
+from headgate.edge.gate import check_denied
 from headgate.edge.oauth import denied, invalid, unavailable
 from headgate.store.port import Contended, Throttled, Unavailable
 from headgate.store.sessions import Capped, Sessions
@@ -32,8 +33,7 @@ class Applicant:
     orgs: tuple[str, ...] = field(default=(), repr=False)
     admin: bool = False
     attributes: Mapping[str, Json] = field(default_factory=nothing, repr=False)
-    kind: Kind | None = None
-    sid: str | None = None
+    own: Credential | None = field(default=None, repr=False)
 
     @classmethod
     def of_identity(cls, identity: Identity) -> "Applicant":
@@ -43,7 +43,7 @@ class Applicant:
     @classmethod
     def of_credential(cls, own: Credential) -> "Applicant":
         """Someone who was let in before."""
-        return cls(own.subject, own.client_id, own.orgs, own.admin, own.attributes, own.kind, own.sid)
+        return cls(own.subject, own.client_id, own.orgs, own.admin, own.attributes, own)
 
     @property
     def subject(self) -> Subject:
@@ -59,32 +59,35 @@ class Admission:
 
     def admit(self, applicant: Applicant, session_id: str) -> dict[str, Any]:
         """What the session's token is to hold. Raises `OAuthError`."""
-        if applicant.sid is not None and applicant.sid != session_id:
+        own = applicant.own
+        if own is not None and own.sid not in (None, session_id):
             raise invalid("this token belongs to another session")
         now = int(self._clock())
         try:
             held = self._sessions.find(applicant.user, session_id)
             if held is not None and held.is_live(now):
                 return self._renew(held, now)
-            if applicant.kind is not Kind.ACCESS:
+            if own is None or own.kind is not Kind.ACCESS:
                 raise denied(self._snapshots.soft().snapshot.revision)
-            return self._start(applicant, session_id, now)
+            return self._start(applicant, own, session_id, now)
         except (Unavailable, Throttled, Contended):
             raise unavailable("the session store is") from None
 
     def _renew(self, held: Session, now: int) -> dict[str, Any]:
         snapshot = self._snapshots.soft().snapshot
         until = _drained_at(snapshot)
-        if until is not None and until <= now:
+        revoked = snapshot.denied.refuses(subject=held.subject, jti="", issued_at=held.started_at, session=None)
+        if revoked or (until is not None and until <= now):
             raise denied(snapshot.revision)
         renewed = held.renewed(now, until)
         if not self._sessions.renew(held, renewed):
             raise denied(snapshot.revision)
         return _grant(renewed, snapshot, now)
 
-    def _start(self, applicant: Applicant, session_id: str, now: int) -> dict[str, Any]:
+    def _start(self, applicant: Applicant, own: Credential, session_id: str, now: int) -> dict[str, Any]:
         view = self._snapshots.live()
         snapshot = view.snapshot
+        check_denied(snapshot, own)
         if view.standing is Standing.EXPIRED and not applicant.admin:
             raise unavailable("the rules are")
         if not decide(snapshot.rules, snapshot.profile.access or "", applicant.subject, gate=True).value:

@@ -18,7 +18,7 @@ from headgate.core.routes import CREDENTIALS, Pass, live_flags, policies_for
 from headgate.core.session import Session
 from headgate.core.snapshot import Snapshot
 from headgate.edge import telemetry
-from headgate.edge.gate import Credentials, decide_all, subject_of
+from headgate.edge.gate import Credentials, check_denied, decide_all, subject_of
 from headgate.edge.http import Event, Request, read_request
 from headgate.store.sessions import read_session, session_key
 from headgate.store.snapshots import Snapshots, Standing, View
@@ -60,6 +60,7 @@ class Authorizer:
         policies = policies_for(snapshot.routes, request.route_key, request.path)
         if not policies:
             raise Denied("batch")
+        check_denied(snapshot, credential)
         self._check_class(policies, credential)
         self._check_reach(snapshot, credential)
         subject = subject_of(credential, _session(view, credential), request.path.get("org"))

@@ -14,7 +14,7 @@ from headgate.core.model import Json, Subject
 from headgate.core.parse import is_key
 from headgate.edge import telemetry
 from headgate.edge.evaluation import InvalidContext, about, evaluate, metadata, subject_in
-from headgate.edge.gate import Credentials, subject_of
+from headgate.edge.gate import Credentials, check_denied, subject_of
 from headgate.edge.http import Event, Request, Response, read_request, respond
 from headgate.edge.problems import RETRY_AFTER
 from headgate.edge.signing import KeyPool
@@ -60,6 +60,10 @@ class Evaluate:
         view = self._snapshots.soft()
         if view.standing is Standing.EXPIRED:
             raise Failed(503, "the rules are not available")
+        try:
+            check_denied(view.snapshot, credential)
+        except Refused as refused:
+            raise self._unauthorized(refused, request) from None
         if key is not None:
             return _single(view, key, subject)
         return _bulk(view, subject, request.headers.get("if-none-match", ""))
@@ -69,10 +73,13 @@ class Evaluate:
         try:
             return self._credentials.bearer(request, self._clock(), *kinds)
         except Refused as refused:
-            telemetry.log("denied", function="evaluate", code=str(refused), request_id=request.request_id)
             if self._keys.unavailable:
                 raise Failed(503, "the signing keys are not available") from None
-            raise Failed(401, "a valid token is required") from None
+            raise self._unauthorized(refused, request) from None
+
+    def _unauthorized(self, refused: Refused, request: Request) -> Failed:
+        telemetry.log("denied", function="evaluate", code=str(refused), request_id=request.request_id)
+        return Failed(401, "a valid token is required")
 
     def _key(self, request: Request) -> str | None:
         if request.route_key == BULK:

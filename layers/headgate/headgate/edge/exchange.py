@@ -11,6 +11,7 @@ No error is ever an allow: without rules non-admins get 503, without keys everyb
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from headgate.core.decision import decide
 from headgate.core.model import Json, Profile, Subject
@@ -18,7 +19,7 @@ from headgate.core.profile import ADMIN_CLAIM, USER_CLAIM
 from headgate.core.snapshot import Snapshot, named_attributes
 from headgate.edge import telemetry
 from headgate.edge.admission import Admission, Applicant
-from headgate.edge.gate import Credentials, entitlements
+from headgate.edge.gate import Credentials, check_denied, entitlements
 from headgate.edge.http import Event, Request, Response, read_request, respond
 from headgate.edge.oauth import (
     ACCESS_TOKEN,
@@ -102,11 +103,17 @@ class TokenFunction:
         exchange = read_exchange(request, self.settings.audience)
         applicant = self._applicant(exchange, request)
         if exchange.session_id is not None:
-            grant = self.admission.admit(applicant, exchange.session_id)
+            grant = self._admitted(applicant, exchange.session_id)
             return self._minter.mint(request, self.clock(), **grant)
         if exchange.scope == "evaluate":
             return self._evaluation(request, applicant)
         return self._access(request, applicant)
+
+    def _admitted(self, applicant: Applicant, session_id: str) -> dict[str, Any]:
+        try:
+            return self.admission.admit(applicant, session_id)
+        except Refused:
+            raise invalid("subject_token is not taken") from None
 
     @property
     def _minter(self) -> Minter:
@@ -118,6 +125,7 @@ class TokenFunction:
                 return Applicant.of_identity(self.identities.verify(exchange.subject_token, self.clock()))
             kinds = (Kind.ACCESS, Kind.SESSION)
             own = self.credentials.token(exchange.subject_token, request, self.clock(), *kinds)
+            check_denied(self.snapshots.soft().snapshot, own)
             return Applicant.of_credential(own)
         except IdentityUnavailable:
             raise unavailable("the identity provider is") from None

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 
 from headgate.core.decision import decide
+from headgate.core.keyring import KeyState
 from headgate.core.model import Decision, Subject
-from headgate.core.session import Session
+from headgate.core.session import Session, record_id
 from headgate.core.snapshot import Snapshot, gate_flags
 from headgate.edge.http import Request
 from headgate.edge.settings import GateSettings
@@ -31,6 +32,17 @@ class Credentials:
         """The credential in a token. Raises `Refused`."""
         issuer = self._settings.issuer_at(request.host)
         return Verifier(issuer, self._settings.audience, self._keys, self._seen).verify(token, now, frozenset(kinds))
+
+
+def check_denied(snapshot: Snapshot, credential: Credential) -> None:
+    """Refuse what was revoked or ended, as of a view that may be newer than the verification. Raises `Refused`."""
+    if any(key.kid == credential.kid and key.state is KeyState.REVOKED for key in snapshot.keyring):
+        raise Refused(RefusalCode.REVOKED_KEY)
+    session = None if credential.sid is None else record_id(credential.subject, credential.sid)
+    if snapshot.denied.refuses(
+        subject=credential.subject, jti=credential.jti, issued_at=credential.iat, session=session
+    ):
+        raise Refused(RefusalCode.REVOKED)
 
 
 def subject_of(credential: Credential, session: Session | None = None, acting_org: str | None = None) -> Subject:

@@ -1,14 +1,16 @@
 """The pool of signing keys: which one signs, which ones verify. Public keys are fetched once each and kept.
 
-With no record of a rotation the first key of the pool is active and the second is next; both are published and
-accepted, so that caches hold the next key before it signs.
+Their states are part of the rules (`core.keyring`), so a revoked key reaches every environment as any change does.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Protocol
 
+from headgate.core.keyring import Keyring, KeyState, states
 from headgate.store.port import Unavailable
-from headgate.tokens.keys import KeyState, PublicKey, Signer
+from headgate.store.snapshots import Snapshots
+from headgate.tokens.keys import PublicKey, Signer
 
 
 class PoolKey(Signer, Protocol):
@@ -19,33 +21,51 @@ class PoolKey(Signer, Protocol):
 
 
 class KeyPool(Mapping[str, PublicKey]):
-    """Public keys by key id, as a verifier wants them. A `kid` that is not in the pool causes no call at all."""
+    """Public keys by key id, as a verifier wants them. A `kid` that is not in use causes no call at all."""
 
-    def __init__(self, keys: tuple[PoolKey, ...]) -> None:
-        states = (KeyState.ACTIVE, KeyState.NEXT)
-        self._keys = {key.kid: (key, state) for key, state in zip(keys, states, strict=False)}
+    def __init__(self, keys: tuple[PoolKey, ...], snapshots: Snapshots) -> None:
+        self._keys = {key.kid: key for key in keys}
+        self._pool = tuple(self._keys)
+        self._snapshots = snapshots
         self._public: dict[str, PublicKey] = {}
+        self._read: tuple[Keyring | None, Mapping[str, KeyState]] = (None, {})
         self.unavailable = False
 
     @property
+    def states(self) -> Mapping[str, KeyState]:
+        """The keys in use, as of the rules that are held."""
+        held = self._snapshots.held or self._snapshots.soft().snapshot
+        ring = held.keyring
+        if self._read[0] is not ring:
+            self._read = (ring, states(ring, self._pool))
+        return self._read[1]
+
+    @property
     def signer(self) -> Signer:
-        """The active key."""
-        return next(key for key, state in self._keys.values() if state is KeyState.ACTIVE)
+        """The active key. Raises `Unavailable` when there is none."""
+        for kid, state in self.states.items():
+            if state is KeyState.ACTIVE:
+                return self._keys[kid]
+        raise Unavailable("NoActiveKey")
 
     def __getitem__(self, kid: str) -> PublicKey:
-        """The key. `KeyError` when it is unknown, or when KMS does not answer: then `unavailable` says so."""
-        if kid not in self._public:
-            key, state = self._keys[kid]
+        """The key. `KeyError` when it is not in use, or when KMS does not answer: then `unavailable` says so."""
+        state = self.states[kid]
+        held = self._public.get(kid)
+        if held is None:
             try:
-                self._public[kid] = PublicKey.from_der(kid, key.public_key(), state)
+                held = PublicKey.from_der(kid, self._keys[kid].public_key(), state)
             except Unavailable:
                 self.unavailable = True
                 raise KeyError(kid) from None
+        if held.state is not state:
+            held = replace(held, state=state)
+        self._public[kid] = held
         self.unavailable = False
-        return self._public[kid]
+        return held
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._keys)
+        return iter(self.states)
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self.states)

@@ -6,6 +6,8 @@
 | flag        | rules             | flag#<key>                     | admin      | never   |
 | routes      | rules             | routes                         | admin      | never   |
 | profile     | rules             | profile                        | admin      | never   |
+| keyring     | rules             | keys                           | admin      | never   |
+| denial      | rules             | deny#<kind>#<hash>             | admin      | when no token of it lives |
 | audit entry | audit             | revision, 12 digits            | admin      | never   |
 | idempotency | idem#<caller>     | the key                        | admin      | 24 h    |
 | session     | sessions#<hex>    | subject hash + session hash    | token      | a day after its end |
@@ -15,9 +17,11 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 from headgate.core.audit import GENESIS, canonical
+from headgate.core.deny import DenyKind
 from headgate.core.model import Json
 from headgate.store.port import Item, Key
 
@@ -25,7 +29,9 @@ HEAD: Key = ("head", "head")
 RULES, AUDIT = "rules", "audit"
 ROUTES: Key = (RULES, "routes")
 PROFILE: Key = (RULES, "profile")
+KEYS: Key = (RULES, "keys")
 FLAG_PREFIX = "flag#"
+DENY_PREFIX = "deny#"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,11 @@ def flag_key(key: str) -> Key:
     return RULES, FLAG_PREFIX + key
 
 
+def deny_key(kind: DenyKind, value: str) -> Key:
+    """Where a denial is stored: bounded in length whatever the value is."""
+    return RULES, f"{DENY_PREFIX}{kind}#{sha256(value.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
+
+
 def read_stored(item: Item) -> Stored:
     """A record of the rules; a body that is not JSON gives no document, and so is quarantined by whoever reads it."""
     try:
@@ -73,9 +84,10 @@ def read_stored(item: Item) -> Stored:
     return Stored(int(item.get("version", 0)), document, bool(item.get("retired")))
 
 
-def stored_item(key: Key, version: int, document: Json) -> Item:
-    """A record of the rules; without a document it is retired, for good."""
+def stored_item(key: Key, version: int, document: Json, expires: int | None = None) -> Item:
+    """A record of the rules; without a document it is retired, for good. `expires` is DynamoDB's TTL (Unix seconds)."""
     item: dict[str, str | int] = {"pk": key[0], "sk": key[1], "version": version}
+    item |= {} if expires is None else {"expires": expires}
     return item | ({"retired": 1} if document is None else {"body": canonical(document)})
 
 

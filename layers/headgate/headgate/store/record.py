@@ -36,6 +36,7 @@ class Slug(StrEnum):
     WOULD_SHRINK = "would-shrink"
     KEY_REUSED = "idempotency-key-reused"
     TOO_LARGE = "too-large"
+    CANNOT_ROTATE = "cannot-rotate"
     BUSY = "busy"
 
 
@@ -60,7 +61,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a plan wants written. `after` is None for a deletion; `version` is that of the record."""
+    """What a plan wants written. `after` is None for a deletion; `version` is that of the record.
+
+    `expires` lets DynamoDB remove the record from then on; `also` are further writes of the same transaction.
+    """
 
     action: str
     version: int
@@ -68,6 +72,8 @@ class Change:
     after: Json
     answer: Answer
     flag: str | None = None
+    expires: int | None = None
+    also: tuple[Put, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +172,7 @@ def _transaction(
         "before": change.before, "after": change.after, "reason": call.reason, "request_id": call.request_id,
         "prev": head.digest,
     })  # fmt: skip
-    record = stored_item(target, change.version, change.after)
+    record = stored_item(target, change.version, change.after, change.expires)
     newer = Head(stamp.revision, entry["digest"], _killed(head, change))
     first = head.revision == 0
     return [
@@ -174,6 +180,7 @@ def _transaction(
         Put(entry_item(entry), absent=True),
         Put(head_item(newer), absent=first, equals=None if first else ("revision", head.revision)),
         Put(_idem_item(call, change.answer, now), expired=now),
+        *change.also,
     ]
 
 

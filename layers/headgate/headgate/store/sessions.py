@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from headgate.core.audit import canonical
@@ -72,21 +73,41 @@ class Sessions:
             return False
         return True
 
-    def inside(self, *, at_most: int = 10_000) -> tuple[int, int | None] | None:
-        """How many sessions are live and when the last must leave (Unix seconds); None above `at_most`."""
-        count, last = 0, None
-        now = self._clock()
-        for shard in SHARDS:
-            cursor: str | None = ""
+    def by_record(self, record: str) -> Session | None:
+        """The session of a record's id."""
+        key = f"sessions#{record[0]}", record
+        item = self._table.get((key,)).get(key)
+        return None if item is None else read_session(item)
+
+    def every(self, after: str = "") -> Iterator[tuple[str, Session]]:
+        """All sessions on record, with their records' ids, in order of these; from the one after `after`."""
+        for shard in SHARDS[SHARDS.index(after[:1]) if after else 0 :]:
+            cursor: str | None = after if after.startswith(shard) else ""
             while cursor is not None:
                 page = self._table.query(f"sessions#{shard}", after=cursor)
-                for session in (read_session(item) for item in page.items if "body" in item):
-                    if session.is_live(now):
-                        count, last = count + 1, max(last or 0, session.ends_at)
+                yield from ((str(item["sk"]), read_session(item)) for item in page.items if "body" in item)
                 cursor = page.next
-                if count > at_most:
-                    return None
+
+    def inside(self, *, at_most: int = 10_000) -> tuple[int, int | None] | None:
+        """How many sessions are live and when the last must leave (Unix seconds); None above `at_most`."""
+        count, last, now = 0, None, self._clock()
+        for _record, session in self.every():
+            if session.is_live(now):
+                count, last = count + 1, max(last or 0, session.ends_at)
+            if count > at_most:
+                return None
         return count, last
+
+
+def is_record_id(text: str) -> bool:
+    """Whether this could be a record's id."""
+    return len(text) == 64 and set(text) <= set(SHARDS)
+
+
+def ending(session: Session) -> Put:
+    """The write that ends a session, as long as it is as it was read."""
+    before = _item(session)
+    return Put(_item(replace(session, ended=True)), equals=("body", before["body"]))
 
 
 def _item(session: Session) -> Item:

@@ -18,11 +18,23 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 from headgate.core.ruleset import ruleset
-from headgate.core.snapshot import EMPTY, Snapshot, apply, read_flag, read_profile, read_routes, with_kills
+from headgate.core.snapshot import (
+    EMPTY,
+    Snapshot,
+    apply,
+    read_flag,
+    read_keyring,
+    read_profile,
+    read_routes,
+    with_denial,
+    with_kills,
+)
 from headgate.store.items import (
     AUDIT,
+    DENY_PREFIX,
     FLAG_PREFIX,
     HEAD,
+    KEYS,
     PROFILE,
     ROUTES,
     RULES,
@@ -105,7 +117,7 @@ class Snapshots:
             return View(self._snapshot or EMPTY, Standing.EXPIRED)
         except Unavailable as failure:
             return self._last_known(failure)
-        return View(*self._follow(head), items)
+        return View(*self._follow(head, is_live=True), items)
 
     def soft(self) -> View:
         """The snapshot as of at most 5 s ago."""
@@ -139,8 +151,11 @@ class Snapshots:
         usable = 0 <= age < self._snapshot.profile.max_stale
         return View(self._snapshot, Standing.STALE if usable else Standing.EXPIRED)
 
-    def _follow(self, head: Head) -> tuple[Snapshot, Standing]:
-        """Bring the snapshot to the head. If that fails, at least the head's kills hold."""
+    def _follow(self, head: Head, *, is_live: bool = False) -> tuple[Snapshot, Standing]:
+        """Bring the snapshot to the head. If that fails, at least the head's kills hold.
+
+        For a live decision a throttle expires it here too: the head says that the rules held are not the newest.
+        """
         held = self._snapshot
         if held is not None and (held.revision, self._digest) == (head.revision, head.digest):
             return self._keep(held, head), Standing.FRESH
@@ -148,7 +163,8 @@ class Snapshots:
             return self._keep(*self._catch_up(head)), Standing.FRESH
         except (Throttled, Unavailable, Gap) as failure:
             known = self._last_known(failure)
-            return with_kills(known.snapshot, head.killed), known.standing
+            throttled = is_live and isinstance(failure, Throttled)
+            return with_kills(known.snapshot, head.killed), Standing.EXPIRED if throttled else known.standing
 
     def _keep(self, snapshot: Snapshot, head: Head) -> Snapshot:
         if self._watch is not None and snapshot is not self._snapshot:
@@ -213,14 +229,18 @@ class Snapshots:
 
 def build(items: list[Item], revision: int) -> Snapshot:
     """A snapshot from the stored rules."""
-    flags, routes, profile = {}, EMPTY.routes, EMPTY.profile
+    flags, routes, profile, keyring, denied = {}, EMPTY.routes, EMPTY.profile, EMPTY.keyring, EMPTY.denied
     for item in items:
         key, stored = (str(item["pk"]), str(item["sk"])), read_stored(item)
         if key == ROUTES:
             routes = read_routes(stored.document)
         elif key == PROFILE:
             profile = read_profile(stored.document)
+        elif key == KEYS:
+            keyring = read_keyring(stored.document)
+        elif key[1].startswith(DENY_PREFIX):
+            denied = with_denial(denied, stored.document)
         elif key[1].startswith(FLAG_PREFIX) and not stored.retired:
             name = key[1].removeprefix(FLAG_PREFIX)
             flags[name] = read_flag(name, stored.document)
-    return Snapshot(ruleset(flags, revision), routes, profile)
+    return Snapshot(ruleset(flags, revision), routes, profile, keyring, denied)

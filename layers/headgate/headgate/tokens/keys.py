@@ -6,7 +6,6 @@ so the one form in which KMS gives a P-256 key is read here by its fixed prefix.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
 
 from cryptography.exceptions import InvalidSignature
@@ -14,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from headgate.core.keyring import KeyState
 from headgate.tokens.compact import encode
 from headgate.tokens.limits import SIGNATURE_BYTES
 
@@ -26,15 +26,6 @@ _ECDSA = ec.ECDSA(SHA256())
 
 class NotP256(ValueError):
     """A key or a signature that is not of the one kind that is taken here."""
-
-
-class KeyState(StrEnum):
-    """Where a key stands in rotation. All but `revoked` verify; only `active` signs."""
-
-    NEXT = "next"
-    ACTIVE = "active"
-    PREVIOUS = "previous"
-    REVOKED = "revoked"
 
 
 @dataclass(frozen=True, slots=True)

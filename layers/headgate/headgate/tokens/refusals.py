@@ -40,6 +40,7 @@ class RefusalCode(StrEnum):
     EXPIRED = "expired"
     LIFETIME = "lifetime"  # ends before it starts, or lives longer than any token may
     TOO_OLD = "too_old"
+    REVOKED = "revoked"  # its subject, its `jti` or its session
     UNEXPECTED = "unexpected"  # a bug in here: denied, and worth an alarm
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from headgate.core.faults import Invalid
 from headgate.edge import telemetry
-from headgate.edge.admin import flags, history, kill, rules
+from headgate.edge.admin import access, flags, history, kill, rules
 from headgate.edge.admin.door import Admin, Refused
 from headgate.edge.http import Event, Request, Response, read_request
 from headgate.edge.problems import problem
@@ -32,6 +32,12 @@ ROUTES: Mapping[str, Callable[[Admin, Request], Response]] = {
     "POST /admin/v1/manifest/plan": rules.plan,
     "POST /admin/v1/explain": history.explain,
     "GET /admin/v1/audit": history.list_audit,
+    "POST /admin/v1/revocations": access.revoke,
+    "GET /admin/v1/sessions": access.list_sessions,
+    "DELETE /admin/v1/sessions/{id}": access.end_session,
+    "GET /admin/v1/keys": access.list_keys,
+    "POST /admin/v1/keys/rotate": access.rotate_keys,
+    "POST /admin/v1/keys/revoke": access.revoke_key,
     "GET /admin/v1/health": history.health,
 }
 

@@ -49,6 +49,7 @@ class Admin:
     snapshots: Snapshots
     record: Record
     sessions: Sessions
+    pool: tuple[str, ...] = ()
     email_ids: bool = False
     clock: Callable[[], float] = time.time
     new_salt: Callable[[], str] = field(default=lambda: secrets.token_hex(16))

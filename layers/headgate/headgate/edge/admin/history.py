@@ -9,6 +9,7 @@ from headgate.core.faults import refuse
 from headgate.core.model import Stage
 from headgate.core.moment import unix
 from headgate.core.snapshot import EMPTY, Snapshot, apply, missing_flags
+from headgate.edge.admin.access import shown_keys
 from headgate.edge.admin.bodies import ExplainBody, read_body
 from headgate.edge.admin.door import Admin, Refused, limit_of, read_document, shown
 from headgate.edge.admin.paging import read_cursor, write_cursor
@@ -114,6 +115,7 @@ def health(admin: Admin, _request: Request) -> Response:
         "missing_flags": list(missing),
         "quarantined_flags": list(quarantined),
         "stale_flags": sorted(old),
+        "keys": shown_keys(admin, view.snapshot.keyring),
         "killed_flags": dict(head.killed),
         "head": {"revision": head.revision, "digest": head.digest or GENESIS},
         "revision": view.snapshot.revision,
