@@ -13,22 +13,18 @@ It must not know Headgate: the template says it all.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qsl
 
 from headgate_cli.local import answer as answers
 from headgate_cli.local.answer import Answer, BadAnswer, integration_answer, preflight, with_cors
-from headgate_cli.local.declared import ACCOUNT_ID, AWS_IAM, NONE, REGION, Authorizer, Template
-from headgate_cli.local.event import Request, authorizer_event, base_event, integration_event, route_arn
-from headgate_cli.local.iam import INVOKE, is_allowed
+from headgate_cli.local.authorize import Authorization
+from headgate_cli.local.declared import Template
+from headgate_cli.local.event import Request, base_event, integration_event
 from headgate_cli.local.matching import Match, Routes
 from headgate_cli.local.principals import Principal
 from headgate_cli.local.runtime import Environment, Outcome
-from headgate_cli.local.sigv4 import Signable, SignatureRefused, verify
 from headgate_cli.local.wire import Receive, Scope, Send, read_body, send_response
 
 MAX_BODY = 10_000_000
@@ -36,12 +32,8 @@ MAX_BODY = 10_000_000
 MAX_HEADERS = 10_240
 """Bytes of the request line and all header lines (quota: 10,240 B)."""
 INTEGRATION_TIMEOUT = 30.0
-AUTHORIZER_TIMEOUT = 10.0
+"""Seconds that a function has (quota), the wait for its turn among them."""
 _HOSTS = frozenset({"127.0.0.1", "localhost"})
-_MAX_CACHED = 10_000
-
-Allowed = Mapping[str, Any] | None
-"""What `requestContext.authorizer` will hold; None for an open route."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +63,14 @@ class Gateway:
         environments: Mapping[str, Environment],
         principals: Mapping[str, Principal],
         domain: str,
+        patience: float = INTEGRATION_TIMEOUT,
     ) -> None:
         self._template = template
         self._environments = environments
         self._routes = Routes(template.routes)
-        self._principals = {principal.access_key_id: principal for principal in principals.values()}
-        self._secrets = {principal.access_key_id: principal.secret_access_key for principal in principals.values()}
+        self._authorization = Authorization(template, principals, self._invoke)
         self._domain = domain
-        self._cache: dict[tuple[str, ...], tuple[float, Mapping[str, Any]]] = {}
+        self._patience = patience
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
@@ -111,11 +103,11 @@ class Gateway:
 
     async def _serve(self, request: Request, match: Match) -> Answer:
         event = base_event(request, match, self._domain, "http")
-        allowed = await self._authorize(request, match, event)
+        allowed = await self._authorization.admit(request, match, event)
         if isinstance(allowed, Answer):
             return allowed
         whole = integration_event(event, request.body, allowed)
-        outcome = await self._invoke(match.route.function, whole, INTEGRATION_TIMEOUT)
+        outcome = await self._invoke(match.route.function, whole, self._patience)
         if outcome is None:
             return answers.UNAVAILABLE
         if outcome.failure:
@@ -133,63 +125,6 @@ class Gateway:
         except TimeoutError:
             return None
 
-    # -- authorisation
-
-    async def _authorize(self, request: Request, match: Match, event: Mapping[str, Any]) -> Allowed | Answer:
-        if match.route.auth == NONE:
-            return None
-        if match.route.auth == AWS_IAM:
-            return self._by_signature(request)
-        return await self._by_function(self._template.authorizers[match.route.auth], request, event)
-
-    def _by_signature(self, request: Request) -> Allowed | Answer:
-        signable = Signable(request.method, request.path, request.query, request.headers, request.body)
-        try:
-            key_id = verify(signable, self._secrets, region=REGION, now=datetime.now(UTC))
-        except SignatureRefused:
-            return answers.FORBIDDEN
-        principal = self._principals[key_id]
-        if not is_allowed(principal.statements, INVOKE, route_arn(REGION, request)):
-            return answers.FORBIDDEN
-        return {
-            "iam": {
-                "accessKey": key_id,
-                "accountId": ACCOUNT_ID,
-                "callerId": principal.user_id,
-                "cognitoIdentity": None,
-                "principalOrgId": None,
-                "userArn": principal.user_arn,
-                "userId": principal.user_id,
-            }
-        }
-
-    async def _by_function(
-        self, authorizer: Authorizer, request: Request, event: Mapping[str, Any]
-    ) -> Allowed | Answer:
-        identity = [_identity(source, event) for source in authorizer.identity_sources]
-        if not all(identity):
-            return answers.UNAUTHORIZED
-        key = (authorizer.name, *identity)
-        kept = self._cache.get(key)
-        if kept is not None and kept[0] > time.monotonic():
-            verdict = kept[1]
-        else:
-            asked = authorizer_event(event, identity, route_arn(REGION, request))
-            outcome = await self._invoke(authorizer.function, asked, AUTHORIZER_TIMEOUT)
-            if outcome is None or outcome.failure or not _is_verdict(outcome.answer):
-                return answers.INTERNAL_ERROR
-            verdict = outcome.answer
-            self._keep(authorizer, key, verdict)
-        if not verdict["isAuthorized"]:
-            return answers.FORBIDDEN
-        return {"lambda": verdict.get("context", {})}
-
-    def _keep(self, authorizer: Authorizer, key: tuple[str, ...], verdict: Mapping[str, Any]) -> None:
-        if authorizer.ttl:
-            if len(self._cache) >= _MAX_CACHED:
-                self._cache.clear()
-            self._cache[key] = (time.monotonic() + authorizer.ttl, verdict)
-
 
 def _refusal(head: _Head) -> Answer | None:
     """What is refused whatever its route. Each is answered before a body is read."""
@@ -201,28 +136,3 @@ def _refusal(head: _Head) -> Answer | None:
     if line + sum(len(name) + len(value) + len(": \r\n") for name, value in head.headers) > MAX_HEADERS:
         return answers.HEADERS_TOO_LARGE
     return answers.TOO_LARGE if int(head.header("content-length") or 0) > MAX_BODY else None
-
-
-def _identity(source: str, event: Mapping[str, Any]) -> str:
-    """The value of an identity source, "" when it is absent."""
-    kind, _, name = source.rpartition(".")
-    if kind == "$request.header":
-        return str(event["headers"].get(name.lower(), ""))
-    if kind == "$request.querystring":
-        return str(dict(parse_qsl(event["rawQueryString"])).get(name, ""))
-    if source == "$context.routeKey":
-        return str(event["routeKey"])
-    value: object = event["requestContext"].get(name, "") if kind == "$context" else ""
-    return value if isinstance(value, str) else ""
-
-
-def _is_verdict(value: Any) -> bool:
-    """Exactly a simple response: `isAuthorized` a boolean, `context` scalars."""
-    if not isinstance(value, dict) or not set(value) <= {"isAuthorized", "context"}:
-        return False
-    context = value.get("context", {})
-    return (
-        isinstance(value.get("isAuthorized"), bool)
-        and isinstance(context, dict)
-        and all(isinstance(item, (str, int, float)) for item in context.values())
-    )

@@ -24,8 +24,9 @@ from headgate_cli.local.addresses import listen, port_of, url_of
 from headgate_cli.local.aws import CREDENTIALS, LocalAws, dynamodb_endpoint
 from headgate_cli.local.declared import REGION, Template
 from headgate_cli.local.principals import Principal, make_principals
-from headgate_cli.local.runtime import Environment, runtime_variables
+from headgate_cli.local.runtime import Environment
 from headgate_cli.local.template import load_template
+from headgate_cli.local.variables import runtime_variables
 from headgate_cli.manifest_file import read_manifest
 
 START_LIMIT = 60.0
@@ -148,8 +149,6 @@ class LocalStack:
                 api=f"127.0.0.1:{port}",
                 endpoints=self._aws.endpoints,
                 credentials=CREDENTIALS,
-                region=REGION,
-                path=os.environ.get("PATH", os.defpath),
             )
             self._environments[name] = environment = Environment(function, variables, self._log)
             ports[port] = (listener, environment)

@@ -14,16 +14,14 @@ import contextlib
 import json
 import os
 import signal
-import sys
-import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from headgate_cli.local.children import interpreter, library_folders
+from headgate_cli.local.children import interpreter
 from headgate_cli.local.declared import Function
 
 MAX_PAYLOAD = 6_291_556
@@ -58,12 +56,22 @@ class Invocation:
 
 
 class Environment:
-    """The one execution environment of a function. All methods run in one event loop."""
+    """The one execution environment of a function. All methods run in one event loop.
 
-    def __init__(self, function: Function, variables: Mapping[str, str], log: Callable[[str, str], None]) -> None:
+    `command` is the runtime client that the child runs: our own, or another that speaks the Lambda Runtime API.
+    """
+
+    def __init__(
+        self,
+        function: Function,
+        variables: Mapping[str, str],
+        log: Callable[[str, str], None],
+        command: Sequence[str] = interpreter(BOOTSTRAP),
+    ) -> None:
         self.function = function
         self._variables = dict(variables)
         self._log = log
+        self._command = command
         self._process: asyncio.subprocess.Process | None = None
         self._waiting: deque[Invocation] = deque()
         self._current: Invocation | None = None
@@ -84,7 +92,7 @@ class Environment:
             return Outcome(failure="RequestTooLarge", message="the event is larger than 6 MB")
         invocation = Invocation(event=body, done=asyncio.get_running_loop().create_future())
         self._waiting.append(invocation)
-        if self._process is None and not self._stopping:
+        if self._process is None:
             await self.start()
         self._hand_out()
         try:
@@ -96,13 +104,13 @@ class Environment:
     async def start(self) -> None:
         """Start the child process. It is ready when it first asks for work."""
         async with self._starting:
-            if self._process is None:
+            if self._process is None and not self._stopping:
                 await self._spawn()
 
     async def _spawn(self) -> None:
         self._init_error = ""
         self._process = process = await asyncio.create_subprocess_exec(
-            *interpreter(BOOTSTRAP),
+            *self._command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -115,7 +123,8 @@ class Environment:
     async def stop(self) -> None:
         """End the child process and fail whatever still waits."""
         self._stopping = True
-        self._kill()
+        async with self._starting:  # a child that is just being started is to be ended too
+            self._kill()
         if self._watch is not None:
             await self._watch
         while self._waiting:
@@ -132,11 +141,14 @@ class Environment:
         self._idle = idle = asyncio.get_running_loop().create_future()
         self._hand_out()
         await asyncio.wait({idle, disconnected}, return_when=asyncio.FIRST_COMPLETED)
-        if idle.done():
-            invocation: Invocation = idle.result()
+        if not idle.done():
+            if self._idle is idle:
+                self._idle = None
+            return None
+        invocation: Invocation = idle.result()
+        if not disconnected.done():
             return invocation
-        if self._idle is idle:
-            self._idle = None
+        self._take_back(invocation)
         return None
 
     def answer(self, request_id: str, body: bytes) -> bool:
@@ -170,6 +182,15 @@ class Environment:
             self._idle.set_result(invocation)
             self._idle = None
             return
+
+    def _take_back(self, invocation: Invocation) -> None:
+        """An event that was handed to a child that had just gone: the next one gets it first."""
+        if self._current is invocation:
+            self._current = None
+            if invocation.deadline is not None:
+                invocation.deadline.cancel()
+            self._waiting.appendleft(invocation)
+            self._hand_out()
 
     def _finish(self, request_id: str, outcome: Outcome) -> bool:
         if self._current is None or self._current.request_id != request_id:
@@ -225,40 +246,6 @@ class Environment:
     def init_error(self) -> str:
         """Why the child could not start, or ""."""
         return self._init_error
-
-
-def runtime_variables(
-    function: Function, *, api: str, endpoints: Mapping[str, str], credentials: tuple[str, str], region: str, path: str
-) -> dict[str, str]:
-    """A function's environment variables: its own, and those that Lambda and the laptop add. None is inherited."""
-    key_id, secret = credentials
-    return {
-        "PATH": path,
-        "LANG": "en_US.UTF-8",
-        "TZ": ":UTC",
-        "PYTHONUNBUFFERED": "1",
-        **function.environment,
-        "_HANDLER": function.handler,
-        "LAMBDA_TASK_ROOT": str(function.code_dir),
-        "PYTHONPATH": os.pathsep.join(map(str, (function.code_dir, *function.layers, *library_folders()))),
-        "AWS_LAMBDA_RUNTIME_API": api,
-        "AWS_LAMBDA_FUNCTION_NAME": function.logical_id,
-        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
-        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.logical_id}",
-        "AWS_LAMBDA_LOG_STREAM_NAME": time.strftime("%Y/%m/%d/[$LATEST]local", time.gmtime()),
-        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-        "AWS_EXECUTION_ENV": f"AWS_Lambda_python{sys.version_info.major}.{sys.version_info.minor}",
-        "AWS_REGION": region,
-        "AWS_DEFAULT_REGION": region,
-        "AWS_ACCESS_KEY_ID": key_id,
-        "AWS_SECRET_ACCESS_KEY": secret,
-        "AWS_CONFIG_FILE": "/dev/null",
-        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_XRAY_SDK_ENABLED": "false",
-        **endpoints,
-    }
 
 
 def _parsed(body: bytes) -> Outcome:
