@@ -1,0 +1,62 @@
+"""A stack whose DynamoDB can be broken: a proxy stands in front of it, and the worker needs none of it."""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from exact_http import ExactHttp
+from moto_child import running_dynamodb
+from running_gate import Gate
+from tcp_proxy import FaultyProxy
+
+from headgate_cli.local.stack import Stack, running_stack
+
+ROOT = Path(__file__).parents[2]
+OPEN = ("gastown-access", "gastown-pr-merge", "gastown-multi-rig")
+
+
+@dataclass(frozen=True, slots=True)
+class Breakable:
+    """A running stack, a client of it, and the proxy between its functions and DynamoDB."""
+
+    stack: Stack
+    gate: Gate
+    proxy: FaultyProxy
+    manifest: dict[str, Any]
+
+    def set_max_stale(self, seconds: int) -> None:
+        """The hard bound on staleness, by a manifest that names nothing else."""
+        profile = {name: self.manifest[name] for name in ("access", "token")}
+        body = {**profile, "max_stale": seconds, "reason": "a test"}
+        self.gate.change("POST", "/admin/v1/manifest", body).expect(200)
+
+
+@contextlib.contextmanager
+def breakable_stack(folder: Path, *, max_stale: int) -> Iterator[Breakable]:
+    """Start one; access and two sub-features are at GA. `folder` takes the project's files."""
+    manifest = yaml.safe_load((ROOT / "gastown.yaml").read_text())
+    manifest["max_stale"] = max_stale
+    for flag in manifest["flags"]:
+        flag["stage"] = "ga" if flag["key"] in OPEN else "admin_only"
+    (folder / "manifest.yaml").write_text(yaml.safe_dump(manifest))
+    with running_dynamodb() as url, contextlib.closing(FaultyProxy(url)) as proxy:
+        environment = {"AWS_ENDPOINT_URL_DYNAMODB": proxy.url}
+        project = _project(folder)
+        with running_stack(manifest=folder / "manifest.yaml", env=environment, project=project) as stack:
+            yield Breakable(stack, Gate(stack.ready, ExactHttp()), proxy, manifest)
+
+
+def _project(folder: Path) -> Path:
+    """The project with another worker: one's own service, as the template invites to."""
+    project = folder / "project"
+    (project / "functions").mkdir(parents=True)
+    shutil.copy(ROOT / "template.yaml", project)
+    (project / "layers").symlink_to(ROOT / "layers")
+    for function in (ROOT / "functions").iterdir():
+        target = Path(__file__).with_name("echo_worker") if function.name == "worker" else function
+        (project / "functions" / function.name).symlink_to(target)
+    return project
