@@ -23,7 +23,7 @@ from typing import Any
 from headgate.core.audit import GENESIS, canonical
 from headgate.core.deny import DenyKind
 from headgate.core.model import Json
-from headgate.store.port import Item, Key
+from headgate.store.port import Item, Key, Unavailable
 
 HEAD: Key = ("head", "head")
 RULES, AUDIT = "rules", "audit"
@@ -44,10 +44,16 @@ class Head:
 
 
 def read_head(item: Item | None) -> Head:
-    """The head; an empty table stands at revision 0."""
+    """The head; an empty table stands at revision 0. One that cannot be read is no answer: raises `Unavailable`."""
     if item is None:
         return Head()
-    return Head(int(item["revision"]), str(item["digest"]), json.loads(str(item["killed"])))
+    try:
+        head = Head(int(item["revision"]), str(item["digest"]), json.loads(str(item["killed"])))
+    except (KeyError, ValueError, RecursionError):
+        raise Unavailable("head") from None
+    if head.revision < 1 or not isinstance(head.killed, dict):
+        raise Unavailable("head")
+    return head
 
 
 def head_item(head: Head) -> Item:
@@ -81,7 +87,8 @@ def read_stored(item: Item) -> Stored:
         document = json.loads(str(item.get("body", "")))
     except (ValueError, RecursionError):
         document = None
-    return Stored(int(item.get("version", 0)), document, bool(item.get("retired")))
+    version = item.get("version")
+    return Stored(version if isinstance(version, int) else 0, document, bool(item.get("retired")))
 
 
 def stored_item(key: Key, version: int, document: Json, expires: int | None = None) -> Item:

@@ -215,9 +215,11 @@ class Snapshots:
             page = self._table.query(AUDIT, after=cursor, before=audit_sk(head.revision + 1))
             try:
                 entries.extend(read_entry(item) for item in page.items)
-            except (ValueError, KeyError):
+            except (ValueError, KeyError, RecursionError):
                 raise Gap from None
             cursor = page.next
+        if not all(map(_is_entry, entries)):
+            raise Gap
         links = [{"revision": after, "digest": digest}, *entries]
         linked = all(
             new["revision"] == old["revision"] + 1 and new["prev"] == old["digest"] for old, new in pairwise(links)
@@ -225,6 +227,13 @@ class Snapshots:
         if not linked or (links[-1]["revision"], links[-1]["digest"]) != (head.revision, head.digest):
             raise Gap
         return entries
+
+
+def _is_entry(entry: Mapping[str, Any]) -> bool:
+    """Whether all that is read of an entry to catch up is there."""
+    names = [entry.get(name) for name in ("prev", "digest", "action", "flag")]
+    texts = names[:3] if names[3] is None else names
+    return isinstance(entry.get("revision"), int) and "after" in entry and all(isinstance(text, str) for text in texts)
 
 
 def build(items: list[Item], revision: int) -> Snapshot:
