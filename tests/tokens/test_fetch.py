@@ -186,9 +186,10 @@ def test_nobody_listens() -> None:
     assert refused("http://name.invalid/") == "gaierror"
 
 
-def test_redirects_within_the_same_origin(site: Site) -> None:
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirects_within_the_same_origin(site: Site, status: int) -> None:
     site.answers |= {
-        "/a": plain(302, b"", location="/b"),
+        "/a": plain(status, b"", location="/b"),
         "/b": plain(308, b"", location=f"{site.url}/c"),
         "/c": plain(200, b"{}"),
     }

@@ -376,7 +376,7 @@ def z42_large() -> Iterator[Bad]:
         "1 MB of dots": "." * 1_000_000,
         "1 MB of letters": "A" * 1_000_000,
         "1 byte above the token limit": "A" * 4_097,
-        "3 KB and one of claims": with_claims({"x": "a" * 2_900}),
+        "3 KB of claims": with_claims({"x": "a" * 2_900}),
         "header above 512": with_header({"kid": "k" * 400}),
         "kid of 1 KB": with_header({"kid": "k" * 1_024}),
         "500 claims": with_claims({f"claim{i}": i for i in range(500)}),

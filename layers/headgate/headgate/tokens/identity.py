@@ -127,7 +127,7 @@ def _check_audience(claims: Claims, issuer: IdentityIssuer) -> str:
 def _check_time(claims: Claims, issuer: IdentityIssuer, now: float) -> tuple[int, int]:
     exp, iat = fields.whole(claims, "exp"), fields.whole(claims, "iat")
     nbf = fields.whole(claims, "nbf") if "nbf" in claims else iat
-    if exp + limits.EXPIRY_LEEWAY <= now:
+    if exp <= now:
         raise Refused(RefusalCode.EXPIRED)
     if max(iat, nbf) > now + limits.CLOCK_LEEWAY:
         raise Refused(RefusalCode.NOT_YET_VALID)

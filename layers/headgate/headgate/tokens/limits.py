@@ -6,16 +6,12 @@ Sizes are bytes (token text is ASCII, so also characters), times are seconds.
 # --- our own tokens ---------------------------------------------------------------------------------------------
 
 TOKEN_BYTES = 4_096
-"""One whole token: fits every proxy's header limit with room for other headers; refused before any parsing."""
+"""One whole token: fits every proxy's header limit with room for other headers; refused before any parsing.
+
+It holds the claims to 2.9 KB and the signing input below the 4,096 bytes of KMS `Sign`: neither needs its own limit."""
 
 HEADER_CHARS = 512
 """The encoded header: `alg`, `typ` and a key id need about 100; a longer one carries something it should not."""
-
-PAYLOAD_BYTES = 3_072
-"""The decoded claims: 3 KB in base64url is 4 KB, so the whole token binds first for a long payload."""
-
-SIGNING_INPUT_BYTES = 4_096
-"""KMS `Sign` takes at most this as a RAW message."""
 
 SIGNATURE_BYTES = 64
 """ES256: R and S, 32 bytes each (RFC 7518 §3.4)."""
@@ -33,10 +29,9 @@ LIFETIME = 86_400
 """No own token lives longer than a day, so that a record of a revocation need not be kept longer either."""
 
 CLOCK_LEEWAY = 30
-"""How far `iat` and `nbf` may lie ahead of our clock: AWS hosts agree within a second, providers within a minute."""
+"""How far `iat` and `nbf` may lie ahead of our clock: AWS hosts agree within a second, providers within a minute.
 
-EXPIRY_LEEWAY = 0
-"""None: an issuer whose clock runs late only gives us a shorter token, never a longer one."""
+`exp` has none: an issuer whose clock runs late only gives us a shorter token, never a longer one."""
 
 VERIFIED_TOKENS = 1_000
 """Verified tokens kept per execution context: at most 4 MB of token text, and hours of one environment's callers."""
