@@ -1,6 +1,7 @@
 """The table port on DynamoDB, by botocore. Each attempt is bounded by timeouts, each read by a budget."""
 
 import random
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -8,15 +9,20 @@ from typing import Any
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from headgate.store.port import ConditionFailed, Contended, Item, Key, Page, Put, Throttled, Unavailable
 
 THROTTLES = frozenset(
-    "ProvisionedThroughputExceededException ThrottlingException RequestLimitExceeded ThrottlingError Throttling".split()
+    "ProvisionedThroughputExceededException ThrottlingException RequestLimitExceeded Throttling".split()
+    + "ProvisionedThroughputExceeded ThrottlingError".split()  # as reasons of a cancelled transaction
 )
 REQUEST_PATH = {"connect_timeout": 0.3, "read_timeout": 0.45}
 """Seconds. Two attempts fit the store budget of 1 s; DynamoDB's own p99 is a tenth of this."""
 REQUEST_BUDGET = 1.0
+UNREADABLE = (ResponseParserError, AttributeError, KeyError, TypeError, ValueError)
+"""What botocore raises on an answer that is no DynamoDB answer: some of it is no `BotoCoreError`."""
+NUMBER = re.compile(r"-?[0-9]{1,38}")
 
 
 def client(service: str, *, connect_timeout: float, read_timeout: float) -> Any:
@@ -50,18 +56,22 @@ class DynamoTable:
             return {keys[0]: _plain(found["Item"])} if "Item" in found else {}
         wanted = [_typed({"pk": pk, "sk": sk}) for pk, sk in keys]
         items: dict[Key, Item] = {}
+        attempts = _Attempts(self._budget, self._clock, self._pause)
         while wanted:
             request = {self._name: {"Keys": wanted, "ConsistentRead": True}}
-            found = self._read("batch_get_item", RequestItems=request)
-            for typed in found["Responses"].get(self._name, ()):
-                item = _plain(typed)
+            found = self._read("batch_get_item", attempts, RequestItems=request)
+            for item in map(_plain, _member(found, "Responses").get(self._name, ())):
                 items[str(item["pk"]), str(item["sk"])] = item
             wanted = found.get("UnprocessedKeys", {}).get(self._name, {}).get("Keys", [])
+            if wanted:  # a throttle by another name
+                attempts.another_or(Throttled("UnprocessedKeys"))
         return items
 
     def query(self, pk: str, *, after: str = "", before: str | None = None, newest_first: bool = False,
               limit: int | None = None) -> Page:  # fmt: skip
         """See `Table.query`."""
+        if before is not None and before <= after:  # DynamoDB refuses such a BETWEEN
+            return Page((), None)
         values = {":pk": pk, ":after": after or " "} | ({} if before is None else {":before": before})
         condition = "pk = :pk AND " + ("sk > :after" if before is None else "sk BETWEEN :after AND :before")
         request: dict[str, Any] = {
@@ -71,7 +81,7 @@ class DynamoTable:
         if limit is not None:
             request["Limit"] = limit + 2  # BETWEEN includes its ends; they are dropped below
         found = self._read("query", **request)
-        items = [_plain(item) for item in found["Items"]]
+        items = [_plain(item) for item in _member(found, "Items")]
         inner = [item for item in items if str(item["sk"]) > after and (before is None or str(item["sk"]) < before)]
         page = inner if limit is None else inner[:limit]
         more = len(inner) > len(page) or "LastEvaluatedKey" in found
@@ -87,10 +97,11 @@ class DynamoTable:
             raise _failure(error) from None
         except BotoCoreError as error:
             raise Unavailable(type(error).__name__) from None
+        except UNREADABLE:
+            raise Unavailable("unreadable") from None
 
-    def _read(self, operation: str, **request: Any) -> Any:
-        deadline = self._clock() + self._budget
-        attempt = 0
+    def _read(self, operation: str, attempts: "_Attempts | None" = None, **request: Any) -> Any:
+        attempts = attempts or _Attempts(self._budget, self._clock, self._pause)
         while True:
             try:
                 return getattr(self._api, operation)(**request)
@@ -98,11 +109,32 @@ class DynamoTable:
                 failure: Exception = _failure(error)
             except BotoCoreError as error:
                 failure = Unavailable(type(error).__name__)
-            wait = random.uniform(0, 0.025 * 2**attempt)  # noqa: S311 full jitter, not a secret
-            attempt += 1
-            if self._clock() + wait + REQUEST_PATH["read_timeout"] > deadline:
-                raise failure
-            self._pause(wait)
+            except UNREADABLE:
+                failure = Unavailable("unreadable")
+            attempts.another_or(failure)
+
+
+class _Attempts:
+    """The attempts of one read, all within its budget."""
+
+    def __init__(self, budget: float, clock: Callable[[], float], pause: Callable[[float], None]) -> None:
+        self._deadline, self._clock, self._pause = clock() + budget, clock, pause
+        self._count = 0
+
+    def another_or(self, failure: Exception) -> None:
+        """Wait for another attempt, with full jitter; raises the failure when there is no time for one."""
+        wait = random.uniform(0, 0.025 * 2**self._count)  # noqa: S311 not a secret
+        self._count += 1
+        if self._clock() + wait + REQUEST_PATH["read_timeout"] > self._deadline:
+            raise failure
+        self._pause(wait)
+
+
+def _member(found: Mapping[str, Any], name: str) -> Any:
+    """A member that every answer of this kind has. Raises `Unavailable` when this one has it not."""
+    if name not in found:
+        raise Unavailable("unreadable")
+    return found[name]
 
 
 def _failure(error: ClientError) -> Exception:
@@ -147,6 +179,6 @@ def _plain(item: Mapping[str, Mapping[str, Any]]) -> Item:
     for name, typed in item.items():
         if "S" in typed:
             plain[name] = typed["S"]
-        elif "N" in typed and typed["N"].lstrip("-").isdigit():
+        elif "N" in typed and NUMBER.fullmatch(typed["N"]):
             plain[name] = int(typed["N"])
     return plain
