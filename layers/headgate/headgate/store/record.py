@@ -132,17 +132,21 @@ class Record:
         """
         deadline = self._clock() + self._budget
         attempt = 0
+        unanswered: Unavailable | None = None
         while True:
             try:
                 return self._attempt(target, plan, call, rules)
-            except (ConditionFailed, Contended, Throttled, Unavailable) as failure:
-                wait = self._jitter() * min(0.02 * 2**attempt, 0.5)
-                attempt += 1
-                if self._clock() + wait > deadline:
-                    if isinstance(failure, Unavailable):
-                        raise
-                    return Refusal(Slug.BUSY, "too many changes at once; nothing was changed, try again")
-                self._pause(wait)
+            except Unavailable as failure:
+                unanswered = failure
+            except (ConditionFailed, Contended, Throttled):
+                pass
+            wait = self._jitter() * min(0.02 * 2**attempt, 0.5)
+            attempt += 1
+            if self._clock() + wait > deadline:
+                if unanswered is not None:  # a write that was not answered may be done: "nothing" would be a guess
+                    raise unanswered
+                return Refusal(Slug.BUSY, "too many changes at once; nothing was changed, try again")
+            self._pause(wait)
 
     def _attempt(self, target: Key, plan: Plan, call: Call, rules: Callable[[], Snapshot] | None) -> Answer | Refusal:
         snapshot = rules() if rules else None
@@ -160,7 +164,8 @@ class Record:
         if isinstance(change, Change):
             self._table.write(_transaction(target, stored, head, change, call, stamp, int(now)))
             return change.answer
-        return change
+        # The read is no snapshot: it may have seen this call's own record of an earlier attempt, and not its answer.
+        return self.replay(call) or change
 
 
 def _transaction(
