@@ -49,9 +49,9 @@ class Sessions:
         prefix = subject_hash(session.subject)
         pk, seat = f"sessions#{prefix[0]}", prefix + ROSTER
         for _attempt in range(3):
-            page = self._table.query(pk, after=prefix, before=prefix + "~")
-            roster = [item for item in page.items if item["sk"] == seat]
-            others = [read_session(item) for item in page.items if item["sk"] != seat]
+            items = self._of_subject(pk, prefix)
+            roster = [item for item in items if item["sk"] == seat]
+            others = [read_session(item) for item in items if item["sk"] != seat]
             live = [s for s in others if s.is_live(self._clock()) and s.session_id != session.session_id]
             if len(live) >= MAX_PER_SUBJECT:
                 raise Capped
@@ -64,6 +64,16 @@ class Sessions:
                 continue
             return
         raise Contended
+
+    def _of_subject(self, pk: str, prefix: str) -> list[Item]:
+        """The roster first, then the sessions: one that comes while they are read moves the roster on."""
+        items: list[Item] = []
+        cursor: str | None = prefix
+        while cursor is not None:
+            page = self._table.query(pk, after=cursor, before=prefix + "~")
+            items.extend(page.items)
+            cursor = page.next
+        return items
 
     def renew(self, before: Session, after: Session) -> bool:
         """Store a renewal; False when the session changed meanwhile (ended, or renewed by another)."""
