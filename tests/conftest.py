@@ -1,12 +1,56 @@
-"""How Hypothesis works here: the same cases in every run, so that a failure is the change's and not the day's.
+"""Fixtures that more than one folder of tests uses."""
 
-`--hypothesis-profile=explore` tries ten times as many, new ones in every run.
-"""
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from hypothesis import HealthCheck, settings
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from moto.server import ThreadedMotoServer
+from stand import Stand
 
-settings.register_profile(
-    "same", derandomize=True, deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.register_profile("explore", deadline=None, max_examples=1_000, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("same")
+
+@pytest.fixture(scope="module")
+def admin_identity() -> Iterator[tuple[str, str]]:
+    """An identity provider on loopback: its issuer, and an identity token of an admin."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    jwk = jwt.algorithms.ECAlgorithm.to_jwk(key.public_key(), as_dict=True) | {"kid": "one", "use": "sig"}
+
+    class Provider(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            base = f"http://127.0.0.1:{self.server.server_address[1]}"
+            discovery = {"issuer": base, "jwks_uri": base + "/jwks"}
+            body = json.dumps({"keys": [jwk]} if self.path == "/jwks" else discovery).encode()
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Provider)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    issuer = f"http://127.0.0.1:{server.server_address[1]}"
+    now = int(time.time())
+    claims = {"iss": issuer, "sub": "root", "aud": "example", "iat": now, "exp": now + 600, "admin": True}
+    yield issuer, jwt.encode(claims, key, algorithm="ES256", headers={"kid": "one"})
+    server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def stand(admin_identity: tuple[str, str]) -> Iterator[Stand]:
+    """The functions before moto on a socket. The environment is put back afterwards."""
+    before = dict(os.environ)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield Stand(f"http://{host}:{port}", *admin_identity)
+    server.stop()
+    os.environ.clear()
+    os.environ.update(before)

@@ -1,0 +1,29 @@
+"""A Lambda function that gates itself: one decorator, and OpenFeature for whatever is no gate.
+
+It reads the rules from Headgate's table (`dynamodb:GetItem`, `BatchGetItem` and `Query` on it are all it needs) and
+uses Headgate's layer. In front of it stands Headgate's authorizer, which says who is calling.
+"""
+
+import json
+import os
+
+from openfeature import api
+from openfeature.evaluation_context import EvaluationContext
+
+from headgate.edge.in_process import Gate, caller_subject
+from headgate.edge.provider import HeadgateProvider
+from headgate.store.dynamo import REQUEST_PATH, DynamoTable, client
+from headgate.store.snapshots import Snapshots
+
+table = DynamoTable(os.environ["HEADGATE_TABLE"], client("dynamodb", **REQUEST_PATH))
+gate = Gate(Snapshots(table), live=True)
+api.set_provider(HeadgateProvider(table))
+flags = api.get_client()
+
+
+@gate.required("gastown-convoys")
+def handler(event, context):
+    subject = caller_subject(event)
+    who = EvaluationContext(subject.user, {"orgs": list(subject.orgs), "admin": subject.admin})
+    strategy = flags.get_string_value("gastown-pr-merge", "direct", who)
+    return {"statusCode": 200, "headers": {"content-type": "application/json"}, "body": json.dumps({"merge": strategy})}
