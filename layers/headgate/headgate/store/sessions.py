@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -27,9 +28,23 @@ def session_key(subject: str, session_id: str) -> Key:
 
 
 def read_session(item: Item) -> Session:
-    """A session from its record."""
-    body: dict[str, Any] = json.loads(str(item["body"]))
-    return Session(**{**body, "orgs": tuple(body["orgs"])})
+    """A session from its record. Raises `ValueError` when it is none."""
+    try:
+        body: dict[str, Any] = json.loads(str(item["body"]))
+        session = Session(**{**body, "orgs": tuple(body["orgs"])})
+        whole = isinstance(session.started_at, int) and isinstance(session.expires_at, int)
+    except (KeyError, TypeError, RecursionError):
+        whole = False
+    if not whole:
+        raise ValueError("a session's record cannot be read")
+    return session
+
+
+def _readable(items: Iterable[Item]) -> Iterator[tuple[str, Session]]:
+    """The sessions among these, with their records' ids. One that cannot be read is none: it is not renewed either."""
+    for item in items:
+        with suppress(ValueError):
+            yield str(item["sk"]), read_session(item)
 
 
 class Sessions:
@@ -41,8 +56,7 @@ class Sessions:
     def find(self, subject: str, session_id: str) -> Session | None:
         """The session, live or not, as of now."""
         key = session_key(subject, session_id)
-        item = self._table.get((key,)).get(key)
-        return None if item is None else read_session(item)
+        return self._one(key)
 
     def start(self, session: Session) -> None:
         """Store a new session. Raises `Capped`, or `Contended` when three times another start came first."""
@@ -51,8 +65,8 @@ class Sessions:
         for _attempt in range(3):
             items = self._of_subject(pk, prefix)
             roster = [item for item in items if item["sk"] == seat]
-            others = [read_session(item) for item in items if item["sk"] != seat]
-            live = [s for s in others if s.is_live(self._clock()) and s.session_id != session.session_id]
+            others = (other for _record, other in _readable(items) if other.session_id != session.session_id)
+            live = [other for other in others if other.is_live(self._clock())]
             if len(live) >= MAX_PER_SUBJECT:
                 raise Capped
             version = int(roster[0]["version"]) if roster else 0
@@ -85,9 +99,10 @@ class Sessions:
 
     def by_record(self, record: str) -> Session | None:
         """The session of a record's id."""
-        key = f"sessions#{record[0]}", record
-        item = self._table.get((key,)).get(key)
-        return None if item is None else read_session(item)
+        return self._one((f"sessions#{record[0]}", record))
+
+    def _one(self, key: Key) -> Session | None:
+        return next((session for _record, session in _readable(self._table.get((key,)).values())), None)
 
     def every(self, after: str = "") -> Iterator[tuple[str, Session]]:
         """All sessions on record, with their records' ids, in order of these; from the one after `after`."""
@@ -95,7 +110,7 @@ class Sessions:
             cursor: str | None = after if after.startswith(shard) else ""
             while cursor is not None:
                 page = self._table.query(f"sessions#{shard}", after=cursor)
-                yield from ((str(item["sk"]), read_session(item)) for item in page.items if "body" in item)
+                yield from _readable(page.items)
                 cursor = page.next
 
     def inside(self, *, at_most: int = 10_000) -> tuple[int, int | None] | None:
