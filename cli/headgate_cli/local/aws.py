@@ -41,6 +41,10 @@ def dynamodb_endpoint(environ: Mapping[str, str]) -> str:
     return ""
 
 
+class AwsFailed(Exception):
+    """The local DynamoDB and KMS could not be set up."""
+
+
 class LocalAws:
     """The moto child. Its address is known before it runs: connections wait in the socket's queue."""
 
@@ -82,7 +86,7 @@ class LocalAws:
         self._listener.close()
 
     async def create(self, template: Template) -> None:
-        """Have the template's tables and keys made, and wait until they are. Raises RuntimeError when it fails."""
+        """Have the template's tables and keys made, and wait until they are. Raises AwsFailed."""
         assert self._process is not None and self._process.stdin and self._process.stdout  # noqa: S101, PT018
         order = {
             "account": ACCOUNT_ID,
@@ -96,7 +100,8 @@ class LocalAws:
         }
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
         if await self._process.stdout.readline() != b"ready\n":
-            raise RuntimeError("the local DynamoDB and KMS did not start")
+            where = self._own_dynamodb or self.url
+            raise AwsFailed(f"the tables and keys could not be made (DynamoDB at {where})")
 
     async def stop(self) -> None:
         """End the child."""

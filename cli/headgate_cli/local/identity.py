@@ -16,6 +16,8 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -39,7 +41,9 @@ class IdentityProvider:
                 Route("/token", self._token, methods=["POST"]),
                 Route("/.well-known/openid-configuration", self._configuration),
                 Route("/jwks", self._jwks),
-            ]
+            ],
+            # a web page that rebinds its own name to loopback must not sign anybody in
+            middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])],
         )
 
     def id_token(self, claims: dict[str, Any]) -> str:

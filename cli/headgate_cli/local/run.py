@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from headgate_cli.local.addresses import listen, port_of, url_of
-from headgate_cli.local.aws import CREDENTIALS, LocalAws, dynamodb_endpoint
+from headgate_cli.local.aws import CREDENTIALS, AwsFailed, LocalAws, dynamodb_endpoint
 from headgate_cli.local.declared import REGION, Template
 from headgate_cli.local.principals import Principal, make_principals
 from headgate_cli.local.runtime import Environment
@@ -120,12 +120,16 @@ class LocalStack:
         await self._aws.start()
         api, idp = url_of(self._api), url_of(self._idp)
         template = load_template(self._options.project / "template.yaml", _parameters(api, idp))
-        creating = asyncio.create_task(self._aws.create(template))
-        ports = await self._start_functions(template)
         principals = make_principals(template.policies)
-        id_token = await self._serve(template, ports, principals)
-        manifest = read_manifest(self._options.manifest)
-        await self._all_ready(creating)
+        creating = asyncio.create_task(self._aws.create(template))
+        try:
+            ports = await self._start_functions(template)
+            id_token = await self._serve(template, ports, principals)
+            manifest = read_manifest(self._options.manifest)
+            await self._all_ready(creating)
+        finally:
+            creating.cancel()
+            await asyncio.gather(creating, return_exceptions=True)
         if self._options.empty:
             manifest = {**manifest, "flags": []}
         await self._seed(api, principals["admin"], id_token, manifest)
@@ -179,7 +183,10 @@ class LocalStack:
         return provider.id_token({"sub": "headgate-local", "admin": True})
 
     async def _all_ready(self, creating: asyncio.Task[None]) -> None:
-        await asyncio.gather(creating, *(environment.ready.wait() for environment in self._environments.values()))
+        try:
+            await asyncio.gather(creating, *(environment.ready.wait() for environment in self._environments.values()))
+        except AwsFailed as error:
+            raise StartFailed(str(error)) from error
         for name, environment in self._environments.items():
             if environment.init_error:
                 raise StartFailed(f"{name} did not start: {environment.init_error}")

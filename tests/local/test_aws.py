@@ -1,0 +1,91 @@
+"""DynamoDB and KMS on a laptop: tables and keys of the template, one request at a time, loopback only."""
+
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from plain_client import Client
+
+from headgate_cli.local.aws import EndpointRefused, dynamodb_endpoint
+from headgate_cli.local.stack import Stack, StackFailed, running_stack
+
+PROJECT = Path(__file__).parent / "project"
+
+
+def test_the_keys_are_there_under_the_ids_that_the_functions_were_told(call: Client) -> None:
+    told = call("GET", "/open").document["environment"]["KEYS"].split(",")
+    answer = call("POST", "/sign").document
+    assert answer["key"] in told
+    assert answer["length"] in range(68, 73)  # an ECDSA signature in DER
+
+
+def test_the_table_is_there_and_writes_do_not_get_lost(call: Client) -> None:
+    before = call("POST", "/count").document["count"]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: call("POST", "/count"), range(40)))
+    assert sorted(answer.document["count"] for answer in answers) == list(range(before + 1, before + 41))
+
+
+@pytest.mark.parametrize(
+    ("environ", "endpoint"),
+    [
+        ({}, ""),
+        ({"AWS_ENDPOINT_URL": ""}, ""),
+        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:8000"}, "http://127.0.0.1:8000"),
+        (
+            {"AWS_ENDPOINT_URL": "http://localhost:8000", "AWS_ENDPOINT_URL_DYNAMODB": "http://[::1]:1"},
+            "http://[::1]:1",
+        ),
+    ],
+)
+def test_a_callers_own_endpoint_is_used(environ: dict[str, str], endpoint: str) -> None:
+    assert dynamodb_endpoint(environ) == endpoint
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://dynamodb.us-east-1.amazonaws.com",
+        "http://dynamodb.us-east-1.amazonaws.com",
+        "http://10.0.0.1:8000",
+        "http://127.0.0.1.evil.example",
+        "http://127.0.0.1@evil.example",
+        "http://evil.example#127.0.0.1",
+        "https://127.0.0.1:8000",
+        "ftp://127.0.0.1",
+        "127.0.0.1:8000",
+    ],
+)
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"])
+def test_an_endpoint_that_is_not_on_loopback_is_refused(name: str, url: str) -> None:
+    with pytest.raises(EndpointRefused):
+        dynamodb_endpoint({name: url})
+
+
+def test_a_foreign_endpoint_stops_the_start() -> None:
+    with pytest.raises(StackFailed, match="loopback"):  # noqa: SIM117
+        with running_stack(project=PROJECT, env={"AWS_ENDPOINT_URL": "http://dynamodb.example"}):
+            pass
+
+
+def test_a_dynamodb_that_does_not_answer_stops_the_start() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    with pytest.raises(StackFailed, match=f"DynamoDB at {url}") as failed:  # noqa: SIM117
+        with running_stack(project=PROJECT, env={"AWS_ENDPOINT_URL_DYNAMODB": url}):
+            pass
+    assert "ended with 7" in str(failed.value)
+
+
+def test_a_second_stack_on_the_firsts_dynamodb_sees_its_data(call: Client, small: Stack) -> None:
+    """As with DynamoDB Local, or a proxy that injects faults: the tables that are there are kept."""
+    endpoint = call("GET", "/open").document["environment"]["AWS_ENDPOINT_URL"]
+    count = call("POST", "/count").document["count"]
+    with running_stack(project=PROJECT, env={"AWS_ENDPOINT_URL_DYNAMODB": endpoint}) as second:
+        other = Client(second.api)
+        assert other("POST", "/count").document["count"] == count + 1
+        found = other("GET", "/open").document["environment"]
+        assert found["AWS_ENDPOINT_URL_DYNAMODB"] == endpoint
+        assert found["AWS_ENDPOINT_URL"] != endpoint  # KMS stays its own
+        assert other("POST", "/sign").status == 200

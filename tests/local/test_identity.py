@@ -1,0 +1,98 @@
+"""The dev identity provider, as a verifier sees it: discovery, keys, signed tokens that say what the form says."""
+
+import time
+from typing import Any
+from urllib.parse import urlencode
+
+import jwt
+import pytest
+from plain_client import Answer, Client
+
+from headgate_cli.local.stack import Stack
+
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+def ask(idp: Client, *fields: tuple[str, str]) -> Answer:
+    return idp("POST", "/token", urlencode(fields).encode(), FORM)
+
+
+def verified(idp: Client, token: str) -> dict[str, Any]:
+    """The claims, verified as a stock library does it from the discovery document alone."""
+    configuration = idp("GET", "/.well-known/openid-configuration").document
+    assert configuration["issuer"] == idp.base
+    key = jwt.PyJWKClient(configuration["jwks_uri"]).get_signing_key_from_jwt(token)
+    claims: dict[str, Any] = jwt.decode(
+        token,
+        key,
+        algorithms=configuration["id_token_signing_alg_values_supported"],
+        audience="headgate-local",
+        issuer=configuration["issuer"],
+        options={"require": ["iss", "sub", "aud", "exp", "iat", "jti"]},
+    )
+    return claims
+
+
+def test_a_token_says_what_the_form_says(idp: Client, small: Stack) -> None:
+    form = [("sub", "alice"), ("orgs", "acme, beta,"), ("admin", "true"), ("plan", "pro"), ("email_verified", "false")]
+    answer = ask(idp, *form)
+    assert answer.headers["cache-control"] == "no-store"
+    claims = verified(idp, answer.document["id_token"])
+    now = time.time()
+    assert claims.pop("jti")
+    assert claims["exp"] - claims["iat"] == 7200
+    assert abs(claims.pop("iat") - now) < 5
+    assert claims.pop("exp")
+    assert claims == {
+        "iss": small.idp,
+        "aud": "headgate-local",
+        "sub": "alice",
+        "orgs": ["acme", "beta"],
+        "admin": True,
+        "plan": "pro",
+        "email_verified": "false",
+    }
+
+
+@pytest.mark.parametrize("text", ["false", "True", "1", "yes", "", "true "])
+def test_admin_is_true_only_for_the_text_true(idp: Client, text: str) -> None:
+    claims = verified(idp, ask(idp, ("sub", "bob"), ("admin", text)).document["id_token"])
+    assert "admin" not in claims
+
+
+def test_without_orgs_there_is_no_such_claim(idp: Client) -> None:
+    assert "orgs" not in verified(idp, ask(idp, ("sub", "bob"), ("orgs", " , ")).document["id_token"])
+
+
+def test_each_token_is_its_own(idp: Client) -> None:
+    one, two = (verified(idp, ask(idp, ("sub", "bob")).document["id_token"])["jti"] for _ in range(2))
+    assert one != two
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [],
+        [("sub", "")],
+        [("sub", "a"), ("sub", "b")],
+        [("sub", "a"), ("iss", "x")],
+        [("sub", "a"), ("aud", "x")],
+        [("sub", "a"), ("exp", "1")],
+    ],
+)
+def test_a_form_without_a_subject_or_with_the_providers_own_claims_is_refused(
+    idp: Client, fields: list[tuple[str, str]]
+) -> None:
+    answer = ask(idp, *fields)
+    assert (answer.status, answer.document["error"]) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize(("method", "target"), [("GET", "/token"), ("POST", "/jwks"), ("GET", "/nothing")])
+def test_nothing_else_is_there(idp: Client, method: str, target: str) -> None:
+    assert idp(method, target).status in (404, 405)
+
+
+def test_a_foreign_host_name_is_refused(idp: Client) -> None:
+    """A page that rebinds its name to loopback must not sign people in."""
+    answer = idp("POST", "/token", b"sub=a", {**FORM, "host": "evil.example"})
+    assert answer.status == 400
