@@ -116,8 +116,8 @@ def with_kills(snapshot: Snapshot, killed: Mapping[str, Any]) -> Snapshot:
     flags = dict(snapshot.rules.given)
     for key, reach in killed.items():
         flag = flags.get(key)
-        if flag is not None and flag.killed is None:
-            known = Reach(reach) if reach in set(Reach) else Reach.GATE
+        known = next((one for one in Reach if one == reach), Reach.GATE)
+        if flag is not None and (flag.killed is None or flag.killed.reach.rank < known.rank):
             flags[key] = replace(flag, killed=Kill(known, "", "", ""))
     return replace(snapshot, rules=ruleset(flags, snapshot.revision))
 

@@ -95,6 +95,7 @@ class Snapshots:
         self._table, self._watch, self._clock, self._jitter = table, watch, clock, jitter
         self._snapshot: Snapshot | None = None
         self._digest = ""
+        self._killed: Mapping[str, str] = {}
         self._checked = self._due = self._shut_until = 0.0
 
     @property
@@ -114,7 +115,7 @@ class Snapshots:
             head = read_head(items.get(HEAD))
         except Throttled as failure:
             self._failed(failure)
-            return View(self._snapshot or EMPTY, Standing.EXPIRED)
+            return View(self._with_kills(self._snapshot or EMPTY), Standing.EXPIRED)
         except Unavailable as failure:
             return self._last_known(failure)
         return View(*self._follow(head, is_live=True), items)
@@ -122,7 +123,7 @@ class Snapshots:
     def soft(self) -> View:
         """The snapshot as of at most 5 s ago."""
         if self._snapshot is not None and not self.is_due:
-            return View(self._snapshot, Standing.FRESH)
+            return View(self._with_kills(self._snapshot), Standing.FRESH)
         try:
             head = read_head(self._read((HEAD,)).get(HEAD))
         except (Throttled, Unavailable) as failure:
@@ -149,7 +150,11 @@ class Snapshots:
             return View(EMPTY, Standing.EXPIRED)
         age = self._clock() - self._checked
         usable = 0 <= age < self._snapshot.profile.max_stale
-        return View(self._snapshot, Standing.STALE if usable else Standing.EXPIRED)
+        return View(self._with_kills(self._snapshot), Standing.STALE if usable else Standing.EXPIRED)
+
+    def _with_kills(self, snapshot: Snapshot) -> Snapshot:
+        """What is served, under the kills of a newer head that could be read but not followed: none is forgotten."""
+        return with_kills(snapshot, self._killed) if self._killed else snapshot
 
     def _follow(self, head: Head, *, is_live: bool = False) -> tuple[Snapshot, Standing]:
         """Bring the snapshot to the head. If that fails, at least the head's kills hold.
@@ -162,14 +167,15 @@ class Snapshots:
         try:
             return self._keep(*self._catch_up(head)), Standing.FRESH
         except (Throttled, Unavailable, Gap) as failure:
+            self._killed = head.killed
             known = self._last_known(failure)
             throttled = is_live and isinstance(failure, Throttled)
-            return with_kills(known.snapshot, head.killed), Standing.EXPIRED if throttled else known.standing
+            return known.snapshot, Standing.EXPIRED if throttled else known.standing
 
     def _keep(self, snapshot: Snapshot, head: Head) -> Snapshot:
         if self._watch is not None and snapshot is not self._snapshot:
             self._watch.changed(snapshot)
-        self._snapshot, self._digest = snapshot, head.digest
+        self._snapshot, self._digest, self._killed = snapshot, head.digest, {}
         self._checked = self._clock()
         self._due = self._checked + SOFT_TTL - SOFT_JITTER * self._jitter()
         return snapshot
