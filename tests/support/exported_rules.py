@@ -6,14 +6,13 @@ from running_gate import Gate, Person
 
 from headgate.core.decision import decide
 from headgate.core.model import Subject
-from headgate.core.parse import parse_flag
+from headgate.core.parse import load_flag
 from headgate.core.ruleset import Ruleset, ruleset
 
 
 def exported_rules(gate: Gate) -> Ruleset:
-    """The flags of `GET /admin/v1/manifest`, salts included."""
-    flags = gate.signed("GET", "/admin/v1/manifest").expect(200).json["flags"]
-    return ruleset({document["key"]: parse_flag(document, salt="") for document in flags})
+    """The flags as the admin API gives them, salts and kills included."""
+    return ruleset({key: load_flag(document) for key, document in gate.flags().items()})
 
 
 def subject_of(person: Person) -> Subject:
