@@ -8,7 +8,7 @@ import pytest
 
 from headgate_cli.main import hoisted
 
-COMMANDS = "local tour flags stage allow kill restore plan apply export explain audit token health routes".split()
+COMMANDS = "local tour flags stage allow kill restore plan apply export explain check audit token health routes".split()
 HEAVY = ("rich", "botocore", "yaml", "moto", "jwt", "uvicorn", "starlette", "asyncio")
 
 

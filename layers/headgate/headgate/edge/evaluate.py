@@ -130,7 +130,7 @@ def _single(view: View, key: str, subject: Subject) -> Response:
 def _bulk(view: View, subject: Subject, if_none_match: str) -> Response:
     rules = view.snapshot.rules
     decided = {key: evaluate(rules, key, subject) for key in sorted(rules.flags)}
-    values = [[key, made] for key, (_decision, made) in decided.items()]
+    values = [[key, made, decision.reason] for key, (decision, made) in decided.items()]
     etag = f'"{sha256(canonical([subject.user, values]).encode("utf-8", "surrogatepass")).hexdigest()[:32]}"'
     headers = _headers(view) | {"etag": etag}
     if etag in (tag.strip().removeprefix("W/") for tag in if_none_match.split(",")):
