@@ -1,0 +1,70 @@
+// What the web client does on the wire and what it makes of the answers.
+// In: {api, scene, flag, token} or, for the scene "refused", {attempts: [{token, user?}]}. Out: see each scene.
+
+import "./page.mjs";
+import { answer, given, recorded } from "./io.mjs";
+import { OFREPWebProvider } from "@openfeature/ofrep-web-provider";
+import { OpenFeature, ProviderEvents } from "@openfeature/web-sdk";
+
+const { api, scene, flag, token, attempts } = await given();
+const calls = [];
+
+const provider = (bearer, options) =>
+  new OFREPWebProvider({
+    baseUrl: api,
+    headers: bearer === null ? [] : [["Authorization", `Bearer ${bearer}`]],
+    fetchImplementation: recorded(calls),
+    ...options,
+  });
+
+const until = async (holds) => {
+  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 20));
+};
+
+const stored = () => Object.keys(localStorage).length > 0;
+
+function seen(client, more = {}) {
+  const { value, reason, errorCode } = client.getBooleanDetails(flag, false);
+  return { value, reason, errorCode: errorCode ?? null, status: client.providerStatus, calls: calls.splice(0), ...more };
+}
+
+const scenes = {
+  /** The page is loaded, and loaded again: then the browser's storage answers first and the network second. */
+  async revisit() {
+    const visits = [];
+    for (const visit of ["first", "second"]) {
+      await OpenFeature.setProviderAndWait("page", provider(token));
+      await until(() => calls.length === 1 && stored());
+      visits.push(seen(OpenFeature.getClient("page"), { visit }));
+      await OpenFeature.clearProviders();
+    }
+    answer(visits);
+  },
+
+  /** The page stays open and polls. Out: what it shows after three calls; what it shows once that has changed. */
+  async poll() {
+    const client = OpenFeature.getClient("page");
+    const changed = new Promise((resolve) => client.addHandler(ProviderEvents.ConfigurationChanged, resolve));
+    await OpenFeature.setProviderAndWait("page", provider(token, { pollInterval: 200, cacheMode: "disabled" }));
+    await until(() => calls.length === 3);
+    answer(seen(client));
+    const { flagsChanged } = await changed;
+    answer(seen(client, { flagsChanged }));
+  },
+
+  /** A page with a token that is not good, or not for the person who is named. */
+  async refused() {
+    const found = [];
+    for (const [index, attempt] of attempts.entries()) {
+      const domain = `page ${index}`;
+      await OpenFeature.setContext(domain, attempt.user === undefined ? {} : { targetingKey: attempt.user });
+      const setting = OpenFeature.setProviderAndWait(domain, provider(attempt.token));
+      const failure = await setting.then(() => null, (error) => error.code);
+      found.push(seen(OpenFeature.getClient(domain), { failure }));
+    }
+    answer(found);
+  },
+};
+
+await scenes[scene]();
+await OpenFeature.close();

@@ -1,0 +1,125 @@
+"""The web client as a browser's page uses it: preflight, ETag and 304, polling, and tokens that are not good."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from node_scripts import talk
+from running_gate import Answer, Gate, Person
+from running_gate.gate import BULK
+
+SAFELISTED = {"accept", "accept-language", "content-language"}
+"""Headers that a page may send unasked; `content-type` only with a form's types, which JSON is not. (Fetch standard)"""
+FLAG = "turned-on"
+NOT_MODIFIED = 304
+
+
+@pytest.fixture(autouse=True)
+def installed(node: Callable[..., Any]) -> None:
+    """Every test here runs scripts."""
+
+
+def preflight(gate: Gate, origin: str, path: str, method: str, headers: str) -> Answer:
+    """What a browser asks before a page's request goes out: no credentials, no body."""
+    asked = {"access-control-request-method": method, "access-control-request-headers": headers}
+    return gate.http.send("OPTIONS", gate.api + path, headers={"origin": origin, **asked})
+
+
+@pytest.fixture(scope="module")
+def visits(gate: Gate, node: Callable[..., Any]) -> list[dict[str, Any]]:
+    """A page loaded twice by one person."""
+    document = {"api": gate.api, "scene": "revisit", "token": gate.evaluation_token(Person()), "flag": "site-banner"}
+    return list(node("web_provider.mjs", document))
+
+
+def test_a_page_that_is_loaded_again_gets_304_and_keeps_its_values(visits: list[dict[str, Any]]) -> None:
+    first, second = visits
+    assert [call["status"] for call in first["calls"]] == [200]
+    assert first["calls"][0]["etag"].startswith('"')
+    assert [call["status"] for call in second["calls"]] == [NOT_MODIFIED]
+    assert second["calls"][0]["ifNoneMatch"] == first["calls"][0]["etag"] == second["calls"][0]["etag"]
+    assert (first["value"], first["reason"]) == (True, "STATIC")
+    assert (second["value"], second["reason"]) == (True, "CACHED")
+    assert second["status"] == "READY"
+
+
+def test_what_the_page_sends_passes_the_preflight(gate: Gate, origin: str, visits: list[dict[str, Any]]) -> None:
+    sent = {name for visit in visits for call in visit["calls"] for name in call["headers"]}
+    needed = sorted(sent - SAFELISTED)
+    assert needed == ["authorization", "content-type", "if-none-match"]
+    answer = preflight(gate, origin, BULK, "POST", ",".join(needed)).expect(204)
+    assert answer.headers["access-control-allow-origin"] == origin
+    assert "POST" in answer.headers["access-control-allow-methods"].split(",")
+    assert set(needed) <= set(answer.headers["access-control-allow-headers"].split(","))
+    assert "access-control-allow-credentials" not in answer.headers
+
+
+@pytest.mark.parametrize("headers", [{}, {"if-none-match": "kept"}], ids=["200", "304"])
+def test_the_page_may_read_the_answer_its_etag_and_its_revision(
+    gate: Gate, origin: str, headers: dict[str, str]
+) -> None:
+    token = gate.evaluation_token(Person())
+    etag = gate.evaluate_all(token).expect(200).headers["etag"]
+    conditional = {"if-none-match": etag} if headers else {}
+    answer = gate.evaluate_all(token, headers={"origin": origin, **conditional})
+    answer.expect(NOT_MODIFIED if conditional else 200)
+    assert answer.headers["access-control-allow-origin"] == origin
+    exposed = {name.strip().lower() for name in answer.headers["access-control-expose-headers"].split(",")}
+    assert {"etag", "x-headgate-revision", "retry-after"} <= exposed
+
+
+def test_the_page_may_fetch_its_token_and_read_a_refusal(gate: Gate, origin: str) -> None:
+    form = {"origin": origin, "content-type": "application/x-www-form-urlencoded"}
+    answer = gate.http.send("POST", f"{gate.api}/v1/token", headers=form, body=b"grant_type=none").expect(400)
+    assert answer.headers["access-control-allow-origin"] == origin
+
+
+@pytest.mark.parametrize("foreign", ["http://localhost:5174", "https://localhost:5173", "null", "http://evil.example"])
+def test_another_origin_gets_nothing(gate: Gate, foreign: str) -> None:
+    answers = [
+        preflight(gate, foreign, BULK, "POST", "authorization,content-type"),
+        gate.evaluate_all(gate.evaluation_token(Person()), headers={"origin": foreign}).expect(200),
+    ]
+    assert not [name for answer in answers for name in answer.headers if name.startswith("access-control-")]
+
+
+def test_a_change_is_seen_at_a_poll_and_until_then_each_is_304(gate: Gate) -> None:
+    document = {"api": gate.api, "scene": "poll", "token": gate.evaluation_token(Person()), "flag": FLAG}
+    with talk("web_provider.mjs", document, limit=30) as step:
+        before = step()
+        assert [call["status"] for call in before["calls"]] == [200, NOT_MODIFIED, NOT_MODIFIED]
+        assert before["value"] is False
+        revision = gate.stage(FLAG, "ga")["revision"]
+        after = step()
+    assert after["value"] is True
+    assert FLAG in after["flagsChanged"]
+    *unchanged, changed = after["calls"]
+    assert {call["status"] for call in unchanged} <= {NOT_MODIFIED}
+    assert (changed["status"], changed["revision"]) == (200, revision)
+
+
+def test_a_token_that_is_not_good_makes_the_client_fatal_and_every_flag_its_default(
+    gate: Gate, node: Callable[..., Any]
+) -> None:
+    person = Person(admin=True)
+    access, foreign = gate.access_token(person), {"user": "somebody-else"}
+    attempts = {
+        "no token": ({"token": None}, 401),
+        "garbled": ({"token": "x"}, 401),
+        "changed": ({"token": _changed(access)}, 401),
+        "a session's": ({"token": gate.session_token(access, "town:1")}, 401),
+        "an identity token": ({"token": gate.id_token(person)}, 401),
+        "of somebody else": ({"token": access, **foreign}, 403),
+    }
+    document = {"scene": "refused", "flag": "site-banner", "attempts": [sent for sent, _ in attempts.values()]}
+    seen = node("web_provider.mjs", {"api": gate.api, **document})
+    for name, (_, status), found in zip(attempts, attempts.values(), seen, strict=True):
+        assert [call["status"] for call in found["calls"]] == [status], name
+        assert (found["failure"], found["status"]) == ("PROVIDER_FATAL", "FATAL"), name
+        assert (found["value"], found["errorCode"]) == (False, "PROVIDER_FATAL"), name
+
+
+def _changed(token: str) -> str:
+    """The same token but for one character of its claims."""
+    head, claims, signature = token.split(".")
+    return ".".join((head, claims[:-2] + ("A" if claims[-2] != "A" else "B") + claims[-1], signature))

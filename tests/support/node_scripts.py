@@ -1,0 +1,109 @@
+"""The real JavaScript clients: their packages installed once for each lock file, their scripts run as child processes.
+
+A script of tests/clients/scripts reads one JSON document from stdin and prints one for each step.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+from threading import Timer
+from typing import Any
+
+CLIENTS = Path(__file__).parents[1] / "clients"
+SCRIPTS = CLIENTS / "scripts"
+OLDEST_NODE = 20
+INSTALL_LIMIT, SCRIPT_LIMIT = 300.0, 120.0
+"""Seconds."""
+OFFLINE = re.compile(r"\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ENOTCACHED)\b")
+
+
+class NoNode(Exception):
+    """The JavaScript clients cannot be had on this machine. The text says why."""
+
+
+def need_node() -> None:
+    """Raise NoNode unless Node (20 or newer) and npm are on the path."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        raise NoNode("node and npm are not on the path: the real JavaScript clients need them")
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    if int(version.lstrip("v").split(".")[0]) < OLDEST_NODE:
+        raise NoNode(f"node {version} is older than {OLDEST_NODE}: the real JavaScript clients need that")
+
+
+def install(folder: Path = CLIENTS) -> None:
+    """`npm ci` in a folder, unless node_modules holds what its lock file names. Raises NoNode without a network."""
+    wanted = hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()
+    mark = folder / "node_modules" / ".installed-from"
+    name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    with Path(tempfile.gettempdir(), f"headgate-npm-{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # test processes start side by side
+        if mark.is_file() and mark.read_text() == wanted:
+            return
+        run(["npm", "ci", "--prefer-offline"], folder)
+        mark.write_text(wanted)
+
+
+def run(command: Sequence[str], folder: Path) -> str:
+    """What a command prints. Raises NoNode when it found no network, fails with what it said on any other error."""
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_LIMIT, env=_environment(), check=False
+    )
+    said = done.stdout + done.stderr
+    if done.returncode != 0 and OFFLINE.search(said):
+        raise NoNode(f"{' '.join(command)} found no registry: {said[-400:]}")
+    assert done.returncode == 0, f"{' '.join(command)} ended with {done.returncode}\n{said[-4000:]}"
+    return done.stdout
+
+
+def run_script(name: str, document: Any) -> Any:
+    """What a script prints for a document: its one answer. Fails with what it said when it ends with an error."""
+    with talk(name, document) as step:
+        return step()
+
+
+@contextlib.contextmanager
+def talk(name: str, document: Any, *, limit: float = SCRIPT_LIMIT) -> Generator[Callable[[], Any]]:
+    """A script that runs beside the test: each call gives its next answer. In the end it must have ended well."""
+    with tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(
+            ["node", str(SCRIPTS / name)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, env=_environment(),
+        )  # fmt: skip
+        assert process.stdin is not None
+        assert process.stdout is not None
+        stdout = process.stdout
+
+        def failed() -> str:
+            errors.seek(0)
+            return f"{name} ended with {process.wait()}\n{errors.read()[-4000:]}"
+
+        def step() -> Any:
+            line = stdout.readline()
+            assert line, failed()
+            return json.loads(line)
+
+        overdue = Timer(limit, process.kill)
+        overdue.start()
+        try:
+            with process.stdin as stdin:
+                stdin.write(json.dumps(document))
+            yield step
+            assert process.wait() == 0, failed()
+        finally:
+            overdue.cancel()
+            process.kill()
+            process.wait()
+            stdout.close()
+
+
+def _environment() -> dict[str, str]:
+    """Loopback is never sent through a proxy; React's test build is the one with `act`."""
+    return {**os.environ, "NO_PROXY": "127.0.0.1,localhost", "NODE_ENV": "test"}
