@@ -96,3 +96,10 @@ def test_a_foreign_host_name_is_refused(idp: Client) -> None:
     """A page that rebinds its name to loopback must not sign people in."""
     answer = idp("POST", "/token", b"sub=a", {**FORM, "host": "evil.example"})
     assert answer.status == 400
+
+
+def test_its_page_knows_the_api_and_may_speak_to_nothing_else(idp: Client, small: Stack) -> None:
+    answer = idp("GET", "/")
+    assert answer.status == 200
+    assert f'const API = "{small.api}";' in answer.body.decode()
+    assert f"connect-src 'self' {small.api}" in answer.headers["content-security-policy"]

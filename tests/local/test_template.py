@@ -146,7 +146,7 @@ OPEN = "Method: POST, Path: /open, Auth: {Authorizer: NONE}"
         ("EnableIamAuthorizer: true", "EnableOther: true", "EnableOther"),
         ("      CorsConfiguration:", "      DefinitionBody: {}\n      CorsConfiguration:", "DefinitionBody"),
         ("      CorsConfiguration:", "      StageName: prod\n      CorsConfiguration:", "StageName"),
-        ("AllowOrigins: !Ref Origins", "AllowOrigins: https://app.example", "not a list"),
+        ("AllowOrigins: !Ref CorsOrigins", "AllowOrigins: https://app.example", "not a list"),
         (
             "CodeUri: functions/gate",
             "CodeUri: functions/gate\n      FunctionUrlConfig: {AuthType: NONE}",

@@ -6,6 +6,7 @@ It ends when its standard input closes, so that no function outlives the runner.
 Source: AWS Lambda Developer Guide, "Using the Lambda runtime API for custom runtimes".
 """
 
+import gc
 import http.client
 import importlib
 import json
@@ -112,7 +113,9 @@ def main() -> None:
     try:
         api = RuntimeApi(os.environ["AWS_LAMBDA_RUNTIME_API"])
         try:
+            gc.disable()  # an import makes no garbage worth looking for: an eighth of its time
             handler = load(os.environ["_HANDLER"])
+            gc.enable()
         except BaseException as error:  # whatever stops the import must reach the Runtime API
             api.post("/init/error", _report(error))
             sys.exit(1)

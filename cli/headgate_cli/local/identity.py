@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -19,8 +20,11 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
+
+PAGE = Path(__file__).with_name("page.html")
+"""A page to play with: sign in as anybody, see the token, the flags and the worker's answer."""
 
 LIFETIME = 7200
 """Seconds that an identity token lives."""
@@ -29,15 +33,17 @@ _OWN = frozenset({"iss", "aud", "exp", "iat", "jti", "nbf"})
 
 
 class IdentityProvider:
-    """The provider behind one URL, with one ES256 key."""
+    """The provider behind one URL, with one ES256 key. `api` is where its page exchanges the tokens."""
 
-    def __init__(self, issuer: str, audience: str) -> None:
+    def __init__(self, issuer: str, audience: str, api: str) -> None:
         self.issuer = issuer
+        self._api = api
         self._audience = audience
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._kid = uuid.uuid4().hex
         self.app = Starlette(
             routes=[
+                Route("/", self._page),
                 Route("/token", self._token, methods=["POST"]),
                 Route("/.well-known/openid-configuration", self._configuration),
                 Route("/jwks", self._jwks),
@@ -64,6 +70,13 @@ class IdentityProvider:
         if _OWN & set(fields):
             return _refusal(f"{min(_OWN & set(fields))} is the provider's own claim")
         return JSONResponse({"id_token": self.id_token(_claims(fields))}, headers={"cache-control": "no-store"})
+
+    async def _page(self, _: Request) -> Response:
+        html = PAGE.read_text(encoding="utf-8").replace("__API__", self._api)
+        policy = (
+            f"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self' {self._api}"
+        )
+        return HTMLResponse(html, headers={"content-security-policy": policy, "x-frame-options": "DENY"})
 
     async def _configuration(self, _: Request) -> Response:
         return JSONResponse(

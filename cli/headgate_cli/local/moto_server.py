@@ -9,6 +9,7 @@ Headgate.
 from __future__ import annotations
 
 import asyncio
+import gc
 import http.client
 import io
 import json
@@ -39,7 +40,9 @@ async def main() -> None:
     from headgate_cli.local.serving import LocalServer
 
     listener = socket.socket(fileno=int(sys.argv[1]))
+    gc.disable()  # while so much is imported
     server = LocalServer([listener], {port_of(listener): Moto()})
+    gc.enable()
     order = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_the_runner, daemon=True).start()
     make_keys(order["keys"], order["account"], order["region"])
@@ -166,4 +169,7 @@ def _end_with_the_runner() -> None:
 
 if __name__ == "__main__":
     sys.modules["awscrt"] = None  # type: ignore[assignment]  # of no use here; where installed it costs 130 ms
-    asyncio.run(main())
+    try:
+        asyncio.run(main())
+    except (OSError, RuntimeError) as error:  # TimeoutError is an OSError
+        sys.exit(f"DynamoDB and KMS: {error}")

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headgate_cli.local.addresses import listen, port_of, url_of
+from headgate_cli.local.addresses import LOOPBACK, listen, port_of, url_of
 from headgate_cli.local.aws import CREDENTIALS, AwsFailed, LocalAws, dynamodb_endpoint
 from headgate_cli.local.declared import REGION, Template
 from headgate_cli.local.principals import Principal, make_principals
@@ -171,7 +171,7 @@ class LocalStack:
         from headgate_cli.local.runtime_api import RuntimeApi
         from headgate_cli.local.serving import LocalServer
 
-        provider = IdentityProvider(url_of(self._idp), AUDIENCE)
+        provider = IdentityProvider(url_of(self._idp), AUDIENCE, url_of(self._api))
         runtime = RuntimeApi({port: environment for port, (_, environment) in ports.items()})
         domain = url_of(self._api).removeprefix("http://")
         applications: dict[int, Any] = dict.fromkeys(ports, runtime)
@@ -219,7 +219,8 @@ def _parameters(api: str, idp: str) -> dict[str, str]:
         "max_age": 7200,
         "claims": {"user": "sub", "orgs": "orgs", "admin": "admin", "attributes": list(ATTRIBUTES)},
     }
-    return {"Issuer": api, "IdentityIssuers": json.dumps([issuer])}
+    page = f"{idp},{idp.replace(LOOPBACK, 'localhost')}"
+    return {"Issuer": api, "IdentityIssuers": json.dumps([issuer]), "CorsOrigins": page}
 
 
 def _listen(port: int) -> socket.socket:
