@@ -17,7 +17,7 @@ def check(
         Path | None, option(metavar="FILE", help="The flags for cases that name none: a manifest.")
     ] = None,
 ) -> None:
-    """Check stories about who gets in, on a manifest or on flags of their own."""
+    """Check stories about who gets in; no server needed."""
     from headgate_cli.manifest_file import read_manifest
     from headgate_cli.vectors import read_cases
 
