@@ -12,7 +12,7 @@ from template_checks.deployment import Deployment
 from template_checks.expected import ALL_ADMIN, ALLOWED
 from template_checks.policed import Policed
 
-from headgate.core.session import start
+from headgate.core.session import record_id, start
 from headgate.edge.admin.api import ROUTES, handle
 from headgate.edge.admin.door import Admin
 from headgate.store.dynamo import DynamoTable
@@ -23,6 +23,7 @@ from headgate.store.snapshots import Snapshots, Standing
 
 As = Callable[[str], Policed]
 WHY = {"reason": "a test"}
+SESSION = record_id("alice", "town:1")
 FLAG = {"key": "access", "stage": "ga"}
 MANIFEST = {
     "access": "access",
@@ -49,7 +50,8 @@ def as_function(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 def wired(client: Policed) -> Admin:
     table = DynamoTable("gate", client)
-    return Admin(table=table, snapshots=Snapshots(table), record=Record(table, budget=1.0), sessions=Sessions(table))
+    return Admin(table=table, snapshots=Snapshots(table), record=Record(table, budget=1.0), sessions=Sessions(table),
+                 pool=("key-1", "key-2", "key-3"))  # fmt: skip
 
 
 class Caller:
@@ -65,9 +67,9 @@ class Caller:
         headers = {"idempotency-key": f"call-{self._count}"}
         headers |= {"if-none-match": "*"} if match == "*" else {"if-match": match} if match else {}
         event = {
-            "rawPath": route.split()[1].replace("{key}", "access"),
+            "rawPath": route.split()[1].replace("{key}", "access").replace("{id}", SESSION),
             "headers": headers,
-            "pathParameters": {"key": "access"},
+            "pathParameters": {"key": "access", "id": SESSION},
             "body": "" if body is None else json.dumps(body),
             "requestContext": {
                 "routeKey": route,
@@ -101,6 +103,13 @@ def test_admin_may_do_all_that_its_routes_do(as_function: As) -> None:
     call("POST /admin/v1/explain", {"flag": "access", "subject": {"user": "alice"}})
     flag = call("GET /admin/v1/flags/{key}")
     call("DELETE /admin/v1/flags/{key}", {"allow_shrink": True, **WHY}, match=etag(flag), status=204)
+    Sessions(DynamoTable("gate", as_function("TokenFunction"))).start(a_session())
+    call("GET /admin/v1/sessions")
+    call("DELETE /admin/v1/sessions/{id}", WHY, status=204)
+    call("POST /admin/v1/revocations", {"subject": "alice", **WHY}, status=201)
+    call("GET /admin/v1/keys")
+    call("POST /admin/v1/keys/rotate", WHY)
+    call("POST /admin/v1/keys/revoke", {"kid": "key-1", **WHY})
     call("GET /admin/v1/audit")
     call("GET /admin/v1/health")
     assert call.routes == set(ROUTES) == ALL_ADMIN

@@ -18,6 +18,12 @@ POST /admin/v1/manifest
 POST /admin/v1/manifest/plan
 POST /admin/v1/explain
 GET /admin/v1/audit
+GET /admin/v1/sessions
+DELETE /admin/v1/sessions/{id}
+POST /admin/v1/revocations
+GET /admin/v1/keys
+POST /admin/v1/keys/rotate
+POST /admin/v1/keys/revoke
 GET /admin/v1/health
 """.split("\n")[1:-1]
 
@@ -66,7 +72,7 @@ READS = {route for route in _ADMIN if route.startswith("GET ")}
 ASKS = {"POST /admin/v1/explain", "POST /admin/v1/manifest/plan"}
 """Called by POST and changing nothing."""
 ALL_ADMIN = {*_ADMIN, KILL}
-RIGHTS_ROUTES: set[str] = set()
+RIGHTS_ROUTES = {"POST /admin/v1/revocations", "POST /admin/v1/keys/rotate", "POST /admin/v1/keys/revoke"}
 """Who may revoke tokens and turn keys is for the admin role alone."""
 
 ROLES = {
