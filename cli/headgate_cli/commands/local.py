@@ -93,7 +93,7 @@ def _say(ready: "Ready") -> None:
         f"""Headgate runs on this machine (ready in {ready.seconds:.2f} s; Ctrl-C ends it)
 
   API                {ready.api}
-  identity provider  {ready.idp}
+  identity provider  {ready.idp}   (open it in a browser: sign in as anybody, see what the gate makes of it)
 
 For the headgate command, curl and SDKs in another terminal (keys of this run only, no use anywhere else):
 
