@@ -23,7 +23,8 @@ from token_forge.provider import (
     with_header,
 )
 
-from headgate.tokens.identity import IdentityUnavailable
+from headgate.tokens.fetch import Document
+from headgate.tokens.identity import IdentityUnavailable, IdentityVerifier
 from headgate.tokens.issuers import ClaimNames
 from headgate.tokens.refusals import RefusalCode, Refused
 
@@ -216,6 +217,15 @@ def test_what_a_good_token_says() -> None:
 @pytest.mark.parametrize("admin", ["true", 1, "admin", {}, [True], [], None, False, "", 1.0])
 def test_only_true_is_an_admin(admin: object) -> None:
     assert verifier().verify(identity_token({"admin": admin}), NOW).admin is False
+
+
+def test_a_bug_is_a_refusal_that_raises_an_alarm() -> None:
+    def explode(url: str) -> Document:
+        raise ZeroDivisionError(url)
+
+    with pytest.raises(Refused) as caught:
+        IdentityVerifier([ISSUER], explode).verify(identity_token(), NOW)
+    assert caught.value.code is RefusalCode.UNEXPECTED
 
 
 def test_null_is_nothing() -> None:

@@ -246,8 +246,9 @@ def test_escaped_text_is_the_same_text() -> None:
 
 @pytest.mark.parametrize("token", [None, 1, b"a.b.c", [], object()])
 def test_what_is_not_even_text_is_refused(token: object) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(Refused) as caught:
         verifier().verify(token, NOW, ANY)  # type: ignore[arg-type]
+    assert caught.value.code is RefusalCode.SHAPE
 
 
 def test_there_are_enough_bad_tokens_and_none_is_counted_twice() -> None:

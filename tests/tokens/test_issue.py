@@ -166,6 +166,7 @@ def _fits(large: Grant) -> bool:
 
 
 def test_the_measure_is_the_size() -> None:
+    assert measure(grant(), "k") + 4 == measure(grant(), "kkkk")
     for size in (0, 1, 2, 3, 500):
         large = grant(extra={"x": "\u00e9" * size})
         assert measure(large, ACTIVE.kid) == len(issue(ACTIVE, large, NOW)[0])
