@@ -57,7 +57,7 @@ def test_r41_r48_made_opened_and_deleted_it_is_shut(empty: Gate, alice: Person, 
     empty.mint(root).expect(200)
 
 
-def test_r02_r35_a_restart_keeps_every_decision(fresh: Gate, tmp_path: Path) -> None:
+def test_r02_a_restart_keeps_every_decision(fresh: Gate, tmp_path: Path) -> None:
     """What one stack exports, salts included, another starts with: the same 300 subjects are on, over HTTP."""
     key = "kept-over-a-restart"
     fresh.have(key, stage="percentage", percent=40, salt="a salt of its own")

@@ -62,16 +62,17 @@ def test_r19_a_batch_is_one_decision_for_each_procedure(opened: Gate, alice: Per
 
 def test_r22_creating_a_town_is_checked_though_no_page_was_used(opened: Gate, alice: Person) -> None:
     """A token that is still valid, of somebody who is no longer let in: personal form, org form, tRPC."""
-    member = Person(alice.user, orgs=("an-org",))
+    org = f"org-{alice.user}"
+    member = Person(alice.user, orgs=(org,))
     token = opened.access_token(member)
     opened.create_town(member, token).expect(201)
-    opened.create_town(member, token, org="an-org").expect(201)
+    opened.create_town(member, token, org=org).expect(201)
     opened.stage(ACCESS, "admin_only")
     for answer in (
         opened.create_town(member, token),
-        opened.create_town(member, token, org="an-org"),
+        opened.create_town(member, token, org=org),
         procedures(opened, token, "createTown"),
-        procedures(opened, token, "createOrgTown", inputs={"organizationId": "an-org"}),
+        procedures(opened, token, "createOrgTown", inputs={"organizationId": org}),
     ):
         assert is_refused_at_the_gate(answer)
     assert len(opened.call("GET", "/api/towns", token=token).expect(200).json["towns"]) == 2
