@@ -39,7 +39,8 @@ def problem(
     body: dict[str, Any] = {"type": f"urn:headgate:{slug}", "title": title, "status": status}
     if detail:
         body["detail"] = detail
-    errors = [{"path": path, "message": message} for path, message in faults]
+    # a member's name may hold half of a surrogate pair, which JSON can write and UTF-8, so Lambda's runtime, cannot
+    errors = [{"path": path.encode("utf-8", "replace").decode(), "message": message} for path, message in faults]
     if errors:
         body["errors"] = errors
     retry = {"retry-after": RETRY_AFTER} if status == 503 else {}

@@ -30,7 +30,8 @@ def list_audit(admin: Admin, request: Request) -> Response:
     before = min(_revision(request, "before", MAX_REVISION), head.revision + 1)
     if "cursor" in request.query:
         last, digest = read_cursor(request.query["cursor"], "audit", int, str)
-        newest = next(_entries(admin, last - 1, last + 1, newest_first=True), None) if last >= 1 else None
+        held = 1 <= last <= head.revision
+        newest = next(_entries(admin, last - 1, last + 1, newest_first=True), None) if held else None
         if newest is None or newest["digest"] != digest:
             raise Refused("invalid-cursor")
         before = min(before, last)
