@@ -6,12 +6,14 @@ process, as wall-clock time would measure the neighbours.
 """
 
 import base64
+import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 import timeit
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -81,13 +83,17 @@ def measure(contest: dict[str, Callable[[], object]]) -> dict[str, float]:
 
 
 def imported(statement: str) -> float:
-    """Least milliseconds of processor time that a fresh process takes."""
-    return min(_processor_seconds(statement) for _ in range(15)) * 1e3
+    """Least milliseconds of processor time that a fresh process takes, byte-compiled as the layer ships."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = os.environ | {"PYTHONPYCACHEPREFIX": folder}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        _processor_seconds(statement, environment)  # fills the folder
+        return min(_processor_seconds(statement, environment) for _ in range(15)) * 1e3
 
 
-def _processor_seconds(statement: str) -> float:
+def _processor_seconds(statement: str, environment: Mapping[str, str]) -> float:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-c", statement], check=True)
+    subprocess.run([sys.executable, "-c", statement], check=True, env=environment)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 

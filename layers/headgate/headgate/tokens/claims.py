@@ -56,12 +56,6 @@ PROFILES: Mapping[Kind, KindProfile] = {
 
 BY_TYP: Mapping[str, KindProfile] = {profile.typ: profile for profile in PROFILES.values()}
 
-REGISTERED = frozenset(
-    "iss sub aud client_id exp nbf iat jti rev entitlements orgs admin attributes scope sid"
-    " typ act may_act cnf azp auth_time".split()
-)
-"""Claims that a token profile may not add: ours, and those that would change what a token means to others."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:

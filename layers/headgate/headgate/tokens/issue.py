@@ -9,9 +9,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from headgate.core.parse import RESERVED_CLAIMS
 from headgate.tokens import limits
 from headgate.tokens.accept import accept
-from headgate.tokens.claims import PROFILES, REGISTERED, Credential, Kind
+from headgate.tokens.claims import PROFILES, Credential, Kind
 from headgate.tokens.compact import encode, read_object
 from headgate.tokens.fields import no_attributes
 from headgate.tokens.keys import ALGORITHM, Signer, raw_signature
@@ -34,7 +35,7 @@ class InvalidGrant(ValueError):
 class Grant:
     """What is to be put into a token. `audience` is the configured one, without a kind's suffix; `lifetime` seconds.
 
-    `extra` are the token profile's claims; they may not bear a registered name.
+    `extra` are the token profile's claims; they may not bear a reserved name.
     """
 
     kind: Kind
@@ -83,8 +84,8 @@ def measure(grant: Grant, kid: str) -> int:
 
 def build_claims(grant: Grant, iat: int, jti: str) -> dict[str, object]:
     """The claims of a grant, in the order in which they are written. Raises `InvalidGrant`."""
-    if not REGISTERED.isdisjoint(grant.extra):
-        raise InvalidGrant("the token profile names a registered claim")
+    if not RESERVED_CLAIMS.isdisjoint(grant.extra):
+        raise InvalidGrant("the token profile names a reserved claim")
     profile = PROFILES[grant.kind]
     claims: dict[str, object] = {
         "iss": grant.issuer,

@@ -25,8 +25,8 @@ KEY_ID_CHARS = 256
 ATTRIBUTE_NAME_BYTES = 128
 """The name of one attribute; longer names would be paid for in every token."""
 
-LIFETIME = 86_400
-"""No own token lives longer than a day, so that a record of a revocation need not be kept longer either."""
+LIFETIME = 3_600
+"""No own token lives longer than an hour: after it a rotated key may come back, and a record of a revocation may go."""
 
 CLOCK_LEEWAY = 30
 """How far `iat` and `nbf` may lie ahead of our clock: AWS hosts agree within a second, providers within a minute.
