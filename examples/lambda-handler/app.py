@@ -17,7 +17,7 @@ from headgate.store.snapshots import Snapshots
 
 table = DynamoTable(os.environ["HEADGATE_TABLE"], client("dynamodb", **REQUEST_PATH))
 gate = Gate(Snapshots(table), live=True)
-api.set_provider(HeadgateProvider(table))
+api.set_provider_and_wait(HeadgateProvider(table))
 flags = api.get_client()
 
 

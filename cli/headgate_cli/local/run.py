@@ -71,7 +71,8 @@ class Ready:
         return {
             "api": self.api,
             "idp": self.idp,
-            "console": f"{self.idp}/",
+            "console": None,
+            "page": f"{self.idp}/",
             "region": REGION,
             **{name: principal.credentials for name, principal in self.principals.items()},
             "issuer": self.api,

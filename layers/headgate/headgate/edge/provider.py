@@ -102,6 +102,8 @@ class HeadgateProvider(AbstractProvider):
         value = made["value"]
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise TypeMismatchError("the flag's values are of another type")
+        if kind == (int, float):
+            value = float(value)  # the client takes no whole number for a float
         return FlagResolutionDetails(
             value=value, variant=made["variant"], reason=made["reason"], flag_metadata=metadata(decision, view)
         )
