@@ -3,13 +3,12 @@
 Node is needed. Without it these tests are skipped, on a CI machine (CI=true) they fail: there nobody reads skips.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
-from node_scripts import NoNode, install, need_node, run_script
+from node_scripts import install, need_node, run_script
 from running_gate import Gate, Person
 
 from headgate_cli.local.stack import Stack, running_stack
@@ -28,21 +27,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.system)
 
 
-def without_node(reason: object) -> NoReturn:
-    """Skip, or fail where skips are not read."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(str(reason))
-    pytest.skip(str(reason))
-
-
 @pytest.fixture(scope="session")
 def node() -> Callable[..., Any]:
     """Runs a script of tests/clients/scripts: its name, a JSON document in, a JSON document out."""
-    try:
-        need_node()
-        install()
-    except NoNode as reason:
-        without_node(reason)
+    need_node()
+    install()
     return run_script
 
 
