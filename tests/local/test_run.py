@@ -141,6 +141,28 @@ def test_its_children_end_when_it_is_killed_even_in_the_midst_of_work() -> None:
             assert gone(before)
 
 
+def test_it_ends_with_the_process_that_asked_for_it() -> None:
+    """A test run that is killed leaves no stack behind."""
+    code = f"""
+import sys
+from pathlib import Path
+from headgate_cli.local.stack import running_stack
+with running_stack(project=Path({str(PROJECT)!r})) as stack:
+    print(stack.process.pid, flush=True)
+    sys.stdin.read()
+"""
+    asker = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert asker.stdout is not None
+    assert asker.stdin is not None
+    runner = int(asker.stdout.readline())
+    left = {runner} | children(runner)
+    asker.kill()
+    asker.wait()
+    asker.stdin.close()
+    asker.stdout.close()
+    assert gone(left)
+
+
 def test_it_stops_cleanly_while_it_starts() -> None:
     process = subprocess.Popen([*COMMAND, "--project", str(PROJECT), "--ready-json"], stdout=subprocess.PIPE)
     deadline = time.monotonic() + 10

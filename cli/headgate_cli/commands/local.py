@@ -30,6 +30,7 @@ Logs = Annotated[
     Path | None, option("--logs", metavar="FILE", help="Write the functions' output there, not to stderr.")
 ]
 Project = Annotated[Path | None, option("--project", metavar="DIR", help="The project; else found from here upward.")]
+Parent = Annotated[int | None, option("--parent", metavar="PID", hidden=True, help="End when this process is gone.")]
 
 
 def local(
@@ -40,6 +41,7 @@ def local(
     ready_json: ReadyJson = False,
     logs: Logs = None,
     project: Project = None,
+    parent: Parent = None,
 ) -> None:
     """Start the API, the functions, DynamoDB, KMS and a dev identity provider on this machine, until Ctrl-C."""
     began = time.monotonic()
@@ -60,6 +62,7 @@ def local(
         port=port,
         idp_port=idp_port,
         logs=logs,
+        parent=parent,
         began=began,
     )
     try:

@@ -45,7 +45,10 @@ class StartFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What `headgate local` was asked for. `empty` leaves the manifest's flags out."""
+    """What `headgate local` was asked for.
+
+    `empty` leaves the manifest's flags out; `parent` is the process without which it ends; `began` is monotonic time.
+    """
 
     project: Path
     manifest: Path
@@ -53,6 +56,7 @@ class Options:
     port: int = 3000
     idp_port: int = 3001
     logs: Path | None = None
+    parent: int | None = None
     began: float = 0.0
 
 
@@ -92,6 +96,7 @@ async def run_local(options: Options, announce: Callable[[Ready], None]) -> None
     with _log_to(options.logs) as log:
         stack = LocalStack(options, log)
         stopping = asyncio.create_task(stop.wait())
+        watching = asyncio.create_task(_watch_parent(options.parent, stop))
         starting = asyncio.create_task(asyncio.wait_for(stack.start(), START_LIMIT))
         try:
             await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -99,9 +104,18 @@ async def run_local(options: Options, announce: Callable[[Ready], None]) -> None
                 announce(_started(starting))
                 await stopping
         finally:
-            starting.cancel()
-            await asyncio.gather(starting, return_exceptions=True)
+            for task in (starting, stopping, watching):
+                task.cancel()
+            await asyncio.gather(starting, stopping, watching, return_exceptions=True)
             await stack.stop()
+
+
+async def _watch_parent(parent: int | None, stop: asyncio.Event) -> None:
+    """Stop when the process that started this one is gone: a test that is killed leaves no stack behind."""
+    while parent is not None and os.getppid() == parent:
+        await asyncio.sleep(0.5)
+    if parent is not None:
+        stop.set()
 
 
 class LocalStack:

@@ -227,12 +227,12 @@ class Environment:
             self._log(self.function.logical_id, rest.decode(errors="replace"))
         code = await process.wait()
         self._process = None
-        if self._idle is not None:
-            self._idle = None
+        self._idle = None
         reason = self._init_error or f"the process ended with {code}"
         self._finish_current(Outcome(failure="Runtime.ExitError", message=reason))
         if self._stopping:
             return
+        self._log(self.function.logical_id, reason)
         if self._served:  # it worked before: a fresh one will
             self._served = False
             await self.start()

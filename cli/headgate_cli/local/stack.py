@@ -60,7 +60,7 @@ def running_stack(
     with tempfile.TemporaryDirectory(prefix="headgate-local-") as folder:
         logs, errors = Path(folder, "functions.log"), Path(folder, "errors.log")
         command = [sys.executable, "-m", "headgate_cli", "local", "--ready-json", "--port", "0", "--idp-port", "0"]
-        command += ["--logs", str(logs)]
+        command += ["--logs", str(logs), "--parent", str(os.getpid())]
         command += ["--manifest", str(manifest)] if manifest else []
         command += ["--project", str(project)] if project else []
         command += ["--empty"] if empty else []
