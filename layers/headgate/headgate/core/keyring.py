@@ -1,7 +1,8 @@
 """Which signing key stands where: the states of the pool's keys, and how a rotation moves them. Knows no key itself.
 
-KMS does not rotate asymmetric keys, so the template declares a small pool and an operator moves it on:
-next -> active -> previous, and the oldest previous, or a key not used yet, becomes the new next.
+KMS does not rotate asymmetric keys, so the template declares a small pool and an operator moves it on: next -> active
+-> previous, and the oldest previous becomes next again once its last token is dead. A key of the pool that is not on
+record stands next: verifiers know it long before it signs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +27,7 @@ class KeyState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """One key's state, and since when (Unix seconds; 0 for a pool that was never rotated)."""
+    """One key's state, and since when (Unix seconds; 0 for a key that was never moved)."""
 
     kid: str
     state: KeyState
@@ -44,62 +45,97 @@ class CannotRotate(ValueError):
     """No key can take the place. The text says why."""
 
 
-def initial(pool: Sequence[str]) -> Keyring:
-    """The states while nothing is on record: the first key is active, the second next, the rest not in use."""
-    states = (KeyState.ACTIVE, KeyState.NEXT)
-    return tuple(KeyRecord(kid, state) for kid, state in zip(pool, states, strict=False))
+def in_use(ring: Keyring, pool: Sequence[str]) -> Keyring:
+    """The keys on record and the pool's others, which stand next; with nothing on record, the pool's first is active.
+
+    A key that left the pool cannot be used whatever the record says; that it was revoked is kept.
+    """
+    if ring == LOST:
+        return ()
+    held = tuple(key for key in ring if key.kid in pool or key.state is KeyState.REVOKED)
+    named = {key.kid for key in ring}
+    others = [KeyRecord(kid, KeyState.NEXT) for kid in pool if kid not in named]
+    if not ring and others:
+        others[0] = replace(others[0], state=KeyState.ACTIVE)
+    return (*held, *others)
 
 
 def states(ring: Keyring, pool: Sequence[str]) -> Mapping[str, KeyState]:
-    """State by key id; a key that is not in the pool cannot be used whatever the record says."""
-    return {key.kid: key.state for key in ring or initial(pool) if key.kid in pool}
+    """State by key id, of the pool's keys only."""
+    return {key.kid: key.state for key in in_use(ring, pool) if key.kid in pool}
+
+
+def is_revoked(ring: Keyring, kid: str) -> bool:
+    """Whether no token of this key is taken."""
+    return ring == LOST or any(key.kid == kid and key.state is KeyState.REVOKED for key in ring)
 
 
 def rotated(ring: Keyring, pool: Sequence[str], now: int) -> Keyring:
-    """Next becomes active, active becomes previous, and another key becomes next. Raises `CannotRotate`."""
-    moved = _promoted(ring or initial(pool), KeyState.PREVIOUS, now)
-    return _with_next(moved, pool, now)
+    """Next becomes active, active becomes previous; where none is left, the oldest previous whose tokens are dead
+    becomes next. Raises `CannotRotate` when nothing can become active."""
+    held = _with_next(_readable(ring, pool), now)
+    if not _has(held, KeyState.NEXT):
+        raise CannotRotate("the tokens of the previous keys still live")
+    return _with_next(_promoted(held, KeyState.PREVIOUS, now), now)
 
 
 def revoked(ring: Keyring, pool: Sequence[str], kid: str, now: int) -> Keyring:
-    """The key is never used again; if it was active, the next one signs from now on. Raises `CannotRotate`."""
-    held = ring or initial(pool)
-    known = {key.kid: key for key in held}
+    """The key is never used again; if it was active, another signs from now on. Raises `CannotRotate`."""
+    held = _readable(ring, pool)
     if kid not in pool:
         raise CannotRotate("there is no such key in the pool")
-    if kid in known and known[kid].state is KeyState.ACTIVE:
-        held = _promoted(held, KeyState.REVOKED, now)
-    others = tuple(key for key in held if key.kid != kid)
-    ring = (*others, KeyRecord(kid, KeyState.REVOKED, now))
-    try:
-        return _with_next(ring, pool, now)
-    except CannotRotate:
-        return ring  # without a next key; a later rotation finds one
+    state = states(held, pool)[kid]
+    if state is KeyState.REVOKED:
+        return held
+    if state is KeyState.ACTIVE:
+        return _with_next(_promoted(_with_heir(held, now), KeyState.REVOKED, now), now)
+    marked = tuple(KeyRecord(kid, KeyState.REVOKED, now) if key.kid == kid else key for key in held)
+    return _with_next(marked, now)
+
+
+def _readable(ring: Keyring, pool: Sequence[str]) -> Keyring:
+    if ring == LOST:
+        raise CannotRotate("the keys on record cannot be read; put the record back first")
+    return in_use(ring, pool)
+
+
+def _has(ring: Keyring, state: KeyState) -> bool:
+    return any(key.state is state for key in ring)
 
 
 def _promoted(ring: Keyring, former: KeyState, now: int) -> Keyring:
-    if not any(key.state is KeyState.NEXT for key in ring):
-        raise CannotRotate("no key stands next: the tokens of the previous ones still live")
-    moves = {KeyState.NEXT: KeyState.ACTIVE, KeyState.ACTIVE: former}
-    return tuple(replace(key, state=moves[key.state], since=now) if key.state in moves else key for key in ring)
+    heir = next(key for key in ring if key.state is KeyState.NEXT)
+    moved = {key.kid: former for key in ring if key.state is KeyState.ACTIVE} | {heir.kid: KeyState.ACTIVE}
+    return tuple(KeyRecord(key.kid, moved[key.kid], now) if key.kid in moved else key for key in ring)
 
 
-def _with_next(ring: Keyring, pool: Sequence[str], now: int) -> Keyring:
-    if any(key.state is KeyState.NEXT for key in ring):
+def _with_next(ring: Keyring, now: int) -> Keyring:
+    """With the oldest previous key as next, where there is no next and its tokens are dead."""
+    dead = [key for key in ring if key.state is KeyState.PREVIOUS and key.since + TOKEN_LIFE <= now]
+    if _has(ring, KeyState.NEXT) or not dead:
         return ring
-    used = {key.kid for key in ring}
-    spare = next((kid for kid in pool if kid not in used), None)
-    if spare is not None:
-        return (*ring, KeyRecord(spare, KeyState.NEXT, now))
-    dead = [key for key in ring if key.state is KeyState.PREVIOUS and key.since + TOKEN_LIFE <= now and key.kid in pool]
-    if not dead:
-        raise CannotRotate("the tokens of the previous keys still live")
     oldest = min(dead, key=lambda key: key.since)
-    return tuple(KeyRecord(key.kid, KeyState.NEXT, now) if key is oldest else key for key in ring)
+    return _as_next(ring, oldest, now)
+
+
+def _with_heir(ring: Keyring, now: int) -> Keyring:
+    """In an emergency a previous key signs again though its tokens live: it is as good as it was. Raises
+    `CannotRotate`."""
+    ring = _with_next(ring, now)
+    previous = [key for key in ring if key.state is KeyState.PREVIOUS]
+    if _has(ring, KeyState.NEXT):
+        return ring
+    if not previous:
+        raise CannotRotate("it is the last key that is left; bring another into the pool first")
+    return _as_next(ring, max(previous, key=lambda key: key.since), now)
+
+
+def _as_next(ring: Keyring, chosen: KeyRecord, now: int) -> Keyring:
+    return tuple(KeyRecord(key.kid, KeyState.NEXT, now) if key is chosen else key for key in ring)
 
 
 def parse_keyring(document: Json) -> Keyring:
-    """Read a stored keyring. Raises `Invalid`."""
+    """Read a stored keyring: no key twice, and at most one that signs. Raises `Invalid`."""
     read = Reader(document, known=("keys", "version", "revision"))
     ring = []
     for index, item in enumerate(read.objects("keys", 100)):
@@ -110,6 +146,8 @@ def parse_keyring(document: Json) -> Keyring:
             )
         )
         read.absorb(inner)
+    if len({key.kid for key in ring}) != len(ring) or sum(key.state is KeyState.ACTIVE for key in ring) > 1:
+        read.fault("keys", "must not repeat a key, nor have two active ones")
     read.check()
     return tuple(ring)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from headgate.core.decision import decide
-from headgate.core.keyring import KeyState
+from headgate.core.keyring import is_revoked
 from headgate.core.model import Decision, Subject
 from headgate.core.session import Session, record_id
 from headgate.core.snapshot import Snapshot, gate_flags
@@ -36,7 +36,7 @@ class Credentials:
 
 def check_denied(snapshot: Snapshot, credential: Credential) -> None:
     """Refuse what was revoked or ended, as of a view that may be newer than the verification. Raises `Refused`."""
-    if any(key.kid == credential.kid and key.state is KeyState.REVOKED for key in snapshot.keyring):
+    if is_revoked(snapshot.keyring, credential.kid):
         raise Refused(RefusalCode.REVOKED_KEY)
     session = None if credential.sid is None else record_id(credential.subject, credential.sid)
     if snapshot.denied.refuses(
