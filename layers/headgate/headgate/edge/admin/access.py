@@ -12,7 +12,7 @@ from headgate.core.keyring import (
     TOKEN_LIFE,
     CannotRotate,
     Keyring,
-    initial,
+    in_use,
     keyring_document,
     revoked,
     rotated,
@@ -21,7 +21,7 @@ from headgate.core.model import Json
 from headgate.core.moment import rfc3339, unix
 from headgate.core.session import MAX_LIFE, Session
 from headgate.core.snapshot import read_keyring
-from headgate.edge.admin.bodies import Body, Reason, read_body
+from headgate.edge.admin.bodies import Body, Member, Reason, read_body
 from headgate.edge.admin.door import Admin, Refused, limit_of, read_document, shown
 from headgate.edge.admin.paging import read_cursor, write_cursor
 from headgate.edge.http import Request, Response
@@ -41,14 +41,13 @@ class RevocationBody(Body):
     """A subject's tokens issued until now, or one token by its `jti`: exactly one of the two."""
 
     reason: Reason
-    subject: str | None = None
-    jti: str | None = None
+    subject: Member | None = None
+    jti: Member | None = None
 
     @model_validator(mode="after")
     def _one(self) -> "RevocationBody":
-        named = [value for value in (self.subject, self.jti) if value is not None]
-        if len(named) != 1 or not 0 < len(named[0]) <= 256:
-            raise ValueError("name either a subject or a jti, of 1 to 256 characters")
+        if (self.subject is None) == (self.jti is None):
+            raise ValueError("name either a subject or a jti")
         return self
 
 
@@ -61,16 +60,24 @@ class KeyBody(Body):
 
 def revoke(admin: Admin, request: Request) -> Response:
     """POST /admin/v1/revocations: what was issued up to this second is refused; a later exchange works."""
-    body = read_body(RevocationBody, read_document(request))
-    kind, value = (DenyKind.JTI, body.jti) if body.subject is None else (DenyKind.SUBJECT, body.subject)
+    kind, value = _named(read_document(request))
 
-    def plan(_document: Json, current: Current) -> Change | Refusal:
+    def plan(document: Json, current: Current) -> Change | Refusal:
+        read_body(RevocationBody, document)
         now = int(unix(current.stamp.at))
         # nothing that was issued until now can be renewed for longer than a session lives
-        denial = Denial(kind, value or "", now, now + MAX_LIFE + TOKEN_LIFE)
+        denial = Denial(kind, value, now, now + MAX_LIFE + TOKEN_LIFE)
         return _denied("deny.revoke", denial, current, status=201)
 
-    return admin.change(deny_key(kind, value or ""), plan, request)
+    return admin.change(deny_key(kind, value), plan, request)
+
+
+def _named(document: Json) -> tuple[DenyKind, str]:
+    """What the record will hang on; whether the body may say so is judged later, by the plan."""
+    members = document if isinstance(document, dict) else {}
+    kind = DenyKind.JTI if isinstance(members.get("jti"), str) else DenyKind.SUBJECT
+    value = members.get(kind.value)
+    return kind, value if isinstance(value, str) else ""
 
 
 def _denied(action: str, denial: Denial, current: Current, *, status: int, also: tuple[Put, ...] = ()) -> Change:
@@ -87,6 +94,8 @@ def list_sessions(admin: Admin, request: Request) -> Response:
     after = ""
     if "cursor" in request.query:
         (after,) = read_cursor(request.query["cursor"], "sessions", str)
+        if not is_record_id(after):
+            raise Refused("invalid-cursor")
     live = (pair for pair in admin.sessions.every(after) if pair[1].is_live(now))
     found = list(islice(live, limit + 1))
     following = write_cursor("sessions", found[limit - 1][0]) if len(found) > limit else None
@@ -129,12 +138,12 @@ def list_keys(admin: Admin, _request: Request) -> Response:
 
 
 def shown_keys(admin: Admin, ring: Keyring) -> list[dict[str, Any]]:
-    """The keys in use; a state's age is null for a pool that was never rotated."""
+    """The keys in use; a state's age is null for a key that was never moved."""
     now = int(admin.clock())
     return [
         {"kid": key.kid, "state": key.state.value, "since": rfc3339(key.since) if key.since else None,
          "age_seconds": now - key.since if key.since else None}
-        for key in ring or initial(admin.pool)
+        for key in in_use(ring, admin.pool)
     ]  # fmt: skip
 
 
