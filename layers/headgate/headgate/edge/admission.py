@@ -1,8 +1,11 @@
 """Sessions at the token endpoint: work that is let in once and renews itself.
 
 One rule: a live session of this subject is renewed, by its own session token, an access token or an identity token;
-that is no live decision, so a kill leaves running work alone. Else only an access token starts one, by a live
+no flag is decided for that, so a kill leaves running work alone. Else only an access token starts one, by a live
 decision. A kill that drains or severs also ends renewals.
+
+Session and rules are read together, as of this request: a renewal under older rules would give a revoked subject a
+token that is newer than its revocation, and so outlives it.
 """
 
 import time
@@ -13,13 +16,13 @@ from typing import Any
 from headgate.core.decision import decide
 from headgate.core.model import Json, Reach, Subject, nothing
 from headgate.core.moment import unix
-from headgate.core.session import Session, start
+from headgate.core.session import Session, record_id, start
 from headgate.core.snapshot import Snapshot, named_attributes
 from headgate.edge.gate import check_denied
 from headgate.edge.oauth import denied, invalid, unavailable
 from headgate.store.port import Contended, Throttled, Unavailable
-from headgate.store.sessions import Capped, Sessions
-from headgate.store.snapshots import Snapshots, Standing
+from headgate.store.sessions import Capped, Sessions, session_in, session_key
+from headgate.store.snapshots import Snapshots, Standing, View
 from headgate.tokens.claims import Credential, Kind
 from headgate.tokens.identity import Identity
 
@@ -58,36 +61,44 @@ class Admission:
         self._snapshots, self._sessions, self._clock = snapshots, sessions, clock
 
     def admit(self, applicant: Applicant, session_id: str) -> dict[str, Any]:
-        """What the session's token is to hold. Raises `OAuthError`."""
+        """What the session's token is to hold. Raises `OAuthError`, or `Refused` for an own token that was revoked."""
         own = applicant.own
         if own is not None and own.sid not in (None, session_id):
             raise invalid("this token belongs to another session")
         now = int(self._clock())
+        key = session_key(applicant.user, session_id)
+        view = self._snapshots.live(key)
+        snapshot = view.snapshot
+        if own is not None:
+            check_denied(snapshot, own)
+        if view.standing is not Standing.FRESH and not view.items:
+            raise unavailable("the session store is")
+        held = session_in(view.items, key)
         try:
-            held = self._sessions.find(applicant.user, session_id)
-            if held is not None and held.is_live(now):
-                return self._renew(held, now)
+            if held is not None and held.is_live(now) and not _is_revoked(held, snapshot):
+                return self._renew(held, snapshot, now)
             if own is None or own.kind is not Kind.ACCESS:
-                raise denied(self._snapshots.soft().snapshot.revision)
-            return self._start(applicant, own, session_id, now)
+                raise denied(snapshot.revision)
+            return self._start(applicant, view, session_id, now)
         except (Unavailable, Throttled, Contended):
             raise unavailable("the session store is") from None
 
-    def _renew(self, held: Session, now: int) -> dict[str, Any]:
-        snapshot = self._snapshots.soft().snapshot
+    def _renew(self, held: Session, snapshot: Snapshot, now: int) -> dict[str, Any]:
         until = _drained_at(snapshot)
-        revoked = snapshot.denied.refuses(subject=held.subject, jti="", issued_at=held.started_at, session=None)
-        if revoked or (until is not None and until <= now):
+        if until is not None and until <= now:
             raise denied(snapshot.revision)
-        renewed = held.renewed(now, until)
-        if not self._sessions.renew(held, renewed):
-            raise denied(snapshot.revision)
-        return _grant(renewed, snapshot, now)
+        for _attempt in range(3):
+            renewed = held.renewed(now, until)
+            if self._sessions.renew(held, renewed):
+                return _grant(renewed, snapshot, now)
+            changed = self._sessions.find(held.subject, held.session_id)
+            if changed is None or not changed.is_live(now):
+                raise denied(snapshot.revision)
+            held = changed  # another renewal came first
+        raise unavailable("a session that others renew is")
 
-    def _start(self, applicant: Applicant, own: Credential, session_id: str, now: int) -> dict[str, Any]:
-        view = self._snapshots.live()
+    def _start(self, applicant: Applicant, view: View, session_id: str, now: int) -> dict[str, Any]:
         snapshot = view.snapshot
-        check_denied(snapshot, own)
         if view.standing is Standing.EXPIRED and not applicant.admin:
             raise unavailable("the rules are")
         if not decide(snapshot.rules, snapshot.profile.access or "", applicant.subject, gate=True).value:
@@ -95,11 +106,23 @@ class Admission:
         session = start(subject=applicant.user, session_id=session_id, now=now, orgs=applicant.orgs,
                         admin=applicant.admin, attributes=applicant.attributes,
                         client_id=applicant.client_id)  # fmt: skip
+        if _is_ended(session, snapshot):  # this very second: its token would be refused with those before it
+            raise unavailable("a session of this id is")
         try:
             self._sessions.start(session)
         except Capped:
             raise denied(snapshot.revision) from None
         return _grant(session, snapshot, now)
+
+
+def _is_revoked(held: Session, snapshot: Snapshot) -> bool:
+    """Whether what its subject had was revoked since it started; such a session is over, and may be started anew."""
+    return snapshot.denied.refuses(subject=held.subject, jti="", issued_at=held.started_at, session=None)
+
+
+def _is_ended(session: Session, snapshot: Snapshot) -> bool:
+    record = record_id(session.subject, session.session_id)
+    return snapshot.denied.refuses(subject=session.subject, jti="", issued_at=session.started_at, session=record)
 
 
 def _drained_at(snapshot: Snapshot) -> int | None:

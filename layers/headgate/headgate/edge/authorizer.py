@@ -20,7 +20,7 @@ from headgate.core.snapshot import Snapshot
 from headgate.edge import telemetry
 from headgate.edge.gate import Credentials, check_denied, decide_all, subject_of
 from headgate.edge.http import Event, Request, read_request
-from headgate.store.sessions import read_session, session_key
+from headgate.store.sessions import session_in, session_key
 from headgate.store.snapshots import Snapshots, Standing, View
 from headgate.tokens.claims import Credential, Kind
 from headgate.tokens.refusals import Refused
@@ -135,5 +135,4 @@ def _is_current(view: View, subject: Subject) -> bool:
 def _session(view: View, credential: Credential) -> Session | None:
     if credential.sid is None:
         return None
-    item = view.items.get(session_key(credential.subject, credential.sid))
-    return None if item is None else read_session(item)
+    return session_in(view.items, session_key(credential.subject, credential.sid))

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -45,6 +45,11 @@ def _readable(items: Iterable[Item]) -> Iterator[tuple[str, Session]]:
     for item in items:
         with suppress(ValueError):
             yield str(item["sk"]), read_session(item)
+
+
+def session_in(items: Mapping[Key, Item], key: Key) -> Session | None:
+    """The session among items that were read, if it is there and can be read."""
+    return next((session for _record, session in _readable([items[key]] if key in items else [])), None)
 
 
 class Sessions:
@@ -102,7 +107,7 @@ class Sessions:
         return self._one((f"sessions#{record[0]}", record))
 
     def _one(self, key: Key) -> Session | None:
-        return next((session for _record, session in _readable(self._table.get((key,)).values())), None)
+        return session_in(self._table.get((key,)), key)
 
     def every(self, after: str = "") -> Iterator[tuple[str, Session]]:
         """All sessions on record, with their records' ids, in order of these; from the one after `after`."""
