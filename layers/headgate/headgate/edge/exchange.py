@@ -165,6 +165,9 @@ class TokenFunction:
                                  client_id=arn, rev=revision)  # fmt: skip
 
     def _jwks(self, _request: Request) -> Response:
+        self.snapshots.soft()  # an environment that answers nothing else must hear of rotations too
+        if self.snapshots.held is None:  # which keys are revoked is not known
+            raise unavailable("the rules are")
         try:
             published = jwks(self.keys)
         except KeyError:

@@ -6,6 +6,7 @@ from typing import Any
 from headgate.core.audit import GENESIS
 from headgate.core.decision import decide, trace
 from headgate.core.faults import refuse
+from headgate.core.keyring import KeyState
 from headgate.core.model import Stage
 from headgate.core.moment import unix
 from headgate.core.snapshot import EMPTY, Snapshot, apply, missing_flags
@@ -111,12 +112,14 @@ def health(admin: Admin, _request: Request) -> Response:
     old = [
         f.key for f in flags if f.stage is Stage.GA and f.updated_at and admin.clock() - unix(f.updated_at) > OLD_AFTER
     ]
+    keys = shown_keys(admin, view.snapshot.keyring)
+    signs = any(key["state"] == KeyState.ACTIVE for key in keys)
     return shown({
-        "status": "degraded" if missing or quarantined else "ok",
+        "status": "degraded" if missing or quarantined or not signs else "ok",
         "missing_flags": list(missing),
         "quarantined_flags": list(quarantined),
         "stale_flags": sorted(old),
-        "keys": shown_keys(admin, view.snapshot.keyring),
+        "keys": keys,
         "killed_flags": dict(head.killed),
         "head": {"revision": head.revision, "digest": head.digest or GENESIS},
         "revision": view.snapshot.revision,
