@@ -45,6 +45,10 @@ def test_r34_each_accepted_change_is_one_entry(gate: Gate) -> None:
     assert len({entry["request_id"] for entry in entries}) == len(entries)
 
 
+GA: dict[str, Any] = {"stage": "ga", "reason": REASON}
+BLANK, IF_1 = {"reason": "  "}, {"if-match": '"1"'}
+PARENT, SEVER = {"requires": ["never-made"], "reason": REASON}, {"reach": "sever", "reason": REASON}
+TWICE = b'{"stage": "ga", "stage": "admin_only", "reason": "x"}'
 REFUSED: dict[str, tuple[int, Callable[[Gate, str], Answer]]] = {
     "no signature": (403, lambda gate, key: gate.call("POST", f"{FLAGS}/{key}/kill", body={"reason": REASON})),
     "no right": (403, lambda gate, key: gate.change("POST", f"{FLAGS}/{key}/stage", GA, version=1, role="viewer")),
@@ -64,9 +68,6 @@ REFUSED: dict[str, tuple[int, Callable[[Gate, str], Answer]]] = {
     "drain of another": (400, lambda gate, key: gate.signed("POST", f"{FLAGS}/{key}/kill", SEVER)),
     "would shrink": (409, lambda gate, key: gate.change("DELETE", f"{FLAGS}/{key}", {"reason": REASON}, version=1)),
 }
-GA, BLANK, IF_1 = {"stage": "ga", "reason": REASON}, {"reason": "  "}, {"if-match": '"1"'}
-PARENT, SEVER = {"requires": ["never-made"], "reason": REASON}, {"reach": "sever", "reason": REASON}
-TWICE = b'{"stage": "ga", "stage": "admin_only", "reason": "x"}'
 
 
 def test_r34_what_is_refused_leaves_no_entry_and_no_change(gate: Gate) -> None:
@@ -114,15 +115,15 @@ def test_r34_the_chain_holds_over_all_that_was_done(gate: Gate) -> None:
 def test_r34_entries_are_read_and_nothing_else(gate: Gate) -> None:
     """There is no route to write, change or delete one; paging stays where it was while changes go on."""
     for method in ("PUT", "POST", "PATCH", "DELETE"):
-        for path in (AUDIT, f"{AUDIT}/1"):
-            gate.change(method, path, {"reason": REASON}).expect(404)
+        for address in (AUDIT, f"{AUDIT}/1"):
+            gate.change(method, address, {"reason": REASON}).expect(404)
     flag = new_id("paged")
     gate.create(flag)
     before = gate.audit()[::-1]
     seen: list[dict[str, Any]] = []
-    path: str | None = f"{AUDIT}?limit=3"
+    path = f"{AUDIT}?limit=3"
     for step in range(4):
-        page = gate.signed("GET", str(path)).expect(200).json
+        page = gate.signed("GET", path).expect(200).json
         seen += page["entries"]
         path = f"{AUDIT}?limit=3&cursor={page['next']}"
         gate.stage(flag, "ga" if step % 2 else "allowlist")

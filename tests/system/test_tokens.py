@@ -13,6 +13,8 @@ from running_gate import Gate, Person
 from running_gate.gate import ACCESS_TOKEN, GRANT, ID_TOKEN
 
 ACCESS = "gastown-access"
+OLD = {"version": 3, "gastownAccess": True, "isAdmin": True, "env": "production"}
+"""What tokens of the system that Headgate replaces say: none of them is taken in this release."""
 
 
 def test_r38_a_token_says_what_it_admits_to(fresh: Gate, alice: Person, root: Person) -> None:
@@ -166,6 +168,11 @@ def bad_tokens(gate: Gate, person: Person, token: str) -> dict[str, str]:
         "another key, another version": signed("ES256", own_key, version=2),
         "unknown kid": jose.encode({**head, "kid": "unknown"}, claims, own_key, algorithms=["ES256"]),
         "identity token": gate.id_token(person),
+        "of the system replaced": jose.encode(
+            {"alg": "HS256", "typ": "JWT"},
+            OLD | {"kiloUserId": person.user, "exp": claims["exp"]},
+            OctKey.generate_key(256),
+        ),
         "too long": f"{header}.{payload}.{signature}" + "A" * 9_000,
     }
 

@@ -18,7 +18,8 @@ from running_gate.deadline import until
 from running_gate.http import Answer, Http
 from running_gate.people import Person
 
-T, U = TypeVar("T"), TypeVar("U")
+T = TypeVar("T")
+U = TypeVar("U")
 
 GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
 ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"
