@@ -1,8 +1,7 @@
 """What a token costs: `python tests/bench/bench_verify.py`. Prints each figure and its ratio to a bare ES256 verify.
 
 Bars: a token's first sight at most 2 times the bare verify, seen before at most 0.3 times. All in one process, in
-turns, best of several rounds, so that a busy machine slows both sides of a ratio. Imports are processor time of a fresh
-process, as wall-clock time would measure the neighbours.
+turns, best of many rounds, in processor time: wall-clock time would measure the neighbours.
 """
 
 import base64
@@ -25,7 +24,7 @@ from headgate.tokens.issue import Grant, issue
 from headgate.tokens.keys import LocalSigner, key_set
 from headgate.tokens.verify import VerifiedTokens, Verifier
 
-ROUNDS, CALLS = 15, 500
+ROUNDS, CALLS = 40, 200
 KINDS = frozenset({Kind.ACCESS, Kind.SESSION})
 IMPORTS = {
     "interpreter": "pass",
@@ -74,11 +73,11 @@ def contestants() -> dict[str, Callable[[], object]]:
 
 
 def measure(contest: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Best microseconds a call, rounds taken in turns."""
+    """Best microseconds of processor time a call, rounds taken in turns."""
     best = dict.fromkeys(contest, float("inf"))
     for _ in range(ROUNDS):
         for name, call in contest.items():
-            best[name] = min(best[name], timeit.timeit(call, number=CALLS) / CALLS * 1e6)
+            best[name] = min(best[name], timeit.timeit(call, number=CALLS, timer=time.process_time) / CALLS * 1e6)
     return best
 
 

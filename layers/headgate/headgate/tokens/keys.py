@@ -21,7 +21,7 @@ ALGORITHM = "ES256"
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of P-256's group (FIPS 186-4 D.1.2.3)
 
 _SPKI_PREFIX = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200")  # RFC 5480: id-ecPublicKey, P-256
-_ECDSA = ec.ECDSA(SHA256())
+_ECDSA = ec.ECDSA(SHA256())  # the first one loads the OpenSSL backend, 11 ms: here it falls into the init phase
 
 
 class NotP256(ValueError):
