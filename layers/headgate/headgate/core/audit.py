@@ -37,7 +37,8 @@ class Break:
     what: str
 
 
-def _is_sealed(entry: Mapping[str, Any]) -> bool:
+def is_sealed(entry: Mapping[str, Any]) -> bool:
+    """Whether the entry is as it was written."""
     try:
         return bool(entry.get("digest") == digest(entry))
     except (ValueError, RecursionError):  # what no canonical JSON can hold was never written by us
@@ -56,7 +57,7 @@ def verify(entries: Iterable[Mapping[str, Any]], head: Mapping[str, Any] | None 
             return Break(revision, "this revision is missing or out of order")
         if entry.get("prev") != previous:
             return Break(revision, "it does not follow from the entry before")
-        if not _is_sealed(entry):
+        if not is_sealed(entry):
             return Break(revision, "its content was changed")
         previous = entry["digest"]
     if head is not None and (head.get("revision"), head.get("digest")) != (

@@ -17,6 +17,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Any, Protocol
 
+from headgate.core.audit import is_sealed
 from headgate.core.ruleset import ruleset
 from headgate.core.snapshot import (
     EMPTY,
@@ -224,7 +225,7 @@ class Snapshots:
             except (ValueError, KeyError, RecursionError):
                 raise Gap from None
             cursor = page.next
-        if not all(map(_is_entry, entries)):
+        if not all(map(is_sealed, entries)):  # one that was changed since is not followed
             raise Gap
         links = [{"revision": after, "digest": digest}, *entries]
         linked = all(
@@ -233,13 +234,6 @@ class Snapshots:
         if not linked or (links[-1]["revision"], links[-1]["digest"]) != (head.revision, head.digest):
             raise Gap
         return entries
-
-
-def _is_entry(entry: Mapping[str, Any]) -> bool:
-    """Whether all that is read of an entry to catch up is there."""
-    names = [entry.get(name) for name in ("prev", "digest", "action", "flag")]
-    texts = names[:3] if names[3] is None else names
-    return isinstance(entry.get("revision"), int) and "after" in entry and all(isinstance(text, str) for text in texts)
 
 
 def build(items: list[Item], revision: int) -> Snapshot:
