@@ -1,0 +1,266 @@
+"""What every backend of the store's port does. A backend is one line of `BACKENDS`."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+from moto_child import running_dynamodb
+from reference_table import ReferenceTable
+
+from headgate.store.dynamo import REQUEST_PATH, DynamoTable, client
+from headgate.store.port import ConditionFailed, Item, Put, Table
+from headgate_cli.local.aws import CREDENTIALS
+from headgate_cli.local.declared import REGION
+
+SCHEMA: dict[str, Any] = {
+    "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+    "AttributeDefinitions": [
+        {"AttributeName": "pk", "AttributeType": "S"},
+        {"AttributeName": "sk", "AttributeType": "S"},
+    ],
+    "BillingMode": "PAY_PER_REQUEST",
+}
+NewTable = Callable[[], Table]
+
+
+@contextlib.contextmanager
+def by_reference() -> Iterator[NewTable]:
+    """In memory."""
+    yield ReferenceTable
+
+
+@contextlib.contextmanager
+def by_reference_in_small_pages() -> Iterator[NewTable]:
+    """In memory, two items a page."""
+    yield lambda: ReferenceTable(page=2)
+
+
+@contextlib.contextmanager
+def by_moto() -> Iterator[NewTable]:
+    """botocore over a socket, to moto."""
+    with running_dynamodb() as url:
+        yield from _tables_at(url)
+
+
+@contextlib.contextmanager
+def by_own_dynamodb() -> Iterator[NewTable]:
+    """botocore over a socket, to whatever stands at HEADGATE_TEST_DYNAMODB (DynamoDB Local)."""
+    yield from _tables_at(os.environ["HEADGATE_TEST_DYNAMODB"])
+
+
+def _tables_at(url: str) -> Iterator[NewTable]:
+    numbers = count()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), CREDENTIALS, strict=True):
+            patch.setenv(name, value)
+        patch.setenv("AWS_DEFAULT_REGION", REGION)
+        patch.setenv("AWS_ENDPOINT_URL_DYNAMODB", url)
+        api = client("dynamodb", **{**REQUEST_PATH, "read_timeout": 20.0})
+
+    def new() -> Table:
+        name = f"contract-{os.getpid()}-{next(numbers)}"
+        api.create_table(TableName=name, **SCHEMA)
+        return DynamoTable(name, api, budget=30.0)
+
+    yield new
+    api.close()
+
+
+BACKENDS = {
+    "reference": by_reference,
+    "reference, small pages": by_reference_in_small_pages,
+    "moto": by_moto,
+    **({"own": by_own_dynamodb} if "HEADGATE_TEST_DYNAMODB" in os.environ else {}),
+}
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def new_table(request: pytest.FixtureRequest) -> Iterator[NewTable]:
+    """Makes empty tables of one backend."""
+    with BACKENDS[request.param]() as new:
+        yield new
+
+
+@pytest.fixture
+def table(new_table: NewTable) -> Table:
+    """An empty table."""
+    return new_table()
+
+
+def item(pk: str, sk: str, **members: str | int) -> Item:
+    """An item."""
+    return {"pk": pk, "sk": sk, **members}
+
+
+def walk(table: Table, pk: str, **bounds: Any) -> list[str]:
+    """Every sort key between the bounds, page by page."""
+    found: list[str] = []
+    while True:
+        page = table.query(pk, **bounds)
+        assert len(page.items) <= bounds.get("limit", 1_000)
+        found += [str(each["sk"]) for each in page.items]
+        if page.next is None:
+            return found
+        bounds["before" if bounds.get("newest_first") else "after"] = page.next
+
+
+def test_an_empty_table_has_nothing(table: Table) -> None:
+    assert table.get([("a", "1")]) == {}
+    assert table.get([("a", "1"), ("b", "2")]) == {}
+    assert table.query("a").items == ()
+    assert table.query("a").next is None
+
+
+def test_what_is_written_is_read_back_as_it_was(table: Table) -> None:
+    odd = item(
+        "a",
+        "1",
+        text="caf\u00e9 \u5c71 \U0001f600 \u200d",
+        empty="",
+        number=0,
+        negative=-5,
+        large=2**53,
+        lines="a\nb\tc",
+    )
+    table.write([Put(odd)])
+    assert table.get([("a", "1")]) == {("a", "1"): odd}
+    assert table.get([("a", "1"), ("a", "2")]) == {("a", "1"): odd}
+    assert table.query("a").items == (odd,)
+
+
+def test_a_put_replaces_the_whole_item(table: Table) -> None:
+    table.write([Put(item("a", "1", x=1, y=2))])
+    table.write([Put(item("a", "1", x=3))])
+    assert table.get([("a", "1")])["a", "1"] == item("a", "1", x=3)
+
+
+def test_many_keys_are_read_at_once(table: Table) -> None:
+    items = [item(f"p{n % 7}", f"{n:03}", n=n) for n in range(100)]
+    table.write([Put(each) for each in items])
+    keys = [(str(each["pk"]), str(each["sk"])) for each in items]
+    assert table.get(keys) == dict(zip(keys, items, strict=True))
+    assert len(table.get([*keys[:50], ("none", "000")])) == 50
+
+
+def test_items_come_in_order_of_their_sort_key(table: Table) -> None:
+    names = ["a", "b", "a#1", "Z", "0", "~", "\u00e9", "a!", "000000000010", "000000000009"]
+    table.write([Put(item("p", name)) for name in names])
+    table.write([Put(item("q", "other"))])
+    expected = sorted(names, key=lambda name: name.encode())
+    assert walk(table, "p") == expected
+    assert walk(table, "p", newest_first=True) == expected[::-1]
+
+
+def test_both_ends_are_exclusive(table: Table) -> None:
+    table.write([Put(item("p", f"{n:02}")) for n in range(10)])
+    assert walk(table, "p", after="03") == ["04", "05", "06", "07", "08", "09"]
+    assert walk(table, "p", after="03", before="06") == ["04", "05"]
+    assert walk(table, "p", after="03", before="06", newest_first=True) == ["05", "04"]
+    assert walk(table, "p", before="02") == ["00", "01"]
+    assert walk(table, "p", after="035", before="055") == ["04", "05"]
+    for after, before in (("03", "04"), ("03", "03"), ("06", "03"), ("99", "0")):
+        assert walk(table, "p", after=after, before=before) == []
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 10, 11])
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_pages_leave_nothing_out_and_repeat_nothing(table: Table, limit: int, newest_first: bool) -> None:
+    names = [f"{n:02}" for n in range(10)]
+    table.write([Put(item("p", name)) for name in names])
+    assert walk(table, "p", limit=limit, newest_first=newest_first) == (names[::-1] if newest_first else names)
+    inner = names[3:8]
+    bounds = {"after": "02", "before": "08", "limit": limit, "newest_first": newest_first}
+    assert walk(table, "p", **bounds) == (inner[::-1] if newest_first else inner)
+
+
+def test_absent(table: Table) -> None:
+    table.write([Put(item("a", "1"), absent=True)])
+    with pytest.raises(ConditionFailed):
+        table.write([Put(item("a", "1", x=2), absent=True)])
+    assert table.get([("a", "1")])["a", "1"] == item("a", "1")
+
+
+@pytest.mark.parametrize(
+    ("held", "wanted", "holds"),
+    [
+        (1, 1, True),
+        (1, 2, False),
+        ("1", 1, False),
+        (1, "1", False),
+        ("x", "x", True),
+        ("x", "X", False),
+        (None, 1, False),
+    ],
+)
+def test_equals(table: Table, held: str | int | None, wanted: str | int, holds: bool) -> None:
+    table.write([Put(item("a", "1") if held is None else item("a", "1", version=held))])
+    put = Put(item("a", "1", version=9), equals=("version", wanted))
+    if holds:
+        table.write([put])
+    else:
+        with pytest.raises(ConditionFailed):
+            table.write([put])
+    assert (table.get([("a", "1")])["a", "1"].get("version") == 9) is holds
+
+
+def test_equals_needs_the_item(table: Table) -> None:
+    with pytest.raises(ConditionFailed):
+        table.write([Put(item("a", "1", version=2), equals=("version", 1))])
+    assert table.get([("a", "1")]) == {}
+
+
+def test_equals_on_a_name_that_dynamodb_reserves(table: Table) -> None:
+    table.write([Put(item("a", "1", body="x", status="y"))])
+    table.write([Put(item("a", "1", body="z"), equals=("status", "y"))])
+    assert table.get([("a", "1")])["a", "1"]["body"] == "z"
+
+
+def test_expired(table: Table) -> None:
+    table.write([Put(item("a", "1", expires=100), expired=50)])
+    for now in (50, 99):
+        with pytest.raises(ConditionFailed):
+            table.write([Put(item("a", "1", expires=200), expired=now)])
+    table.write([Put(item("a", "1", expires=200), expired=100)])
+    assert table.get([("a", "1")])["a", "1"]["expires"] == 200
+
+
+def test_an_item_that_never_expires_is_in_the_way(table: Table) -> None:
+    table.write([Put(item("a", "1"))])
+    with pytest.raises(ConditionFailed):
+        table.write([Put(item("a", "1", expires=200), expired=10**9)])
+
+
+@pytest.mark.parametrize("failing", range(4))
+def test_all_are_written_or_none(table: Table, failing: int) -> None:
+    before = item("p", f"{failing}", version=1)
+    table.write([Put(before)])
+    puts = [Put(item("p", f"{n}", version=2), absent=True) for n in range(4)]
+    with pytest.raises(ConditionFailed):
+        table.write(puts)
+    assert table.query("p").items == (before,)
+
+
+def test_conditions_see_the_state_before_the_transaction(table: Table) -> None:
+    table.write([Put(item("a", "1", version=1)), Put(item("a", "2", version=1))])
+    table.write([
+        Put(item("a", "1", version=2), equals=("version", 1)), Put(item("a", "2", version=2), equals=("version", 1)),
+        Put(item("a", "3"), absent=True), Put(item("b", "3"), expired=5),
+    ])  # fmt: skip
+    held = table.get([("a", "1"), ("a", "2"), ("a", "3"), ("b", "3")])
+    assert [each.get("version") for _key, each in sorted(held.items())] == [2, 2, None, None]
+
+
+def test_a_hundred_items_in_one_transaction(table: Table) -> None:
+    table.write([Put(item("p", f"{n:03}"), absent=True) for n in range(100)])
+    assert len(walk(table, "p")) == 100
+
+
+def test_large_items_and_many_pages(table: Table) -> None:
+    """Two and a half MB in one partition: DynamoDB answers 1 MB at a time."""
+    for n in range(25):
+        table.write([Put(item("p", f"{n:02}", body="x" * 100_000))])
+    assert walk(table, "p") == [f"{n:02}" for n in range(25)]
+    assert walk(table, "p", after="04", before="20", newest_first=True) == [f"{n:02}" for n in range(19, 4, -1)]

@@ -1,0 +1,214 @@
+"""People who change things: plans as the admin API makes them, over a table, each call with a key of its own.
+
+`check` looks at a table afterwards: state and record must be one.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+from fake_clock import FakeClock
+from reference_table import ReferenceTable
+from vector_files import flag_of
+
+from headgate.core.audit import verify
+from headgate.core.change import stamped, with_kill, with_members, with_stage, without_kill
+from headgate.core.model import Flag, Json, Kill, Reach, Stage
+from headgate.core.parse import flag_document
+from headgate.core.snapshot import EMPTY, Snapshot, apply, read_flag
+from headgate.store.items import (
+    FLAG_PREFIX,
+    HEAD,
+    KEYS,
+    PROFILE,
+    ROUTES,
+    flag_key,
+    read_head,
+    read_stored,
+)
+from headgate.store.port import Table
+from headgate.store.record import Actor, Answer, Call, Change, Current, Plan, Record, Refusal, Slug
+from headgate.store.snapshots import build
+
+TARGETS = {"routes": ROUTES, "profile": PROFILE, "keys": KEYS}
+
+
+class Operator:
+    """Somebody with rights. `key` is the flag's; a call names its idempotency key or gets a new one."""
+
+    numbers = count(1)
+
+    def __init__(self, table: Table, clock: FakeClock, *, name: str = "ops", budget: float = 5.0,
+                 jitter: Callable[[], float] = lambda: 0.5) -> None:  # fmt: skip
+        self.name, self.clock = name, clock
+        self.record = Record(table, budget=budget, clock=clock, pause=clock.pause, jitter=jitter)
+
+    def call(self, *, idem: str | None = None, fingerprint: str = "") -> Call:
+        """A request."""
+        number = next(self.numbers)
+        actor = Actor(f"arn:{self.name}", "AIDA", "192.0.2.7")
+        return Call(actor, "a test", f"req-{number}", f"caller-{self.name}", idem or f"key-{number}", fingerprint)
+
+    def does(self, key: str, plan: Plan, call: Call | None = None, **options: Any) -> Answer | Refusal:
+        """One change of a flag, or of the routes, the profile, the keys."""
+        return self.record.change(TARGETS.get(key, flag_key(key)), plan, call or self.call(), **options)
+
+    def creates(self, key: str, **members: Any) -> Answer:
+        """A flag that is not there yet."""
+        answer = self.does(key, creation(key, **members))
+        assert isinstance(answer, Answer), answer
+        return answer
+
+    def makes(self, key: str, plan: Plan) -> Answer:
+        """A change that must succeed."""
+        answer = self.does(key, plan)
+        assert isinstance(answer, Answer), answer
+        return answer
+
+
+def creation(key: str, **members: Any) -> Plan:
+    """Create it, unless it exists or is retired."""
+
+    def plan(current: Current) -> Change | Refusal:
+        if current.stored is not None:
+            return Refusal(Slug.RETIRED if current.stored.retired else Slug.EXISTS, "")
+        flag = flag_of({"key": key, **members})
+        return _changed("flag.create", None, stamped(flag, 1, current.stamp), 201)
+
+    return plan
+
+
+def update(key: str, action: str, step: Callable[[Flag], Flag], *, if_match: int | None = None) -> Plan:
+    """Change it by a step; on a version, where one is named."""
+
+    def plan(current: Current) -> Change | Refusal:
+        stored = current.stored
+        if stored is None or stored.retired:
+            return Refusal(Slug.UNKNOWN_FLAG, "")
+        if if_match is not None and stored.version != if_match:
+            return Refusal(Slug.PRECONDITION_FAILED, "", version=stored.version)
+        before = read_flag(key, stored.document)
+        after = step(before)
+        if after == before:
+            return Change(action, stored.version, stored.document, stored.document,
+                          Answer(200, stored.document, stored.version), key)  # fmt: skip
+        return _changed(action, stored.document, stamped(after, stored.version + 1, current.stamp))
+
+    return plan
+
+
+def staging(key: str, stage: str, percent: float | None = None, **options: Any) -> Plan:
+    """Move the stage."""
+    steps = None if percent is None else round(percent * 1_000)
+    return update(key, "flag.stage", lambda flag: with_stage(flag, Stage(stage), steps, None), **options)
+
+
+def listing(key: str, *users: str, **options: Any) -> Plan:
+    """Put users on the list."""
+    return update(key, "flag.allow", lambda flag: with_members(flag, add=(users, ()), remove=((), ()))[0], **options)
+
+
+def killing(key: str, reach: str = "gate") -> Plan:
+    """Drop the gate."""
+    until = "2030-01-01T00:00:00.000Z" if reach == "drain" else None
+    order = Kill(Reach(reach), "a test", "2026-03-01T12:00:00.000Z", "arn:ops", until)
+    return update(key, "flag.kill", lambda flag: with_kill(flag, order))
+
+
+def restoring(key: str) -> Plan:
+    """Lift it."""
+    return update(key, "flag.restore", without_kill)
+
+
+def writing(key: str, flag: Mapping[str, Any]) -> Plan:
+    """Replace it whole, whatever it is."""
+
+    def step(before: Flag) -> Flag:
+        return replace(flag_of({**flag, "key": key}), killed=before.killed)
+
+    return update(key, "flag.replace", step)
+
+
+def deletion(key: str, *, if_match: int | None = None) -> Plan:
+    """Retire it."""
+
+    def plan(current: Current) -> Change | Refusal:
+        stored = current.stored
+        if stored is None or stored.retired:
+            return Refusal(Slug.UNKNOWN_FLAG, "")
+        if if_match is not None and stored.version != if_match:
+            return Refusal(Slug.PRECONDITION_FAILED, "", version=stored.version)
+        return Change("flag.delete", stored.version + 1, stored.document, None, Answer(204), key)
+
+    return plan
+
+
+def replacement(target: str, members: Mapping[str, Json]) -> Plan:
+    """Replace the routes, the profile or the keys whole."""
+
+    def plan(current: Current) -> Change | Refusal:
+        held = 0 if current.stored is None else current.stored.version
+        document = {**members, "version": held + 1, "revision": current.stamp.revision}
+        before = None if current.stored is None else current.stored.document
+        return Change(f"{target}.replace", held + 1, before, document, Answer(200, document, held + 1))
+
+    return plan
+
+
+def _changed(action: str, before: Json, after: Flag, status: int = 200) -> Change:
+    document = flag_document(after)
+    return Change(action, after.version, before, document, Answer(status, document, after.version), after.key)
+
+
+def entries(table: ReferenceTable) -> list[dict[str, Any]]:
+    """The audit stream, oldest first."""
+    return [json.loads(str(item["body"])) for _sk, item in sorted(table.partition("audit").items())]
+
+
+def replayed(table: ReferenceTable, revision: int | None = None) -> Snapshot:
+    """The rules at a revision, from the audit stream alone."""
+    return apply(EMPTY, [entry for entry in entries(table) if revision is None or entry["revision"] <= revision])
+
+
+def same_rules(left: Snapshot, right: Snapshot) -> bool:
+    """Whether two snapshots hold the same, ready for use."""
+
+    def held(snapshot: Snapshot) -> tuple[Any, ...]:
+        rules = snapshot.rules
+        return (rules.flags, rules.given, rules.lineage, rules.revision, snapshot.routes, snapshot.profile,
+                snapshot.keyring, snapshot.denied)  # fmt: skip
+
+    return held(left) == held(right)
+
+
+def check(table: ReferenceTable) -> int:
+    """State, record, head and idempotency records fit each other; gives the revision."""
+    stream = entries(table)
+    head = read_head(table.partition(HEAD[0]).get(HEAD[1]))
+    assert [entry["revision"] for entry in stream] == list(range(1, head.revision + 1)), "revisions have gaps"
+    assert verify(stream, {"revision": head.revision, "digest": head.digest}) is None
+    versions: dict[str, int] = {}
+    for entry in stream:
+        _follows(entry, versions)
+    rules = table.partition("rules")
+    stored = {sk: read_stored(item) for sk, item in rules.items()}
+    assert {sk: record.version for sk, record in stored.items()} == versions
+    whole = build(list(rules.values()), head.revision)
+    assert same_rules(whole, replayed(table)), "the state is not what the record says"
+    killed = {key: flag.killed.reach.value for key, flag in whole.rules.given.items() if flag.killed}
+    assert dict(head.killed) == killed
+    kept = sum(len(rows) for pk, rows in table.saved().items() if pk.startswith("idem#"))
+    assert kept <= head.revision
+    return head.revision
+
+
+def _follows(entry: Mapping[str, Any], versions: dict[str, int]) -> None:
+    """Each entry starts from what the one before it left: no update is lost."""
+    subject = entry["action"].partition(".")[0]
+    sk = FLAG_PREFIX + entry["flag"] if subject == "flag" else subject
+    before, after, held = entry["before"], entry["after"], versions.get(sk, 0)
+    assert (0 if before is None else before["version"]) == held, entry
+    versions[sk] = held + 1 if after is None else after["version"]
+    assert versions[sk] == held + 1 or (before == after and versions[sk] == held), entry
