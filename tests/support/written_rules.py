@@ -34,10 +34,12 @@ class WrittenRules:
         call = Call(ACTOR, "test", f"r{self._count}", "caller", f"k{self._count}", "print")
         assert isinstance(self._record.change(target, plan, call), Answer)
 
-    def flag(self, key: str, *, killed: str | None = None, **members: Any) -> None:
+    def flag(self, key: str, *, killed: str | None = None, drain_until: str | None = None, **members: Any) -> None:
         """Write a flag as a manifest has it; `killed` names the reach."""
         document = flag_document(parse_flag({"key": key, **members}, salt="s"))
         kill = {"reach": killed, "reason": "test", "at": "", "by": ""} if killed else None
+        if kill is not None and drain_until is not None:
+            kill["drain_until"] = drain_until
         self.write(flag_key(key), "flag.replace", {**document, "killed": kill, "updated_at": "", "updated_by": ""}, key)
 
     def profile(self, access: str | None = None, max_stale: int = 60, **token: Any) -> None:

@@ -1,0 +1,168 @@
+"""The kill, in every combination that matters, against an oracle that knows only the promise.
+
+Stage x how the subject is listed x state of the environment's rules x route class x reach x credential. The promise:
+a route that decides something live denies non-admins from the kill's answer on, while the table answers; other routes
+pass by their class, but a kill that drains or severs refuses session tokens, within 5 s.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from fake_clock import FakeClock
+from reference_table import Fault, always
+from written_rules import WrittenRules
+
+from headgate.core.moment import rfc3339
+from headgate.edge.authorizer import Authorizer
+from headgate.edge.gate import Credentials
+from headgate.edge.settings import GateSettings
+from headgate.edge.signing import KeyPool
+from headgate.store.snapshots import Snapshots
+from headgate.tokens.claims import Kind
+from headgate.tokens.issue import Grant, issue
+from headgate.tokens.keys import LocalSigner
+
+STAGES = ("admin_only", "allowlist", "percentage", "ga")
+LISTED = ("not at all", "user", "org", "rule")
+ENVIRONMENTS = ("cold", "warm", "due", "out, knowing", "out, not knowing", "out too long", "cold and out", "throttled")
+CLASSES = ("entry", "continue", "observe", "stop", "machine", "admin")
+REACHES = ("none", "gate", "drain later", "drained", "sever")
+CREDENTIALS = ("user", "admin", "session")
+ALLOW = {
+    "not at all": {},
+    "user": {"users": ["u"]},
+    "org": {"orgs": ["acme"]},
+    "rule": {"rules": [{"clauses": [{"attribute": "plan", "op": "equals", "value": "pro"}]}]},
+}
+SETTINGS = GateSettings("t", ("key",), "headgate", "https://gate.example.com")
+MAX_STALE = 30
+
+
+class PoolSigner(LocalSigner):
+    """A key of the pool, in this process."""
+
+    def public_key(self) -> bytes:
+        return self.public().key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+SIGNER = PoolSigner("key")
+
+
+@dataclass(frozen=True)
+class Cell:
+    stage: str
+    listed: str
+    environment: str
+    route_class: str
+    reach: str
+    credential: str
+
+
+def passes_class(cell: Cell) -> bool:
+    return {
+        "entry": cell.credential != "session",
+        "machine": cell.credential == "session",
+        "admin": cell.credential == "admin",
+    }.get(cell.route_class, True)
+
+
+def has_access(cell: Cell) -> bool:
+    if cell.credential == "admin" or cell.stage == "ga":
+        return True
+    return cell.stage in ("allowlist", "percentage") and cell.listed != "not at all"
+
+
+def expected(cell: Cell) -> bool:
+    """The promise, said once more."""
+    blank = cell.environment == "cold and out"
+    if blank:  # no rules at all: every route is entry, and only admins pass
+        return cell.credential == "admin"
+    if not passes_class(cell):
+        return False
+    knows = cell.environment in ("cold", "due", "out, knowing", "out too long")
+    live = cell.route_class == "entry"
+    if live and cell.credential != "admin":
+        if cell.environment in ("out too long", "throttled"):
+            return False
+        killed = cell.reach != "none" and (knows or cell.environment == "warm")
+        return has_access(cell) and not killed
+    return not (cell.credential == "session" and cell.reach in ("drained", "sever") and knows)
+
+
+def cells() -> Iterator[Cell]:
+    for values in product(STAGES, LISTED, ENVIRONMENTS, CLASSES, REACHES, CREDENTIALS):
+        yield Cell(*values)
+
+
+class Scene:
+    """One environment of the authorizer, brought into the state that cells ask for."""
+
+    def __init__(self, stage: str, listed: str, environment: str, reach: str) -> None:
+        self.clock = FakeClock(float(int(time.time())))
+        rules = WrittenRules(self.clock)
+        rules.profile("access", MAX_STALE)
+        rules.routes(*({"route": f"GET /{name}", "class": name} for name in CLASSES))
+        flag = {"stage": stage, "percent": 0, "allow": ALLOW[listed]}
+        rules.flag("access", **flag)
+        snapshots = Snapshots(rules.table, clock=self.clock, jitter=lambda: 0.0)
+        keys = KeyPool((SIGNER,), snapshots)
+        self.authorizer = Authorizer(Credentials(SETTINGS, keys), snapshots, clock=self.clock)
+        if "cold" not in environment:
+            snapshots.soft()
+        if reach != "none":
+            until = {"drain later": 3_000, "drained": 0}.get(reach)
+            rules.flag("access", killed=reach.split()[0].replace("drained", "drain"),
+                       drain_until=None if until is None else rfc3339(self.clock.now + until), **flag)  # fmt: skip
+        if environment in ("due", "out, knowing", "out too long"):
+            self.clock.advance(6)
+        if environment in ("out, knowing", "out too long"):
+            snapshots.soft()
+        if environment == "out too long":
+            self.clock.advance(MAX_STALE + 1)
+        if "out" in environment:
+            rules.table.weather = always(Fault.LOST_REQUEST)
+        if environment == "throttled":
+            rules.table.weather = always(Fault.THROTTLED)
+
+    def asks(self, route_class: str, credential: str) -> bool:
+        session = credential == "session"
+        token, _claims = issue(
+            SIGNER,
+            Grant(
+                kind=Kind.SESSION if session else Kind.ACCESS, issuer=SETTINGS.issuer, audience=SETTINGS.audience,
+                subject="u", client_id="c", lifetime=3_600, rev=1, orgs=("acme",), admin=credential == "admin",
+                attributes={"plan": "pro"}, sid="town:1" if session else None,
+            ),
+            self.clock.now - 60,
+        )  # fmt: skip
+        return self.authorizer(event(f"GET /{route_class}", token))["isAuthorized"] is True
+
+
+def event(route_key: str, token: str) -> dict[str, Any]:
+    context = {"routeKey": route_key, "domainName": "gate.example.com", "requestId": "r", "http": {}}
+    return {"routeKey": route_key, "headers": {"authorization": f"Bearer {token}"}, "requestContext": context}
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_every_cell_is_as_promised(environment: str, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong: list[tuple[Cell, bool]] = []
+    count: Counter[bool] = Counter()
+    for stage, listed, reach in product(STAGES, LISTED, REACHES):
+        for route_class, credential in product(CLASSES, CREDENTIALS):
+            # a scene of its own: a request before could have brought the rules up to date
+            cell = Cell(stage, listed, environment, route_class, reach, credential)
+            came = Scene(stage, listed, environment, reach).asks(route_class, credential)
+            count[came] += 1
+            if came is not expected(cell):
+                wrong.append((cell, came))
+    with capsys.disabled():
+        print(f"\n{environment}: {count[True]} let through, {count[False]} denied, {len(wrong)} not as promised")
+    assert not wrong, wrong[:5]
+    assert count[True] > 0
+    assert count[False] > 0
