@@ -289,7 +289,7 @@ def test_a_fresh_view_is_the_record_at_its_revision(stage: Schedules) -> None:
 
 def test_the_cap_on_sessions_is_exact(stage: Schedules) -> None:
     """Six starts at once with three places left: three are in, whoever is first."""
-    for seed in range(15):
+    for seed in range(20):
         world = World(stage, seed, page=40)
         world.table.turn = lambda: None
         for number in range(MAX_PER_SUBJECT - 3):

@@ -68,13 +68,14 @@ class Sessions:
         prefix = subject_hash(session.subject)
         pk, seat = f"sessions#{prefix[0]}", prefix + ROSTER
         for _attempt in range(3):
-            items = self._of_subject(pk, prefix)
-            roster = [item for item in items if item["sk"] == seat]
+            # The roster first: a session that the query does not see yet will have moved it on by the write.
+            roster = self._table.get(((pk, seat),)).get((pk, seat))
+            items = self._between(pk, seat, prefix + "~")
             others = (other for _record, other in _readable(items) if other.session_id != session.session_id)
             live = [other for other in others if other.is_live(self._clock())]
             if len(live) >= MAX_PER_SUBJECT:
                 raise Capped
-            version = int(roster[0]["version"]) if roster else 0
+            version = int(roster["version"]) if roster else 0
             taken: Item = {"pk": pk, "sk": seat, "version": version + 1}
             roster_put = Put(taken, equals=("version", version)) if roster else Put(taken, absent=True)
             try:
@@ -84,12 +85,11 @@ class Sessions:
             return
         raise Contended
 
-    def _of_subject(self, pk: str, prefix: str) -> list[Item]:
-        """The roster first, then the sessions: one that comes while they are read moves the roster on."""
+    def _between(self, pk: str, after: str, before: str) -> list[Item]:
         items: list[Item] = []
-        cursor: str | None = prefix
+        cursor: str | None = after
         while cursor is not None:
-            page = self._table.query(pk, after=cursor, before=prefix + "~")
+            page = self._table.query(pk, after=cursor, before=before)
             items.extend(page.items)
             cursor = page.next
         return items
