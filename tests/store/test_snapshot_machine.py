@@ -1,0 +1,203 @@
+"""Writers, outages, clocks that jump, backups put back: whatever the order, what is served keeps its promises.
+
+After each look: fresh is exactly the replay of the stream at the head; stale is no older than the bound; nothing is
+served that was never so; a kill that was answered before a look that reached the table is in it.
+"""
+
+from dataclasses import dataclass
+
+from dice import Dice
+from fake_clock import FakeClock
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from operators import (
+    Operator,
+    check,
+    creation,
+    deletion,
+    entries,
+    killing,
+    replacement,
+    replayed,
+    restoring,
+    same_rules,
+    staging,
+    writing,
+)
+from reference_table import Fault, ReferenceTable, always, clear
+
+from headgate.core.snapshot import Snapshot
+from headgate.store.items import read_head
+from headgate.store.snapshots import BREAKER, SOFT_TTL, Snapshots, Standing, View
+
+KEYS = ("x", "y", "z")
+FLAGS = st.sampled_from(KEYS)
+OUTAGES = st.sampled_from([Fault.LOST_REQUEST, Fault.LOST_ANSWER, Fault.THROTTLED])
+
+
+@dataclass
+class Environment:
+    """One that serves, and what is known of it from outside."""
+
+    snapshots: Snapshots
+    fresh_at: float | None = None
+    max_stale: int = 60
+    revision: int = -1
+    seen: Snapshot | None = None
+
+
+class Machine(RuleBasedStateMachine):
+    """One table, one operator, three environments."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock, self.table = FakeClock(), ReferenceTable(page=3)
+        self.ops = Operator(self.table, self.clock)
+        self.environments = [self.started() for _ in range(3)]
+        self.backups: list[dict[str, dict[str, object]]] = []
+        self.restored = 0
+
+    def started(self) -> Environment:
+        return Environment(Snapshots(self.table, clock=self.clock, jitter=lambda: 0.5))
+
+    def changes(self, key: str, plan: object) -> None:
+        """A change, in whatever weather: the operator's table is not the environments' network."""
+        weather, self.table.weather = self.table.weather, clear
+        self.ops.does(key, plan)  # type: ignore[arg-type]
+        self.table.weather = weather
+
+    # -- what happens
+
+    @rule(key=FLAGS, thrown=st.randoms(use_true_random=False))
+    def create_or_write(self, key: str, thrown: object) -> None:
+        document = Dice(thrown).flag(key, [other for other in KEYS if other < key])  # type: ignore[arg-type]
+        self.changes(key, creation(key, **{n: v for n, v in document.items() if n != "key"}))
+        self.changes(key, writing(key, document))
+
+    @rule(key=FLAGS, stage=st.sampled_from(["admin_only", "allowlist", "ga"]))
+    def move(self, key: str, stage: str) -> None:
+        self.changes(key, staging(key, stage))
+
+    @rule(key=FLAGS, reach=st.sampled_from(["gate", "drain", "sever"]))
+    def kill(self, key: str, reach: str) -> None:
+        self.changes(key, killing(key, reach))
+
+    @rule(key=FLAGS)
+    def restore_flag(self, key: str) -> None:
+        self.changes(key, restoring(key))
+
+    @rule(key=FLAGS)
+    def delete(self, key: str) -> None:
+        self.changes(key, deletion(key))
+
+    @rule(seconds=st.sampled_from([0, 1, 60, 3_600]))
+    def set_bound(self, seconds: int) -> None:
+        self.changes("profile", replacement("profile", {"access": "x", "max_stale": seconds, "token": {}}))
+
+    @rule(count=st.integers(90, 130))
+    def storm(self, count: int) -> None:
+        """More changes than are caught up one by one."""
+        self.changes("x", creation("x"))
+        for number in range(count):
+            self.changes("x", staging("x", "percentage", number % 100))
+
+    @rule(fault=OUTAGES)
+    def break_everything(self, fault: Fault) -> None:
+        self.table.weather = always(fault)
+
+    @rule(fault=OUTAGES)
+    def break_all_but_the_head(self, fault: Fault) -> None:
+        self.table.weather = lambda call: None if call.keys == (("head", "head"),) and call.op == "get" else fault
+
+    @rule(number=st.integers(0, 4), fault=OUTAGES)
+    def break_one_call(self, number: int, fault: Fault) -> None:
+        start = len(self.table.calls)
+        self.table.weather = lambda call: fault if call.number == start + number else None
+
+    @rule()
+    def heal(self) -> None:
+        self.table.weather = clear
+        self.clock.advance(BREAKER)
+
+    @rule(seconds=st.sampled_from([0.1, 1.0, 4.0, 5.0, 30.0, 60.0, 4_000.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+
+    @rule(seconds=st.sampled_from([0.5, 30.0, 600.0]))
+    def the_clock_goes_back(self, seconds: float) -> None:
+        self.clock.advance(-seconds)
+
+    @rule(index=st.integers(0, 2))
+    def start_anew(self, index: int) -> None:
+        self.environments[index] = self.started()
+
+    @rule()
+    def back_up(self) -> None:
+        self.backups.append(self.table.saved())  # type: ignore[arg-type]
+
+    @precondition(lambda self: self.backups)
+    @rule(index=st.integers(0, 9))
+    def put_back(self, index: int) -> None:
+        self.table.restore(self.backups[index % len(self.backups)])  # type: ignore[arg-type]
+        self.restored += 1
+        for environment in self.environments:
+            environment.revision = -1
+
+    # -- who looks
+
+    @rule(index=st.integers(0, 2))
+    def look_live(self, index: int) -> None:
+        environment = self.environments[index]
+        start = len(self.table.calls)
+        view = environment.snapshots.live()
+        self.judge(environment, view)
+        if view.standing is Standing.FRESH:
+            head = read_head(self.table.partition("head").get("head"))
+            assert view.snapshot.revision == head.revision
+            assert same_rules(view.snapshot, replayed(self.table)), "stamped with a revision that it does not contain"
+            assert len(self.table.calls) > start
+        self.kills_hold(view, start)
+
+    @rule(index=st.integers(0, 2))
+    def look_soft(self, index: int) -> None:
+        environment = self.environments[index]
+        start, before = len(self.table.calls), environment.fresh_at
+        view = environment.snapshots.soft()
+        if view.standing is Standing.FRESH and len(self.table.calls) == start:
+            assert before is not None
+            assert 0 <= self.clock() - before < SOFT_TTL, "served for longer without a look than promised"
+        elif view.standing is Standing.FRESH:
+            assert same_rules(view.snapshot, replayed(self.table))
+        self.judge(environment, view, read=len(self.table.calls) > start)
+        self.kills_hold(view, start)
+
+    def judge(self, environment: Environment, view: View, *, read: bool = True) -> None:
+        """What holds for any look."""
+        if view.standing is Standing.FRESH:
+            if read:
+                environment.fresh_at = self.clock()
+            environment.max_stale = view.snapshot.profile.max_stale
+            assert view.snapshot.revision >= environment.revision, "an environment went back"
+            environment.revision = view.snapshot.revision
+        elif view.standing is Standing.STALE:
+            assert environment.fresh_at is not None, "cold and stale"
+            assert 0 <= self.clock() - environment.fresh_at < environment.max_stale, "the bound on staleness"
+
+    def kills_hold(self, view: View, start: int) -> None:
+        """If this look got the head, whoever the head says is killed is out."""
+        reached = [call for call in self.table.calls[start:] if call.keys[0] == ("head", "head")]
+        if not reached or any(self.table.weather(call) is not None for call in reached):
+            return
+        for key in read_head(self.table.partition("head").get("head")).killed:
+            flag = view.snapshot.rules.flags.get(key)
+            assert flag is None or flag.killed is not None, "a kill in the head was not in force"
+
+    @invariant()
+    def the_table_is_one(self) -> None:
+        if len(entries(self.table)) < 60:
+            check(self.table)
+
+
+Machine.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
+test_snapshots_keep_their_promises = Machine.TestCase
