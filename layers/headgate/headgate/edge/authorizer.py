@@ -47,8 +47,7 @@ class Authorizer:
         try:
             context = self.admit(request)
         except (Denied, Refused) as denial:
-            telemetry.log("denied", function="authorizer", route=request.route_key, code=str(denial),
-                          request_id=request.request_id)  # fmt: skip
+            telemetry.denied("authorizer", str(denial), route=request.route_key, request_id=request.request_id)
             return {"isAuthorized": False, "context": {}}
         return {"isAuthorized": True, "context": context}
 

@@ -78,7 +78,7 @@ class Evaluate:
             raise self._unauthorized(refused, request) from None
 
     def _unauthorized(self, refused: Refused, request: Request) -> Failed:
-        telemetry.log("denied", function="evaluate", code=str(refused), request_id=request.request_id)
+        telemetry.denied("evaluate", str(refused), request_id=request.request_id)
         return Failed(401, "a valid token is required")
 
     def _key(self, request: Request) -> str | None:

@@ -130,7 +130,7 @@ class TokenFunction:
         except IdentityUnavailable:
             raise unavailable("the identity provider is") from None
         except Refused as refused:
-            telemetry.log("denied", function="token", code=str(refused), request_id=request.request_id)
+            telemetry.denied("token", str(refused), request_id=request.request_id)
             if self.keys.unavailable:
                 raise unavailable("the signing keys are") from None
             raise invalid("subject_token is not taken") from None
@@ -142,8 +142,8 @@ class TokenFunction:
             raise unavailable("the rules are")
         decision = decide(snapshot.rules, snapshot.profile.access or "", subject, gate=True)
         if not decision.value:
-            telemetry.log("denied", function="token", code=decision.reason, revision=snapshot.revision,
-                          standing=view.standing, request_id=request.request_id)  # fmt: skip
+            telemetry.denied("token", decision.reason, revision=snapshot.revision, standing=view.standing,
+                             request_id=request.request_id)  # fmt: skip
             raise denied(snapshot.revision)
         entitled = entitlements(snapshot, subject)
         return self._minter.mint(

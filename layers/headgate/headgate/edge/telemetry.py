@@ -24,6 +24,13 @@ def log(event: str, **fields: str | int | bool | None) -> None:
     sys.stdout.write(json.dumps(line, separators=(",", ":")) + "\n")
 
 
+def denied(function: str, code: str, **fields: str | int | bool | None) -> None:
+    """Log a denial with its code. A verifier's `unexpected` is a bug of ours: denied all the same, and counted."""
+    log("denied", function=function, code=code, **fields)
+    if code == "unexpected":
+        count("VerifierFault", function=function)
+
+
 class Alarms:
     """Watches the rules of one function: counts stored flags that cannot be read, and a store that does not answer."""
 

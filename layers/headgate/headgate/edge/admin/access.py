@@ -89,7 +89,7 @@ def _denied(action: str, denial: Denial, current: Current, *, status: int, also:
 
 
 def list_sessions(admin: Admin, request: Request) -> Response:
-    """GET /admin/v1/sessions: those that are live, and how many there are."""
+    """GET /admin/v1/sessions: those that are live; how many there are, and when the last must leave."""
     limit, now = limit_of(request), admin.clock()
     after = ""
     if "cursor" in request.query:
@@ -99,8 +99,8 @@ def list_sessions(admin: Admin, request: Request) -> Response:
     live = (pair for pair in admin.sessions.every(after) if pair[1].is_live(now))
     found = list(islice(live, limit + 1))
     following = write_cursor("sessions", found[limit - 1][0]) if len(found) > limit else None
-    counted = admin.sessions.inside()
-    counts = {"inside": None if counted is None else counted[0]}
+    count, last = admin.sessions.inside() or (None, None)
+    counts = {"inside": count, "last_leaves_at": None if last is None else rfc3339(last)}
     return shown({"sessions": [_session(*pair) for pair in found[:limit]], "counts": counts, "next": following})
 
 
