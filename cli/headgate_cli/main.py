@@ -8,7 +8,21 @@ import typer
 from typer.core import TyperGroup
 
 from headgate_cli import render
-from headgate_cli.commands import audit, check, explain, flags, health, kill, manifest, stage, token, tour
+from headgate_cli.commands import (
+    audit,
+    check,
+    explain,
+    flags,
+    health,
+    keys,
+    kill,
+    manifest,
+    revoke,
+    sessions,
+    stage,
+    token,
+    tour,
+)
 from headgate_cli.commands.local import local
 from headgate_cli.commands.options import COMMON, option
 from headgate_cli.failures import EXIT_CODES, Failure
@@ -16,7 +30,10 @@ from headgate_cli.settings import Settings, settings_of
 
 WITH_VALUE = ("--api", "--profile", "--region")
 EVERYWHERE = (*WITH_VALUE, "--json")
-ORDER = "local tour flags stage allow kill restore plan apply export explain check audit token health routes".split()
+ORDER = (
+    "local tour flags stage allow kill restore sessions revoke keys plan apply export explain check audit token "
+    "health routes"
+).split()
 ENVIRONMENT = """\
 Environment:
   HEADGATE_API, HEADGATE_IDP    the API; a dev identity provider
@@ -93,7 +110,7 @@ def headgate(
 
 
 COMMANDS: tuple[Callable[..., None], ...] = (
-    stage.stage, stage.allow, kill.kill, kill.restore, manifest.plan, manifest.apply, manifest.export,
+    stage.stage, stage.allow, kill.kill, kill.restore, revoke.revoke, manifest.plan, manifest.apply, manifest.export,
     explain.explain, check.check, token.token, health.health, health.routes, tour.tour,
 )  # fmt: skip
 for command in COMMANDS:
@@ -101,3 +118,5 @@ for command in COMMANDS:
 app.command(epilog=COMMON, short_help="Start everything on this machine, until Ctrl-C.")(local)
 app.add_typer(flags.app, name="flags")
 app.add_typer(audit.app, name="audit")
+app.add_typer(sessions.app, name="sessions")
+app.add_typer(keys.app, name="keys")

@@ -59,6 +59,10 @@ def difference(before: object, after: object) -> list[str]:
     old, new = _mapping(before), _mapping(after)
     if "routes" in old or "routes" in new:
         return [_routes(old.get("routes") or [], new.get("routes") or [])]
+    if "keys" in new:
+        return list(_keys(old.get("keys") or [], new["keys"]))
+    if "kind" in new and "value" in new:
+        return [f"{new['kind']} {_short(new['value'])}"]
     return list(_members(old, new))
 
 
@@ -105,6 +109,11 @@ def _routes(before: list[Document], after: list[Document]) -> str:
     old, new = ({_policy_name(policy): policy for policy in policies} for policies in (before, after))
     changed = sum(1 for name in old.keys() & new.keys() if old[name] != new[name])
     return f"routes: +{len(new.keys() - old.keys())} -{len(old.keys() - new.keys())} ~{changed}"
+
+
+def _keys(before: list[Document], after: list[Document]) -> Iterator[str]:
+    old = {key.get("kid"): key.get("state") for key in before}
+    yield from (f"{key.get('kid')} {key.get('state')}" for key in after if key.get("state") != old.get(key.get("kid")))
 
 
 def _policy_name(policy: Document) -> str:

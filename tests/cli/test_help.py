@@ -8,7 +8,11 @@ import pytest
 
 from headgate_cli.main import hoisted
 
-COMMANDS = "local tour flags stage allow kill restore plan apply export explain check audit token health routes".split()
+COMMANDS = (
+    "local tour flags stage allow kill restore sessions revoke keys plan apply export explain check audit token "
+    "health routes"
+).split()
+PAIRS = [("flags", "create"), ("audit", "verify"), ("sessions", "end"), ("keys", "rotate"), ("keys", "revoke")]
 HEAVY = ("rich", "botocore", "yaml", "moto", "jwt", "uvicorn", "starlette", "asyncio")
 
 
@@ -20,7 +24,7 @@ def test_the_commands_in_the_order_of_a_rollout(invoke: Any) -> None:
     assert "HEADGATE_API" in invoke("--help").stdout
 
 
-@pytest.mark.parametrize("command", [*[(name,) for name in COMMANDS], ("flags", "create"), ("audit", "verify")])
+@pytest.mark.parametrize("command", [*[(name,) for name in COMMANDS], *PAIRS])
 def test_every_command_says_what_it_takes(invoke: Any, command: tuple[str, ...]) -> None:
     done = invoke(*command, "--help")
     assert done.exit_code == 0

@@ -52,6 +52,13 @@ def test_an_audit_entry_is_one_line() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "told"),
     [
+        (None, {"kind": "subject", "value": "alice", "at": 1, "expires": 2}, ["subject alice"]),
+        (
+            {"keys": [{"kid": "k1", "state": "active"}, {"kid": "k2", "state": "next"}]},
+            {"keys": [{"kid": "k1", "state": "previous"}, {"kid": "k2", "state": "active"}], "version": 2},
+            ["k1 previous", "k2 active"],
+        ),
+        (None, {"keys": [{"kid": "k1", "state": "revoked"}]}, ["k1 revoked"]),
         (None, {"stage": "admin_only"}, ["created at admin_only"]),
         ({"stage": "percentage", "percent": 12.5}, None, ["deleted (was percentage 12.5 %)"]),
         ({"stage": "allowlist", "percent": 0}, {"stage": "percentage", "percent": 25}, ["allowlist → percentage 25 %"]),
