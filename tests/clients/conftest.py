@@ -9,15 +9,11 @@ from typing import Any
 
 import pytest
 from node_scripts import install, need_node, run_script
-from running_gate import Gate, Person
+from running_gate import Gate
 
 from headgate_cli.local.stack import Stack, running_stack
 
-PROJECT = Path(__file__).parents[2]
 RULES = Path(__file__).with_name("rules.yaml")
-ORIGIN = "http://localhost:5173"
-"""Where the page of the web clients lives."""
-NO_ORIGINS = 'CorsOrigins:\n    Type: String\n    Default: ""'
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -36,21 +32,9 @@ def node() -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session")
-def browser_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project with a browser origin in its template's `CorsOrigins`: what a deployment sets as a parameter."""
-    folder = tmp_path_factory.mktemp("project")
-    template = (PROJECT / "template.yaml").read_text()
-    assert template.count(NO_ORIGINS) == 1
-    (folder / "template.yaml").write_text(template.replace(NO_ORIGINS, NO_ORIGINS.replace('""', ORIGIN)))
-    for name in ("functions", "layers", "gastown.yaml"):
-        (folder / name).symlink_to(PROJECT / name)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def stack(browser_project: Path) -> Iterator[Stack]:
-    """`headgate local` with the rules of rules.yaml and one browser origin, as a child process."""
-    with running_stack(project=browser_project, manifest=RULES) as running:
+def stack() -> Iterator[Stack]:
+    """`headgate local` with the rules of rules.yaml, as a child process."""
+    with running_stack(manifest=RULES) as running:
         yield running
 
 
@@ -65,12 +49,6 @@ def gate(stack: Stack) -> Iterator[Gate]:
 
 
 @pytest.fixture(scope="session")
-def listed() -> Person:
-    """Somebody on the access flag's list."""
-    return Person("listed-0")
-
-
-@pytest.fixture(scope="session")
-def origin() -> str:
-    """The page's origin."""
-    return ORIGIN
+def origin(stack: Stack) -> str:
+    """A page's origin that may call the API: the laptop mode allows the dev identity provider's page."""
+    return stack.idp

@@ -58,7 +58,7 @@ def people() -> list[Person]:
 
 
 @pytest.fixture(scope="module")
-def admissions(gate: Gate, people: list[Person]) -> list[Admission]:
+def admissions(node: Callable[..., Any], gate: Gate, people: list[Person]) -> list[Admission]:
     """Everybody at the token endpoint."""
 
     def admit(person: Person) -> Admission:
