@@ -38,7 +38,7 @@ def admin_identity() -> Iterator[tuple[str, str]]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     issuer = f"http://127.0.0.1:{server.server_address[1]}"
     now = int(time.time())
-    claims = {"iss": issuer, "sub": "root", "aud": "example", "iat": now, "exp": now + 600, "admin": True}
+    claims = {"iss": issuer, "sub": "ada", "aud": "example", "iat": now, "exp": now + 600, "admin": True}
     yield issuer, jwt.encode(claims, key, algorithm="ES256", headers={"kid": "one"})
     server.shutdown()
 
