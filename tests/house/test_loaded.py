@@ -22,7 +22,6 @@ NOT_FOR = {
         "boto3",
         "openfeature",
         "headgate.edge.admin",
-        "decimal",
     ),
     "evaluate": ("pydantic", "jwt", "aws_lambda_powertools", "boto3", "openfeature", "headgate.edge.admin"),
     "token": ("pydantic", "aws_lambda_powertools", "boto3", "openfeature", "headgate.edge.admin"),
