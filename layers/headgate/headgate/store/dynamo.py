@@ -3,7 +3,7 @@
 import random
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import botocore.session
@@ -53,14 +53,14 @@ class DynamoTable:
         if len(keys) == 1:
             pk, sk = keys[0]
             found = self._read("get_item", TableName=self._name, Key=_typed({"pk": pk, "sk": sk}), ConsistentRead=True)
-            return {keys[0]: _plain(found["Item"])} if "Item" in found else {}
+            return {keys[0]: _items([found["Item"]])[0]} if "Item" in found else {}
         wanted = [_typed({"pk": pk, "sk": sk}) for pk, sk in keys]
         items: dict[Key, Item] = {}
         attempts = _Attempts(self._budget, self._clock, self._pause)
         while wanted:
             request = {self._name: {"Keys": wanted, "ConsistentRead": True}}
             found = self._read("batch_get_item", attempts, RequestItems=request)
-            for item in map(_plain, _member(found, "Responses").get(self._name, ())):
+            for item in _items(_member(found, "Responses").get(self._name, ())):
                 items[str(item["pk"]), str(item["sk"])] = item
             wanted = found.get("UnprocessedKeys", {}).get(self._name, {}).get("Keys", [])
             if wanted:  # a throttle by another name
@@ -81,7 +81,7 @@ class DynamoTable:
         if limit is not None:
             request["Limit"] = limit + 2  # BETWEEN includes its ends; they are dropped below
         found = self._read("query", **request)
-        items = [_plain(item) for item in _member(found, "Items")]
+        items = _items(_member(found, "Items"))
         inner = [item for item in items if str(item["sk"]) > after and (before is None or str(item["sk"]) < before)]
         page = inner if limit is None else inner[:limit]
         more = len(inner) > len(page) or "LastEvaluatedKey" in found
@@ -135,6 +135,16 @@ def _member(found: Mapping[str, Any], name: str) -> Any:
     if name not in found:
         raise Unavailable("unreadable")
     return found[name]
+
+
+def _items(found: Iterable[Mapping[str, Mapping[str, Any]]]) -> list[Item]:
+    try:
+        items = [_plain(typed) for typed in found]
+    except UNREADABLE:
+        raise Unavailable("unreadable") from None
+    if not all(isinstance(item.get("pk"), str) and isinstance(item.get("sk"), str) for item in items):
+        raise Unavailable("unreadable")
+    return items
 
 
 def _failure(error: ClientError) -> Exception:
