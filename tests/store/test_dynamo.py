@@ -1,0 +1,346 @@
+"""DynamoDB over real sockets that refuse, hang, throttle or talk nonsense: in time, and never taken for an answer."""
+
+import contextlib
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from headgate.store.dynamo import REQUEST_BUDGET, REQUEST_PATH, DynamoTable, client
+from headgate.store.port import ConditionFailed, Contended, Put, Throttled, Unavailable
+from headgate.store.snapshots import Snapshots, Standing
+
+NewTable = Callable[..., DynamoTable]
+KEY, OTHER = ("head", "head"), ("rules", "profile")
+BOUND = 1.5
+"""Seconds: the budget of 1, the end of an attempt that began within it (0.2), and what a busy test machine adds."""
+READS: dict[str, Callable[[DynamoTable], Any]] = {
+    "get": lambda table: table.get([KEY]),
+    "get of two": lambda table: table.get([KEY, OTHER]),
+    "query": lambda table: table.query("rules"),
+}
+EVERY_READ = pytest.mark.parametrize("read", READS.values(), ids=READS.keys())
+
+
+@pytest.fixture(scope="module")
+def table_at() -> Iterator[NewTable]:
+    """A table as the functions make it, at a port of this machine."""
+    with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as stack:
+        patch.setenv("AWS_ACCESS_KEY_ID", "AKIALOCAL")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "local-only")
+        patch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+
+        def make(port: int, budget: float = REQUEST_BUDGET) -> DynamoTable:
+            patch.setenv("AWS_ENDPOINT_URL_DYNAMODB", f"http://127.0.0.1:{port}")
+            api = client("dynamodb", **REQUEST_PATH)
+            stack.callback(api.close)
+            return DynamoTable("t", api, budget=budget)
+
+        yield make
+
+
+def timed(act: Callable[[], Any], raised: type[Exception]) -> float:
+    """Seconds until it raised."""
+    started = time.perf_counter()
+    with pytest.raises(raised):
+        act()
+    return time.perf_counter() - started
+
+
+# -- nobody there
+
+
+@pytest.fixture
+def closed_port() -> int:
+    """Where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture
+def hanging_port() -> Iterator[int]:
+    """Where connections are taken and nothing is ever answered."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        yield int(listener.getsockname()[1])
+
+
+@pytest.fixture
+def full_port() -> Iterator[int]:
+    """Where connections are not even taken: the queue is full."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        port = int(listener.getsockname()[1])
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                filler.connect(("127.0.0.1", port))
+        yield port
+
+
+@EVERY_READ
+def test_refused(table_at: NewTable, closed_port: int, read: Callable[[DynamoTable], Any]) -> None:
+    table = table_at(closed_port)
+    assert timed(lambda: read(table), Unavailable) < BOUND
+
+
+@EVERY_READ
+def test_hanging(table_at: NewTable, hanging_port: int, read: Callable[[DynamoTable], Any]) -> None:
+    table = table_at(hanging_port)
+    took = timed(lambda: read(table), Unavailable)
+    assert REQUEST_PATH["read_timeout"] <= took < BOUND
+
+
+@EVERY_READ
+def test_not_taken(table_at: NewTable, full_port: int, read: Callable[[DynamoTable], Any]) -> None:
+    table = table_at(full_port)
+    assert timed(lambda: read(table), Unavailable) < BOUND
+
+
+def test_a_write_is_tried_once(table_at: NewTable, closed_port: int, hanging_port: int) -> None:
+    """What to do after an unanswered write is the record's to decide."""
+    put = Put({"pk": "a", "sk": "b"}, absent=True)
+    refusing, hanging = table_at(closed_port), table_at(hanging_port)
+    assert timed(lambda: refusing.write([put]), Unavailable) < BOUND / 2
+    assert timed(lambda: hanging.write([put]), Unavailable) < 2 * REQUEST_PATH["read_timeout"]
+
+
+def test_an_outage_costs_a_warm_environment_one_budget_then_nothing(table_at: NewTable, hanging_port: int) -> None:
+    """The breaker: the first look waits, those of the next 1.5 s do not."""
+    snapshots = Snapshots(table_at(hanging_port))
+    started = time.perf_counter()
+    assert snapshots.live().standing is Standing.EXPIRED
+    first = time.perf_counter() - started
+    assert first < BOUND
+    started = time.perf_counter()
+    for _ in range(100):
+        assert snapshots.live().standing is Standing.EXPIRED
+    assert time.perf_counter() - started < 0.1
+
+
+# -- somebody there, who answers as told
+
+
+class Answers:
+    """A server whose answer each request gets: status and body, or a function of the request's JSON."""
+
+    def __init__(self) -> None:
+        self.reply: Any = (200, {})
+        self.operations: list[str] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                outer.operations.append(self.headers["x-amz-target"].rpartition(".")[2])
+                status, body, *headers = outer.reply(asked) if callable(outer.reply) else outer.reply
+                raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+                self.send_response(status)
+                self.send_header("content-type", "application/x-amz-json-1.0")
+                for name, value in headers or [("content-length", str(len(raw)))]:
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(raw)
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.port = self._server.server_port
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Answers]:
+    with contextlib.closing(Answers()) as server:
+        yield server
+
+
+@pytest.fixture
+def answers(server: Answers) -> Answers:
+    server.operations.clear()
+    return server
+
+
+@pytest.fixture(scope="module")
+def table(table_at: NewTable, server: Answers) -> DynamoTable:
+    return table_at(server.port)
+
+
+@pytest.fixture(scope="module")
+def hasty(table_at: NewTable, server: Answers) -> DynamoTable:
+    """A table that tries once."""
+    return table_at(server.port, 0.0)
+
+
+def failure(code: str, **members: Any) -> dict[str, Any]:
+    """An error as DynamoDB words it."""
+    return {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "told to", **members}
+
+
+def cancelled(*codes: str) -> dict[str, Any]:
+    """A cancelled transaction with a reason for each item."""
+    return failure("TransactionCanceledException", CancellationReasons=[{"Code": code} for code in codes])
+
+
+@EVERY_READ
+@pytest.mark.parametrize(
+    "code",
+    ["ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded"],
+)
+def test_throttled(table: DynamoTable, answers: Answers, read: Callable[[DynamoTable], Any], code: str) -> None:
+    answers.reply = (400, failure(code))
+    assert timed(lambda: read(table), Throttled) < BOUND
+    assert 2 <= len(answers.operations) <= 200
+
+
+@EVERY_READ
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>bad gateway</html>", failure("InternalServerError")], ids=["none", "html", "json"]
+)
+def test_failing(
+    hasty: DynamoTable, answers: Answers, read: Callable[[DynamoTable], Any], status: int, body: Any
+) -> None:
+    answers.reply = (status, body)
+    assert timed(lambda: read(hasty), Unavailable) < BOUND
+
+
+@EVERY_READ
+@pytest.mark.parametrize(
+    "code", ["AccessDeniedException", "ResourceNotFoundException", "ValidationException", "UnrecognizedClientException"]
+)
+def test_refused_by_dynamodb(
+    hasty: DynamoTable, answers: Answers, read: Callable[[DynamoTable], Any], code: str
+) -> None:
+    answers.reply = (400, failure(code))
+    with pytest.raises(Unavailable, match=code):
+        read(hasty)
+
+
+@EVERY_READ
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"not json", b"[]", b"null", b'"x"', b"7", b'{"Item": 5}', b'{"Items": 5}', b'{"Responses": []}',
+     b'{"Responses": {"t": 5}}', b'{"Items": [5]}', b'{"Item": {"pk": 5}}', b'{"Items": null}', b'{"Responses": null}',
+     b'{"Responses": {"t": [{"pk": {"S": 5}, "sk": null}]}}', b'{"Items": [{}]}', b'{"Responses": {"t": [{}]}}',
+     b"\xff\xfe"],
+)  # fmt: skip
+def test_nonsense_is_no_answer(
+    hasty: DynamoTable, answers: Answers, read: Callable[[DynamoTable], Any], body: bytes
+) -> None:
+    """Nothing but the port's own failures leaves the table, and no item comes out of it."""
+    answers.reply = (200, body)
+    try:
+        found = read(hasty)
+    except Unavailable:
+        return
+    assert found == {} or found.items == ()
+
+
+@EVERY_READ
+def test_an_answer_cut_short_is_no_answer(
+    hasty: DynamoTable, answers: Answers, read: Callable[[DynamoTable], Any]
+) -> None:
+    answers.reply = (200, b'{"Item": {"pk": {"S": "he', ("content-length", "1000"))
+    assert timed(lambda: read(hasty), Unavailable) < BOUND
+
+
+def test_one_bad_answer_is_outlived(table: DynamoTable, answers: Answers) -> None:
+    item = {"pk": {"S": "head"}, "sk": {"S": "head"}, "revision": {"N": "7"}}
+    answers.reply = lambda _asked: (500, b"") if len(answers.operations) == 1 else (200, {"Item": item})
+    assert table.get([KEY]) == {KEY: {"pk": "head", "sk": "head", "revision": 7}}
+
+
+def test_attributes_that_are_not_ours_are_left_out(table: DynamoTable, answers: Answers) -> None:
+    odd = {
+        "a": {"BOOL": True}, "b": {"NULL": True}, "c": {"L": []}, "d": {"M": {}}, "e": {"SS": ["x"]}, "f": {"N": "1.5"},
+        "g": {"N": "1e3"}, "h": {"N": "--1"}, "i": {"N": "\u0661"}, "j": {"N": "-12"}, "k": {"S": ""}, "l": {"N": ""},
+    }  # fmt: skip
+    answers.reply = (200, {"Item": {"pk": {"S": "head"}, "sk": {"S": "head"}, **odd}})
+    assert table.get([KEY]) == {KEY: {"pk": "head", "sk": "head", "j": -12, "k": ""}}
+
+
+def unprocessed(asked: dict[str, Any], most: int) -> tuple[int, dict[str, Any]]:
+    """Answers the first few keys of a batch and hands the rest back, as DynamoDB does when it is short of capacity."""
+    keys = asked["RequestItems"]["t"]["Keys"]
+    rest = {"t": {"Keys": keys[most:], "ConsistentRead": True}} if keys[most:] else {}
+    return 200, {"Responses": {"t": keys[:most]}, "UnprocessedKeys": rest}
+
+
+def test_unprocessed_keys_are_asked_for_again(table: DynamoTable, answers: Answers) -> None:
+    answers.reply = lambda asked: unprocessed(asked, 2)
+    keys = [("rules", f"flag#{n}") for n in range(5)]
+    assert set(table.get(keys)) == set(keys)
+    assert len(answers.operations) == 3
+
+
+def test_keys_that_stay_unprocessed_are_a_throttle(table: DynamoTable, answers: Answers) -> None:
+    answers.reply = lambda asked: unprocessed(asked, 0)
+    assert timed(lambda: table.get([KEY, OTHER]), Throttled) < BOUND
+    assert 2 <= len(answers.operations) <= 200
+
+
+@pytest.mark.parametrize(
+    ("body", "raised"),
+    [
+        (cancelled("None", "ConditionalCheckFailed", "None"), ConditionFailed),
+        (cancelled("TransactionConflict", "ConditionalCheckFailed"), ConditionFailed),
+        (cancelled("None", "TransactionConflict"), Contended),
+        (cancelled("ThrottlingError", "None"), Throttled),
+        (cancelled("ProvisionedThroughputExceeded"), Throttled),
+        (cancelled("ValidationError"), Unavailable),
+        (cancelled(), Unavailable),
+        (failure("TransactionConflictException"), Contended),
+        (failure("TransactionInProgressException"), Contended),
+        (failure("ThrottlingException"), Throttled),
+        (failure("ProvisionedThroughputExceededException"), Throttled),
+        (failure("ValidationException"), Unavailable),
+        (failure("AccessDeniedException"), Unavailable),
+        (failure("IdempotentParameterMismatchException"), Unavailable),
+    ],
+)
+def test_what_a_refused_transaction_means(
+    table: DynamoTable, answers: Answers, body: dict[str, Any], raised: type[Exception]
+) -> None:
+    answers.reply = (400, body)
+    with pytest.raises(raised):
+        table.write([Put({"pk": "a", "sk": "b"})])
+    assert answers.operations == ["TransactWriteItems"]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"7"])
+def test_a_write_whose_answer_is_nonsense_may_have_been_done(table: DynamoTable, answers: Answers, body: bytes) -> None:
+    """A 200 is a 200; anything that botocore cannot read is an answer that was lost."""
+    answers.reply = (200, body)
+    with contextlib.suppress(Unavailable):
+        table.write([Put({"pk": "a", "sk": "b"})])
+
+
+def test_reads_are_strongly_consistent(table: DynamoTable, answers: Answers) -> None:
+    seen: list[dict[str, Any]] = []
+
+    def reply(asked: dict[str, Any]) -> tuple[int, Any]:
+        seen.append(asked)
+        return 200, {"Items": [], "Responses": {}}
+
+    answers.reply = reply
+    for read in READS.values():
+        read(table)
+    assert seen[0]["ConsistentRead"] is True
+    assert seen[1]["RequestItems"]["t"]["ConsistentRead"] is True
+    assert seen[2]["ConsistentRead"] is True
