@@ -52,6 +52,13 @@ def load_flag(document: Json) -> Flag:
     )  # fmt: skip
 
 
+def load_kill(document: Json) -> Kill | None:
+    """The kill in a stored flag of which the rest may be unreadable; None when there is none that can be read."""
+    read = Reader(document)
+    kill = _read_kill(read)
+    return None if read.faults else kill
+
+
 def _read_own(read: Reader, salt: str | None) -> Flag:
     key = read.text("key", limit=64)
     if not is_key(key):
