@@ -1,0 +1,164 @@
+"""The audit chain: whatever is done to it afterwards, it shows."""
+
+import copy
+import json
+from random import Random
+from typing import Any
+
+import pytest
+import vector_files
+
+from headgate.core.audit import GENESIS, canonical, digest, is_sealed, sealed, verify
+
+Entry = dict[str, Any]
+
+
+def chain(length: int, start: int = 1, prev: str = GENESIS, note: str = "") -> list[Entry]:
+    """Entries as they are written."""
+    entries = []
+    for revision in range(start, start + length):
+        entry = sealed({
+            "revision": revision, "at": f"2026-03-01T12:00:{revision % 60:02}.000Z", "flag": "f",
+            "action": "flag.stage", "actor": {"arn": "arn:ops", "session": "s", "source_ip": "192.0.2.7"},
+            "reason": f"caf\u00e9 {note}", "before": {"key": "f", "percent": revision - 1, "allow": {"users": ["a"]}},
+            "request_id": f"r{revision}",
+            "after": {"key": "f", "percent": revision + 0.5, "allow": {"users": ["a", "b"]}}, "prev": prev,
+        })  # fmt: skip
+        entries.append(entry)
+        prev = entry["digest"]
+    return entries
+
+
+def head(entries: list[Entry]) -> dict[str, Any]:
+    """What the head says."""
+    return {"revision": len(entries), "digest": entries[-1]["digest"] if entries else GENESIS}
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 30])
+def test_a_whole_chain_holds(length: int) -> None:
+    entries = chain(length)
+    assert verify(entries) is None
+    assert verify(entries, head(entries)) is None
+    assert verify(json.loads(json.dumps(entries)), head(entries)) is None
+    assert all(is_sealed(entry) for entry in entries)
+
+
+def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The way to every value in a value."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [way for key, item in inner for way in [(*path, key), *paths(item, (*path, key))]]
+
+
+def edit(source: Random, entries: list[Entry]) -> None:
+    """One value of one entry becomes another, or another type, or goes; the careful forger seals it again."""
+    entry = entries[source.randrange(len(entries))]
+    before = canonical(entry)
+    way = source.choice(paths(entry))
+    holder = entry
+    for key in way[:-1]:
+        holder = holder[key]
+    value, key = holder[way[-1]], way[-1]
+    change = source.randrange(3)
+    if change == 0:
+        del holder[key]
+    elif change == 1:
+        holder[key] = None if value is not None else 0
+    else:
+        holder[key] = value + 1 if isinstance(value, (int, float)) else f"{value}x"
+    if source.random() < 0.5 and key not in ("digest", "prev", "revision"):
+        entry["digest"] = digest(entry)
+    assert canonical(entry) != before
+
+
+def delete(source: Random, entries: list[Entry]) -> None:
+    """One entry goes, of which others follow."""
+    entries.pop(source.randrange(len(entries) - 1))
+
+
+def insert(source: Random, entries: list[Entry]) -> None:
+    """One entry comes, made to follow on the one before it, or copied."""
+    place = source.randrange(len(entries))
+    prev = entries[place - 1]["digest"] if place else GENESIS
+    extra = chain(1, place + 1, prev, "forged")[0] if source.random() < 0.5 else copy.deepcopy(source.choice(entries))
+    entries.insert(place, extra)
+
+
+def reorder(source: Random, entries: list[Entry]) -> None:
+    """Two entries change places, their numbers too or not."""
+    one, other = source.sample(range(len(entries)), 2)
+    entries[one], entries[other] = entries[other], entries[one]
+    if source.random() < 0.5:
+        entries[one]["revision"], entries[other]["revision"] = entries[other]["revision"], entries[one]["revision"]
+
+
+def replace(source: Random, entries: list[Entry]) -> None:
+    """From one entry on, everything but the last is written anew."""
+    place = source.randrange(len(entries) - 1)
+    prev = entries[place - 1]["digest"] if place else GENESIS
+    entries[place:-1] = chain(len(entries) - 1 - place, place + 1, prev, "forged")
+
+
+@pytest.mark.parametrize("tamper", [edit, delete, insert, reorder, replace])
+def test_tampering_is_found(tamper: Any) -> None:
+    """2,000 ways each, without a head and with one."""
+    source, whole = Random(tamper.__name__), chain(12)
+    for _ in range(2_000):
+        entries = copy.deepcopy(whole)
+        tamper(source, entries)
+        found = verify(entries)
+        if found is None:  # the last entry sealed anew: only the head tells
+            assert tamper is edit
+            assert entries[:-1] == whole[:-1]
+        assert verify(entries, head(whole)) is not None
+        assert found is None or 1 <= found.revision <= len(entries)
+
+
+def test_what_was_cut_off_is_found_by_the_head_alone() -> None:
+    whole = chain(12)
+    for kept in range(12):
+        assert verify(whole[:kept]) is None
+        found = verify(whole[:kept], head(whole))
+        assert found is not None
+        assert found.revision == kept + 1
+
+
+def test_a_chain_written_anew_as_a_whole_is_found_by_the_head_alone() -> None:
+    whole, forged = chain(12), chain(12, note="forged")
+    assert verify(forged) is None
+    assert verify(forged, head(whole)) is not None
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"reason": "\ud800"}, {"after": float("nan")}, {"after": float("inf")}, {"digest": None}, {"prev": 0},
+     {"revision": "1"}, {"revision": None}, {"revision": True, "reason": "x"}],
+)  # fmt: skip
+def test_what_no_json_can_hold_is_a_break_too(damage: dict[str, Any]) -> None:
+    entries = chain(3)
+    entries[0] |= damage
+    found = verify(entries)
+    assert found is not None
+    assert found.revision == 1
+
+
+def test_the_place_is_named() -> None:
+    entries = chain(5)
+    entries[2]["reason"] = "another"
+    found = verify(entries)
+    assert found is not None
+    assert (found.revision, found.what) == (3, "its content was changed")
+
+
+def test_digests_do_not_hang_on_the_order_of_members() -> None:
+    entry = vector_files.read("audit-chain")["entries"][0]
+    backwards = dict(reversed(entry.items()))
+    assert digest(backwards) == entry["digest"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [({"b": 1, "a": [True, None, "x"]}, '{"a":[true,null,"x"],"b":1}'), ({"\u00e9": "\u5c71"}, '{"\u00e9":"\u5c71"}'),
+     (1.5, "1.5"), ({"z": {}, "A": []}, '{"A":[],"z":{}}'), ("a\"\\\n\u0001", '"a\\"\\\\\\n\\u0001"')],
+)  # fmt: skip
+def test_there_is_one_way_to_write_a_value(value: Any, text: str) -> None:
+    assert canonical(value) == text
