@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from headgate.core.deny import Denial, DenyKind, DenySet, parse_denial
 from headgate.core.faults import Invalid
-from headgate.core.snapshot import EMPTY, apply, with_denial
+from headgate.core.snapshot import EMPTY, apply, with_denials
 
 AT = 1_780_000_000
 SUBJECT, JTI, SESSION = DenyKind.SUBJECT, DenyKind.JTI, DenyKind.SESSION
@@ -21,7 +21,8 @@ DENIALS = st.lists(
 def denied(*denials: Denial) -> DenySet:
     held = DenySet()
     for denial in denials:
-        held = held.with_denial(denial)
+        held = held.with_denials([denial])
+    assert held == DenySet().with_denials(denials)
     return held
 
 
@@ -108,6 +109,6 @@ def test_a_record_that_cannot_be_read_takes_nothing_away(document: Any) -> None:
     with pytest.raises(Invalid):
         parse_denial(document)
     held = one(SUBJECT, "alice")
-    assert with_denial(held, document) == held
+    assert with_denials(held, [document]) == held
     entry = {"revision": 1, "action": "deny.revoke", "flag": None, "after": document}
     assert apply(EMPTY, [entry]).revision == 1

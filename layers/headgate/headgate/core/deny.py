@@ -4,7 +4,7 @@ Part of the rules, so that it reaches every environment as they do: at once wher
 elsewhere. Keyed by `sub`, `jti` and session, never by a token's text, which has twins (ECDSA is malleable).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -42,10 +42,13 @@ class DenySet:
 
     held: Mapping[tuple[DenyKind, str], int] = field(default_factory=dict)
 
-    def with_denial(self, denial: Denial) -> "DenySet":
-        """The set with one more; the later `at` of two counts."""
-        place = (denial.kind, denial.value)
-        return DenySet({**self.held, place: max(denial.at, self.held.get(place, 0))})
+    def with_denials(self, denials: Iterable[Denial]) -> "DenySet":
+        """The set with more; the later `at` of two on one thing counts."""
+        held = dict(self.held)
+        for denial in denials:
+            place = denial.kind, denial.value
+            held[place] = max(denial.at, held.get(place, 0))
+        return DenySet(held)
 
     def refuses(self, *, subject: str, jti: str, issued_at: int, session: str | None) -> bool:
         """Whether a verified token is refused; `session` is the session's record id where it has one."""

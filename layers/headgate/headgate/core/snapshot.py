@@ -4,11 +4,12 @@ Never stamped with a revision that it does not wholly contain. A stored flag tha
 denies (admins in) and is listed in `quarantined`, the rest is served.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from headgate.core.deny import DenySet, parse_denial
+from headgate.core.deny import Denial, DenySet, parse_denial
 from headgate.core.faults import Invalid
 from headgate.core.keyring import LOST, Keyring, parse_keyring
 from headgate.core.model import Flag, Json, Kill, Profile, Reach
@@ -79,18 +80,21 @@ def read_keyring(document: Json) -> Keyring:
         return LOST
 
 
-def with_denial(denied: DenySet, document: Json) -> DenySet:
-    """The deny set with a stored denial, as far as it can be read."""
-    try:
-        return denied.with_denial(parse_denial(document))
-    except (Invalid, RecursionError):
-        return denied
+def with_denials(denied: DenySet, documents: Iterable[Json]) -> DenySet:
+    """The deny set with stored denials, as far as they can be read."""
+    return denied.with_denials(_readable(documents))
+
+
+def _readable(documents: Iterable[Json]) -> Iterator[Denial]:
+    for document in documents:
+        with suppress(Invalid, RecursionError):
+            yield parse_denial(document)
 
 
 def apply(snapshot: Snapshot, entries: Iterable[Mapping[str, Any]]) -> Snapshot:
     """The snapshot after the audit entries that follow it, in order. Entries it already contains are passed over."""
     flags, revision = dict(snapshot.rules.given), snapshot.revision
-    routes, profile, keyring, denied = snapshot.routes, snapshot.profile, snapshot.keyring, snapshot.denied
+    routes, profile, keyring, denials = snapshot.routes, snapshot.profile, snapshot.keyring, []
     for entry in entries:
         if entry["revision"] <= revision:
             continue
@@ -107,7 +111,8 @@ def apply(snapshot: Snapshot, entries: Iterable[Mapping[str, Any]]) -> Snapshot:
         elif subject == "keys":
             keyring = read_keyring(after)
         elif subject == "deny":
-            denied = with_denial(denied, after)
+            denials.append(after)
+    denied = with_denials(snapshot.denied, denials) if denials else snapshot.denied
     return Snapshot(ruleset(flags, revision), routes, profile, keyring, denied)
 
 

@@ -38,6 +38,8 @@ def check_denied(snapshot: Snapshot, credential: Credential) -> None:
     """Refuse what was revoked or ended, as of a view that may be newer than the verification. Raises `Refused`."""
     if is_revoked(snapshot.keyring, credential.kid):
         raise Refused(RefusalCode.REVOKED_KEY)
+    if not snapshot.denied.held:
+        return
     session = None if credential.sid is None else record_id(credential.subject, credential.sid)
     if snapshot.denied.refuses(
         subject=credential.subject, jti=credential.jti, issued_at=credential.iat, session=session

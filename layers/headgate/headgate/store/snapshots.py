@@ -27,7 +27,7 @@ from headgate.core.snapshot import (
     read_keyring,
     read_profile,
     read_routes,
-    with_denial,
+    with_denials,
     with_kills,
 )
 from headgate.store.items import (
@@ -238,7 +238,7 @@ class Snapshots:
 
 def build(items: list[Item], revision: int) -> Snapshot:
     """A snapshot from the stored rules."""
-    flags, routes, profile, keyring, denied = {}, EMPTY.routes, EMPTY.profile, EMPTY.keyring, EMPTY.denied
+    flags, routes, profile, keyring, denials = {}, EMPTY.routes, EMPTY.profile, EMPTY.keyring, []
     for item in items:
         key, stored = (str(item["pk"]), str(item["sk"])), read_stored(item)
         if key == ROUTES:
@@ -248,8 +248,8 @@ def build(items: list[Item], revision: int) -> Snapshot:
         elif key == KEYS:
             keyring = read_keyring(stored.document)
         elif key[1].startswith(DENY_PREFIX):
-            denied = with_denial(denied, stored.document)
+            denials.append(stored.document)
         elif key[1].startswith(FLAG_PREFIX) and not stored.retired:
             name = key[1].removeprefix(FLAG_PREFIX)
             flags[name] = read_flag(name, stored.document)
-    return Snapshot(ruleset(flags, revision), routes, profile, keyring, denied)
+    return Snapshot(ruleset(flags, revision), routes, profile, keyring, with_denials(EMPTY.denied, denials))
