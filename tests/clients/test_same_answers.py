@@ -14,6 +14,7 @@ import pytest
 from openfeature import api
 from openfeature.contrib.provider.ofrep import OFREPProvider
 from openfeature.evaluation_context import EvaluationContext
+from openfeature.flag_evaluation import FlagEvaluationDetails
 from running_gate import Gate, Person
 from running_gate.gate import in_parallel
 
@@ -119,8 +120,9 @@ def test_python_gives_the_same_answers(
 
     def value(asked: tuple[Person, str]) -> bool | str:
         person, key = asked
-        attributes = {"orgs": list(person.orgs), "admin": person.admin}
-        context, default = EvaluationContext(person.user, attributes), DEFAULTS[key]
+        context = EvaluationContext(person.user, {"orgs": list(person.orgs), "admin": person.admin})
+        default = DEFAULTS[key]
+        found: FlagEvaluationDetails[bool] | FlagEvaluationDetails[str]
         if isinstance(default, bool):
             found = client.get_boolean_details(key, default, context)
         else:

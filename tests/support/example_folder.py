@@ -41,7 +41,8 @@ class Example:
 
     def run(self, block: str, **addresses: str) -> str:
         """Run a block and check what its commands print. `addresses` stand in for the README's, by their name there."""
-        commands, expected = [], {}
+        commands: list[str] = []
+        expected: dict[str, str] = {}
         for line in block.splitlines():
             named = re.match(r"^([A-Z]+)=http://", line)
             if named:
