@@ -1,0 +1,166 @@
+"""One question, one answer: mint, evaluate, authorizer and explain on the same rules and the same subjects.
+
+100,000 flag × subject pairs. Real tokens, signed and verified; each function has an execution environment of its own
+over one table, as on Lambda.
+"""
+
+import io
+import json
+from collections.abc import Mapping
+from contextlib import redirect_stdout
+from random import Random
+from typing import Any
+
+import pytest
+import vector_files
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from dice import Dice
+from fake_clock import FakeClock
+from reference_table import ReferenceTable
+
+from headgate.core.decision import trace
+from headgate.core.model import Subject
+from headgate.core.parse import flag_document
+from headgate.edge.authorizer import Authorizer
+from headgate.edge.evaluate import BULK, Evaluate
+from headgate.edge.gate import Credentials, entitlements
+from headgate.edge.settings import GateSettings
+from headgate.edge.signing import KeyPool
+from headgate.store.items import PROFILE, ROUTES, Head, flag_key, head_item, stored_item
+from headgate.store.snapshots import Snapshots, Standing
+from headgate.tokens.claims import Kind
+from headgate.tokens.issue import Grant, issue
+from headgate.tokens.keys import LocalSigner
+
+KEYS = ("f0", "f1", "f2", "f3", "gone")
+ASKED = "GET /asks"
+RULESETS, SUBJECTS = 500, 40
+ISSUER, AUDIENCE = "https://gate.example", "headgate"
+
+
+class PoolKey(LocalSigner):
+    """A key of the pool that is no KMS key."""
+
+    def public_key(self) -> bytes:
+        return self._key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+class Gate:
+    """The three functions, each with its own environment, and tokens for everybody."""
+
+    def __init__(self) -> None:
+        self.clock, self.table = FakeClock(), ReferenceTable()
+        self.key = PoolKey("k", ec.derive_private_key(7, ec.SECP256R1()))
+        settings = GateSettings("t", ("k",), AUDIENCE, ISSUER)
+        self.minting = self.environment()
+        mine, yours = self.environment(), self.environment()
+        pool = KeyPool((self.key,), mine)
+        self.authorizer = Authorizer(Credentials(settings, pool), mine, clock=self.clock)
+        pool = KeyPool((self.key,), yours)
+        self.evaluate = Evaluate(Credentials(settings, pool), pool, yours, clock=self.clock)
+        self.tokens: dict[int, str] = {}
+
+    def environment(self) -> Snapshots:
+        return Snapshots(self.table, clock=self.clock)
+
+    def load(self, number: int, documents: Mapping[str, dict[str, Any]]) -> None:
+        """Other rules, as they would lie in the table at that revision."""
+        flags = {key: vector_files.flag_of(document) for key, document in documents.items()}
+        routes = [{"route": f"POST /{key}", "class": "entry", "flags": [key]} for key in KEYS]
+        routes.append({"route": ASKED, "class": "continue", "asks": list(KEYS)})
+        records = {flag_key(key): flag_document(flag) for key, flag in flags.items()}
+        records[ROUTES] = {"routes": routes, "version": 1, "revision": 1}
+        records[PROFILE] = {"access": "f0", "version": 1, "revision": 1}
+        killed = {key: flag.killed.reach.value for key, flag in flags.items() if flag.killed}
+        head = head_item(Head(number, f"digest-{number}", killed))
+        rules = {key[1]: stored_item(key, 1, document) for key, document in records.items()}
+        self.table.restore({"rules": rules, "head": {"head": head}})
+        self.clock.advance(5)
+
+    def token(self, number: int, subject: Subject) -> str:
+        """An access token of one of the people."""
+        if number not in self.tokens:
+            grant = Grant(
+                kind=Kind.ACCESS, issuer=ISSUER, audience=AUDIENCE, subject=subject.user or "", client_id="web",
+                lifetime=3_600, rev=1, orgs=subject.orgs, admin=subject.admin, attributes=subject.attributes,
+            )  # fmt: skip
+            self.tokens[number] = issue(self.key, grant, self.clock())[0]
+        return self.tokens[number]
+
+    def asks(self, token: str, route: str) -> tuple[bool, dict[str, Any]]:
+        """The authorizer's answer."""
+        answer = self.authorizer(event(token, route))
+        return answer["isAuthorized"], answer["context"]
+
+    def evaluates(self, token: str) -> dict[str, dict[str, Any]]:
+        """The evaluate function's answer, by flag."""
+        answer = self.evaluate(event(token, BULK))
+        assert answer["statusCode"] == 200
+        return {flag["key"]: flag for flag in json.loads(answer["body"])["flags"]}
+
+
+def event(token: str, route: str) -> dict[str, Any]:
+    """A request as API Gateway hands it on."""
+    return {"requestContext": {"routeKey": route, "domainName": "gate.example"}, "body": "{}",
+            "headers": {"authorization": f"Bearer {token}"}}  # fmt: skip
+
+
+def somebody(thrown: Dice) -> Subject:
+    """Whom a token can describe: no acting org, no attributes but scalars and lists of them."""
+    subject = thrown.subject(admins=0.15)
+    attributes = {
+        name: value
+        for name, value in subject.attributes.items()
+        if isinstance(value, (str, int, float)) and value != ""
+    }
+    return Subject(subject.user or "nobody", subject.orgs, subject.admin, attributes)
+
+
+@pytest.fixture(scope="module")
+def gate() -> Gate:
+    return Gate()
+
+
+def test_one_verdict(gate: Gate) -> None:
+    thrown = Dice(Random(8))
+    people = list(enumerate(somebody(thrown) for _ in range(200)))
+    pairs, on = 0, 0
+    with redirect_stdout(io.StringIO()):  # the log of every denial
+        for number in range(1, RULESETS + 1):
+            gate.load(number, thrown.rules(KEYS[:-1]))
+            for index, subject in thrown.source.sample(people, SUBJECTS):
+                verdicts = verdicts_on(gate, gate.token(index, subject), subject, thrown)
+                pairs, on = pairs + len(verdicts), on + sum(verdicts.values())
+    assert pairs == RULESETS * SUBJECTS * len(KEYS)
+    assert pairs * 0.2 < on < pairs * 0.8
+
+
+def verdicts_on(gate: Gate, token: str, subject: Subject, thrown: Dice) -> dict[str, bool]:
+    """What all four say of each flag, being the same."""
+    view = gate.minting.live()
+    assert view.standing is Standing.FRESH
+    minted = entitlements(view.snapshot, subject)
+    explained = {}
+    for key in KEYS:
+        *_passed, (_flag, _step, verdict) = trace(view.snapshot.rules, key, subject)
+        assert verdict is not None
+        explained[key] = verdict
+    verdicts = {key: value for key, (value, _reason) in explained.items()}
+    assert {key: key in minted for key in KEYS} == verdicts
+
+    passed, context = gate.asks(token, ASKED)
+    assert passed
+    assert json.loads(context["asks"]) == verdicts
+    key = thrown.one(KEYS)
+    passed, context = gate.asks(token, f"POST /{key}")
+    assert passed is verdicts[key]
+    assert context.get("reason") == (explained[key][1].value if passed else None)
+    assert context.get("revision", view.snapshot.revision) == view.snapshot.revision
+
+    evaluated = gate.evaluates(token)
+    assert "gone" not in evaluated
+    assert {key: (flag["variant"] == "on", flag["metadata"]["reason"]) for key, flag in evaluated.items()} == {
+        key: (value, reason.value) for key, (value, reason) in explained.items() if key != "gone"
+    }
+    return verdicts
