@@ -30,7 +30,7 @@ def same(left: Json, right: Json) -> bool:
 
 
 def _number(value: Json) -> float | None:
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    return value if isinstance(value, (int, float)) and value is not True and value is not False else None
 
 
 def _date(value: Json) -> float | None:
