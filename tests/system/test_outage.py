@@ -61,7 +61,7 @@ def people(broken: Breakable) -> Iterator[People]:
     """Two people with fresh tokens; afterwards the store is well again."""
     gate, user, admin = broken.gate, Person(), Person(admin=True)
     broken.proxy.heal()
-    until(lambda: gate.mint(user).status, lambda status: status == 200, within=BACK)
+    until(lambda: gate.mint(user), is_well, within=BACK)
     token = gate.access_token(user)
     found = People(
         user=user,
@@ -71,7 +71,7 @@ def people(broken: Breakable) -> Iterator[People]:
         token=token,
         admins_token=gate.access_token(admin),
         evaluation=gate.evaluation_token(user),
-        session=gate.session_token(token, "town:1"),
+        session=until(lambda: gate.session(token, "town:1"), is_well, within=BACK).json["access_token"],
     )
     wait_until_well(probes(gate, found))
     yield found
@@ -106,7 +106,7 @@ def wait_until_well(asked: Probes) -> float:
     """Until everything is answered by fresh rules. The seconds that it took."""
     began = time.monotonic()
     for probe in asked.values():
-        until(probe, lambda answer: told(answer) == "200", within=BACK)
+        until(probe, is_well, within=BACK)
     return time.monotonic() - began
 
 
@@ -152,6 +152,11 @@ def told(answer: Answer) -> str:
         return str(answer.status)
     about = answer.json.get("metadata", answer.json)
     return "200 stale" if about.get("stale") else "200"
+
+
+def is_well(answer: Answer) -> bool:
+    """Answered, and by rules that are not stale."""
+    return told(answer) == "200"
 
 
 def runs(seen: list[Seen]) -> list[str]:
