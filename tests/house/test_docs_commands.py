@@ -61,25 +61,33 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
     start = [str(BIN / "headgate"), "local", "--port", "0", "--idp-port", "0", "--logs", str(logs)]
     start += ["--parent", str(os.getpid())]
     with subprocess.Popen(start, stdout=subprocess.PIPE, text=True) as stack:
-        assert stack.stdout is not None
-        said = []
-        for line in stack.stdout:
-            said.append(line.strip())
-            if said[-1].startswith("unset "):
-                break
-        exports = "\n".join(line for line in said if line.startswith(("export ", "unset ")))
-        assert exports.count("export ") == 2, said
-        nobody = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "HEADGATE_"))}
-        environment = {**nobody, "PATH": f"{BIN}:{os.environ['PATH']}", "AWS_EC2_METADATA_DISABLED": "true"}
+        try:
+            exports = exported(stack)
+            nobody = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "HEADGATE_"))}
+            environment = {**nobody, "PATH": f"{BIN}:{os.environ['PATH']}", "AWS_EC2_METADATA_DISABLED": "true"}
 
-        def run(line: str) -> "subprocess.CompletedProcess[str]":
-            shell = ["bash", "-c", f"{exports}\n{line}"]
-            return subprocess.run(
-                shell, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=60, check=False
-            )
+            def run(line: str) -> "subprocess.CompletedProcess[str]":
+                shell = ["bash", "-c", f"{exports}\n{line}"]
+                return subprocess.run(
+                    shell, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=60, check=False
+                )
 
-        yield run
-        stack.send_signal(signal.SIGTERM)
+            yield run
+        finally:
+            stack.send_signal(signal.SIGTERM)
+
+
+def exported(stack: "subprocess.Popen[str]") -> str:
+    """The lines that a stack tells to copy, as soon as it says them."""
+    assert stack.stdout is not None
+    said: list[str] = []
+    for line in stack.stdout:
+        said.append(line.strip())
+        if said[-1].startswith("unset "):
+            break
+    copied = [line for line in said if line.startswith(("export ", "unset "))]
+    assert len(copied) == 3, said
+    return "\n".join(copied)
 
 
 def asked(command: Command, line: str) -> Any:

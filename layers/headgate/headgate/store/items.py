@@ -10,7 +10,7 @@
 | denial      | rules             | deny#<kind>#<hash>             | admin      | when no token of it lives |
 | audit entry | audit             | revision, 12 digits            | admin      | never   |
 | idempotency | idem#<caller>     | the key                        | admin      | 24 h    |
-| session     | sessions#<hex>    | subject hash + session hash    | token      | a day after its end |
+| session     | sessions#<hex>    | subject hash + session hash    | token, admin | a day after its end |
 | roster      | sessions#<hex>    | subject hash + !               | token      | never   |
 """
 
