@@ -71,11 +71,11 @@ def show_growth(grown: Growth) -> None:
 def show_bars(found: Found, entries: dict[str, list[Entry]]) -> int:
     """Each bar, met or missed."""
     print("### Bars\n\n| | measured | bar | |\n|---|--:|--:|---|")
-    missed = 0
-    for what, figure, bar, met in bars(found, entries):
-        print(f"| {what} | {near(figure)} | {bar} | {'met' if met else 'missed'} |")
-        missed += not met
-    return 1 if missed else 0
+    missed = False
+    for bar in bars(found, entries):
+        print(f"| {bar.what} | {near(bar.figure)} | {bar.words} | {bar.verdict} |")
+        missed |= not (bar.met or bar.known)
+    return int(missed)
 
 
 def near(figure: float) -> str:

@@ -1,6 +1,7 @@
 """The bars that Headgate holds itself to, each a ratio within one run."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from contest.cases import CASES
 from contest.contestant import Entry
@@ -10,18 +11,38 @@ Found = Mapping[str, dict[str, list[float]]]
 OF_THE_FLOOR = {"GA": 2.0, "25 % by user": 1.3, "100 flags at once": 1.7}
 PYTHON, NATIVE = 5.0, 1.0
 """At least 5 times as fast as the fastest peer in pure Python; not slower than the fastest in compiled code."""
+KNOWN = {"25 % by user": 0.55}
+"""Not reached, and how far off it may be: one SHA-256 through Python's hashlib alone takes about as long as Eppo's
+whole answer, whose MD5 never leaves Rust."""
 
 
-def bars(found: Found, entries: Mapping[str, Sequence[Entry]]) -> Iterator[tuple[str, float, str, bool]]:
-    """What is held to a bar, the figure, the bar, and whether it is met."""
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """What is held to a bar, the figure, the bar in words, and whether it is met; `known` if it is known not to be."""
+
+    what: str
+    figure: float
+    words: str
+    met: bool
+    known: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """For the table."""
+        return "met" if self.met else "missed, as known" if self.known else "missed"
+
+
+def bars(found: Found, entries: Mapping[str, Sequence[Entry]]) -> Iterator[Bar]:
+    """Every bar of every case."""
     for case in CASES:
         times = found[case.name]
         if case.name in OF_THE_FLOOR:
             bar, taken = OF_THE_FLOOR[case.name], ratio(times, "headgate", "floor")
-            yield f"{case.name}: times the floor", taken, f"at most {bar}", taken <= bar
+            yield Bar(f"{case.name}: times the floor", taken, f"at most {bar}", taken <= bar)
         for native, bar in ((False, PYTHON), (True, NATIVE)):
             peers = [e.name for e in entries[case.name] if e.native is native and e.name not in ("floor", "headgate")]
             fastest = min(peers, key=lambda name: ratio(times, name, "floor"))
             faster = ratio(times, fastest, "headgate")
+            known = native and faster >= KNOWN.get(case.name, bar)
             label = "compiled" if native else "pure Python"
-            yield f"{case.name}: faster than {fastest} ({label})", faster, f"at least {bar}", faster >= bar
+            yield Bar(f"{case.name}: faster than {fastest} ({label})", faster, f"at least {bar}", faster >= bar, known)

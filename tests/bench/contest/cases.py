@@ -4,7 +4,7 @@ A contestant translates each `Spec` into its own rules. Whoever lacks a kind of 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -44,16 +44,28 @@ class Case:
     name: str
     specs: Sequence[Spec]
     key: str = ""
-    kinds: frozenset[Kind] = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "kinds", frozenset(spec.kind for spec in self.specs))
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        """What a contestant must be able to say."""
+        return frozenset(spec.kind for spec in self.specs)
+
+    @property
+    def asked(self) -> list[Spec]:
+        """The flags that are answered."""
+        return [spec for spec in self.specs if self.key in ("", spec.key)]
+
+    @property
+    def crowd(self) -> Sequence[Person]:
+        """Who asks: with attributes only where some answer reads them, since some convert them at every call."""
+        return CROWD if any(spec.kind is Kind.RULE for spec in self.asked) else BARE
 
 
 PERCENT = 25
 CROWD = [
     Person(f"user-{n:04}", n, {"plan": "pro" if n % 2 else "free", "seats": n % 20}) for n in range(2_000)
 ]  # a quarter of them is pro with more than ten seats
+BARE = [Person(person.user, person.number, {}) for person in CROWD]
 LISTED = [person.user for person in CROWD if person.number % 4 < 2]
 """1,000 of them, spread evenly."""
 

@@ -11,7 +11,7 @@ from math import sqrt
 from time import thread_time_ns
 from typing import Any, Protocol
 
-from contest.cases import CROWD, PERCENT, Case, Kind, is_right
+from contest.cases import PERCENT, Case, Kind, is_right
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +58,9 @@ class Entry:
 
     def check(self) -> None:
         """Compare the answers for the crowd. Raises `Wrong`."""
-        asked = [spec for spec in self._case.specs if self._case.key in ("", spec.key)]
-        crowd = CROWD if len(self._case.specs) <= 1_000 else CROWD[:20]  # some evaluate all flags to answer one
+        crowd = self._case.crowd[: None if len(self._case.specs) <= 1_000 else 20]  # some evaluate all to answer one
         answers = self._answers(self._asking.subjects[: len(crowd)])
-        for spec in asked:
+        for spec in self._case.asked:
             given = [self._asking.read(answer if self._case.key else answer[spec.key]) for answer in answers]
             wrong = sum(is_right(spec, person) not in (None, on) for person, on in zip(crowd, given, strict=True))
             share = sum(given) / len(given)

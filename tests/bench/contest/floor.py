@@ -10,7 +10,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
-from contest.cases import CROWD, PERCENT, Case, Kind, Person, Spec
+from contest.cases import PERCENT, Case, Kind, Person, Spec
 from contest.contestant import Asking
 
 NAME, NATIVE, KINDS = "floor", False, frozenset(Kind)
@@ -62,7 +62,7 @@ def load(case: Case) -> Asking:
     """The case by hand."""
     flags = {spec.key: _flag(spec) for spec in case.specs}
     asked = any_of if not case.key else BY_HAND[next(spec.kind for spec in case.specs if spec.key == case.key)]
-    return Asking("is_on(flags, key, subject)", {"is_on": asked, "flags": flags}, CROWD)
+    return Asking("is_on(flags, key, subject)", {"is_on": asked, "flags": flags}, case.crowd)
 
 
 def _flag(spec: Spec) -> dict[str, Any]:

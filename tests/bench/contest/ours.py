@@ -1,6 +1,6 @@
 """Headgate: `decide` on a compiled ruleset, with reason and revision, down to the boolean."""
 
-from contest.cases import CROWD, PERCENT, Case, Kind, Spec
+from contest.cases import PERCENT, Case, Kind, Spec
 from contest.contestant import Asking
 
 from headgate.core.decision import decide
@@ -15,7 +15,7 @@ RULE = Rule((Clause("plan", "equals", "pro"), Clause("seats", "greater", 10)))
 def load(case: Case) -> Asking:
     """The case as a ruleset."""
     rules = ruleset({spec.key: flag(spec) for spec in case.specs}, revision=1)
-    subjects = [Subject(user=person.user, attributes=person.attributes) for person in CROWD]
+    subjects = [Subject(user=person.user, attributes=person.attributes) for person in case.crowd]
     return Asking("decide(rules, key, subject).value", {"decide": decide, "rules": rules}, subjects)
 
 

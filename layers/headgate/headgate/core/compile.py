@@ -109,8 +109,8 @@ def _split(flag: Flag, admin: Decision, inside: Decision, outside: Decision) -> 
     """Admins, then the bucket. By user and SHA-256 it is one hash and one comparison of bytes."""
     if flag.unit is not Unit.USER or flag.algorithm is not Algorithm.SHA256_V1 or not 0 < flag.steps < PERCENT_STEPS:
         return _split_any(flag, admin, inside, outside)
-    # a copy of what is hashed already takes less than a hash from its start (470 ns against 570), however long the salt
-    begun = sha256(bucket.prefix(flag).encode("utf-8", "surrogatepass"))
+    # a copy of what is hashed already takes less than a hash from its start (360 ns against 440), however long the salt
+    begin = sha256(bucket.prefix(flag).encode("utf-8", "surrogatepass")).copy
     # 32 bytes are below 8 exactly when their first 8 are
     threshold = bucket.threshold(flag).to_bytes(8)
 
@@ -120,7 +120,7 @@ def _split(flag: Flag, admin: Decision, inside: Decision, outside: Decision) -> 
         user = subject.user
         if not user:
             return outside
-        digest = begun.copy()
+        digest = begin()
         try:
             digest.update(user.encode())
         except UnicodeEncodeError:  # a lone surrogate, which JSON can spell

@@ -11,7 +11,7 @@ from configcatclient.configcatoptions import ConfigCatOptions
 from configcatclient.localfiledatasource import LocalFileFlagOverrides
 from configcatclient.overridedatasource import FlagOverrides, OverrideBehaviour, OverrideDataSource
 from configcatclient.user import User
-from contest.cases import CROWD, PERCENT, Case, Kind, Spec
+from contest.cases import PERCENT, Case, Kind, Spec
 from contest.contestant import Asking
 
 NAME, NATIVE, KINDS = "configcat", False, frozenset(Kind)
@@ -43,7 +43,7 @@ def load(case: Case) -> Asking:
         source = LocalFileFlagOverrides(str(path), OverrideBehaviour.LocalOnly).create_data_source(None)
         held = Held(source.get_overrides())
     client = configcatclient.get(f"bench-{next(_numbers)}", ConfigCatOptions(flag_overrides=held))
-    users = [User(person.user, custom=dict(person.attributes)) for person in CROWD]
+    users = [User(person.user, custom=dict(person.attributes)) for person in case.crowd]
     one, everything = "client.get_value(key, False, subject)", "client.get_all_values(subject)"
     return Asking(one, {"client": client}, users, all=everything)
 

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import eppo_client
-from contest.cases import CROWD, PERCENT, Case, Kind, Spec
+from contest.cases import PERCENT, Case, Kind, Spec
 from contest.contestant import Asking
 from eppo_client import AssignmentLogger, ClientConfig, Configuration
 
@@ -27,8 +27,8 @@ def load(case: Case) -> Asking:
             poll_interval_seconds=None, initial_configuration=configuration,
         )
     )  # fmt: skip
-    subjects = [(person.user, dict(person.attributes)) for person in CROWD]
-    return Asking("client.get_boolean_assignment(key, *subject, False)", {"client": client}, subjects)
+    subjects = [(person.user, dict(person.attributes)) for person in case.crowd]
+    return Asking("client.get_boolean_assignment(key, subject[0], subject[1], False)", {"client": client}, subjects)
 
 
 def flag(spec: Spec) -> dict[str, Any]:

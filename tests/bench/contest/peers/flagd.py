@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from contest.cases import CROWD, PERCENT, Case, Kind, Spec
+from contest.cases import PERCENT, Case, Kind, Spec
 from contest.contestant import Asking
 from openfeature.contrib.tools.flagd.core import FlagdCore
 from openfeature.evaluation_context import EvaluationContext
@@ -14,7 +14,7 @@ def load(case: Case) -> Asking:
     """A core with the flags."""
     core = FlagdCore()
     core.set_flags({"flags": {spec.key: flag(spec) for spec in case.specs}})
-    contexts = [EvaluationContext(person.user, dict(person.attributes)) for person in CROWD]
+    contexts = [EvaluationContext(person.user, dict(person.attributes)) for person in case.crowd]
     return Asking("core.resolve_boolean_value(key, False, subject).value", {"core": core}, contexts)
 
 

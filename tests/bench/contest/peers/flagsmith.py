@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from contest.cases import CROWD, PERCENT, Case, Kind, Spec
+from contest.cases import PERCENT, Case, Kind, Spec
 from contest.contestant import Asking
 from flag_engine.engine import get_evaluation_result
 
@@ -21,7 +21,7 @@ def load(case: Case) -> Asking:
     }
     contexts = [
         {**shared, "identity": {"identifier": person.user, "key": person.user, "traits": dict(person.attributes)}}
-        for person in CROWD
+        for person in case.crowd
     ]
     one, everything = "evaluate(subject)['flags'][key]['enabled']", "evaluate(subject)['flags']"
     return Asking(one, {"evaluate": get_evaluation_result}, contexts, all=everything, read=_enabled)

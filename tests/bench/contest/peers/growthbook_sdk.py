@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from contest.cases import CROWD, PERCENT, Case, Kind, Spec
+from contest.cases import PERCENT, Case, Kind, Spec
 from contest.contestant import Asking
 from growthbook.common_types import EvaluationContext, Feature, GlobalContext, Options, StackContext, UserContext
 from growthbook.core import eval_feature
@@ -17,7 +17,7 @@ def load(case: Case) -> Asking:
     def context(user: UserContext) -> EvaluationContext:
         return EvaluationContext(user, shared, StackContext(evaluated_features=set()))
 
-    users = [UserContext(attributes={"id": person.user, **person.attributes}) for person in CROWD]
+    users = [UserContext(attributes={"id": person.user, **person.attributes}) for person in case.crowd]
     names = {"eval_feature": eval_feature, "context": context}
     return Asking("eval_feature(key, context(subject)).on", names, users)
 

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from contest.cases import CROWD, PERCENT, Case, Kind, Spec
+from contest.cases import PERCENT, Case, Kind, Spec
 from contest.contestant import Asking
 from ldclient import Context
 from ldclient.client import LDClient
@@ -24,7 +24,7 @@ def load(case: Case) -> Asking:
         client = LDClient(
             Config("sdk", update_processor_class=source, send_events=False, diagnostic_opt_out=True), start_wait=10
         )
-    contexts = [_context(person.user, person.attributes) for person in CROWD]
+    contexts = [_context(person.user, person.attributes) for person in case.crowd]
     everything = "client.all_flags_state(subject).to_values_map()"
     return Asking("client.variation(key, subject, False)", {"client": client}, contexts, all=everything)
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from contest.cases import CROWD, PERCENT, Case, Kind, Spec
+from contest.cases import PERCENT, Case, Kind, Spec
 from contest.contestant import Asking
 from posthog.feature_flags import match_feature_flag_properties
 
@@ -12,8 +12,10 @@ NAME, NATIVE, KINDS = "posthog", False, frozenset(Kind)
 def load(case: Case) -> Asking:
     """Definitions by key, as the client holds them."""
     flags = {spec.key: flag(spec) for spec in case.specs}
-    users = [(person.user, {"distinct_id": person.user, **person.attributes}) for person in CROWD]
-    call = "match(flags[key], *subject, flags_by_key=flags, evaluation_cache={}, bucketing_value=subject[0])"
+    users = [(person.user, {"distinct_id": person.user, **person.attributes}) for person in case.crowd]
+    call = (
+        "match(flags[key], subject[0], subject[1], bucketing_value=subject[0], flags_by_key=flags, evaluation_cache={})"
+    )
     return Asking(call, {"match": match_feature_flag_properties, "flags": flags}, users)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.feature_flags import FeatureFlags, RuleAction
 from aws_lambda_powertools.utilities.feature_flags.base import StoreProvider
-from contest.cases import CROWD, PERCENT, Case, Kind, Spec
+from contest.cases import PERCENT, Case, Kind, Spec
 from contest.contestant import Asking
 
 NAME, NATIVE, KINDS = "powertools", False, frozenset(Kind) - {Kind.CHILD}
@@ -30,7 +30,7 @@ class InMemory(StoreProvider):
 def load(case: Case) -> Asking:
     """Features on a store of their own."""
     flags = FeatureFlags(store=InMemory({spec.key: feature(spec) for spec in case.specs}))
-    contexts = [{"user": person.user, "number": person.number, **person.attributes} for person in CROWD]
+    contexts = [{"user": person.user, "number": person.number, **person.attributes} for person in case.crowd]
     everything = "dict.fromkeys(keys, False) | dict.fromkeys(flags.get_enabled_features(context=subject), True)"
     one = "flags.evaluate(name=key, context=subject, default=False)"
     return Asking(one, {"flags": flags}, contexts, all=everything)

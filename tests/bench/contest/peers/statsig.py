@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from contest.cases import CROWD, PERCENT, Case, Kind, Spec
+from contest.cases import PERCENT, Case, Kind, Spec
 from contest.contestant import Asking
 from statsig_python_core import (
     DataStore,
@@ -41,7 +41,7 @@ def load(case: Case) -> Asking:
     options.output_log_level = "none"
     client = Statsig("secret-bench", options)
     client.initialize().wait()
-    users = [StatsigUser(person.user, custom=dict(person.attributes)) for person in CROWD]
+    users = [StatsigUser(person.user, custom=dict(person.attributes)) for person in case.crowd]
     quiet = FeatureGateEvaluationOptions(disable_exposure_logging=True)
     return Asking("client.check_gate(subject, key, quiet)", {"client": client, "quiet": quiet}, users)
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from contest.cases import CROWD, PERCENT, Case, Kind, Spec
+from contest.cases import PERCENT, Case, Kind, Spec
 from contest.contestant import Asking
 from yggdrasil_engine.engine import UnleashEngine
 
@@ -16,7 +16,7 @@ def load(case: Case) -> Asking:
     engine.take_state(json.dumps({"version": 2, "features": [feature(spec) for spec in case.specs]}))
     contexts = [
         {"userId": person.user, "properties": {name: str(value) for name, value in person.attributes.items()}}
-        for person in CROWD
+        for person in case.crowd
     ]
     return Asking("engine.check_enabled(key, subject).is_enabled", {"engine": engine}, contexts)
 
