@@ -141,6 +141,13 @@ def test_what_no_json_can_hold_is_a_break_too(damage: dict[str, Any]) -> None:
     assert found.revision == 1
 
 
+@pytest.mark.parametrize("numbers", [(2, 3), (1, 3), (1, 1), (0, 1), (1, 2.5), (1, "2")])
+def test_numbers_have_no_gaps_even_where_every_link_holds(numbers: tuple[Any, Any]) -> None:
+    first = sealed({**chain(1)[0], "revision": numbers[0]})
+    second = sealed({**chain(1)[0], "revision": numbers[1], "prev": first["digest"]})
+    assert verify([first, second]) is not None
+
+
 def test_the_place_is_named() -> None:
     entries = chain(5)
     entries[2]["reason"] = "another"

@@ -186,3 +186,35 @@ def test_what_is_no_flag_denies(document: Any) -> None:
     assert flag.quarantined
     assert flag.key == "f"
     assert decide(ruleset({"f": flag}), "f", Subject("u")).reason is Reason.ADMIN_ONLY
+
+
+KILL = {"reach": "gate", "reason": "why", "at": "2026-03-01T12:00:00.000Z", "by": "arn"}
+
+
+@pytest.mark.parametrize(
+    ("killed", "is_readable"),
+    [
+        (KILL, True),
+        (None, True),
+        ({**KILL, "reach": "drain", "drain_until": "2026-03-01T13:00:00Z"}, True),
+        ({**KILL, "reach": "sever", "drain_until": None}, True),
+        ({**KILL, "reach": "drain"}, False),
+        ({**KILL, "reach": "drain", "drain_until": "soon"}, False),
+        ({**KILL, "reach": "drain", "drain_until": "2026-03-01T13:00:00"}, False),
+        ({**KILL, "reach": "gate", "drain_until": "2026-03-01T13:00:00Z"}, False),
+        ({**KILL, "reach": "GATE"}, False),
+        ({**KILL, "by": 1}, False),
+        ({**KILL, "more": 1}, False),
+        ({"reach": "gate"}, False),
+        ({}, False),
+        ([], False),
+        (False, False),
+        (True, False),
+        ("gate", False),
+    ],
+)  # fmt: skip
+def test_a_stored_kill_is_read_or_its_flag_denies(killed: Any, is_readable: bool) -> None:
+    stored = {**flag_document(vector_files.flag_of({"key": "f", "stage": "ga"})), "killed": killed}
+    flag = read_flag("f", stored)
+    assert flag.quarantined is not is_readable
+    assert decide(ruleset({"f": flag}), "f", Subject("u")).value is (killed is None)

@@ -372,11 +372,16 @@ def test_an_entry_that_was_changed_is_not_followed(world: World) -> None:
     assert not world.lets_in(world.snapshots.live())
 
 
-def test_a_missing_entry_means_a_whole_load(world: World) -> None:
+@pytest.mark.parametrize("missing", [3, 4])
+def test_a_missing_entry_means_a_whole_load(world: World, missing: int) -> None:
+    """The first of those to follow, or the newest; whichever of the two holds the kill."""
     world.snapshots.live()
-    world.ops.makes("access", killing("access"))
-    world.ops.makes("access", listing("access", "bob"))
-    del world.table.partition("audit")["000000000003"]
+    for revision in (3, 4):
+        if revision == missing:
+            world.ops.makes("access", killing("access"))
+        else:
+            world.ops.creates("other")
+    del world.table.partition("audit")[f"{missing:012}"]
     view = world.snapshots.live()
     assert (view.standing, view.snapshot.revision) == (Standing.FRESH, 4)
     assert not world.lets_in(view)
@@ -453,15 +458,16 @@ def test_a_table_restored_and_changed_since_is_told_apart_by_its_digest(world: W
 
 
 def test_a_table_restored_and_gone_further_is_loaded_whole(world: World) -> None:
-    """Newer entries follow, but not on what is held."""
+    """Newer entries follow one another, but not on what is held."""
     backup = world.table.saved()
     world.ops.makes("access", staging("access", "allowlist"))
     world.snapshots.live()
     world.table.restore(backup)
-    for _ in range(3):
-        world.ops.makes("access", listing("access", "bob", if_match=None))
+    for key in ("a", "b", "c"):
+        world.ops.creates(key)
     view = world.snapshots.live()
     assert (view.standing, view.snapshot.revision) == (Standing.FRESH, 5)
+    assert world.lets_in(view)
     assert same_rules(view.snapshot, replayed(world.table))
 
 
