@@ -21,7 +21,7 @@ SUB_FEATURES = ("gastown-convoys", "gastown-pr-merge", "gastown-multi-rig", "gas
 def gastown_routes() -> Iterator[tuple[str, str]]:
     """(route key, what it is) of the service's own HTTP surface."""
     for row in SURFACE["gastown"]:
-        for what in row.keys() - {"under"}:
+        for what in sorted(row.keys() - {"under"}):
             for listed in row[what].split(" | "):
                 method, _, path = listed.partition(" ")
                 yield f"{method} {row['under']}{path}", what
