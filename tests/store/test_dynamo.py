@@ -344,3 +344,11 @@ def test_reads_are_strongly_consistent(table: DynamoTable, answers: Answers) -> 
     assert seen[0]["ConsistentRead"] is True
     assert seen[1]["RequestItems"]["t"]["ConsistentRead"] is True
     assert seen[2]["ConsistentRead"] is True
+
+
+def test_a_range_that_holds_nothing_is_not_asked_for(table: DynamoTable, answers: Answers) -> None:
+    """DynamoDB refuses a BETWEEN whose ends are the wrong way round."""
+    for after, before in (("b", "a"), ("a", "a"), ("", "")):
+        page = table.query("rules", after=after, before=before)
+        assert (page.items, page.next) == ((), None)
+    assert answers.operations == []
