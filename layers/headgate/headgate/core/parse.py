@@ -1,15 +1,14 @@
 """Flags between JSON and frozen types. The same reading on write and on load; evaluation trusts its result."""
 
 from decimal import Decimal
-from math import isfinite
 from typing import Any
 
 from headgate.core import limits
 from headgate.core.audit import canonical
-from headgate.core.clauses import COMPARABLE, OPERATORS
-from headgate.core.faults import Reader, is_plain
-from headgate.core.model import Algorithm, Allow, Clause, Flag, Json, Kill, Reach, Rule, Stage, Unit
+from headgate.core.faults import Reader
+from headgate.core.model import Algorithm, Flag, Json, Kill, Reach, Stage, Unit
 from headgate.core.moment import unix
+from headgate.core.parse_allow import allow_document, read_allow
 
 SERVER_MEMBERS = ("version", "revision", "killed", "updated_at", "updated_by")
 OWN_MEMBERS = tuple("key description owner stage percent unit algorithm salt requires allow values claim".split())
@@ -18,12 +17,6 @@ OWN_MEMBERS = tuple("key description owner stage percent unit algorithm salt req
 def is_key(text: str) -> bool:
     """Whether this is a well-formed flag key."""
     return limits.KEY.fullmatch(text) is not None
-
-
-def is_member_id(text: str) -> bool:
-    """Whether this may stand in a list: no blanks, no control characters, at most 256 bytes."""
-    plain = bool(text) and is_plain(text) and not any(ch.isspace() for ch in text)
-    return plain and len(text.encode("utf-8", "surrogatepass")) <= limits.MAX_ID_BYTES
 
 
 def parse_flag(document: Json, *, salt: str, path: str = "") -> Flag:
@@ -77,7 +70,7 @@ def _read_own(read: Reader, salt: str | None) -> Flag:
         unit=read.choice("unit", Unit, Unit.USER),
         algorithm=read.choice("algorithm", Algorithm, Algorithm.SHA256_V1),
         requires=requires,
-        allow=_read_allow(read),
+        allow=read_allow(read),
         on=on,
         off=off,
         claim=_read_claim(read),
@@ -143,82 +136,6 @@ def is_claim_name(name: str) -> bool:
     return 0 < len(name) <= 64 and name.isascii() and name.replace("_", "a").isalnum() and name not in RESERVED_CLAIMS
 
 
-def _read_allow(read: Reader) -> Allow:
-    inner = Reader(read.members.get("allow", {}), _at(read, "allow"), known=("users", "orgs", "rules"))
-    users, orgs = read_members(inner)
-    if len(users) + len(orgs) > limits.MAX_INLINE_MEMBERS:
-        inner.fault("", f"must list at most {limits.MAX_INLINE_MEMBERS} users and orgs")
-    rules = []
-    for index, document in enumerate(inner.objects("rules", limits.MAX_RULES)):
-        rules.append(_read_rule(inner, document, f"rules.{index}"))
-    read.absorb(inner)
-    return Allow(frozenset(users), frozenset(orgs), tuple(rules))
-
-
-def read_members(read: Reader) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The `users` and `orgs` of a list."""
-    what = "ids of 1 to 256 bytes without blanks or control characters"
-    users = read.strings("users", limit=limits.MAX_MEMBERS_A_CALL, accept=is_member_id, what=what)
-    orgs = read.strings("orgs", limit=limits.MAX_MEMBERS_A_CALL, accept=is_member_id, what=what)
-    return users, orgs
-
-
-def _at(read: Reader, name: str) -> str:
-    return f"{read.path}.{name}" if read.path else name
-
-
-def _read_rule(parent: Reader, document: Json, name: str) -> Rule:
-    read = Reader(document, _at(parent, name), known=("clauses",))
-    documents = read.objects("clauses", limits.MAX_CLAUSES)
-    if not documents:
-        read.fault("clauses", "must hold at least one clause")  # an empty AND would list everybody
-    clauses = tuple(_read_clause(read, item, f"clauses.{index}") for index, item in enumerate(documents))
-    parent.absorb(read)
-    return Rule(clauses)
-
-
-def _read_clause(parent: Reader, document: Json, name: str) -> Clause:
-    read = Reader(document, _at(parent, name), known=("attribute", "op", "value", "kind"))
-    attribute = read.text("attribute", limit=64, blank=False)
-    op = read.text("op", limit=32)
-    kind = read.text("kind", default="number", limit=16)
-    value = read.members.get("value")
-    if op not in OPERATORS:
-        read.fault("op", "must be one of " + ", ".join(OPERATORS))
-    else:
-        fault = _operand_fault(op, kind, value)
-        if fault:
-            read.fault("value", fault)
-        if "kind" in read.members and op not in ("less", "greater"):
-            read.fault("kind", "belongs to less and greater alone")
-    parent.absorb(read)
-    return Clause(attribute, op, tuple(value) if isinstance(value, list) else value, kind)
-
-
-def _operand_fault(op: str, kind: str, value: Json) -> str | None:
-    if op in ("in", "not_in"):
-        short = isinstance(value, list) and 0 < len(value) <= limits.MAX_OPERANDS
-        return (
-            None
-            if short and all(_is_scalar(item) for item in value)
-            else "must be a list of strings, numbers or booleans"
-        )
-    if op in ("starts_with", "ends_with"):
-        return None if isinstance(value, str) and value and len(value) <= 1_024 else "must be a string"
-    if op in ("less", "greater"):
-        fits = kind in COMPARABLE and _is_scalar(value) and COMPARABLE[kind](value) is not None
-        return None if fits else "must be a number, or a date or semver with that kind named"
-    if op == "exists":
-        return None if value is None else "must be absent"
-    return None if _is_scalar(value) else "must be a string, number or boolean"
-
-
-def _is_scalar(value: Json) -> bool:
-    if isinstance(value, str):
-        return len(value) <= 1_024 and is_plain(value)
-    return isinstance(value, (bool, int)) or (isinstance(value, float) and isfinite(value))
-
-
 def _read_kill(read: Reader) -> Kill | None:
     document = read.members.get("killed")
     if document is None:
@@ -258,11 +175,7 @@ def flag_document(flag: Flag) -> dict[str, Any]:
         "algorithm": flag.algorithm.value,
         "salt": flag.salt,
         "requires": list(flag.requires),
-        "allow": {
-            "users": sorted(flag.allow.users),
-            "orgs": sorted(flag.allow.orgs),
-            "rules": [{"clauses": [_clause_document(c) for c in rule.clauses]} for rule in flag.allow.rules],
-        },
+        "allow": allow_document(flag.allow),
         "values": {"on": flag.on, "off": flag.off},
         "claim": flag.claim,
         "killed": _kill_document(flag.killed),
@@ -276,15 +189,6 @@ def flag_document(flag: Flag) -> dict[str, Any]:
 def percent_number(steps: int) -> int | float:
     """Steps back to the number an operator wrote."""
     return steps // 1_000 if steps % 1_000 == 0 else steps / 1_000
-
-
-def _clause_document(clause: Clause) -> dict[str, Any]:
-    document: dict[str, Any] = {"attribute": clause.attribute, "op": clause.op}
-    if clause.op != "exists":
-        document["value"] = list(clause.value) if isinstance(clause.value, tuple) else clause.value
-    if clause.op in ("less", "greater"):
-        document["kind"] = clause.kind
-    return document
 
 
 def _kill_document(kill: Kill | None) -> dict[str, Any] | None:

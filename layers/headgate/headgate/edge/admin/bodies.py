@@ -7,7 +7,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from headgate.core import limits
 from headgate.core.faults import Invalid, is_plain
 from headgate.core.model import Json, Reach, Stage, Subject, Unit
-from headgate.core.parse import is_key, is_member_id
+from headgate.core.parse import is_key
+from headgate.core.parse_allow import is_member_id
 
 B = TypeVar("B", bound="Body")
 
