@@ -43,6 +43,7 @@ def main(arguments: Sequence[str]) -> int:
             entry.check()
         found[case.name] = measure(entries[case.name], options.rounds)
         show_case(case.name, found[case.name])
+    show_all(found)
     grown = growth(options.rounds)
     show_growth(grown)
     if options.figures:
@@ -57,6 +58,17 @@ def show_case(name: str, times: dict[str, list[float]]) -> None:
         print(f"| {who} | {median(times[who]):,.0f} | {near(ratio(times, who, 'floor'))}"
               f" | {near(ratio(times, who, 'headgate'))} |")  # fmt: skip
     print(flush=True)
+
+
+def show_all(found: Found) -> None:
+    """Every case in one table: how many times as long as Headgate each one takes."""
+    names = list(found[CASES[0].name])
+    print("### × headgate\n\n| | " + " | ".join(found) + " |\n|---|" + "--:|" * len(found))
+    for name in names:
+        cells = [near(ratio(times, name, "headgate")) if name in times else "–" for times in found.values()]
+        print(f"| {name} | " + " | ".join(cells) + " |")
+    cells = [f"{median(times['headgate']):,.0f}" for times in found.values()]
+    print("| headgate, ns | " + " | ".join(cells) + " |\n", flush=True)
 
 
 def show_growth(grown: Growth) -> None:

@@ -15,13 +15,15 @@ SHOWN = ("GA", "25 % by user", "list of 1,000", "attribute rule")
 
 
 def draw_peers(path: Path, found: Mapping[str, dict[str, list[float]]]) -> None:
-    """One panel per case, the fastest on top, on a logarithmic scale."""
-    figure, panels = pyplot.subplots(1, len(SHOWN), figsize=(13, 3.4), layout="constrained")
+    """One panel per case, the fastest on top: dots on one logarithmic scale, since a bar there has no true length."""
+    figure, panels = pyplot.subplots(1, len(SHOWN), figsize=(13, 3.4), layout="constrained", sharex=True)
+    colours = {"headgate": "#0b6e4f", "floor": "#909090"}
     for panel, name in zip(panels, SHOWN, strict=True):
         times = {who: median(rounds) for who, rounds in found[name].items()}
         order = sorted(times, key=lambda who: -times[who])
-        colours = {"headgate": "#0b6e4f", "floor": "#b0b0b0"}
-        panel.barh(order, [times[who] for who in order], color=[colours.get(who, "#6c8ebf") for who in order])
+        panel.scatter([times[who] for who in order], order, color=[colours.get(who, "#6c8ebf") for who in order])
+        panel.grid(axis="y", color="#e4e4e4")
+        panel.set_axisbelow(True)
         panel.set_xscale("log")
         panel.set_title(name)
         panel.set_xlabel("ns a decision (log scale)")
