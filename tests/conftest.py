@@ -50,7 +50,9 @@ def stand(admin_identity: tuple[str, str]) -> Iterator[Stand]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    yield Stand(f"http://{host}:{port}", *admin_identity)
-    server.stop()
-    os.environ.clear()
-    os.environ.update(before)
+    try:
+        yield Stand(f"http://{host}:{port}", *admin_identity)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        server.stop()

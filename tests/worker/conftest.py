@@ -33,7 +33,7 @@ ENVIRONMENT = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # and no longer: what other tests start must not inherit it
 def environment() -> Iterator[dict[str, str]]:
     """The function's environment variables, with DynamoDB at moto's address."""
     backend = DomainDispatcherApplication(create_backend_app)

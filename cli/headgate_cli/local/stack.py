@@ -55,8 +55,10 @@ def running_stack(
 ) -> Generator[Stack, None, None]:
     """Start `headgate local` on free ports, yield it once everything answers, stop it in the end.
 
-    `env` are environment variables to add (AWS_ENDPOINT_URL_DYNAMODB for another DynamoDB). Raises StackFailed.
+    `env` are environment variables to add (AWS_ENDPOINT_URL_DYNAMODB for another DynamoDB); none of the caller's own for
+    AWS get in. Raises StackFailed.
     """
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     with tempfile.TemporaryDirectory(prefix="headgate-local-") as folder:
         logs, errors = Path(folder, "functions.log"), Path(folder, "errors.log")
         command = [sys.executable, "-m", "headgate_cli", "local", "--ready-json", "--port", "0", "--idp-port", "0"]
@@ -66,7 +68,7 @@ def running_stack(
         command += ["--empty"] if empty else []
         with errors.open("w") as stderr:
             process = subprocess.Popen(  # noqa: S603 - this program itself
-                command, stdout=subprocess.PIPE, stderr=stderr, text=True, env={**os.environ, **(env or {})}
+                command, stdout=subprocess.PIPE, stderr=stderr, text=True, env={**inherited, **(env or {})}
             )
         try:
             yield Stack(_ready(process, errors, logs), logs, process)
