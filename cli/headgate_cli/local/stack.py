@@ -55,8 +55,8 @@ def running_stack(
 ) -> Generator[Stack, None, None]:
     """Start `headgate local` on free ports, yield it once everything answers, stop it in the end.
 
-    `env` are environment variables to add (AWS_ENDPOINT_URL_DYNAMODB for another DynamoDB); none of the caller's own for
-    AWS get in. Raises StackFailed.
+    `env` are environment variables to add (AWS_ENDPOINT_URL_DYNAMODB for another DynamoDB); the caller's own for AWS
+    do not get in. Raises StackFailed.
     """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     with tempfile.TemporaryDirectory(prefix="headgate-local-") as folder:
