@@ -74,9 +74,9 @@ def table(environment: dict[str, str]) -> None:
     api.delete_item(TableName=TABLE, Key=key)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def handler(environment: dict[str, str]) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
-    """functions/worker/app.py's handler, loaded once as Lambda does."""
+    """functions/worker/app.py's handler, loaded once for each file, as Lambda does for an environment."""
     spec = importlib.util.spec_from_file_location("worker_app", WORKER / "app.py")
     assert spec is not None
     assert spec.loader is not None
