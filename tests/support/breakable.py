@@ -1,6 +1,7 @@
 """A stack whose DynamoDB can be broken: a proxy stands in front of it, and the worker needs none of it."""
 
 import contextlib
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ def breakable_stack(folder: Path, *, max_stale: int) -> Iterator[Breakable]:
     manifest["max_stale"] = max_stale
     for flag in manifest["flags"]:
         flag["stage"] = "ga" if flag["key"] in OPEN else "admin_only"
-    (folder / "manifest.yaml").write_text(yaml.safe_dump(manifest))
+    (folder / "manifest.yaml").write_text(json.dumps(manifest))
     with running_dynamodb() as url, contextlib.closing(FaultyProxy(url)) as proxy:
         environment = {"AWS_ENDPOINT_URL_DYNAMODB": proxy.url}
         project = _project(folder)

@@ -1,4 +1,4 @@
-"""The running stack: one for each test process, started once, driven over HTTP only.
+"""The running stack: one for each file of tests, driven over HTTP only, so that no file sees what another changed.
 
 `gate` is for tests that bring people and flags of their own. `fresh` first puts the reference manifest's flags back as
 they were at the start (`admin_only`, no lists, not killed), for tests of those flags. A deleted key cannot come again:
@@ -21,20 +21,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.system)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     """`headgate local` with the reference manifest, as a child process."""
     with running_stack() as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def seeded(stack: Stack) -> Mapping[str, Mapping[str, Any]]:
     """The flags as the manifest seeded them, before any test."""
     return Gate(stack.ready).flags()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def gate(stack: Stack, seeded: Mapping[str, Mapping[str, Any]]) -> Iterator[Gate]:
     """The client of that stack."""
     client = Gate(stack.ready)
