@@ -97,6 +97,7 @@ def test_a_drain_shortens_a_renewal(world: World) -> None:
     session = world.start("alice", "s1")
     assert session.renewed(NOW + 10, NOW + 60).expires_at == NOW + 60
     assert session.renewed(NOW + 10, NOW + 10**6).expires_at == NOW + 10 + TOKEN_LIFE
+    assert session.renewed(NOW + MAX_LIFE - 10, NOW + 10**6).expires_at == NOW + MAX_LIFE
 
 
 def test_a_renewal_of_what_changed_meanwhile_is_refused(world: World) -> None:

@@ -1,7 +1,7 @@
 """Writers, outages, clocks that jump, backups put back: whatever the order, what is served keeps its promises.
 
 After each look: fresh is exactly the replay of the stream at the head; stale is no older than the bound; nothing is
-served that was never so; a kill that was answered before a look that reached the table is in it.
+served that was never so; a kill in the newest head that an environment has read holds there.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,6 @@ from operators import (
 )
 from reference_table import Fault, ReferenceTable, always, clear
 
-from headgate.core.snapshot import Snapshot
 from headgate.store.items import read_head
 from headgate.store.snapshots import BREAKER, SOFT_TTL, Snapshots, Standing, View
 
@@ -44,7 +43,8 @@ class Environment:
     fresh_at: float | None = None
     max_stale: int = 60
     revision: int = -1
-    seen: Snapshot | None = None
+    rewound: bool = False
+    killed: frozenset[str] = frozenset()
 
 
 class Machine(RuleBasedStateMachine):
@@ -56,7 +56,6 @@ class Machine(RuleBasedStateMachine):
         self.ops = Operator(self.table, self.clock)
         self.environments = [self.started() for _ in range(3)]
         self.backups: list[dict[str, dict[str, object]]] = []
-        self.restored = 0
 
     def started(self) -> Environment:
         return Environment(Snapshots(self.table, clock=self.clock, jitter=lambda: 0.5))
@@ -137,12 +136,43 @@ class Machine(RuleBasedStateMachine):
         self.backups.append(self.table.saved())  # type: ignore[arg-type]
 
     @precondition(lambda self: self.backups)
-    @rule(index=st.integers(0, 9))
-    def put_back(self, index: int) -> None:
+    @rule(index=st.integers(0, 9), goes_on=st.booleans())
+    def put_back(self, index: int, goes_on: bool) -> None:
+        """A backup; where it goes on from there, other rules come to stand at a revision that was there before."""
+        before = read_head(self.table.partition("head").get("head")).revision
         self.table.restore(self.backups[index % len(self.backups)])  # type: ignore[arg-type]
-        self.restored += 1
+        while goes_on and read_head(self.table.partition("head").get("head")).revision < before:
+            self.changes("profile", replacement("profile", {"access": "y", "max_stale": 60, "token": {}}))
         for environment in self.environments:
-            environment.revision = -1
+            environment.rewound = True
+
+    # -- what seldom comes together by chance
+
+    @rule(key=FLAGS, first=OUTAGES, then=OUTAGES)
+    def kill_in_trouble(self, key: str, first: Fault, then: Fault) -> None:
+        """A kill that can be seen and not followed; then nothing can be seen at all."""
+        self.changes(key, creation(key, stage="ga"))
+        self.look_everywhere()
+        self.changes(key, killing(key))
+        self.break_all_but_the_head(first)
+        self.look_everywhere()
+        self.break_everything(then)
+        self.look_everywhere()
+
+    @rule(key=FLAGS)
+    def rewrite_history(self, key: str) -> None:
+        """A backup is put back, and other changes lead to a revision that was there before."""
+        self.back_up()
+        self.changes(key, creation(key, stage="ga"))
+        self.changes(key, killing(key))
+        self.look_everywhere()
+        self.put_back(-1, goes_on=True)
+        self.look_everywhere()
+
+    def look_everywhere(self) -> None:
+        for index in range(len(self.environments)):
+            self.look_live(index)
+            self.look_soft(index)
 
     # -- who looks
 
@@ -157,7 +187,7 @@ class Machine(RuleBasedStateMachine):
             assert view.snapshot.revision == head.revision
             assert same_rules(view.snapshot, replayed(self.table)), "stamped with a revision that it does not contain"
             assert len(self.table.calls) > start
-        self.kills_hold(view, start)
+        self.kills_hold(environment, view, start)
 
     @rule(index=st.integers(0, 2))
     def look_soft(self, index: int) -> None:
@@ -170,7 +200,7 @@ class Machine(RuleBasedStateMachine):
         elif view.standing is Standing.FRESH:
             assert same_rules(view.snapshot, replayed(self.table))
         self.judge(environment, view, read=len(self.table.calls) > start)
-        self.kills_hold(view, start)
+        self.kills_hold(environment, view, start)
 
     def judge(self, environment: Environment, view: View, *, read: bool = True) -> None:
         """What holds for any look."""
@@ -178,20 +208,20 @@ class Machine(RuleBasedStateMachine):
             if read:
                 environment.fresh_at = self.clock()
             environment.max_stale = view.snapshot.profile.max_stale
-            assert view.snapshot.revision >= environment.revision, "an environment went back"
-            environment.revision = view.snapshot.revision
+            assert view.snapshot.revision >= environment.revision or environment.rewound, "an environment went back"
+            environment.revision, environment.rewound = view.snapshot.revision, environment.rewound and not read
         elif view.standing is Standing.STALE:
             assert environment.fresh_at is not None, "cold and stale"
             assert 0 <= self.clock() - environment.fresh_at < environment.max_stale, "the bound on staleness"
 
-    def kills_hold(self, view: View, start: int) -> None:
-        """If this look got the head, whoever the head says is killed is out."""
+    def kills_hold(self, environment: Environment, view: View, start: int) -> None:
+        """Whoever is killed in the newest head that this environment has read is out."""
         reached = [call for call in self.table.calls[start:] if call.keys[0] == ("head", "head")]
-        if not reached or any(self.table.weather(call) is not None for call in reached):
-            return
-        for key in read_head(self.table.partition("head").get("head")).killed:
+        if reached and self.table.weather(reached[0]) is None:
+            environment.killed = frozenset(read_head(self.table.partition("head").get("head")).killed)
+        for key in environment.killed:
             flag = view.snapshot.rules.flags.get(key)
-            assert flag is None or flag.killed is not None, "a kill in the head was not in force"
+            assert flag is None or flag.killed is not None, "a kill that was seen was not in force"
 
     @invariant()
     def the_table_is_one(self) -> None:
@@ -199,5 +229,5 @@ class Machine(RuleBasedStateMachine):
             check(self.table)
 
 
-Machine.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
+Machine.TestCase.settings = settings(max_examples=40, stateful_step_count=40)
 test_snapshots_keep_their_promises = Machine.TestCase

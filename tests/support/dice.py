@@ -153,10 +153,9 @@ def _moved(thrown: Dice, _flag: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _other_scale(thrown: Dice, _flag: Mapping[str, Any]) -> dict[str, Any]:
-    return thrown.one((
-        {"percent": thrown.one(PERCENTS)}, {"unit": thrown.one(UNITS)}, {"salt": thrown.one(SALTS)},
-        {"algorithm": thrown.one(ALGORITHMS)},
-    ))  # fmt: skip
+    pools = {"percent": PERCENTS, "unit": UNITS, "salt": SALTS, "algorithm": ALGORITHMS}
+    name = thrown.one(list(pools))
+    return {name: thrown.one(pools[name])}
 
 
 def _other_members(thrown: Dice, flag: Mapping[str, Any]) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def _unit_ids(unit: str, subject: Subject) -> list[str]:
 
 
 def _in_bucket(flag: Mapping[str, Any], unit_id: str) -> bool:
-    thousandths = round(flag.get("percent", 0) * 1_000)
+    thousandths: int = round(flag.get("percent", 0) * 1_000)
     raw = unit_id.encode("utf-8", "surrogatepass")
     if thousandths == 0:
         return False
@@ -65,7 +65,9 @@ def _in_bucket(flag: Mapping[str, Any], unit_id: str) -> bool:
 
 
 def _holds(clause: Mapping[str, Any], subject: Subject) -> bool:
-    have, want, op = subject.attributes.get(clause["attribute"]), clause.get("value"), clause["op"]
+    have: Any = subject.attributes.get(clause["attribute"])
+    want: Any = clause.get("value")
+    op: str = clause["op"]
     if have is None:
         return False
     if op == "exists":
@@ -94,7 +96,7 @@ def _text_holds(op: str, have: Any, want: Any) -> bool:
 
 def _equal(left: Any, right: Any) -> bool:
     kinds = [type(value).__name__.replace("float", "int") for value in (left, right)]
-    return kinds[0] == kinds[1] and left == right
+    return kinds[0] == kinds[1] and bool(left == right)
 
 
 def _below(kind: str, low: Any, high: Any) -> bool:

@@ -53,7 +53,8 @@ class _Worker:
     def __init__(self, director: Semaphore) -> None:
         self._director, self._own = director, Semaphore(0)
         self._jobs: SimpleQueue[Callable[[], Any] | None] = SimpleQueue()
-        self.done, self.outcome, self.ident = True, None, 0
+        self.done, self.ident = True, 0
+        self.outcome: Any = None
         self._thread = Thread(target=self._run, daemon=True)
         self._thread.start()
 
