@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+from samcli.yamlhelper import yaml_parse
 
 from headgate_cli.failures import Failure
 from headgate_cli.manifest_file import manifest_text, read_manifest
@@ -37,6 +38,15 @@ def file(tmp_path: Path) -> Path:
 
 def test_words_and_numbers_mean_what_they_say(file: Path) -> None:
     assert read_manifest(file) == DOCUMENT
+
+
+def test_what_another_library_adds_to_pyyaml_is_not_read(tmp_path: Path) -> None:
+    yaml_parse("a: {Ref: b}")  # SAM's reader changes SafeLoader for the whole process
+    path = tmp_path / "m.yaml"
+    for text in ("a: !Ref b", "access: a\naccess: b"):
+        path.write_text(text)
+        with pytest.raises(Failure, match="not YAML that a manifest may hold"):
+            read_manifest(path)
 
 
 @pytest.mark.parametrize(
