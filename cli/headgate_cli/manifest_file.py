@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -18,11 +18,11 @@ STANDARD_INPUT = "-"
 
 
 class Loader(yaml.SafeLoader):
-    """YAML 1.2 core scalars, unique text keys. Its tables are its own: what others add to SafeLoader is not read here."""
+    """YAML 1.2 core scalars, unique text keys. What other libraries add to SafeLoader is not read here."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012  # as PyYAML declares it
-    yaml_constructors: dict[str | None, Any] = {}  # noqa: RUF012  # as PyYAML declares it
-    yaml_multi_constructors: dict[str | None, Any] = {}  # noqa: RUF012  # as PyYAML declares it
+    yaml_constructors: ClassVar[dict[str | None, Any]] = {}
+    yaml_multi_constructors: ClassVar[dict[str | None, Any]] = {}
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """A mapping whose keys are distinct strings."""
@@ -45,8 +45,8 @@ SCALARS = (
 for tag, pattern, first in SCALARS:
     Loader.add_implicit_resolver(tag, re.compile(rf"^(?:{pattern})$"), first)
 for kind in ("null", "bool", "int", "float", "str", "seq", "map"):
-    Loader.add_constructor(f"tag:yaml.org,2002:{kind}", getattr(yaml.SafeLoader, f"construct_yaml_{kind}"))
-Loader.add_constructor(None, yaml.SafeLoader.construct_undefined)
+    Loader.yaml_constructors[f"tag:yaml.org,2002:{kind}"] = getattr(yaml.SafeLoader, f"construct_yaml_{kind}")
+Loader.yaml_constructors[None] = yaml.SafeLoader.construct_undefined
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
