@@ -88,7 +88,7 @@ def _running(ctx: typer.Context, idp: str | None) -> Iterator["Cast"]:
 
 def begun(cast: "Cast") -> "Cast":
     """The cast on a stack that is fresh. Raises `Failure` where the story could not begin there."""
-    from headgate_cli.commands.audit import head_of
+    from headgate_cli.audit_stream import head_of
     from headgate_cli.tour.story import ACCESS, CONVOYS
 
     for key in (ACCESS, CONVOYS):

@@ -6,7 +6,7 @@ from typing import Any
 
 from headgate.core.audit import verify
 from headgate_cli import wording
-from headgate_cli.commands.audit import head_of, oldest_first
+from headgate_cli.audit_stream import head_of, oldest_first
 from headgate_cli.tour.cast import AGENT, OPERATOR, Cast
 from headgate_cli.tour.scene import Chapter, Note, Scene
 
