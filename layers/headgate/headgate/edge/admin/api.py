@@ -5,48 +5,90 @@ could disagree with the first.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from headgate.core.faults import Invalid
 from headgate.edge import telemetry
 from headgate.edge.admin import access, flags, history, kill, rules
+from headgate.edge.admin.bodies import (
+    AllowBody,
+    Body,
+    Change,
+    ExplainBody,
+    KillBody,
+    RestoreBody,
+    StageBody,
+)  # fmt: skip
 from headgate.edge.admin.door import Admin, Refused
 from headgate.edge.http import Event, Request, Response, read_request
 from headgate.edge.problems import problem
 from headgate.edge.strict_json import Malformed, TooLarge
 from headgate.store.port import Throttled, Unavailable
 
-ROUTES: Mapping[str, Callable[[Admin, Request], Response]] = {
-    "GET /admin/v1/flags": flags.list_flags,
-    "GET /admin/v1/flags/{key}": flags.show_flag,
-    "PUT /admin/v1/flags/{key}": flags.put_flag,
-    "DELETE /admin/v1/flags/{key}": flags.delete_flag,
-    "POST /admin/v1/flags/{key}/stage": flags.set_stage,
-    "GET /admin/v1/flags/{key}/allow": flags.list_members,
-    "POST /admin/v1/flags/{key}/allow": flags.set_members,
-    "POST /admin/v1/flags/{key}/kill": kill.kill,
-    "POST /admin/v1/flags/{key}/restore": kill.restore,
-    "GET /admin/v1/routes": rules.show_routes,
-    "PUT /admin/v1/routes": rules.put_routes,
-    "GET /admin/v1/manifest": rules.export,
-    "POST /admin/v1/manifest": rules.apply,
-    "POST /admin/v1/manifest/plan": rules.plan,
-    "POST /admin/v1/explain": history.explain,
-    "GET /admin/v1/audit": history.list_audit,
-    "POST /admin/v1/revocations": access.revoke,
-    "GET /admin/v1/sessions": access.list_sessions,
-    "DELETE /admin/v1/sessions/{id}": access.end_session,
-    "GET /admin/v1/keys": access.list_keys,
-    "POST /admin/v1/keys/rotate": access.rotate_keys,
-    "POST /admin/v1/keys/revoke": access.revoke_key,
-    "GET /admin/v1/health": history.health,
-}
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One call: who answers it, and what docs/openapi.json says of it. Its words are the handler's docstring.
+
+    `answers`: each status of success and its model in `edge.openapi.answers`, or None for no body. `body`: the model
+    that the handler reads the body by, or the name in `edge.openapi.documents` of one that the core reads. `takes`:
+    query parameters and headers, as `edge.openapi.parameters` has them. `refuses`: the problems that do not follow
+    from all this by themselves.
+    """
+
+    handler: Callable[[Admin, Request], Response]
+    answers: Mapping[int, str | None]
+    body: type[Body] | str | None = None
+    takes: str = ""
+    refuses: str = ""
+
+
+PAGE, ONCE, UPDATE = "limit cursor", "Idempotency-Key", "If-Match Idempotency-Key"
+
+ROUTES: Mapping[str, Route] = {
+    "GET /admin/v1/flags": Route(flags.list_flags, {200: "FlagPage"}, takes=PAGE),
+    "GET /admin/v1/flags/{key}": Route(flags.show_flag, {200: "Flag"}, refuses="unknown-flag"),
+    "PUT /admin/v1/flags/{key}": Route(
+        flags.put_flag, {200: "Flag", 201: "Flag"}, "FlagBody", takes=f"{UPDATE} If-None-Match",
+        refuses="unknown-flag exists key-retired would-shrink"),
+    "DELETE /admin/v1/flags/{key}": Route(
+        flags.delete_flag, {204: None}, Change, takes=UPDATE, refuses="unknown-flag would-shrink"),
+    "POST /admin/v1/flags/{key}/stage": Route(
+        flags.set_stage, {200: "Flag"}, StageBody, takes=UPDATE, refuses="unknown-flag would-shrink"),
+    "GET /admin/v1/flags/{key}/allow": Route(
+        flags.list_members, {200: "MemberPage"}, takes=f"kind {PAGE}", refuses="unknown-flag"),
+    "POST /admin/v1/flags/{key}/allow": Route(
+        flags.set_members, {200: "ListedFlag"}, AllowBody, takes=UPDATE, refuses="unknown-flag would-shrink"),
+    "POST /admin/v1/flags/{key}/kill": Route(kill.kill, {200: "KilledFlag"}, KillBody, refuses="unknown-flag busy"),
+    "POST /admin/v1/flags/{key}/restore": Route(
+        kill.restore, {200: "Flag"}, RestoreBody, takes=ONCE, refuses="unknown-flag"),
+    "GET /admin/v1/routes": Route(rules.show_routes, {200: "Routes"}),
+    "PUT /admin/v1/routes": Route(
+        rules.put_routes, {200: "Routes"}, "RoutesBody", takes=UPDATE, refuses="would-shrink"),
+    "GET /admin/v1/manifest": Route(rules.export, {200: "Manifest"}),
+    "POST /admin/v1/manifest": Route(
+        rules.apply, {200: "Applied"}, "ApplyBody", takes=ONCE, refuses="key-retired precondition-failed would-shrink"),
+    "POST /admin/v1/manifest/plan": Route(rules.plan, {200: "Plan"}, "PlanBody"),
+    "POST /admin/v1/explain": Route(history.explain, {200: "Explanation"}, ExplainBody),
+    "GET /admin/v1/audit": Route(history.list_audit, {200: "AuditPage"}, takes=f"flag actor after before {PAGE}"),
+    "POST /admin/v1/revocations": Route(access.revoke, {201: "Revoked"}, access.RevocationBody, takes=ONCE),
+    "GET /admin/v1/sessions": Route(access.list_sessions, {200: "SessionPage"}, takes=PAGE),
+    "DELETE /admin/v1/sessions/{id}": Route(
+        access.end_session, {204: None}, access.ReasonBody, takes=ONCE, refuses="not-found"),
+    "GET /admin/v1/keys": Route(access.list_keys, {200: "Keys"}),
+    "POST /admin/v1/keys/rotate": Route(
+        access.rotate_keys, {200: "Keys"}, access.ReasonBody, takes=ONCE, refuses="cannot-rotate"),
+    "POST /admin/v1/keys/revoke": Route(
+        access.revoke_key, {200: "Keys"}, access.KeyBody, takes=ONCE, refuses="cannot-rotate"),
+    "GET /admin/v1/health": Route(history.health, {200: "Health"}),
+}  # fmt: skip
 
 
 def handle(admin: Admin, event: Event) -> Response:
     """Answer one request."""
     request = read_request(event)
     try:
-        response = ROUTES[request.route_key](admin, request)
+        response = ROUTES[request.route_key].handler(admin, request)
     except Refused as refused:
         response = refused.response()
     except Invalid as invalid:
