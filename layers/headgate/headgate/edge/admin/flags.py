@@ -161,18 +161,26 @@ def set_stage(admin: Admin, request: Request) -> Response:
 
     def plan(document: Json, current: Current) -> Change | Refusal:
         body = read_body(StageBody, document)
-        if body.stage is Stage.PERCENTAGE and body.percent is None:
-            refuse("percent", "is needed with stage percentage")
-        read = Reader({} if body.percent is None else {"percent": body.percent})
-        steps = read_percent(read)
-        read.check()
+        steps = steps_of(body.stage, body.percent)
         flag = _readable(current.stored, key)
         if flag is None:
             return Refusal(Slug.UNKNOWN_FLAG, "")
-        after = with_stage(flag, body.stage, None if body.percent is None else steps, body.unit)
+        after = with_stage(flag, body.stage, steps, body.unit)
         return _replaced(current, after, request, "flag.stage", allow_shrink=body.allow_shrink)
 
     return admin.change(flag_key(key), plan, request)
+
+
+def steps_of(stage: Stage, percent: float | None) -> int | None:
+    """The percent that comes with a stage, in steps; None where none does. Raises `Invalid`."""
+    if percent is None:
+        if stage is Stage.PERCENTAGE:
+            refuse("percent", "is needed with stage percentage")
+        return None
+    read = Reader({"percent": percent})
+    steps = read_percent(read)
+    read.check()
+    return steps
 
 
 def set_members(admin: Admin, request: Request) -> Response:
@@ -181,15 +189,11 @@ def set_members(admin: Admin, request: Request) -> Response:
 
     def plan(document: Json, current: Current) -> Change | Refusal:
         body = read_body(AllowBody, document)
-        if _count(body.add) + _count(body.remove) > limits.MAX_MEMBERS_A_CALL:
-            return Refusal(Slug.TOO_LARGE, f"at most {limits.MAX_MEMBERS_A_CALL} ids a call")
-        _check_distinct(body)
-        if not admin.email_ids:
-            check_no_emails(body.add.users)
+        check_members(admin, body.add, body.remove)
         flag = _readable(current.stored, key)
         if flag is None:
             return Refusal(Slug.UNKNOWN_FLAG, "")
-        after, added, removed = with_members(flag, add=_pair(body.add), remove=_pair(body.remove))
+        after, added, removed = with_members(flag, add=pair(body.add), remove=pair(body.remove))
         if len(after.allow.users) + len(after.allow.orgs) > limits.MAX_INLINE_MEMBERS:
             return Refusal(Slug.TOO_LARGE, f"a list holds at most {limits.MAX_INLINE_MEMBERS} users and orgs")
         told = {"added": added, "removed": removed}
@@ -198,19 +202,25 @@ def set_members(admin: Admin, request: Request) -> Response:
     return admin.change(flag_key(key), plan, request)
 
 
-def _pair(members: Members) -> tuple[list[str], list[str]]:
+def check_members(admin: Admin, add: Members, remove: Members) -> None:
+    """Refuse too many ids, an id named twice, and e-mail addresses. Raises `Refused` or `Invalid`."""
+    if _count(add) + _count(remove) > limits.MAX_MEMBERS_A_CALL:
+        raise Refused("too-large", f"at most {limits.MAX_MEMBERS_A_CALL} ids a call")
+    for kind in ("users", "orgs"):
+        named = [*getattr(add, kind), *getattr(remove, kind)]
+        if len(set(named)) != len(named):
+            refuse(kind, "must not name an id twice")
+    if not admin.email_ids:
+        check_no_emails(add.users)
+
+
+def pair(members: Members) -> tuple[list[str], list[str]]:
+    """Users and orgs, as changes take them."""
     return members.users, members.orgs
 
 
 def _count(members: Members) -> int:
     return len(members.users) + len(members.orgs)
-
-
-def _check_distinct(body: AllowBody) -> None:
-    for kind in ("users", "orgs"):
-        named = [*getattr(body.add, kind), *getattr(body.remove, kind)]
-        if len(set(named)) != len(named):
-            refuse(kind, "must not name an id twice")
 
 
 def _flag_in(stored: Stored | None, key: str) -> Flag | None:
