@@ -11,6 +11,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from moto.server import ThreadedMotoServer
+from proofs import Tally, table
 from stand import Stand
 
 
@@ -56,3 +57,20 @@ def stand(admin_identity: tuple[str, str]) -> Iterator[Stand]:
         os.environ.clear()
         os.environ.update(before)
         server.stop()
+
+
+@pytest.fixture
+def tally(request: pytest.FixtureRequest) -> Tally:
+    """Counts what a proof went through."""
+    mark = request.node.get_closest_marker("proof")
+    return Tally(mark.args[0], request.node.user_properties)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The table of what was proved."""
+    called = [report for kind in ("passed", "failed") for report in terminalreporter.getreports(kind)]
+    lines = list(table(report for report in called if report.when == "call"))
+    if lines:
+        terminalreporter.section("proofs")
+        for line in lines:
+            terminalreporter.line(line)

@@ -1,0 +1,63 @@
+"""How many cases a proof went through, and the table of them at the end of a run.
+
+A proof is a test with the mark `proof(claim)`; several tests may share a claim. CI runs as many cases as it can afford,
+`make prove` the full numbers, by the same code.
+"""
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+FULL = os.environ.get("HEADGATE_PROVE") == "full"
+PROOF = "proof"
+
+
+def many(in_ci: int, full: int) -> int:
+    """How many cases this run goes through."""
+    return full if FULL else in_ci
+
+
+class Tally:
+    """What one test counted, kept in its report. A violation is a failed test."""
+
+    def __init__(self, claim: str, properties: list[tuple[str, object]]) -> None:
+        self._sums: dict[str, int] = {}
+        self._mosts: dict[str, float] = {}
+        properties.append((PROOF, [claim, self._sums, self._mosts]))
+
+    def add(self, **counts: int) -> None:
+        """Counts that are added up, over the tests of a claim too."""
+        for name, count in counts.items():
+            self._sums[name] = self._sums.get(name, 0) + count
+
+    def most(self, **values: float) -> None:
+        """Values of which the largest is told."""
+        for name, value in values.items():
+            self._mosts[name] = max(self._mosts.get(name, value), value)
+
+
+@dataclass
+class Claim:
+    """What all tests of one claim counted."""
+
+    sums: Counter[str] = field(default_factory=Counter)
+    mosts: dict[str, float] = field(default_factory=dict)
+    violations: int = 0
+
+    def __str__(self) -> str:
+        told = {**self.sums, **self.mosts, "violations": self.violations}
+        return ", ".join(f"{value:,.10g} {name.replace('_', ' ')}" for name, value in told.items())
+
+
+def table(reports: Iterable[Any]) -> Iterator[str]:
+    """One line for each claim: what, how many, violations."""
+    claims: defaultdict[str, Claim] = defaultdict(Claim)
+    for report in reports:
+        for claim, sums, mosts in (value for name, value in report.user_properties if name == PROOF):
+            claims[claim].sums.update(sums)
+            for name, value in mosts.items():
+                claims[claim].mosts[name] = max(claims[claim].mosts.get(name, value), value)
+            claims[claim].violations += bool(report.failed)
+    yield from (f"{claim}: {counted}" for claim, counted in claims.items())
