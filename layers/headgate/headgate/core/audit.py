@@ -45,11 +45,17 @@ def is_sealed(entry: Mapping[str, Any]) -> bool:
         return False
 
 
-def verify(entries: Iterable[Mapping[str, Any]], head: Mapping[str, Any] | None = None) -> Break | None:
+def verify(
+    entries: Iterable[Mapping[str, Any]],
+    head: Mapping[str, Any] | None = None,
+    noted: Mapping[int, str] | None = None,
+) -> Break | None:
     """Walk entries, oldest first from revision 1, and against the head (`revision`, `digest`) when given.
 
-    Without a head, entries cut from the end cannot be missed: that is not findable from the chain alone.
+    `noted` are digests by revision that were kept elsewhere: only they tell of entries cut from the end together with
+    the head, or of a chain that was written anew as a whole.
     """
+    noted = noted or {}
     previous, revision = GENESIS, 0
     for entry in entries:
         revision += 1
@@ -60,9 +66,15 @@ def verify(entries: Iterable[Mapping[str, Any]], head: Mapping[str, Any] | None 
         if not is_sealed(entry):
             return Break(revision, "its content was changed")
         previous = entry["digest"]
-    if head is not None and (head.get("revision"), head.get("digest")) != (
-        revision,
-        previous if revision else GENESIS,
-    ):
+        if noted.get(revision, previous) != previous:
+            return Break(revision, "it is not the entry that was noted: the log was rewritten")
+    return _ends_wrong(revision, previous, head, noted)
+
+
+def _ends_wrong(revision: int, digest: str, head: Mapping[str, Any] | None, noted: Mapping[int, str]) -> Break | None:
+    """Whether a chain that holds so far ends where it should."""
+    if head is not None and (head.get("revision"), head.get("digest")) != (revision, digest):
         return Break(revision + 1, "the chain does not end where the head says")
+    if max(noted, default=0) > revision:
+        return Break(revision + 1, f"entries were cut off: revision {max(noted)} was noted")
     return None
