@@ -56,6 +56,21 @@ MAX_AGE_CEILING = 86_400
 RSA_BITS = (2_048, 8_192)
 """Below: breakable (RFC 7518 §3.3). Above: one signature check becomes a denial of service."""
 
+# --- old tokens of the system that was replaced -----------------------------------------------------------------
+
+LEGACY_SECRET_BYTES = 32
+"""HS256 takes no key shorter than its hash (RFC 7518 §3.2): a shorter one can be found by trying."""
+
+LEGACY_LIFETIME = 3_600
+"""From `iat` to `exp`, as the old endpoint issued them. It also ends what a leaked secret can make: nothing passes
+longer than this after the cut-off, whatever `iat` it claims; and a record of a revocation outlives them all."""
+
+LEGACY_PERIOD = 31 * 86_400
+"""How far ahead of a start `accept_until` may lie: a month is asked for anew, or ends."""
+
+SECRET_PAUSE = 10
+"""Between two attempts to read the shared secret: 30,000 environments stay below what Secrets Manager answers."""
+
 # --- what is fetched from a provider ----------------------------------------------------------------------------
 
 FETCH_SECONDS = 2.0

@@ -41,6 +41,11 @@ class RefusalCode(StrEnum):
     LIFETIME = "lifetime"  # ends before it starts, or lives longer than any token may
     TOO_OLD = "too_old"
     REVOKED = "revoked"  # its subject, its `jti` or its session
+    RETIRED = "retired"  # an old token, and the time until which they are taken is over
+    VERSION = "version"  # an old token of another version
+    CUT_OFF = "cut_off"  # an old token that was issued when none should be any more
+    NOT_ADMITTED = "not_admitted"  # an old token that admits to nothing
+    KEY_UNAVAILABLE = "key_unavailable"  # an old token, and the shared secret cannot be read or is none
     UNEXPECTED = "unexpected"  # a bug in here: denied, and worth an alarm
 
 

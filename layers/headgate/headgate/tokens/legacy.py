@@ -1,0 +1,98 @@
+"""Verifies tokens of the system that Headgate replaces. Decides whether a string is one that is still taken.
+
+In this order, first failure wins: time, size, shape, header, signature, claims; nothing that is not signed is parsed
+beyond the header. HS256 with one shared secret, whatever the header says: a token names no algorithm and no key. Must
+not know our own keys, as `verify` must not know the secret: what is made for one is never a key of the other.
+"""
+
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from headgate.tokens import compact, fields, limits
+from headgate.tokens.claims import Credential, Kind
+from headgate.tokens.fields import Claims, is_plain
+from headgate.tokens.legacy_issuer import ALGORITHM, LegacyIssuer
+from headgate.tokens.refusals import RefusalCode, Refused
+
+ISSUER = "legacy"
+"""The issuer in the credential: old tokens name none."""
+
+_HEADER = frozenset(("alg", "typ", "kid"))
+
+
+@dataclass(frozen=True, slots=True)
+class LegacyVerifier:
+    """`secret` gives the shared key at a time (unix seconds), or raises `Refused`; asked once the form is right."""
+
+    issuer: LegacyIssuer
+    secret: Callable[[float], bytes] = field(repr=False)
+
+    def verify(self, token: str, now: float) -> Credential:
+        """An access credential without entitlements, orgs and `jti`: old tokens bear none. Raises `Refused` only."""
+        try:
+            return self._verify(token, now)
+        except Refused:
+            raise
+        except Exception:  # fail closed, with a code that is worth an alarm
+            raise Refused(RefusalCode.UNEXPECTED) from None
+
+    def _verify(self, token: str, now: float) -> Credential:
+        if now >= self.issuer.accept_until:
+            raise Refused(RefusalCode.RETIRED)
+        parts = compact.split(token, token_limit=limits.TOKEN_BYTES, header_limit=limits.HEADER_CHARS)
+        _check_header(compact.read_object(compact.decode(parts.header)))
+        signature = compact.decode(parts.signature)
+        if not hmac.compare_digest(signature, hmac.digest(self.secret(now), parts.signing_input, "sha256")):
+            raise Refused(RefusalCode.SIGNATURE)
+        return self._accept(compact.read_object(compact.decode(parts.payload)), now)
+
+    def _accept(self, claims: Claims, now: float) -> Credential:
+        issuer = self.issuer
+        if fields.whole(claims, "version") != issuer.version:
+            raise Refused(RefusalCode.VERSION)
+        iat, nbf, exp = _times(claims, now)
+        if iat >= issuer.issued_before:
+            raise Refused(RefusalCode.CUT_OFF)
+        subject = fields.text(claims, issuer.user, RefusalCode.SUBJECT)
+        admin = claims.get(issuer.admin) is True  # "true", 1 and {} are not; false is what the old endpoint wrote
+        if not admin and claims.get(issuer.access) is not True:
+            raise Refused(RefusalCode.NOT_ADMITTED)
+        return Credential(
+            kind=Kind.ACCESS,
+            issuer=ISSUER,
+            audience="",
+            subject=subject,
+            client_id="",
+            admin=admin,
+            rev=0,
+            jti="",
+            iat=iat,
+            nbf=nbf,
+            exp=exp,
+            kid="",
+        )
+
+
+def _check_header(header: Claims) -> None:
+    if header.get("alg") != ALGORITHM:
+        raise Refused(RefusalCode.ALGORITHM)
+    if not header.keys() <= _HEADER:
+        raise Refused(RefusalCode.HEADER_MEMBER)
+    typ = header.get("typ", "JWT")
+    if not isinstance(typ, str) or typ.upper() != "JWT":
+        raise Refused(RefusalCode.TYPE)
+    if not is_plain(header.get("kid", "none"), limits.KEY_ID_CHARS):  # there is one key, whatever it is called
+        raise Refused(RefusalCode.KEY_ID)
+
+
+def _times(claims: Claims, now: float) -> tuple[int, int, int]:
+    iat, exp = fields.whole(claims, "iat"), fields.whole(claims, "exp")
+    nbf = fields.whole(claims, "nbf") if "nbf" in claims else iat
+    if not 0 < exp - iat <= limits.LEGACY_LIFETIME:
+        raise Refused(RefusalCode.LIFETIME)
+    if exp <= now:
+        raise Refused(RefusalCode.EXPIRED)
+    if max(iat, nbf) > now + limits.CLOCK_LEEWAY:
+        raise Refused(RefusalCode.NOT_YET_VALID)
+    return iat, nbf, exp

@@ -1,0 +1,94 @@
+"""Reads the configuration of the legacy issuer. Decides what may be configured, and what may be a shared secret.
+
+Nothing has a default: whoever accepts old tokens says which, by what claims, and until when.
+"""
+
+import json
+from dataclasses import dataclass
+from math import floor
+
+from headgate.core.faults import Reader, refuse
+from headgate.core.moment import rfc3339, unix
+from headgate.tokens import limits
+from headgate.tokens.compact import read_json
+from headgate.tokens.refusals import Refused
+
+ALGORITHM = "HS256"
+"""The only one there is. It must be configured all the same, so that nobody takes a secret for a public key."""
+
+_MEMBERS = ("algorithm", "version", "accept_until", "issued_before", "claims")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegacyIssuer:
+    """The system that was replaced. Times are unix seconds; `user`, `access` and `admin` are names of claims."""
+
+    version: int
+    accept_until: int
+    issued_before: int
+    user: str
+    access: str
+    admin: str
+
+
+class NoSecret(ValueError):
+    """What was read cannot be the shared secret. The text names the check, never the value."""
+
+
+def parse_legacy_issuer(text: str, now: float) -> LegacyIssuer:
+    """The issuer in a JSON object, judged at `now`, the function's start. Raises `Invalid` with every fault."""
+    try:
+        document = read_json(text.encode("utf-8", "surrogatepass"))
+    except Refused as refused:
+        refuse("$", f"must be a JSON object: {refused.code}")
+    read = Reader(document, known=_MEMBERS)
+    if read.members.get("algorithm") != ALGORITHM:
+        read.fault("algorithm", f"must be {ALGORITHM}")
+    accept_until, issued_before = _time(read, "accept_until"), _time(read, "issued_before")
+    latest = floor(now) + limits.LEGACY_PERIOD
+    if accept_until > latest:
+        read.fault("accept_until", f"must not be later than {rfc3339(latest)}")
+    if issued_before > accept_until:
+        read.fault("issued_before", "must not be later than accept_until")
+    claims = Reader(read.members.get("claims"), "claims", known=("user", "access", "admin"))
+    user, access, admin = (
+        claims.text(name, limit=limits.ATTRIBUTE_NAME_BYTES, blank=False) for name in ("user", "access", "admin")
+    )
+    if len({user, access, admin}) != 3:
+        claims.fault("", "user, access and admin must be three claims")
+    read.absorb(claims)
+    version = read.whole("version", -1, 0, 2**31)
+    read.check()
+    return LegacyIssuer(version=version, accept_until=accept_until, issued_before=issued_before,
+                        user=user, access=access, admin=admin)  # fmt: skip
+
+
+def shared_secret(text: str) -> bytes:
+    """The key in a secret's text, its bytes as they stand. Raises `NoSecret`.
+
+    A key in PEM is not one (a public key as a secret would let anybody sign), and neither is what a secret store
+    writes for a list of names and values.
+    """
+    if text != text.strip():
+        raise NoSecret("blanks or a line end around it")
+    if text.startswith("-----BEGIN") or _is_object(text):
+        raise NoSecret("not a plain text, but PEM or JSON")
+    key = text.encode("utf-8", "surrogatepass")
+    if len(key) < limits.LEGACY_SECRET_BYTES:
+        raise NoSecret(f"shorter than {limits.LEGACY_SECRET_BYTES} bytes")
+    return key
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _time(read: Reader, name: str) -> int:
+    try:
+        return floor(unix(read.text(name)))
+    except (ValueError, OverflowError):
+        read.fault(name, "must be a time with an offset (RFC 3339)")
+        return 0
