@@ -15,6 +15,7 @@ from vector_files import flag_of
 
 from headgate.core.audit import verify
 from headgate.core.change import stamped, with_kill, with_members, with_stage, without_kill
+from headgate.core.deny import DenyKind
 from headgate.core.model import Flag, Json, Kill, Reach, Stage
 from headgate.core.parse import flag_document
 from headgate.core.snapshot import EMPTY, Snapshot, apply, read_flag
@@ -24,6 +25,7 @@ from headgate.store.items import (
     KEYS,
     PROFILE,
     ROUTES,
+    deny_key,
     flag_key,
     read_head,
     read_stored,
@@ -207,6 +209,10 @@ def check(table: ReferenceTable) -> int:
 def _follows(entry: Mapping[str, Any], versions: dict[str, int]) -> None:
     """Each entry starts from what the one before it left: no update is lost."""
     subject = entry["action"].partition(".")[0]
+    if subject == "deny":
+        sk = deny_key(DenyKind(entry["after"]["kind"]), entry["after"]["value"])[1]
+        versions[sk] = versions.get(sk, 0) + 1
+        return
     sk = FLAG_PREFIX + entry["flag"] if subject == "flag" else subject
     before, after, held = entry["before"], entry["after"], versions.get(sk, 0)
     assert (0 if before is None else before["version"]) == held, entry
