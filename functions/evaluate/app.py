@@ -2,7 +2,7 @@
 
 from headgate.edge.evaluate import Evaluate
 from headgate.edge.gate import Credentials
-from headgate.edge.settings import gate_settings
+from headgate.edge.settings import emergency_kill, gate_settings
 from headgate.edge.signing import KeyPool
 from headgate.edge.telemetry import Alarms
 from headgate.store.dynamo import REQUEST_PATH, DynamoTable, client
@@ -11,7 +11,7 @@ from headgate.store.snapshots import Snapshots
 
 settings = gate_settings()
 table = DynamoTable(settings.table, client("dynamodb", **REQUEST_PATH))
-snapshots = Snapshots(table, watch=Alarms("evaluate"))
+snapshots = Snapshots(table, watch=Alarms("evaluate"), emergency=emergency_kill("evaluate"))
 kms = client("kms", connect_timeout=0.5, read_timeout=2.0)
 keys = KeyPool(tuple(KmsKey(kid, kms) for kid in settings.signing_keys), snapshots)
 function = Evaluate(Credentials(settings, keys), keys, snapshots)

@@ -3,7 +3,7 @@
 from headgate.edge.admission import Admission
 from headgate.edge.exchange import TokenFunction
 from headgate.edge.gate import Credentials
-from headgate.edge.settings import gate_settings, required
+from headgate.edge.settings import emergency_kill, gate_settings, required
 from headgate.edge.signing import KeyPool
 from headgate.edge.telemetry import Alarms
 from headgate.store.dynamo import REQUEST_PATH, DynamoTable, client
@@ -16,7 +16,7 @@ from headgate.tokens.issuers import parse_issuers
 settings = gate_settings()
 issuers = parse_issuers(required("HEADGATE_IDENTITY_ISSUERS")["HEADGATE_IDENTITY_ISSUERS"])
 table = DynamoTable(settings.table, client("dynamodb", **REQUEST_PATH))
-snapshots = Snapshots(table, watch=Alarms("token"))
+snapshots = Snapshots(table, watch=Alarms("token"), emergency=emergency_kill("token"))
 kms = client("kms", connect_timeout=0.5, read_timeout=2.0)
 keys = KeyPool(tuple(KmsKey(kid, kms) for kid in settings.signing_keys), snapshots)
 

@@ -4,6 +4,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from headgate.core.emergency import Emergency, read_emergency
+from headgate.edge import telemetry
+
+KILL, ROUTES = "HEADGATE_EMERGENCY_KILL", "HEADGATE_EMERGENCY_ROUTES"
+
 
 class Misconfigured(RuntimeError):
     """The function cannot start. Lists every variable that is missing or empty."""
@@ -30,6 +35,17 @@ def gate_settings(environment: Mapping[str, str] = os.environ) -> GateSettings:
     return GateSettings(
         needed["HEADGATE_TABLE"], keys, needed["HEADGATE_AUDIENCE"], environment.get("HEADGATE_ISSUER", "")
     )
+
+
+def emergency_kill(function: str, environment: Mapping[str, str] = os.environ) -> Emergency:
+    """The emergency kill that the environment tells of. Said and counted at every cold start, lest it be forgotten."""
+    found = read_emergency(environment.get(KILL, ""), environment.get(ROUTES, ""))
+    if found.flags:
+        malformed = ",".join(found.malformed)
+        telemetry.log("emergency", function=function, flag=",".join(sorted(found.flags)),
+                      code=f"malformed:{malformed}" if malformed else None)  # fmt: skip
+        telemetry.count("EmergencyKill", function=function)
+    return found
 
 
 def required(*names: str, environment: Mapping[str, str] = os.environ) -> dict[str, str]:

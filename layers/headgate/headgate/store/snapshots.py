@@ -12,12 +12,13 @@ not advance a monotonic one; no threads.
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import pairwise
 from typing import Any, Protocol
 
 from headgate.core.audit import is_sealed
+from headgate.core.emergency import NONE, Emergency
 from headgate.core.ruleset import ruleset
 from headgate.core.snapshot import (
     EMPTY,
@@ -90,10 +91,12 @@ class Snapshots:
     """One per execution environment."""
 
     def __init__(
-        self, table: Table, *, watch: Watch | None = None, clock: Callable[[], float] = time.time,
-        jitter: Callable[[], float] = random.random,
+        self, table: Table, *, watch: Watch | None = None, emergency: Emergency = NONE,
+        clock: Callable[[], float] = time.time, jitter: Callable[[], float] = random.random,
     ) -> None:  # fmt: skip
         self._table, self._watch, self._clock, self._jitter = table, watch, clock, jitter
+        self._emergency, self._unknown = emergency, emergency.unknown
+        self._laid: tuple[Snapshot, Snapshot] | None = None
         self._snapshot: Snapshot | None = None
         self._digest = ""
         self._killed: Mapping[str, str] = {}
@@ -111,18 +114,24 @@ class Snapshots:
 
     def live(self, *keys: Key) -> View:
         """The snapshot at the head's revision as of now; `keys` are read in the same request."""
+        return self._under_emergency(self._live(keys))
+
+    def _live(self, keys: tuple[Key, ...]) -> View:
         try:
             items = self._read((HEAD, *keys))
             head = read_head(items.get(HEAD))
         except Throttled as failure:
             self._failed(failure)
-            return View(self._with_kills(self._snapshot or EMPTY), Standing.EXPIRED)
+            return View(self._with_kills(self._snapshot or self._unknown), Standing.EXPIRED)
         except Unavailable as failure:
             return self._last_known(failure)
         return View(*self._follow(head, is_live=True), items)
 
     def soft(self) -> View:
         """The snapshot as of at most 5 s ago."""
+        return self._under_emergency(self._soft())
+
+    def _soft(self) -> View:
         if self._snapshot is not None and not self.is_due:
             return View(self._with_kills(self._snapshot), Standing.FRESH)
         try:
@@ -148,10 +157,18 @@ class Snapshots:
     def _last_known(self, failure: Exception) -> View:
         self._failed(failure)
         if self._snapshot is None:
-            return View(EMPTY, Standing.EXPIRED)
+            return View(self._unknown, Standing.EXPIRED)
         age = self._clock() - self._checked
         usable = 0 <= age < self._snapshot.profile.max_stale
         return View(self._with_kills(self._snapshot), Standing.STALE if usable else Standing.EXPIRED)
+
+    def _under_emergency(self, view: View) -> View:
+        """What is told to anybody. The rules that are held stay as the table has them: the next ones build on those."""
+        if not self._emergency.flags:
+            return view
+        if self._laid is None or self._laid[0] is not view.snapshot:
+            self._laid = (view.snapshot, self._emergency.laid_over(view.snapshot))
+        return replace(view, snapshot=self._laid[1])
 
     def _with_kills(self, snapshot: Snapshot) -> Snapshot:
         """What is served, under the kills of a newer head that could be read but not followed: none is forgotten."""
