@@ -132,7 +132,7 @@ def end_session(admin: Admin, request: Request) -> Response:
 
 
 def list_keys(admin: Admin, _request: Request) -> Response:
-    """GET /admin/v1/keys"""
+    """GET /admin/v1/keys: the signing keys in use, and since when."""
     snapshot = admin.current().snapshot
     return shown({"keys": shown_keys(admin, snapshot.keyring), "revision": snapshot.revision})
 

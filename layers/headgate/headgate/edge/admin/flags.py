@@ -28,7 +28,7 @@ def key_in(request: Request) -> str:
 
 
 def list_flags(admin: Admin, request: Request) -> Response:
-    """GET /admin/v1/flags"""
+    """GET /admin/v1/flags: every flag, sorted by key, page by page."""
     rules = admin.current().snapshot.rules
     keys, following = list_page(sorted(rules.flags), request, "flags")
     flags = [flag_document(rules.flags[key]) for key in keys]
@@ -36,13 +36,13 @@ def list_flags(admin: Admin, request: Request) -> Response:
 
 
 def show_flag(admin: Admin, request: Request) -> Response:
-    """GET /admin/v1/flags/{key}"""
+    """GET /admin/v1/flags/{key}: the flag as it is."""
     flag = _existing(admin, request)
     return shown(flag_document(flag), version=flag.version)
 
 
 def list_members(admin: Admin, request: Request) -> Response:
-    """GET /admin/v1/flags/{key}/allow"""
+    """GET /admin/v1/flags/{key}/allow: the ids on its list, sorted, page by page."""
     flag = _existing(admin, request)
     kind = request.query.get("kind", "user")
     if kind not in ("user", "org"):
@@ -156,7 +156,7 @@ def delete_flag(admin: Admin, request: Request) -> Response:
 
 
 def set_stage(admin: Admin, request: Request) -> Response:
-    """POST /admin/v1/flags/{key}/stage"""
+    """POST /admin/v1/flags/{key}/stage: forward or back; `percent` and `unit` may come along."""
     key = key_in(request)
 
     def plan(document: Json, current: Current) -> Change | Refusal:
@@ -184,7 +184,7 @@ def steps_of(stage: Stage, percent: float | None) -> int | None:
 
 
 def set_members(admin: Admin, request: Request) -> Response:
-    """POST /admin/v1/flags/{key}/allow"""
+    """POST /admin/v1/flags/{key}/allow: users and orgs come and go."""
     key = key_in(request)
 
     def plan(document: Json, current: Current) -> Change | Refusal:

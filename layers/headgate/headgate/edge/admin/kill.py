@@ -23,7 +23,7 @@ from headgate.store.record import Answer, Change, Current, Refusal, Slug
 
 
 def kill(admin: Admin, request: Request) -> Response:
-    """POST /admin/v1/flags/{key}/kill"""
+    """POST /admin/v1/flags/{key}/kill: drop the gate, whatever state the flag is in."""
     key = key_in(request)
     document = read_document(request)
 
