@@ -73,6 +73,8 @@ def shrinks(before: Flag | None, after: Flag | None) -> bool:
 def _list_shrinks(before: Flag, after: Flag) -> bool:
     if not (before.allow.users <= after.allow.users and before.allow.orgs <= after.allow.orgs):
         return True
+    if after.members is not None and after.members != before.members and after.members.changed.get("removed"):
+        return True
     return not all(any(_is_looser(new, old) for new in after.allow.rules) for old in before.allow.rules)
 
 

@@ -47,24 +47,24 @@ def compile_own(flag: Flag, revision: int) -> Evaluator:
         return _constant(admin, made(False, Reason.ADMIN_ONLY))
     listed = made(True, Reason.ALLOWLIST)
     if flag.stage is Stage.ALLOWLIST:
-        return _listing(flag.allow, admin, listed, made(False, Reason.NOT_LISTED))
+        return _listing(flag, admin, listed, made(False, Reason.NOT_LISTED))
     if flag.stage is Stage.GA:
-        return _listing(flag.allow, admin, listed, made(True, Reason.GA))
+        return _listing(flag, admin, listed, made(True, Reason.GA))
     split = _split(flag, admin, made(True, Reason.SPLIT), made(False, Reason.SPLIT))
-    return _listing_then(flag.allow, admin, listed, split)
+    return _listing_then(flag, admin, listed, split)
 
 
 def _constant(admin: Decision, others: Decision) -> Evaluator:
     return lambda subject: admin if subject.admin else others
 
 
-def _listing(allow: Allow, admin: Decision, listed: Decision, others: Decision) -> Evaluator:
+def _listing(flag: Flag, admin: Decision, listed: Decision, others: Decision) -> Evaluator:
     """Admins, then the list, then the same for all others."""
-    users = allow.users
-    if allow == Allow():
+    allow, users = flag.allow, flag.allow.users
+    if _lists_nobody(flag):
         return _constant(admin, others)
-    if allow.orgs or allow.rules:
-        return _listing_then(allow, admin, listed, lambda _subject: others)
+    if allow.orgs or allow.rules or flag.members is not None:
+        return _listing_then(flag, admin, listed, lambda _subject: others)
 
     def evaluate(subject: Subject) -> Decision:
         if subject.admin:
@@ -74,11 +74,17 @@ def _listing(allow: Allow, admin: Decision, listed: Decision, others: Decision) 
     return evaluate
 
 
-def _listing_then(allow: Allow, admin: Decision, listed: Decision, then: Evaluator) -> Evaluator:
+def _lists_nobody(flag: Flag) -> bool:
+    return flag.allow == Allow() and flag.members is None
+
+
+def _listing_then(flag: Flag, admin: Decision, listed: Decision, then: Evaluator) -> Evaluator:
     """Admins, then the list, then whatever follows."""
-    if allow == Allow():
+    if _lists_nobody(flag):
         return then
-    is_listed = _membership(allow)
+    is_listed = _membership(flag.allow)
+    if flag.members is not None:
+        is_listed = _also_long(flag.key, is_listed)
 
     def evaluate(subject: Subject) -> Decision:
         if subject.admin:
@@ -86,6 +92,11 @@ def _listing_then(allow: Allow, admin: Decision, listed: Decision, then: Evaluat
         return listed if is_listed(subject) else then(subject)
 
     return evaluate
+
+
+def _also_long(key: str, is_inline: Callable[[Subject], bool]) -> Callable[[Subject], bool]:
+    """A list with a long part: who stands on that was looked up beforehand."""
+    return lambda subject: key in subject.listed or is_inline(subject)
 
 
 def _membership(allow: Allow) -> Callable[[Subject], bool]:

@@ -88,6 +88,7 @@ def _listed(flag: Flag, subject: Subject) -> Verdict | None:
     allow = flag.allow
     listed = (
         subject.user in allow.users
+        or (flag.members is not None and flag.key in subject.listed)
         or not allow.orgs.isdisjoint(subject.orgs)
         or any(clauses.holds(rule, subject) for rule in allow.rules)
     )

@@ -17,6 +17,20 @@ MAX_INLINE_MEMBERS = 1_000
 MAX_MEMBERS_A_CALL = 1_000
 """Ids in one call of `allow`: a body that fits API Gateway's patience and one transaction."""
 
+INLINE_BYTES = 49_152
+"""The flag up to which a call's ids go inline: a quarter of `MAX_FLAG_BYTES` stays free for its other members."""
+
+MAX_SMALL = 90
+"""Member items that one transaction changes beside flag, entry, head, idempotency record and import: DynamoDB takes
+100 items."""
+
+MAX_STAGED = 96
+"""Member items of one batch of an import, beside the import's own record and an idempotency record."""
+
+MAX_IMPORTS = 1_000
+"""Batches of one flag that were switched on: each flag says of each when, in every snapshot and twice in each of its
+audit entries, at some 14 bytes each."""
+
 MAX_ID_BYTES = 256
 """A user or org id; an identity provider's `sub` is at most 255 ASCII characters (OpenID Connect Core 1.0 §2)."""
 

@@ -84,6 +84,19 @@ class Allow:
 
 
 @dataclass(frozen=True, slots=True)
+class LongList:
+    """The part of a list that lies in member items: how many there are, and since which revision each import counts.
+
+    `imports` holds (ordinal, revision), oldest first. `changed` says what the last change did to member items.
+    """
+
+    users: int = 0
+    orgs: int = 0
+    imports: tuple[tuple[int, int], ...] = ()
+    changed: Mapping[str, Json] = field(default_factory=nothing)
+
+
+@dataclass(frozen=True, slots=True)
 class Kill:
     """The switch over the stage; `drain_until` is an RFC 3339 time and only there when draining."""
 
@@ -116,18 +129,23 @@ class Flag:
     revision: int = 0
     updated_at: str = ""
     updated_by: str = ""
+    members: LongList | None = None
     quarantined: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Who is asking, from a verified credential only. `acting_org` is one of `orgs`, or nothing."""
+    """Who is asking, from a verified credential only. `acting_org` is one of `orgs`, or nothing.
+
+    `listed` names the flags on whose long list (member items) this subject stands, as far as they were looked up.
+    """
 
     user: str | None = None
     orgs: tuple[str, ...] = ()
     admin: bool = False
     attributes: Mapping[str, Json] = field(default_factory=nothing)
     acting_org: str | None = None
+    listed: frozenset[str] = frozenset()
 
 
 class RouteClass(StrEnum):

@@ -6,11 +6,12 @@ from typing import Any
 from headgate.core import limits
 from headgate.core.audit import canonical
 from headgate.core.faults import Reader
-from headgate.core.model import Algorithm, Flag, Json, Kill, Reach, Stage, Unit
+from headgate.core.members import long_document, read_long
+from headgate.core.model import Algorithm, Flag, Json, Kill, LongList, Reach, Stage, Unit
 from headgate.core.moment import unix
 from headgate.core.parse_allow import allow_document, read_allow
 
-SERVER_MEMBERS = ("version", "revision", "killed", "updated_at", "updated_by")
+SERVER_MEMBERS = ("version", "revision", "killed", "updated_at", "updated_by", "members")
 OWN_MEMBERS = tuple("key description owner stage percent unit algorithm salt requires allow values claim".split())
 
 
@@ -38,10 +39,12 @@ def load_flag(document: Json) -> Flag:
     version = read.whole("version", 0, 1, 2**53)
     revision = read.whole("revision", -1, 1, 2**53)
     updated_at, updated_by = read.text("updated_at"), read.text("updated_by", limit=4_096)
+    long = read_long(read)
     read.check()
     return Flag(
         **{name: getattr(own, name) for name in Flag.__slots__ if name not in (*SERVER_MEMBERS, "quarantined")},
         killed=killed, version=version, revision=revision, updated_at=updated_at, updated_by=updated_by,
+        members=long,
     )  # fmt: skip
 
 
@@ -50,6 +53,13 @@ def load_kill(document: Json) -> Kill | None:
     read = Reader(document)
     kill = _read_kill(read)
     return None if read.faults else kill
+
+
+def load_long(document: Json) -> LongList | None:
+    """The long part of the list of a stored flag of which the rest may be unreadable."""
+    read = Reader(document)
+    long = read_long(read)
+    return None if read.faults else long
 
 
 def _read_own(read: Reader, salt: str | None) -> Flag:
@@ -183,6 +193,7 @@ def flag_document(flag: Flag) -> dict[str, Any]:
         "revision": flag.revision,
         "updated_at": flag.updated_at,
         "updated_by": flag.updated_by,
+        **({} if flag.members is None else {"members": long_document(flag.members)}),
     }
 
 

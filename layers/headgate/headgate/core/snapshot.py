@@ -13,7 +13,7 @@ from headgate.core.deny import Denial, DenySet, parse_denial
 from headgate.core.faults import Invalid
 from headgate.core.keyring import LOST, Keyring, parse_keyring
 from headgate.core.model import Flag, Json, Kill, Profile, Reach
-from headgate.core.parse import load_flag, load_kill
+from headgate.core.parse import load_flag, load_kill, load_long
 from headgate.core.profile import parse_profile
 from headgate.core.routes import RouteTable, named_flags, parse_routes
 from headgate.core.ruleset import Ruleset, ruleset
@@ -47,10 +47,12 @@ EMPTY = Snapshot(ruleset({}))
 def read_flag(key: str, document: Json) -> Flag:
     """A stored flag, quarantined when it cannot be used. A kill of it holds all the same, sessions included."""
     try:
-        flag = load_flag(document)
+        flag: Flag | None = load_flag(document)
     except (Invalid, RecursionError):
-        return Flag(key=key, salt="", killed=load_kill(document), quarantined=True)
-    return flag if flag.key == key else Flag(key=key, salt="", killed=load_kill(document), quarantined=True)
+        flag = None
+    if flag is not None and flag.key == key:
+        return flag
+    return Flag(key=key, salt="", killed=load_kill(document), members=load_long(document), quarantined=True)
 
 
 def read_routes(document: Json) -> RouteTable:

@@ -1,0 +1,96 @@
+"""The long part of a flag's list: who was on it as of a flag's document, from the history of each member.
+
+A member's history is its events in the order in which they were written: `[revision, 1]` came, `[revision, 0]` went by
+a change of that revision; `["<ordinal>", 1]` came by an import, which counts from the revision that the flag's document
+gives for its ordinal. An import that has none was not switched on (yet, or for good) and counts for nothing. So whoever
+holds a flag's document can tell who was on the list then, whatever has been written since.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+
+from headgate.core.faults import Reader
+from headgate.core.model import Flag, Json, LongList
+
+Member = tuple[str, str]
+"""Kind and id."""
+
+Event = tuple[int | str, bool]
+"""When (a revision, or an import's ordinal as text), and whether the member came or went."""
+
+KINDS = ("user", "org")
+
+
+@dataclass(frozen=True, slots=True)
+class Standpoint:
+    """A flag's document as membership hangs on it: its revision, and since when each import counts, by ordinal."""
+
+    revision: int
+    switched: Mapping[str, int]
+
+    @classmethod
+    def of(cls, flag: Flag) -> "Standpoint":
+        """That of a flag as it is stored."""
+        imports = flag.members.imports if flag.members is not None else ()
+        return cls(flag.revision, {str(ordinal): revision for ordinal, revision in imports})
+
+    def holds(self, events: Iterable[Event]) -> bool:
+        """Whether who has this history was on the list then: the last event that counted by then says so."""
+        last, came = -1, False
+        for when, is_in in events:
+            since = self.switched.get(when) if isinstance(when, str) else when
+            if since is not None and last <= since <= self.revision:
+                last, came = since, is_in
+        return came
+
+    def kept(self, events: Iterable[Event], ordinal: int | None) -> tuple[Event, ...]:
+        """The history without the events of imports that were abandoned; those of the open one stay."""
+        return tuple(
+            one for one in events if isinstance(one[0], int) or one[0] in self.switched or one[0] == f"{ordinal}"
+        )
+
+
+def staged(events: Iterable[Event], ordinal: int | None) -> bool | None:
+    """What the open import holds in store: True comes, False goes, None for nothing."""
+    return next((came for when, came in events if when == f"{ordinal}"), None)
+
+
+def chained(digest: str, lines: Iterable[str]) -> str:
+    """The running digest of an import's ids, one after another; it begins at 64 zeros."""
+    for line in lines:
+        digest = sha256(f"{digest}\n{line}".encode("utf-8", "surrogatepass")).hexdigest()
+    return digest
+
+
+def read_long(read: Reader) -> LongList | None:
+    """The long part as the flag's document tells of it; None where there is none."""
+    document = read.members.get("members")
+    if document is None:
+        return None
+    inner = Reader(document, "members", known=("users", "orgs", "imports", "changed"))
+    users, orgs = (inner.whole(name, 0, 0, 2**53) for name in ("users", "orgs"))
+    changed = inner.members.get("changed", {})
+    if not isinstance(changed, dict):
+        inner.fault("changed", "must be an object")
+    long = LongList(users, orgs, _read_imports(inner), changed)
+    read.absorb(inner)
+    return long
+
+
+def _read_imports(read: Reader) -> tuple[tuple[int, int], ...]:
+    document = read.members.get("imports", [])
+    if isinstance(document, list) and all(map(_is_switched, document)):
+        return tuple((ordinal, revision) for ordinal, revision in document)
+    read.fault("imports", "must list pairs of an ordinal and a revision")
+    return ()
+
+
+def _is_switched(pair: Json) -> bool:
+    return isinstance(pair, list) and len(pair) == 2 and all(type(item) is int and item > 0 for item in pair)
+
+
+def long_document(long: LongList) -> dict[str, Json]:
+    """As the flag's document tells of it."""
+    return {"users": long.users, "orgs": long.orgs, "imports": [list(pair) for pair in long.imports],
+            "changed": dict(long.changed)}  # fmt: skip
