@@ -3,26 +3,15 @@
 import contextlib
 import os
 from collections.abc import Callable, Iterator
-from itertools import count
 from typing import Any
 
 import pytest
+from dynamodb_tables import tables_at
 from moto_child import running_dynamodb
 from reference_table import ReferenceTable
 
-from headgate.store.dynamo import REQUEST_PATH, DynamoTable, client
 from headgate.store.port import ConditionFailed, Item, Put, Table
-from headgate_cli.local.aws import CREDENTIALS
-from headgate_cli.local.declared import REGION
 
-SCHEMA: dict[str, Any] = {
-    "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-    "AttributeDefinitions": [
-        {"AttributeName": "pk", "AttributeType": "S"},
-        {"AttributeName": "sk", "AttributeType": "S"},
-    ],
-    "BillingMode": "PAY_PER_REQUEST",
-}
 NewTable = Callable[[], Table]
 
 
@@ -42,31 +31,18 @@ def by_reference_in_small_pages() -> Iterator[NewTable]:
 def by_moto() -> Iterator[NewTable]:
     """botocore over a socket, to moto."""
     with running_dynamodb() as url:
-        yield from _tables_at(url)
+        yield from _over_sockets(url)
 
 
 @contextlib.contextmanager
 def by_own_dynamodb() -> Iterator[NewTable]:
     """botocore over a socket, to whatever stands at HEADGATE_TEST_DYNAMODB (DynamoDB Local)."""
-    yield from _tables_at(os.environ["HEADGATE_TEST_DYNAMODB"])
+    yield from _over_sockets(os.environ["HEADGATE_TEST_DYNAMODB"])
 
 
-def _tables_at(url: str) -> Iterator[NewTable]:
-    numbers = count()
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), CREDENTIALS, strict=True):
-            patch.setenv(name, value)
-        patch.setenv("AWS_DEFAULT_REGION", REGION)
-        patch.setenv("AWS_ENDPOINT_URL_DYNAMODB", url)
-        api = client("dynamodb", **{**REQUEST_PATH, "read_timeout": 20.0})
-
-    def new() -> Table:
-        name = f"contract-{os.getpid()}-{next(numbers)}"
-        api.create_table(TableName=name, **SCHEMA)
-        return DynamoTable(name, api, budget=30.0)
-
-    yield new
-    api.close()
+def _over_sockets(url: str) -> Iterator[NewTable]:
+    with tables_at(url) as tables:
+        yield lambda: tables.new()[0]
 
 
 BACKENDS = {

@@ -1,0 +1,62 @@
+"""Tables of a DynamoDB behind a URL on loopback, as the store reaches them: botocore over a socket."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+
+from headgate.store.dynamo import REQUEST_PATH, DynamoTable, client
+from headgate_cli.local.aws import CREDENTIALS
+from headgate_cli.local.declared import REGION
+
+SCHEMA: dict[str, Any] = {
+    "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+    "AttributeDefinitions": [
+        {"AttributeName": "pk", "AttributeType": "S"},
+        {"AttributeName": "sk", "AttributeType": "S"},
+    ],
+    "BillingMode": "PAY_PER_REQUEST",
+}
+
+
+class Tables:
+    """Makes empty tables; every user of one may have connections of its own."""
+
+    def __init__(self) -> None:
+        self._numbers = count()
+        self._clients = [_client()]
+
+    def new(self, *, users: int = 1) -> list[DynamoTable]:
+        """One empty table, for this many users. The budget is a patient one: these servers are slower than AWS's."""
+        name = f"test-{os.getpid()}-{next(self._numbers)}"
+        self._clients[0].create_table(TableName=name, **SCHEMA)
+        while len(self._clients) < users:
+            self._clients.append(_client())
+        return [DynamoTable(name, api, budget=30.0) for api in self._clients[:users]]
+
+    def close(self) -> None:
+        """Every connection."""
+        for api in self._clients:
+            api.close()
+
+
+def _client() -> Any:
+    return client("dynamodb", **{**REQUEST_PATH, "read_timeout": 20.0})
+
+
+@contextlib.contextmanager
+def tables_at(url: str) -> Iterator[Tables]:
+    """Tables of the server at this URL, for as long as the block runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), CREDENTIALS, strict=True):
+            patch.setenv(name, value)
+        patch.setenv("AWS_DEFAULT_REGION", REGION)
+        patch.setenv("AWS_ENDPOINT_URL_DYNAMODB", url)
+        tables = Tables()
+        try:
+            yield tables
+        finally:
+            tables.close()
