@@ -40,6 +40,7 @@ ANSWERS: dict[str, Any] = {
     "admin.plan": (200, '"action":"create"'),
     "admin.apply": (200, "another-thing"),
     "admin.explain": (200, "ADMIN_ONLY"),
+    "admin.preview": (200, '"gains":1,"loses":0'),
     "admin.audit": (200, "routes.replace"),
     "admin.health": (200, '"status":"ok"'),
     "kill.kill": (200, '"reach":"gate"'),

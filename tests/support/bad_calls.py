@@ -40,6 +40,9 @@ CALLS: Mapping[str, Call] = {
     "rotation": Call("POST", "/keys/rotate", {"reason": "because"}),
     "key": Call("POST", "/keys/revoke", {"kid": "no-such-key", "reason": "because"}),
     "explain": Call("POST", "/explain", {"flag": FLAG, "subject": {"user": "because"}}, changes=False),
+    "preview": Call(
+        "POST", "/preview", {"flag": FLAG, "change": {"stage": "ga"}, "subjects": [{"user": "because"}]}, changes=False
+    ),
 }
 CHANGES = tuple(name for name, call in CALLS.items() if call.changes)
 HOLDING = tuple(name for name, call in CALLS.items() if call.holds)

@@ -169,7 +169,7 @@ READS = (
     "GET /admin/v1/keys",
     "GET /admin/v1/health",
 )
-ASKS = ("POST /admin/v1/explain", "POST /admin/v1/manifest/plan")
+ASKS = ("POST /admin/v1/explain", "POST /admin/v1/preview", "POST /admin/v1/manifest/plan")
 CHANGES = (
     f"PUT /admin/v1/flags/{KEY}",
     f"DELETE /admin/v1/flags/{KEY}",

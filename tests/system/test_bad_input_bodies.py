@@ -111,6 +111,15 @@ FIELDS: tuple[tuple[str, str, str], ...] = (
     ("explain", "subject.admin", "true"),
     ("explain", "subject.attributes", "object members"),
     ("explain", "as_of", "null whole"),
+    ("preview", "flag", "text"),
+    ("preview", "change", ""),
+    ("preview", "change.stage", ""),
+    ("preview", "change.percent", "null whole fraction"),
+    ("preview", "change.unit", "null"),
+    ("preview", "change.kill", "null"),
+    ("preview", "change.put", "null"),
+    ("preview", "subjects", "list"),
+    ("preview", "subjects.0", "object"),
 )
 
 

@@ -101,6 +101,7 @@ def test_admin_may_do_all_that_its_routes_do(as_function: As) -> None:
     call("POST /admin/v1/manifest", MANIFEST | WHY)
     call("GET /admin/v1/manifest")
     call("POST /admin/v1/explain", {"flag": "access", "subject": {"user": "alice"}})
+    call("POST /admin/v1/preview", {"flag": "access", "change": {"kill": True}})
     flag = call("GET /admin/v1/flags/{key}")
     call("DELETE /admin/v1/flags/{key}", {"allow_shrink": True, **WHY}, match=etag(flag), status=204)
     Sessions(DynamoTable("gate", as_function("TokenFunction"))).start(a_session())

@@ -17,6 +17,7 @@ GET /admin/v1/manifest
 POST /admin/v1/manifest
 POST /admin/v1/manifest/plan
 POST /admin/v1/explain
+POST /admin/v1/preview
 GET /admin/v1/audit
 GET /admin/v1/sessions
 DELETE /admin/v1/sessions/{id}
@@ -69,7 +70,7 @@ ROUTES: dict[str, tuple[str, str]] = {
 """Route key to its authorisation and the function that answers."""
 
 READS = {route for route in _ADMIN if route.startswith("GET ")}
-ASKS = {"POST /admin/v1/explain", "POST /admin/v1/manifest/plan"}
+ASKS = {"POST /admin/v1/explain", "POST /admin/v1/preview", "POST /admin/v1/manifest/plan"}
 """Called by POST and changing nothing."""
 ALL_ADMIN = {*_ADMIN, KILL}
 RIGHTS_ROUTES = {"POST /admin/v1/revocations", "POST /admin/v1/keys/rotate", "POST /admin/v1/keys/revoke"}

@@ -4,8 +4,8 @@ A member that the manifest leaves out of a flag keeps its live value, so that ap
 operators did since; a flag that it leaves out stays, unless pruning is asked for.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from headgate.core import limits
@@ -98,6 +98,18 @@ def plan(manifest: Manifest, snapshot: Snapshot, *, new_salt: Callable[[], str],
     gone = [flag for key, flag in live.items() if key not in after]
     steps.extend(Step("flag", "delete", flag.key, flag, None, shrinks(flag, None)) for flag in gone)
     return steps
+
+
+def outcome(live: Mapping[str, Flag], steps: Iterable[Step]) -> dict[str, Flag]:
+    """The flags as the steps leave them; a kill stays over what is replaced."""
+    after = dict(live)
+    for step in steps:
+        if isinstance(step.after, Flag):
+            killed = step.before.killed if isinstance(step.before, Flag) else None
+            after[step.after.key] = replace(step.after, killed=killed)
+        elif step.key is not None:
+            del after[step.key]
+    return after
 
 
 def _prunes(manifest: Manifest, prune: bool) -> bool:

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 from headgate.core.faults import Invalid
 from headgate.edge import telemetry
-from headgate.edge.admin import access, flags, history, kill, rules
+from headgate.edge.admin import access, flags, history, kill, preview, rules
 from headgate.edge.admin.bodies import (
     AllowBody,
     Body,
     Change,
     ExplainBody,
     KillBody,
+    PreviewBody,
     RestoreBody,
     StageBody,
 )  # fmt: skip
@@ -70,6 +71,8 @@ ROUTES: Mapping[str, Route] = {
         rules.apply, {200: "Applied"}, "ApplyBody", takes=ONCE, refuses="key-retired precondition-failed would-shrink"),
     "POST /admin/v1/manifest/plan": Route(rules.plan, {200: "Plan"}, "PlanBody"),
     "POST /admin/v1/explain": Route(history.explain, {200: "Explanation"}, ExplainBody),
+    "POST /admin/v1/preview": Route(
+        preview.preview, {200: "Preview"}, PreviewBody, refuses="unknown-flag key-retired"),
     "GET /admin/v1/audit": Route(history.list_audit, {200: "AuditPage"}, takes=f"flag actor after before {PAGE}"),
     "POST /admin/v1/revocations": Route(access.revoke, {201: "Revoked"}, access.RevocationBody, takes=ONCE),
     "GET /admin/v1/sessions": Route(access.list_sessions, {200: "SessionPage"}, takes=PAGE),

@@ -1,8 +1,8 @@
 """The bodies that the admin API takes, as strict models: unknown members, wrong types and blank reasons are refused."""
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from headgate.core import limits
 from headgate.core.faults import Invalid, is_plain
@@ -104,6 +104,38 @@ class ExplainBody(Body):
     flag: FlagKey
     subject: SubjectBody
     as_of: int | str | None = None
+
+
+class FlagChange(Body):
+    """One change as the admin API makes it: a stage, members, a kill, a restore, a whole flag, or a deletion."""
+
+    stage: Annotated[Stage | None, Field(strict=False)] = None
+    percent: int | float | None = None
+    unit: Annotated[Unit | None, Field(strict=False)] = None
+    add: Members | None = None
+    remove: Members | None = None
+    kill: Literal[True] | None = None
+    restore: Literal[True] | None = None
+    put: dict[str, Any] | None = None
+    delete: Literal[True] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> "FlagChange":
+        kinds = ("stage", "add", "remove", "kill", "restore", "put", "delete")
+        named = [kind for kind in kinds if getattr(self, kind) is not None]
+        if len(named) != 1 and named != ["add", "remove"]:
+            raise ValueError("name one change: stage, add and remove, kill, restore, put or delete")
+        if self.stage is None and (self.percent is not None or self.unit is not None):
+            raise ValueError("percent and unit belong to stage")
+        return self
+
+
+class PreviewBody(Body):
+    """`subjects` are looked at beside those that are known anyway."""
+
+    flag: FlagKey
+    change: FlagChange
+    subjects: Annotated[list[SubjectBody], Field(max_length=1_000, default_factory=list)]
 
 
 def read_body(model: type[B], document: Json) -> B:

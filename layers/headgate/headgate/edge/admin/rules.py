@@ -25,6 +25,7 @@ from headgate.edge.admin.door import (
     version_of,
 )  # fmt: skip
 from headgate.edge.admin.flags import changed
+from headgate.edge.admin.preview import foreseen
 from headgate.edge.http import Request, Response
 from headgate.store.items import PROFILE, ROUTES, flag_key
 from headgate.store.port import Key
@@ -79,12 +80,12 @@ def export(admin: Admin, _request: Request) -> Response:
 
 
 def plan(admin: Admin, request: Request) -> Response:
-    """POST /admin/v1/manifest/plan: what applying would change."""
+    """POST /admin/v1/manifest/plan: what applying would change, who gains and who loses."""
     manifest, options = _read(read_document(request))
     snapshot = admin.current().snapshot
     steps = _steps(admin, manifest, snapshot, options)
-    return shown({"changes": [step.summary for step in steps], "shrinks": any(step.shrinks for step in steps),
-                  "revision": snapshot.revision})  # fmt: skip
+    shrinking = any(step.shrinks for step in steps)
+    return shown({**foreseen(admin, snapshot.rules, steps), "shrinks": shrinking, "revision": snapshot.revision})
 
 
 class ApplyBody(ChangeBody):

@@ -9,6 +9,7 @@ from pydantic import Field, WithJsonSchema
 
 from headgate.core.keyring import KeyState
 from headgate.core.model import Algorithm, Reach, Reason, RouteClass, Stage, Unit
+from headgate.core.preview import SAMPLES, Source
 from headgate.edge.openapi.parts import ABSENT, JSON, Answer, Count, Digest, Key, Next, Time, named
 
 
@@ -124,10 +125,98 @@ class Step(Answer):
     shrinks: Annotated[bool, Field(description="It takes access away from some.")]
 
 
+class Sampled(Answer):
+    """A subject; `user` is null for an org of which no more is known."""
+
+    user: str | None
+    orgs: list[str]
+    admin: bool
+
+
+class Verdict(Answer):
+    """A decision."""
+
+    value: bool
+    reason: Reason
+
+
+class Sample(Answer):
+    """Somebody for whom a flag changes. `source` says how they are known."""
+
+    subject: Sampled
+    source: Source
+    before: Verdict
+    after: Verdict
+
+
+class Samples(Answer):
+    """The first of those who gain and of those who lose."""
+
+    gains: Annotated[list[Sample], Field(max_length=SAMPLES)]
+    loses: Annotated[list[Sample], Field(max_length=SAMPLES)]
+
+
+class KnownCounts(Answer):
+    """How many subjects were looked at; `complete` when these are all that are known."""
+
+    named: Count
+    sessions: Count
+    listed: Count
+    complete: bool
+
+
+class Affected(Answer):
+    """Another flag, that hangs on the changed one and changes for somebody."""
+
+    flag: Key
+    gains: Count
+    loses: Count
+
+
+class Open(Answer):
+    """Percent of a unit's ids that a flag's bucket lets in; `unit` is null where there is no flag."""
+
+    percent: Annotated[float, Field(ge=0, le=100)]
+    unit: Unit | None
+
+
+class Share(Answer):
+    """What the bucket alone does to all ids of its unit, known or not: percent that gain and lose."""
+
+    before: Open
+    after: Open
+    gains: Annotated[float, Field(ge=0, le=100)]
+    loses: Annotated[float, Field(ge=0, le=100)]
+
+
+class Preview(Answer):
+    """Who would gain and who would lose. `shrinks`: the change needs `allow_shrink`."""
+
+    flag: Key
+    gains: Count
+    loses: Count
+    samples: Samples
+    shrinks: bool
+    share: Share
+    affects: list[Affected]
+    known: KnownCounts
+    revision: Count
+
+
+class PlannedStep(Step):
+    """A change, and for a flag who gains and loses by all changes together."""
+
+    gains: Count = ABSENT
+    loses: Count = ABSENT
+    samples: Samples = ABSENT
+
+
 class Plan(Answer):
     """What applying would change."""
 
-    changes: list[Step]
+    changes: list[PlannedStep]
+    affects: list[Affected]
+    known: KnownCounts
     shrinks: bool
     revision: Count
 
@@ -196,6 +285,36 @@ class AuditPage(Answer):
     entries: list[AuditEntry]
     head: Head
     next: Next
+
+
+class Checkpoint(Answer):
+    """The head at `at`, and `signature`: a compact JWS of the audit key `kid` over issuer, revision, digest and at."""
+
+    revision: Count
+    digest: Digest
+    at: Time
+    issuer: str
+    kid: str
+    signature: str
+
+
+class AuditPublicKey(Answer):
+    """A P-256 public key (RFC 7517)."""
+
+    kty: Literal["EC"]
+    crv: Literal["P-256"]
+    x: str
+    y: str
+    use: Literal["sig"]
+    alg: Literal["ES256"]
+    kid: str
+
+
+class AuditKey(Answer):
+    """What checkpoints are verified with, and its RFC 7638 thumbprint."""
+
+    key: AuditPublicKey
+    thumbprint: str
 
 
 class Revoked(Answer):

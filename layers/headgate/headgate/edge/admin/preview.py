@@ -1,0 +1,168 @@
+"""Preview: who would gain and who would lose by a change, asked before it is made. It changes nothing.
+
+A change is refused here as the call that makes it would refuse it, but for what hangs on versions and `allow_shrink`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+from headgate.core.change import (
+    check_no_emails,
+    check_parents,
+    shrinks,
+    with_kill,
+    with_members,
+    with_stage,
+    without_kill,
+)  # fmt: skip
+from headgate.core.faults import Invalid, refuse
+from headgate.core.manifest import Step, outcome
+from headgate.core.model import Flag, Kill, Reach, Subject
+from headgate.core.parse import parse_flag
+from headgate.core.preview import (
+    DECIDED,
+    KNOWN,
+    Known,
+    Source,
+    crowd,
+    dependents,
+    effect,
+    effect_document,
+    listed,
+    share,
+)  # fmt: skip
+from headgate.core.ruleset import Ruleset, ruleset
+from headgate.edge.admin.bodies import FlagChange, Members, PreviewBody, read_body
+from headgate.edge.admin.door import Admin, Refused, answered, read_document, shown
+from headgate.edge.admin.flags import changed, check_members, pair, steps_of
+from headgate.edge.http import Request, Response
+from headgate.store.items import flag_key, read_stored
+from headgate.store.record import Refusal
+
+SESSIONS, SESSIONS_READ = 1_000, 5_000
+"""Live sessions that are looked at, among so many records."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """The subjects that are looked at, and whether these are all that are known."""
+
+    known: tuple[Known, ...]
+    complete: bool
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """How many there are of each source."""
+        sources = [one.source for one in self.known]
+        names = {"named": Source.NAMED, "sessions": Source.SESSION, "listed": Source.LISTED}
+        return {**{name: sources.count(source) for name, source in names.items()}, "complete": self.complete}
+
+
+def preview(admin: Admin, request: Request) -> Response:
+    """POST /admin/v1/preview: who would gain and who would lose by a change, with samples and reasons; it makes none.
+
+    Looked at are the subjects named here, those of live sessions, and all who stand on some flag's list.
+    """
+    body = read_body(PreviewBody, read_document(request))
+    rules = admin.current().snapshot.rules
+    flag = rules.given.get(body.flag)
+    try:
+        after = _after(admin, body.flag, body.change, flag, rules)
+    except Invalid as invalid:
+        raise Invalid((f"change.{path}", message) for path, message in invalid.faults) from None
+    if isinstance(after, Refusal):
+        return answered(after)
+    others = {key: one for key, one in rules.given.items() if key != body.flag}
+    wanted = ruleset(others if after is None else {**others, body.flag: after}, rules.revision)
+    seen = _crowd(admin, rules, wanted, (body.flag,), [one.subject() for one in body.subjects])
+    return shown({
+        "flag": body.flag,
+        **effect_document(effect(rules, wanted, body.flag, seen.known)),
+        "shrinks": shrinks(flag, after),
+        "share": share(flag, after),
+        "affects": _affects(rules, wanted, (body.flag,), seen),
+        "known": seen.document,
+        "revision": rules.revision,
+    })  # fmt: skip
+
+
+def _after(admin: Admin, key: str, change: FlagChange, flag: Flag | None, rules: Ruleset) -> Flag | Refusal | None:
+    """The flag as the change leaves it; None where it deletes it. Raises `Invalid` or `Refused`."""
+    steps = None if change.stage is None else steps_of(change.stage, change.percent)
+    add, remove = change.add or Members(), change.remove or Members()
+    check_members(admin, add, remove)
+    if change.put is not None:
+        return _stored(_put(admin, key, change.put, flag, rules))
+    if flag is None:
+        raise Refused("unknown-flag")
+    if change.delete:
+        return None
+    if change.kill:
+        return with_kill(flag, Kill(Reach.GATE, "preview", "", ""))
+    if change.restore:
+        return without_kill(flag)
+    if flag.quarantined:
+        refuse("stage" if change.stage else "add", "the stored flag cannot be read; replace it whole")
+    if change.stage is not None:
+        return _stored(with_stage(flag, change.stage, steps, change.unit))
+    return _stored(with_members(flag, add=pair(add), remove=pair(remove))[0])
+
+
+def _put(admin: Admin, key: str, document: Mapping[str, Any], flag: Flag | None, rules: Ruleset) -> Flag:
+    if document.get("key", key) != key:
+        refuse("put.key", "must be the flag's key")
+    salt = flag.salt if flag and flag.salt else admin.new_salt()
+    after = parse_flag({**document, "key": key}, salt=salt, path="put")
+    if not admin.email_ids:
+        check_no_emails(after.allow.users - (flag.allow.users if flag else frozenset()))
+    check_parents(rules.given, {key: after}, {**rules.given, key: after})
+    if flag is not None:
+        return replace(after, killed=flag.killed)
+    item = admin.table.get((flag_key(key),)).get(flag_key(key))
+    if item is not None and read_stored(item).retired:
+        raise Refused("key-retired", "choose another key")
+    return after
+
+
+def _stored(after: Flag) -> Flag | Refusal:
+    """The flag, if it is of a size that can be stored."""
+    outcome = changed("preview", None, after)
+    return outcome if isinstance(outcome, Refusal) else after
+
+
+def foreseen(admin: Admin, rules: Ruleset, steps: Sequence[Step]) -> dict[str, Any]:
+    """The changes of a plan with who gains and loses by each flag, as all of them together leave it."""
+    wanted = ruleset(outcome(rules.given, steps), rules.revision)
+    keys = [step.key for step in steps if step.key is not None]
+    seen = _crowd(admin, rules, wanted, keys)
+    changes = [
+        step.summary | ({} if step.key is None else effect_document(effect(rules, wanted, step.key, seen.known)))
+        for step in steps
+    ]
+    return {"changes": changes, "affects": _affects(rules, wanted, keys, seen), "known": seen.document}
+
+
+def _crowd(admin: Admin, before: Ruleset, after: Ruleset, keys: Sequence[str], named: Sequence[Subject] = ()) -> Crowd:
+    """The subjects to look at for a change of these flags: named, inside, listed; fewer where many flags hang on it."""
+    inside, all_inside = _inside(admin)
+    flags = len(keys) + len(dependents(before, after, keys))
+    most = min(KNOWN, DECIDED // max(1, flags))
+    known, all_known = crowd(named, inside, listed((after, before), keys), most)
+    return Crowd(known, all_inside and all_known)
+
+
+def _inside(admin: Admin) -> tuple[list[Subject], bool]:
+    """The subjects of live sessions, the newest session of a user first, and whether that is all of them."""
+    now = admin.clock()
+    records = [session for _record, session in islice(admin.sessions.every(), SESSIONS_READ + 1)]
+    live = sorted((one for one in records if one.is_live(now)), key=lambda one: one.started_at, reverse=True)
+    subjects = [Subject(one.subject, one.orgs, one.admin, one.attributes) for one in live[:SESSIONS]]
+    return subjects, len(records) <= SESSIONS_READ and len(live) <= SESSIONS
+
+
+def _affects(before: Ruleset, after: Ruleset, keys: Sequence[str], seen: Crowd) -> list[dict[str, Any]]:
+    """The flags that hang on these and change for somebody."""
+    found = ((key, effect(before, after, key, seen.known)) for key in dependents(before, after, keys))
+    return [{"flag": key, "gains": one.gains, "loses": one.loses} for key, one in found if one.gains or one.loses]
