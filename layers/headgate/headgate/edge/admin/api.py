@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from headgate.core.faults import Invalid
 from headgate.edge import telemetry
-from headgate.edge.admin import access, flags, history, kill, preview, rules
+from headgate.edge.admin import access, flags, history, kill, preview, rules, stream
 from headgate.edge.admin.bodies import (
     AllowBody,
     Body,
@@ -66,14 +66,15 @@ ROUTES: Mapping[str, Route] = {
     "GET /admin/v1/routes": Route(rules.show_routes, {200: "Routes"}),
     "PUT /admin/v1/routes": Route(
         rules.put_routes, {200: "Routes"}, "RoutesBody", takes=UPDATE, refuses="would-shrink"),
-    "GET /admin/v1/manifest": Route(rules.export, {200: "Manifest"}),
+    "GET /admin/v1/manifest": Route(rules.export, {200: "Manifest"}, takes="as_of"),
     "POST /admin/v1/manifest": Route(
         rules.apply, {200: "Applied"}, "ApplyBody", takes=ONCE, refuses="key-retired precondition-failed would-shrink"),
     "POST /admin/v1/manifest/plan": Route(rules.plan, {200: "Plan"}, "PlanBody"),
     "POST /admin/v1/explain": Route(history.explain, {200: "Explanation"}, ExplainBody),
     "POST /admin/v1/preview": Route(
         preview.preview, {200: "Preview"}, PreviewBody, refuses="unknown-flag key-retired"),
-    "GET /admin/v1/audit": Route(history.list_audit, {200: "AuditPage"}, takes=f"flag actor after before {PAGE}"),
+    "GET /admin/v1/audit": Route(
+        stream.list_audit, {200: "AuditPage"}, takes=f"flag actor action after before since until {PAGE}"),
     "POST /admin/v1/revocations": Route(access.revoke, {201: "Revoked"}, access.RevocationBody, takes=ONCE),
     "GET /admin/v1/sessions": Route(access.list_sessions, {200: "SessionPage"}, takes=PAGE),
     "DELETE /admin/v1/sessions/{id}": Route(

@@ -25,8 +25,9 @@ from headgate.edge.admin.door import (
     version_of,
 )  # fmt: skip
 from headgate.edge.admin.flags import changed
+from headgate.edge.admin.past import as_of, read_moment
 from headgate.edge.admin.preview import foreseen
-from headgate.edge.http import Request, Response
+from headgate.edge.http import Request, Response, respond
 from headgate.store.items import PROFILE, ROUTES, flag_key
 from headgate.store.port import Key
 from headgate.store.record import Answer, Call, Change, Current, Refusal, Slug
@@ -73,10 +74,11 @@ def _whole(target: str, after: dict[str, Any], current: Current) -> Change:
     return Change(f"{target}.replace", version, before, document, Answer(200, document, version))
 
 
-def export(admin: Admin, _request: Request) -> Response:
-    """GET /admin/v1/manifest: what is in force."""
-    snapshot = admin.current().snapshot
-    return shown(manifest_document(snapshot))
+def export(admin: Admin, request: Request) -> Response:
+    """GET /admin/v1/manifest: what is in force, or was as of a revision or a time."""
+    moment = request.query.get("as_of")
+    snapshot = admin.current().snapshot if moment is None else as_of(admin, read_moment(moment))
+    return respond(200, manifest_document(snapshot), {"x-headgate-revision": str(snapshot.revision)})
 
 
 def plan(admin: Admin, request: Request) -> Response:
