@@ -97,7 +97,7 @@ def _start(admin: Admin, request: Request, head: Head) -> int:
     newest = next(entries(admin, last - 1, last + 1, newest_first=True), None) if held else None
     if newest is None or newest["digest"] != digest:
         raise Refused("invalid-cursor")
-    return min(before, last)
+    return min(before, int(last))
 
 
 def _revision(request: Request, name: str, default: int) -> int:

@@ -21,6 +21,7 @@ def _header(name: str, description: str, pattern: str) -> Parameter:
 
 
 TEXT = {"type": "string"}
+TIME = {"type": "string", "format": "date-time"}
 PARAMETERS: dict[str, Parameter] = {
     parameter["name"]: parameter
     for parameter in (
@@ -29,6 +30,10 @@ PARAMETERS: dict[str, Parameter] = {
         _query("kind", "Whose ids.", {"enum": ["user", "org"], "default": "user"}),
         _query("flag", "Only entries of this flag.", TEXT),
         _query("actor", "Only entries by this ARN.", TEXT),
+        _query("action", "Only entries of this action, as flag.kill.", TEXT),
+        _query("since", "Only entries from this time on.", TIME),
+        _query("until", "Only entries before this time.", TIME),
+        _query("as_of", "As it was at this revision, or time.", MOMENT),
         _query("after", "Only revisions later than this.", REVISION),
         _query("before", "Only revisions earlier than this.", REVISION),
         _header("If-Match", "The version to change, as its ETag: 428 without, 412 when it is not the newest.",
