@@ -4,7 +4,7 @@ BIN := .venv/bin
 WORKERS ?= 2
 CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
 
-.PHONY: tour local check lint test prove bench build clean
+.PHONY: tour local check lint test prove fuzz bench build clean
 
 tour: .venv/local.stamp  ## the whole story on a laptop: start everything, walk from admins only to GA, kill, restore, prove
 	$(BIN)/headgate tour
@@ -25,6 +25,9 @@ test: .venv/test.stamp  ## every test
 
 prove: .venv/test.stamp  ## the counted proofs at their full numbers, a line for each at the end (docs/assurance.md)
 	HEADGATE_PROVE=full $(BIN)/pytest -m proof
+
+fuzz: .venv/test.stamp  ## a million forged tokens, 100,000 beside another library: what was tried, and how it ended
+	$(BIN)/python tests/tokens/fuzz_tokens.py
 
 bench: .venv-bench/bench.stamp  ## benchmarks: ratios within one run, beside other flag systems (docs/benchmarks.md)
 	for file in tests/bench/bench_*.py; do .venv-bench/bin/python $$file || missed=1; done; exit $${missed:-0}

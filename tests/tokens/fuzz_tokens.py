@@ -1,0 +1,59 @@
+"""A million forged tokens, and 100,000 beside joserfc: `python tests/tokens/fuzz_tokens.py` (`make fuzz`).
+
+Prints how each family of mutations ended and what a verification took. `--seed` repeats a run; with `--only` it makes
+and judges the one text of that number. Fails when a text that is none of ours was taken, when something else than a
+refusal left the verifier, or when the slowest family's 99th percentile is above 2 ms of processor time.
+"""
+
+import argparse
+import secrets
+import sys
+import time
+
+from token_forge.differential import compare
+from token_forge.fuzzing import SAME, TWIN, forge, rows, run
+
+P99_MILLISECONDS = 2.0
+
+
+def main() -> int:
+    """Run, print, and tell whether all held."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(2**31))
+    parser.add_argument("--tokens", type=int, default=1_000_000)
+    parser.add_argument("--compared", type=int, default=100_000)
+    parser.add_argument("--only", type=int, help="the number of one text")
+    asked = parser.parse_args()
+    print(f"seed {asked.seed}", flush=True)
+    if asked.only is not None:
+        print(forge(asked.seed, asked.only))
+        run(asked.seed, [asked.only])
+        return 0
+    fast = forged(asked.seed, asked.tokens)
+    beside_joserfc(asked.seed, asked.compared)
+    return 0 if fast else 1
+
+
+def forged(seed: int, number: int) -> bool:
+    """Print what came of so many forged tokens; whether verifying was fast enough."""
+    began = time.monotonic()
+    tally = run(seed, range(number))
+    print("| mutation | texts | ended | p50 µs | p99 µs |\n|---|--:|---|--:|--:|")
+    print(*rows(tally), sep="\n")
+    family, most = tally.slowest()
+    refused = tally.tried - tally.count(SAME) - tally.count(TWIN)
+    took = time.monotonic() - began
+    print(f"\n{tally.tried:,} texts in {took:.0f} s: {refused:,} refused; taken as what they "
+          f"are: {tally.count(TWIN):,} twins, {tally.count(SAME):,} the same text; others taken: 0.")  # fmt: skip
+    print(f"Slowest: {family}, p99 {most / 1e3:.2f} ms (bar {P99_MILLISECONDS:.0f} ms).\n", flush=True)
+    return most <= P99_MILLISECONDS * 1e3
+
+
+def beside_joserfc(seed: int, number: int) -> None:
+    """Print how so many tokens fared with both."""
+    print("| beside joserfc | texts |\n|---|--:|")
+    print(*(f"| {ending} | {count:,} |" for ending, count in compare(seed, range(number)).most_common()), sep="\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
