@@ -1,5 +1,7 @@
 """The authorizer function: wiring only."""
 
+import os
+
 from headgate.edge.authorizer import Authorizer
 from headgate.edge.gate import Credentials
 from headgate.edge.settings import emergency_kill, gate_settings
@@ -14,7 +16,12 @@ table = DynamoTable(settings.table, client("dynamodb", **REQUEST_PATH))
 snapshots = Snapshots(table, watch=Alarms("authorizer"), emergency=emergency_kill("authorizer"))
 kms = client("kms", connect_timeout=0.5, read_timeout=2.0)
 keys = KeyPool(tuple(KmsKey(kid, kms) for kid in settings.signing_keys), snapshots)
-function = Authorizer(Credentials(settings, keys), snapshots)
+legacy = None
+if os.environ.get("HEADGATE_LEGACY_ISSUER"):  # off by default, and then nothing of it is loaded
+    from headgate.edge.legacy import legacy_tokens
+
+    legacy = legacy_tokens()
+function = Authorizer(Credentials(settings, keys, legacy), snapshots)
 
 
 def handler(event, context):

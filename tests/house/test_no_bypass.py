@@ -9,6 +9,8 @@ from headgate_cli.local.template import load_template
 ROOT = Path(__file__).parents[2]
 HOLDERS = {"environ", "environment"}
 READERS = {"getenv", "required"}
+EVERYTHING_ON = {"LegacyIssuer": "{}", "LegacySecret": "old-a1B2c3"}
+"""Parameters with which every variable is there."""
 DECLARED_BY_LAMBDA = {"AWS_REGION", "AWS_LAMBDA_FUNCTION_NAME"}
 
 
@@ -31,7 +33,7 @@ def _last_name(node: ast.expr) -> str:
 
 def test_r43_the_code_reads_only_what_the_template_declares() -> None:
     """Each name is a variable of some function in template.yaml, and none of them speaks of a mode or a bypass."""
-    template = load_template(ROOT / "template.yaml", {})
+    template = load_template(ROOT / "template.yaml", EVERYTHING_ON)
     declared = {name for function in template.functions.values() for name in function.environment}
     sources = [*ROOT.glob("layers/headgate/headgate/**/*.py"), *ROOT.glob("functions/**/*.py")]
     read = {name for path in sources for name in names_read(ast.parse(path.read_text()))}

@@ -4,11 +4,14 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from samcli.cli.types import CfnParameterOverridesType
 from template_checks.deployment import TEMPLATE, Deployment
-from template_checks.expected import ROLES
+from template_checks.expected import EMERGENCY, ROLES
 
+from headgate.core.moment import unix
 from headgate.tokens.issuers import parse_issuers
+from headgate.tokens.legacy_issuer import parse_legacy_issuer
 
 TEXT = (TEMPLATE.parent / "docs" / "deploy.md").read_text()
 
@@ -42,6 +45,13 @@ def test_the_token_function_takes_the_issuers_shown(shown: dict[str, str]) -> No
     assert len(parse_issuers(block("issuers"))) == 2
 
 
+def test_the_authorizer_takes_the_old_tokens_shown(deployment: Deployment) -> None:
+    shown = yaml.safe_load(block("old tokens"))
+    for name, value in shown.items():
+        assert re.fullmatch(deployment.source["Parameters"][name]["AllowedPattern"], value), name
+    assert parse_legacy_issuer(shown["LegacyIssuer"], unix("2026-11-25T00:00:00Z")).user == "kiloUserId"
+
+
 def test_the_table_of_parameters_is_whole(deployment: Deployment) -> None:
     rows = re.findall(r"^\| (`[A-Z].*?) \| (.*?) \|", TEXT, re.MULTILINE)
     shown = {name: default for names, defaults in rows for name, default in zip(
@@ -54,7 +64,7 @@ def test_the_table_of_parameters_is_whole(deployment: Deployment) -> None:
 
 
 def test_the_table_of_policies_is_whole() -> None:
-    assert set(re.findall(r"^\| `(\w+Policy)` \|", TEXT, re.MULTILINE)) == ROLES.keys()
+    assert set(re.findall(r"^\| `(\w+Policy)` \|", TEXT, re.MULTILINE)) == {*ROLES, EMERGENCY}
 
 
 @pytest.mark.parametrize(

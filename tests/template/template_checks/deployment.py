@@ -69,6 +69,21 @@ class Deployment:
         policies = self.resources[f"{function}Role"]["Properties"].get("Policies", [])
         return [s for policy in policies for s in listed(policy["PolicyDocument"]["Statement"])]
 
+    def variables(self, function: str) -> dict[str, str]:
+        """A function's environment as text, where every parameter has its default."""
+        given = self.resources[function]["Properties"]["Environment"]["Variables"]
+        chosen = {name: self._chosen(value) for name, value in given.items()}
+        return {name: self.text(value) for name, value in chosen.items() if value != {"Ref": "AWS::NoValue"}}
+
+    def _chosen(self, value: Any) -> Any:
+        """The side of an If that holds; any other value as it is."""
+        if not isinstance(value, dict) or "Fn::If" not in value:
+            return value
+        condition, then, otherwise = value["Fn::If"]
+        (equal,) = self.template["Conditions"][condition]["Fn::Not"]
+        one, other = equal["Fn::Equals"]
+        return then if self.text(one) != self.text(other) else otherwise
+
     def text(self, value: Any) -> str:
         """A Ref, GetAtt, Sub or Join as text: parameters by default, resources as `<LogicalId>`."""
         if isinstance(value, str):

@@ -1,6 +1,6 @@
 """What mint, authorizer and evaluate share: a credential as a subject, and decisions on a view of the rules."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from headgate.core.decision import decide
 from headgate.core.keyring import is_revoked
@@ -14,12 +14,18 @@ from headgate.tokens.claims import Credential, Kind
 from headgate.tokens.refusals import RefusalCode, Refused
 from headgate.tokens.verify import VerifiedTokens, Verifier
 
+NOT_OURS = frozenset((RefusalCode.ALGORITHM, RefusalCode.HEADER_MEMBER))
+"""Said of a header by which no token can be our own: the only ones that a legacy issuer is asked about."""
+
+LegacyIssuer = Callable[[str, float], Credential]
+"""The credential in an old token at a time (unix seconds), or `Refused`: `edge.legacy`, where it is configured."""
+
 
 class Credentials:
-    """Verifies our own tokens as they come in the Authorization header."""
+    """Verifies our own tokens as they come in the Authorization header, and old ones where `legacy` is given."""
 
-    def __init__(self, settings: GateSettings, keys: KeyPool) -> None:
-        self._settings, self._keys, self._seen = settings, keys, VerifiedTokens()
+    def __init__(self, settings: GateSettings, keys: KeyPool, legacy: LegacyIssuer | None = None) -> None:
+        self._settings, self._keys, self._seen, self._legacy = settings, keys, VerifiedTokens(), legacy
 
     def bearer(self, request: Request, now: float, *kinds: Kind) -> Credential:
         """The credential of a request. Raises `Refused`."""
@@ -31,7 +37,13 @@ class Credentials:
     def token(self, token: str, request: Request, now: float, *kinds: Kind) -> Credential:
         """The credential in a token. Raises `Refused`."""
         issuer = self._settings.issuer_at(request.host)
-        return Verifier(issuer, self._settings.audience, self._keys, self._seen).verify(token, now, frozenset(kinds))
+        verifier = Verifier(issuer, self._settings.audience, self._keys, self._seen)
+        try:
+            return verifier.verify(token, now, frozenset(kinds))
+        except Refused as refused:
+            if self._legacy is None or refused.code not in NOT_OURS:
+                raise
+        return self._legacy(token, now)
 
 
 def check_denied(snapshot: Snapshot, credential: Credential) -> None:

@@ -1,0 +1,33 @@
+"""One secret of AWS Secrets Manager.
+
+https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from headgate.store.port import Unavailable
+
+
+class Secret:
+    """`connect` makes the client, at the first read: it costs 25 ms, and most environments never need it."""
+
+    def __init__(self, arn: str, connect: Callable[[], Any]) -> None:
+        self._arn, self._connect = arn, connect
+        self._api: Any = None
+
+    def read(self) -> str:
+        """Its current text. Raises `Unavailable` on any trouble, with the error's code."""
+        if self._api is None:
+            self._api = self._connect()
+        try:
+            answer = self._api.get_secret_value(SecretId=self._arn)
+        except ClientError as error:
+            raise Unavailable(str(error.response["Error"]["Code"])) from None
+        except BotoCoreError as error:
+            raise Unavailable(type(error).__name__) from None
+        if not isinstance(answer.get("SecretString"), str):
+            raise Unavailable("NoText")
+        return str(answer["SecretString"])
