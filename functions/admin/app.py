@@ -7,6 +7,7 @@ from headgate.edge.admin.door import Admin
 from headgate.edge.settings import required
 from headgate.edge.telemetry import Alarms
 from headgate.store.dynamo import DynamoTable, client
+from headgate.store.kms import KmsKey
 from headgate.store.record import Record
 from headgate.store.sessions import Sessions
 from headgate.store.snapshots import Snapshots
@@ -17,6 +18,14 @@ table = DynamoTable(
     client("dynamodb", connect_timeout=0.5, read_timeout=2.0),
     budget=4.0,
 )
+
+
+def audit_key():
+    """KMS is asked for by checkpoints alone: no other call, a kill least of all, waits for its client to load."""
+    kid = required("HEADGATE_AUDIT_KEY")["HEADGATE_AUDIT_KEY"]
+    return KmsKey(kid, client("kms", connect_timeout=0.5, read_timeout=2.0))
+
+
 admin = Admin(
     table=table,
     snapshots=Snapshots(table, watch=Alarms("admin")),
@@ -24,6 +33,8 @@ admin = Admin(
     sessions=Sessions(table),
     pool=tuple(environment["HEADGATE_SIGNING_KEYS"].split(",")),
     email_ids=os.environ.get("HEADGATE_EMAIL_IDS") == "allow",
+    issuer=os.environ.get("HEADGATE_ISSUER", ""),
+    audit_key=audit_key,
 )
 
 

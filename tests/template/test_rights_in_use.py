@@ -16,12 +16,14 @@ from headgate.core.session import record_id, start
 from headgate.edge.admin.api import ROUTES, handle
 from headgate.edge.admin.door import Admin
 from headgate.store.dynamo import DynamoTable
+from headgate.store.kms import KmsKey
 from headgate.store.port import Put, Unavailable
 from headgate.store.record import Record
 from headgate.store.sessions import Sessions
 from headgate.store.snapshots import Snapshots, Standing
 
 As = Callable[[str], Policed]
+KeyAs = Callable[[str, str], KmsKey]
 WHY = {"reason": "a test"}
 SESSION = record_id("alice", "town:1")
 FLAG = {"key": "access", "stage": "ga"}
@@ -48,10 +50,18 @@ def as_function(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Iter
         yield lambda function: Policed(client, deployment, function)
 
 
-def wired(client: Policed) -> Admin:
+@pytest.fixture
+def key_as(as_function: As, deployment: Deployment) -> KeyAs:
+    """A key as a function may use the one that the template calls so."""
+    client = boto3.client("kms", region_name="us-east-1")
+    kid = client.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
+    return lambda function, name: KmsKey(kid, Policed(client, deployment, function, name))
+
+
+def wired(client: Policed, key: KmsKey | None = None) -> Admin:
     table = DynamoTable("gate", client)
     return Admin(table=table, snapshots=Snapshots(table), record=Record(table, budget=1.0), sessions=Sessions(table),
-                 pool=("key-1", "key-2", "key-3"))  # fmt: skip
+                 pool=("key-1", "key-2", "key-3"), **({"audit_key": lambda: key} if key else {}))  # fmt: skip
 
 
 class Caller:
@@ -87,8 +97,8 @@ def etag(answer: Any) -> str:
     return str(answer["headers"]["etag"])
 
 
-def test_admin_may_do_all_that_its_routes_do(as_function: As) -> None:
-    call = Caller(wired(as_function("AdminFunction")))
+def test_admin_may_do_all_that_its_routes_do(as_function: As, key_as: KeyAs) -> None:
+    call = Caller(wired(as_function("AdminFunction"), key_as("AdminFunction", "AuditKey")))
     created = call("PUT /admin/v1/flags/{key}", {**FLAG, "stage": "admin_only", **WHY}, match="*", status=201)
     staged = call("POST /admin/v1/flags/{key}/stage", {"stage": "ga", **WHY}, match=etag(created))
     call("POST /admin/v1/flags/{key}/allow", {"add": {"users": ["alice"]}, **WHY}, match=etag(staged))
@@ -112,6 +122,8 @@ def test_admin_may_do_all_that_its_routes_do(as_function: As) -> None:
     call("POST /admin/v1/keys/rotate", WHY)
     call("POST /admin/v1/keys/revoke", {"kid": "key-1", **WHY})
     call("GET /admin/v1/audit")
+    call("POST /admin/v1/audit/checkpoints", status=201)
+    call("GET /admin/v1/audit/key")
     call("GET /admin/v1/health")
     assert call.routes == set(ROUTES) == ALL_ADMIN
 
@@ -169,3 +181,14 @@ def test_kill_may_not_touch_sessions_or_the_audits_past(as_function: As) -> None
 def test_worker_may_not_see_the_gate(as_function: As) -> None:
     with pytest.raises(Unavailable, match="AccessDenied"):
         DynamoTable("gate", as_function("WorkerFunction")).get([("head", "head")])
+
+
+def test_each_key_has_one_signer(key_as: KeyAs) -> None:
+    """Of tokens the token function, of checkpoints the admin function; the kill function of nothing."""
+    for function in ALLOWED:
+        for key, signer in (("SigningKey1", "TokenFunction"), ("AuditKey", "AdminFunction")):
+            if function == signer:
+                assert key_as(function, key).sign(b"a message")
+            else:
+                with pytest.raises(Unavailable, match="AccessDenied"):
+                    key_as(function, key).sign(b"a message")

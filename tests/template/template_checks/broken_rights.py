@@ -6,7 +6,9 @@ from template_checks.edits import TABLE, Edit, also, append, copy_of, drop, put,
 
 _FUNCTION = "Resources.{}Function.Properties.{}"
 _KEY_POLICY = "Resources.SigningKey2.Properties.KeyPolicy.Statement"
+_AUDIT_KEY_POLICY = "Resources.AuditKey.Properties.KeyPolicy.Statement"
 _KEY = {"Fn::GetAtt": ["SigningKey1", "Arn"]}
+_AUDIT_KEY = {"Fn::GetAtt": ["AuditKey", "Arn"]}
 
 
 def _leading(*keys: str) -> dict[str, object]:
@@ -24,6 +26,9 @@ BROKEN: dict[Check, dict[str, Edit]] = {
         "evaluation signs": also("Evaluate", Action="kms:Sign", Resource=_KEY),
         "worker at the gate's table": also("Worker", Action="dynamodb:GetItem", Resource=TABLE),
         "exchange without keys": without("Token", "ReadPublicKeys"),
+        "kill witnesses": also("Kill", Action="kms:Sign", Resource=_AUDIT_KEY),
+        "admin signs tokens": statement("Admin", "SignCheckpoints", Resource=[_AUDIT_KEY, _KEY]),
+        "admin witnesses nothing": without("Admin", "SignCheckpoints"),
         "by exclusion": also("Admin", NotAction="iam:PassRole", Resource=TABLE),
     },
     rights.nothing_is_a_wildcard: {
@@ -59,9 +64,21 @@ BROKEN: dict[Check, dict[str, Edit]] = {
     },
     rights.signatures_are_of_one_kind: {
         "any": statement("Token", "SignTokens", Condition=None),
+        "any checkpoint": statement("Admin", "SignCheckpoints", Condition=None),
+        "digests": statement(
+            "Admin",
+            "SignCheckpoints",
+            Condition={"StringEquals": {"kms:SigningAlgorithm": "ECDSA_SHA_256", "kms:MessageType": "DIGEST"}},
+        ),
+    },
+    rights.signers_are_where_their_keys_look: {
         "unknown signer": drop(_FUNCTION.format("Token", "RolePath")),
+        "unknown witness": drop(_FUNCTION.format("Admin", "RolePath")),
         "worker at the signer's path": put(
             _FUNCTION.format("Worker", "RolePath"), {"Fn::Sub": "/headgate/${AWS::StackName}/token/"}
+        ),
+        "kill at the witness's path": put(
+            _FUNCTION.format("Kill", "RolePath"), {"Fn::Sub": "/headgate/${AWS::StackName}/admin/"}
         ),
     },
     rights.each_writes_its_own_log: {
@@ -103,15 +120,22 @@ BROKEN: dict[Check, dict[str, Edit]] = {
         "goes with the stack": put("Resources.Table.DeletionPolicy", "Delete"),
         "goes when replaced": drop("Resources.Table.UpdateReplacePolicy"),
         "a key goes": drop("Resources.SigningKey3.DeletionPolicy"),
+        "checkpoints outlive their key": drop("Resources.AuditKey.UpdateReplacePolicy"),
     },
-    data.keys_are_the_pool: {
+    data.keys_are_these: {
         "another curve": put("Resources.SigningKey1.Properties.KeySpec", "ECC_NIST_P384"),
         "one more": copy_of("SigningKey3"),
         "gone in a week": put("Resources.SigningKey3.Properties.PendingWindowInDays", 7),
     },
-    data.only_the_token_function_signs: {
+    data.only_one_function_signs: {
         "open to all": put(f"{_KEY_POLICY}.0.Principal", {"AWS": "*"}),
         "anyone in the account signs": drop(f"{_KEY_POLICY}.1"),
+        "anyone witnesses": drop(f"{_AUDIT_KEY_POLICY}.1"),
+        "the token function witnesses": put(
+            f"{_AUDIT_KEY_POLICY}.1.Condition.ArnNotLike.aws:PrincipalArn",
+            {"Fn::Sub": "arn:aws:iam::${AWS::AccountId}:role/headgate/${AWS::StackName}/token/*"},
+        ),
+        "open audit key": put(f"{_AUDIT_KEY_POLICY}.0.Principal", {"AWS": "*"}),
         "any role signs": put(
             f"{_KEY_POLICY}.1.Condition.ArnNotLike", {"aws:PrincipalArn": "arn:aws:iam::123456789012:role/*"}
         ),

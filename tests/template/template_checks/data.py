@@ -6,12 +6,12 @@ Each check takes a deployment and yields its faults in plain words; none is the 
 from collections.abc import Iterator
 
 from template_checks.deployment import Deployment
-from template_checks.expected import KEYS
+from template_checks.expected import SIGNERS
 
 
 def what_is_stored_survives(d: Deployment) -> Iterator[str]:
     """Deleting the stack, or a change that replaces a resource, leaves tables and keys in place."""
-    for name in ("Table", "WorkerTable", *sorted(KEYS)):
+    for name in ("Table", "WorkerTable", *sorted(SIGNERS)):
         resource = d.resources.get(name, {})
         for policy in ("DeletionPolicy", "UpdateReplacePolicy"):
             if resource.get(policy) != "Retain":
@@ -36,9 +36,9 @@ def tables_are_safe(d: Deployment) -> Iterator[str]:
         yield "Table has no stream of both images"
 
 
-def keys_are_the_pool(d: Deployment) -> Iterator[str]:
+def keys_are_these(d: Deployment) -> Iterator[str]:
     keys = d.of("AWS::KMS::Key")
-    if keys.keys() != KEYS:
+    if keys.keys() != SIGNERS.keys():
         yield f"the keys are {sorted(keys)}"
     for name, key in keys.items():
         if (key.get("KeySpec"), key.get("KeyUsage")) != ("ECC_NIST_P256", "SIGN_VERIFY"):
@@ -47,14 +47,17 @@ def keys_are_the_pool(d: Deployment) -> Iterator[str]:
             yield f"{name} could be gone in {key.get('PendingWindowInDays')} days"
 
 
-def only_the_token_function_signs(d: Deployment) -> Iterator[str]:
-    """The account administers the keys; a Deny keeps everyone but the token function's role from signing."""
+def only_one_function_signs(d: Deployment) -> Iterator[str]:
+    """The account administers the keys; a Deny keeps everyone but one function's role from signing.
+
+    Tokens by the token function, checkpoints by the admin function: neither can make what the other makes.
+    """
     for name, key in d.of("AWS::KMS::Key").items():
         allow = [s for s in key["KeyPolicy"]["Statement"] if s["Effect"] == "Allow"]
         deny = [s for s in key["KeyPolicy"]["Statement"] if s["Effect"] == "Deny"]
         if len(allow) != 1 or d.text(allow[0]["Principal"].get("AWS", "*")) != "arn:aws:iam::123456789012:root":
             yield f"{name} is open to others than its account"
-        signer = "arn:aws:iam::123456789012:role/headgate/headgate-production/token/*"
+        signer = f"arn:aws:iam::123456789012:role/headgate/headgate-production/{SIGNERS.get(name)}/*"
         stand = [
             s
             for s in deny
@@ -63,7 +66,7 @@ def only_the_token_function_signs(d: Deployment) -> Iterator[str]:
             and d.text(s["Condition"]["ArnNotLike"].get("aws:PrincipalArn", "")) == signer
         ]
         if not stand:
-            yield f"{name} may sign for others than the token function"
+            yield f"{name} may sign for others than the {SIGNERS.get(name)} function"
 
 
-CHECKS = (what_is_stored_survives, tables_are_safe, keys_are_the_pool, only_the_token_function_signs)
+CHECKS = (what_is_stored_survives, tables_are_safe, keys_are_these, only_one_function_signs)

@@ -19,6 +19,8 @@ POST /admin/v1/manifest/plan
 POST /admin/v1/explain
 POST /admin/v1/preview
 GET /admin/v1/audit
+POST /admin/v1/audit/checkpoints
+GET /admin/v1/audit/key
 GET /admin/v1/sessions
 DELETE /admin/v1/sessions/{id}
 POST /admin/v1/revocations
@@ -76,16 +78,22 @@ ALL_ADMIN = {*_ADMIN, KILL}
 RIGHTS_ROUTES = {"POST /admin/v1/revocations", "POST /admin/v1/keys/rotate", "POST /admin/v1/keys/revoke"}
 """Who may revoke tokens and turn keys is for the admin role alone."""
 
+CHECKPOINTS = {"POST /admin/v1/audit/checkpoints"}
+"""Witnessing is for those who audit; who changes flags does not witness the record of it."""
+
 ROLES = {
     "ViewerPolicy": READS | ASKS,
-    "AuditorPolicy": READS,
-    "EditorPolicy": ALL_ADMIN - RIGHTS_ROUTES,
+    "AuditorPolicy": READS | CHECKPOINTS,
+    "EditorPolicy": ALL_ADMIN - RIGHTS_ROUTES - CHECKPOINTS,
     "KillOperatorPolicy": {KILL},
     "AdminPolicy": ALL_ADMIN,
     "ServicePolicy": {SERVICE},
 }
 
 KEYS = {"SigningKey1", "SigningKey2", "SigningKey3"}
+AUDIT_KEY = "AuditKey"
+SIGNERS = {**dict.fromkeys(KEYS, "token"), AUDIT_KEY: "admin"}
+"""Each key, and the last part of the path of the one role that signs with it."""
 _READ_TABLE = {("dynamodb:GetItem", "Table"), ("dynamodb:BatchGetItem", "Table"), ("dynamodb:Query", "Table")}
 _CHANGE_TABLE = {("dynamodb:PutItem", "Table")}
 _PUBLIC_KEYS = {("kms:GetPublicKey", key) for key in KEYS}
@@ -95,7 +103,7 @@ ALLOWED = {
     "TokenFunction": _READ_TABLE | _CHANGE_TABLE | _PUBLIC_KEYS | {("kms:Sign", key) for key in KEYS},
     "EvaluateFunction": _READ_TABLE | _PUBLIC_KEYS,
     "AuthorizerFunction": _READ_TABLE | _PUBLIC_KEYS,
-    "AdminFunction": _READ_TABLE | _CHANGE_TABLE,
+    "AdminFunction": _READ_TABLE | _CHANGE_TABLE | {("kms:Sign", AUDIT_KEY), ("kms:GetPublicKey", AUDIT_KEY)},
     "KillFunction": _READ_TABLE | _CHANGE_TABLE,
     "WorkerFunction": {(f"dynamodb:{name}", "WorkerTable") for name in _WORKER_ACTIONS},
 }
@@ -121,7 +129,7 @@ GATE_ENVIRONMENT = {"HEADGATE_TABLE", "HEADGATE_SIGNING_KEYS", "HEADGATE_ISSUER"
 OWN_ENVIRONMENT = {
     "TokenFunction": {"HEADGATE_IDENTITY_ISSUERS"},
     "AuthorizerFunction": {"HEADGATE_LEGACY_ISSUER", "HEADGATE_LEGACY_SECRET_ARN"},
-    "AdminFunction": {"HEADGATE_EMAIL_IDS"},
+    "AdminFunction": {"HEADGATE_EMAIL_IDS", "HEADGATE_AUDIT_KEY"},
     "WorkerFunction": {"WORKER_TABLE"},
 }
 TIMEOUTS = {"AuthorizerFunction": 5, "AdminFunction": 29}

@@ -1,8 +1,9 @@
-"""A DynamoDB client that may do only what a function's policies allow, judged as IAM judges.
+"""A client of DynamoDB or KMS that may do only what a function's policies allow, judged as IAM judges.
 
 It reads the statements that the template gives a function; it knows no rule of this project.
 Source: IAM User Guide, "Policy evaluation logic" and "Multivalued context keys"; DynamoDB Developer Guide,
-"IAM policy conditions for fine-grained access control" and "Using IAM with DynamoDB transactions".
+"IAM policy conditions for fine-grained access control" and "Using IAM with DynamoDB transactions"; KMS Developer Guide,
+"Condition keys for AWS KMS".
 """
 
 from collections.abc import Iterator
@@ -13,51 +14,73 @@ from botocore.exceptions import ClientError
 from template_checks.deployment import Deployment, Raw, listed
 
 _LEADING = "dynamodb:LeadingKeys"
+_KMS = {"sign": "kms:Sign", "get_public_key": "kms:GetPublicKey"}
 _SINGLE = {"get_item": "GetItem", "put_item": "PutItem", "update_item": "UpdateItem", "delete_item": "DeleteItem"}
 
 
-class Policed:
-    """`table` is the logical id of the table that the client is pointed at."""
+Context = dict[str, set[str]]
+"""What a request tells of itself, by condition key."""
 
-    def __init__(self, client: Any, deployment: Deployment, function: str, table: str = "Table") -> None:
+
+class Policed:
+    """`resource` is the logical id of the table or key that the client is pointed at."""
+
+    def __init__(self, client: Any, deployment: Deployment, function: str, resource: str = "Table") -> None:
         self._client, self._statements = client, deployment.statements(function)
-        self._resource = {"Fn::GetAtt": [table, "Arn"]}
+        self._resource = {"Fn::GetAtt": [resource, "Arn"]}
         self.used: set[str] = set()
 
     def __getattr__(self, operation: str) -> Any:
         def call(**request: Any) -> Any:
-            for action, keys in _asked(operation, request):
+            for action, context in _asked(operation, request):
                 self.used.add(action)
-                if not self.may(action, keys):
-                    error = {"Code": "AccessDeniedException", "Message": f"{action} on {sorted(keys)}"}
+                if not self._allows(action, context):
+                    error = {"Code": "AccessDeniedException", "Message": f"{action} with {context}"}
                     raise ClientError({"Error": error}, operation)
             return getattr(self._client, operation)(**request)
 
         return call
 
     def may(self, action: str, keys: set[str]) -> bool:
-        """Whether the action is allowed on these partition keys: an explicit Deny wins, else an Allow is needed."""
-        effects = {s["Effect"] for s in self._statements if self._covers(s, action, keys)}
+        """Whether the action is allowed on these partition keys."""
+        return self._allows(action, {_LEADING: keys})
+
+    def _allows(self, action: str, context: Context) -> bool:
+        """An explicit Deny wins, else an Allow is needed."""
+        effects = {s["Effect"] for s in self._statements if self._covers(s, action, context)}
         return effects == {"Allow"}
 
-    def _covers(self, statement: Raw, action: str, keys: set[str]) -> bool:
+    def _covers(self, statement: Raw, action: str, context: Context) -> bool:
         return (
             action in listed(statement.get("Action", []))
             and self._resource in listed(statement.get("Resource", []))
-            and all(_holds(test, values, keys) for test, values in statement.get("Condition", {}).items())
+            and all(
+                _holds(test, context.get(name, set()), listed(wanted))
+                for test, values in statement.get("Condition", {}).items()
+                for name, wanted in values.items()
+            )
         )
 
 
-def _holds(test: str, values: Raw, keys: set[str]) -> bool:
-    (wanted,) = [values[_LEADING]]
+def _holds(test: str, values: set[str], wanted: list[str]) -> bool:
     if test == "Null":
-        return (wanted == "true") == (not keys)
-    matches = [any(fnmatchcase(key, pattern) for pattern in listed(wanted)) for key in keys]
+        return (wanted == ["true"]) == (not values)
+    if test == "StringEquals":
+        return bool(values) and values <= set(wanted)
+    matches = [any(fnmatchcase(value, pattern) for pattern in wanted) for value in values]
     return {"ForAllValues:StringLike": all, "ForAnyValue:StringLike": any}[test](matches)
 
 
-def _asked(operation: str, request: Raw) -> Iterator[tuple[str, set[str]]]:
-    """Each action that a request needs, with the partition keys that it touches."""
+def _asked(operation: str, request: Raw) -> Iterator[tuple[str, Context]]:
+    """Each action that a request needs, with what its conditions may read: partition keys, the kind of signature."""
+    if operation in _KMS:
+        named = ("SigningAlgorithm", "MessageType")
+        yield _KMS[operation], {f"kms:{name}": {request[name]} for name in named if name in request}
+    else:
+        yield from ((action, {_LEADING: keys}) for action, keys in _touched(operation, request))
+
+
+def _touched(operation: str, request: Raw) -> Iterator[tuple[str, set[str]]]:
     if operation in _SINGLE:
         yield f"dynamodb:{_SINGLE[operation]}", {(request.get("Key") or request["Item"])["pk"]["S"]}
     elif operation == "batch_get_item":

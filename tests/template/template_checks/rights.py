@@ -14,6 +14,7 @@ from template_checks.expected import (
     KEYS,
     LEADING_KEYS,
     OWN_ENVIRONMENT,
+    SIGNERS,
     TIMEOUTS,
 )
 
@@ -109,15 +110,20 @@ def reach_is_bounded(d: Deployment) -> Iterator[str]:
 def signatures_are_of_one_kind(d: Deployment) -> Iterator[str]:
     """ES256 over the message itself: a role that could sign digests could be made to sign what it has not seen."""
     wanted = {"StringEquals": {"kms:SigningAlgorithm": "ECDSA_SHA_256", "kms:MessageType": "RAW"}}
-    for statement in d.statements("TokenFunction"):
-        if "kms:Sign" in listed(statement["Action"]) and statement.get("Condition") != wanted:
-            yield f"kms:Sign is conditioned by {statement.get('Condition')}"
-    path = d.resources["TokenFunctionRole"]["Properties"].get("Path", "")
-    if d.text(path) != "/headgate/headgate-production/token/":
-        yield "the token function's role is not where the key policies look for it"
-    for name in ALLOWED.keys() - {"TokenFunction"}:
-        if "Path" in d.resources[f"{name}Role"]["Properties"]:
-            yield f"{name}'s role has a path"
+    for function in ALLOWED:
+        for statement in d.statements(function):
+            if "kms:Sign" in listed(statement["Action"]) and statement.get("Condition") != wanted:
+                yield f"{function}: kms:Sign is conditioned by {statement.get('Condition')}"
+
+
+def signers_are_where_their_keys_look(d: Deployment) -> Iterator[str]:
+    """A key knows its signer by the role's path, which no other role may share."""
+    paths = {f"{name.capitalize()}Function": name for name in SIGNERS.values()}
+    for function in ALLOWED:
+        path = d.resources[f"{function}Role"]["Properties"].get("Path", "")
+        wanted = f"/headgate/headgate-production/{paths[function]}/" if function in paths else ""
+        if d.text(path) != wanted:
+            yield f"{function}'s role is at {path!r}, not at {wanted!r}"
 
 
 def each_writes_its_own_log(d: Deployment) -> Iterator[str]:
@@ -186,5 +192,6 @@ def environments_are_known(d: Deployment) -> Iterator[str]:
 CHECKS = (
     functions_are_exactly_these, each_may_do_exactly_this, nothing_is_a_wildcard, roles_are_only_what_is_written,
     denials_stand, the_audit_is_only_appended_to, reach_is_bounded, signatures_are_of_one_kind,
-    each_writes_its_own_log, logs_end, functions_run_alike, the_kill_has_room, environments_are_known,
+    signers_are_where_their_keys_look, each_writes_its_own_log, logs_end, functions_run_alike, the_kill_has_room,
+    environments_are_known,
 )  # fmt: skip

@@ -18,6 +18,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "exists": (409, "The flag exists already"),
     "key-retired": (409, "The key was used by a deleted flag and is never used again"),
     "cannot-rotate": (409, "No key can take the place"),
+    "chain-broken": (409, "The audit stream does not hold"),
     "would-shrink": (409, "The change takes access away"),
     "precondition-failed": (412, "It has changed meanwhile"),
     "too-large": (413, "Too large"),

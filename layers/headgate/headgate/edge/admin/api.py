@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from headgate.core.faults import Invalid
 from headgate.edge import telemetry
-from headgate.edge.admin import access, flags, history, kill, preview, rules, stream
+from headgate.edge.admin import access, flags, history, kill, preview, proof, rules, stream
 from headgate.edge.admin.bodies import (
     AllowBody,
     Body,
@@ -75,6 +75,9 @@ ROUTES: Mapping[str, Route] = {
         preview.preview, {200: "Preview"}, PreviewBody, refuses="unknown-flag key-retired"),
     "GET /admin/v1/audit": Route(
         stream.list_audit, {200: "AuditPage"}, takes=f"flag actor action after before since until {PAGE}"),
+    "POST /admin/v1/audit/checkpoints": Route(
+        proof.make_checkpoint, {201: "Checkpoint"}, proof.CheckpointBody, refuses="chain-broken"),
+    "GET /admin/v1/audit/key": Route(proof.show_audit_key, {200: "AuditKey"}),
     "POST /admin/v1/revocations": Route(access.revoke, {201: "Revoked"}, access.RevocationBody, takes=ONCE),
     "GET /admin/v1/sessions": Route(access.list_sessions, {200: "SessionPage"}, takes=PAGE),
     "DELETE /admin/v1/sessions/{id}": Route(

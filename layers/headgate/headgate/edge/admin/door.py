@@ -9,17 +9,20 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headgate.core.faults import Invalid
 from headgate.core.model import Json
 from headgate.edge.http import Request, Response, respond
 from headgate.edge.problems import problem
 from headgate.edge.strict_json import read_json
-from headgate.store.port import Key, Table
+from headgate.store.port import Key, Table, Unavailable
 from headgate.store.record import Actor, Answer, Call, Change, Current, Record, Refusal, Slug
 from headgate.store.sessions import Sessions
 from headgate.store.snapshots import Snapshots, Standing, View
+
+if TYPE_CHECKING:
+    from headgate.edge.signing import PoolKey
 
 MAX_BODY = 393_216
 """Bytes: a manifest of 1,000 routes and some hundred flags."""
@@ -41,9 +44,14 @@ class Refused(Exception):
         return problem(self.slug, self.detail, faults=self.faults, headers=headers)
 
 
+def no_audit_key() -> "PoolKey":
+    """Where no audit key is configured, no checkpoint can be made. Raises `Unavailable`."""
+    raise Unavailable("NoAuditKey")
+
+
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """What the calls work with."""
+    """What the calls work with. `audit_key` is made when it is needed; an empty `issuer` means the request's host."""
 
     table: Table
     snapshots: Snapshots
@@ -51,6 +59,8 @@ class Admin:
     sessions: Sessions
     pool: tuple[str, ...] = ()
     email_ids: bool = False
+    issuer: str = ""
+    audit_key: Callable[[], "PoolKey"] = no_audit_key
     clock: Callable[[], float] = time.time
     new_salt: Callable[[], str] = field(default=lambda: secrets.token_hex(16))
 

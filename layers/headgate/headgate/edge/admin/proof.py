@@ -1,0 +1,82 @@
+"""What proves the record to others: its head signed by the audit key, and that key's public half.
+
+The code that handles keys is loaded when a checkpoint is asked for: a kill runs on this function's code too.
+"""
+
+from typing import TYPE_CHECKING
+
+from headgate.core.audit import is_sealed
+from headgate.core.moment import rfc3339
+from headgate.edge.admin.bodies import Body, read_body
+from headgate.edge.admin.door import Admin, Refused, read_document, shown
+from headgate.edge.http import Request, Response
+from headgate.store.items import AUDIT, HEAD, Head, audit_sk, read_entry, read_head
+from headgate.store.port import Unavailable
+
+if TYPE_CHECKING:
+    from headgate.tokens.keys import PublicKey
+
+
+class CheckpointBody(Body):
+    """Nothing: an empty object, or no body at all."""
+
+
+def make_checkpoint(admin: Admin, request: Request) -> Response:
+    """POST /admin/v1/audit/checkpoints: the newest entry's revision and digest, signed by the audit key.
+
+    It changes nothing: it takes no reason, leaves no entry, and a repeated call signs what is the head by then.
+    """
+    from headgate.tokens.checkpoint import Checkpoint, sign_checkpoint
+
+    read_body(CheckpointBody, read_document(request) if request.body else {})
+    head = _standing_head(admin)
+    checkpoint = Checkpoint(
+        issuer=admin.issuer or f"https://{request.host}",
+        revision=head.revision,
+        digest=head.digest,
+        at=rfc3339(admin.clock()),
+    )
+    try:
+        key = admin.audit_key()
+        signature = sign_checkpoint(key, checkpoint)
+    except Unavailable:
+        raise Refused("unavailable", "the audit key does not answer; no checkpoint was made") from None
+    return shown(
+        {"revision": checkpoint.revision, "digest": checkpoint.digest, "at": checkpoint.at,
+         "issuer": checkpoint.issuer, "kid": key.kid, "signature": signature},
+        status=201,
+    )  # fmt: skip
+
+
+def _standing_head(admin: Admin) -> Head:
+    """The head, where its entry is there and is what it says. Raises `Refused`: a false head is not to be signed."""
+    head = read_head(admin.table.get((HEAD,)).get(HEAD))
+    if head.revision == 0:
+        return head
+    place = AUDIT, audit_sk(head.revision)
+    item = admin.table.get((place,)).get(place)
+    try:
+        entry = {} if item is None else read_entry(item)
+    except (ValueError, KeyError, RecursionError):
+        entry = {}
+    if entry.get("digest") != head.digest or not is_sealed(entry):
+        raise Refused("chain-broken", f"the head says revision {head.revision}, and its entry does not agree")
+    return head
+
+
+def show_audit_key(admin: Admin, _request: Request) -> Response:
+    """GET /admin/v1/audit/key: what checkpoints are verified with. Pin it: who can forge this answer can sign, too."""
+    from headgate.tokens.checkpoint import thumbprint
+
+    try:
+        key = _public(admin)
+    except Unavailable:
+        raise Refused("unavailable", "the audit key does not answer") from None
+    return shown({"key": key.jwk(), "thumbprint": thumbprint(key)})
+
+
+def _public(admin: Admin) -> "PublicKey":
+    from headgate.tokens.keys import PublicKey
+
+    key = admin.audit_key()
+    return PublicKey.from_der(key.kid, key.public_key())
