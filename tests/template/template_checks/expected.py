@@ -28,6 +28,7 @@ GET /admin/v1/keys
 POST /admin/v1/keys/rotate
 POST /admin/v1/keys/revoke
 GET /admin/v1/health
+GET /admin/v1/openapi.json
 """.split("\n")[1:-1]
 
 _WORKER = """

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from headgate.core.faults import Invalid
 from headgate.edge import telemetry
-from headgate.edge.admin import access, flags, history, kill, preview, proof, rules, stream
+from headgate.edge.admin import access, described, flags, history, kill, preview, proof, rules, stream
 from headgate.edge.admin.bodies import (
     AllowBody,
     Body,
@@ -88,6 +88,7 @@ ROUTES: Mapping[str, Route] = {
     "POST /admin/v1/keys/revoke": Route(
         access.revoke_key, {200: "Keys"}, access.KeyBody, takes=ONCE, refuses="cannot-rotate"),
     "GET /admin/v1/health": Route(history.health, {200: "Health"}),
+    "GET /admin/v1/openapi.json": Route(described.describe, {200: "Document"}),
 }  # fmt: skip
 
 

@@ -1,0 +1,11 @@
+"""The API's own description. It costs nothing until somebody asks: what makes it is loaded by the first who does."""
+
+from headgate.edge.admin.door import Admin
+from headgate.edge.http import Request, Response, respond
+
+
+def describe(_admin: Admin, _request: Request) -> Response:
+    """GET /admin/v1/openapi.json: this document (OpenAPI 3.1)."""
+    from headgate.edge.openapi.document import document  # 0.1 s that no other call's cold start should bear
+
+    return respond(200, document())
