@@ -1,6 +1,6 @@
 """The bodies that the admin API takes, as strict models: unknown members, wrong types and blank reasons are refused."""
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -31,9 +31,16 @@ def _key(text: str) -> str:
     return text
 
 
+def _true(value: bool) -> bool:
+    if not value:
+        raise ValueError("must be true, or left out")
+    return value
+
+
 Reason = Annotated[str, AfterValidator(_plain)]
 Member = Annotated[str, AfterValidator(_member)]
 FlagKey = Annotated[str, AfterValidator(_key)]
+Yes = Annotated[bool, AfterValidator(_true), Field(json_schema_extra={"const": True})]
 
 
 class Body(BaseModel):
@@ -114,10 +121,10 @@ class FlagChange(Body):
     unit: Annotated[Unit | None, Field(strict=False)] = None
     add: Members | None = None
     remove: Members | None = None
-    kill: Literal[True] | None = None
-    restore: Literal[True] | None = None
+    kill: Yes | None = None
+    restore: Yes | None = None
     put: dict[str, Any] | None = None
-    delete: Literal[True] | None = None
+    delete: Yes | None = None
 
     @model_validator(mode="after")
     def _one(self) -> "FlagChange":
