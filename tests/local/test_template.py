@@ -59,12 +59,14 @@ def test_routes_functions_and_authorisation_are_those_of_the_translator(path: Pa
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=["small", "headgate"])
 def test_authorizers_are_those_of_the_translator(path: Path) -> None:
-    schemes = openapi(translated(path))["components"]["securitySchemes"]
+    result = translated(path)
+    resources, schemes = result["Resources"], openapi(result)["components"]["securitySchemes"]
     for name, authorizer in load_template(path, {}).authorizers.items():
         theirs = schemes[name]["x-amazon-apigateway-authorizer"]
-        assert theirs["authorizerUri"]["Fn::Sub"][1] == {
-            "__FunctionArn__": {"Fn::GetAtt": [authorizer.function, "Arn"]}
-        }
+        called = theirs["authorizerUri"]["Fn::Sub"][1]["__FunctionArn__"]
+        if "Ref" in called:  # by an alias
+            called = {"Fn::GetAtt": [resources[called["Ref"]]["Properties"]["FunctionName"]["Ref"], "Arn"]}
+        assert called == {"Fn::GetAtt": [authorizer.function, "Arn"]}
         assert theirs["authorizerPayloadFormatVersion"] == "2.0"
         assert theirs["enableSimpleResponses"] is True
         assert theirs["authorizerResultTtlInSeconds"] == authorizer.ttl
@@ -101,6 +103,11 @@ def test_the_default_authorizer_and_those_by_name(small: Template) -> None:
     assert auth["POST /open"] == NONE
     assert auth["GET /remembered"] == "Remembering"
     assert auth["POST /signed/{thing}"] == AWS_IAM
+
+
+def test_an_authorizer_by_an_alias_is_its_function(small: Template) -> None:
+    assert small.aliases == {"GateFunction": "live"}
+    assert small.authorizers["Remembering"].function == "GateFunction"
 
 
 def test_cors_tables_and_policies(small: Template) -> None:
@@ -162,6 +169,9 @@ OPEN = "Method: POST, Path: /open, Auth: {Authorizer: NONE}"
         ("  SharedLayer:\n", "  Extra: {Type: AWS::ApiGatewayV2::Route}\n  SharedLayer:\n", "Extra"),
         ("  SharedLayer:\n", "  Extra: {Type: AWS::Serverless::HttpApi}\n  SharedLayer:\n", "2 found"),
         ("  SharedLayer:\n", "  Extra: {}\n  SharedLayer:\n", "Extra"),
+        ("FunctionVersion: $LATEST", "FunctionVersion: '1'", "GateAlias"),
+        ("FunctionVersion: $LATEST", "Description: none", "GateAlias"),
+        ("FunctionName: !Ref GateFunction", "FunctionName: another", "GateAlias"),
     ],
 )
 def test_refuses_what_it_does_not_know(tmp_path: Path, old: str, new: str, says: str | None) -> None:

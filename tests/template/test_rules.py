@@ -3,15 +3,15 @@
 import copy
 
 import pytest
-from template_checks import api, broken_api, broken_rights, data, rights
+from template_checks import api, broken_api, broken_emergency, broken_rights, data, emergency, rights
 from template_checks.deployment import Check, Deployment
 from template_checks.edits import Edit, with_one_route
 
-ROUTELESS = (*rights.CHECKS, *data.CHECKS)
+ROUTELESS = (*rights.CHECKS, *data.CHECKS, *emergency.CHECKS)
 CHECKS = (*api.CHECKS, *ROUTELESS)
 BROKEN = [
     pytest.param(check, edit, id=f"{check.__name__}-{name}")
-    for table in (broken_api.BROKEN, broken_rights.BROKEN)
+    for table in (broken_api.BROKEN, broken_rights.BROKEN, broken_emergency.BROKEN)
     for check, edits in table.items()
     for name, edit in edits.items()
 ]
@@ -38,4 +38,4 @@ def test_what_judges_no_routes_finds_nothing_without_them(deployment: Deployment
 
 
 def test_every_rule_has_been_seen_to_fail() -> None:
-    assert {*broken_api.BROKEN, *broken_rights.BROKEN} == {*CHECKS}
+    assert {*broken_api.BROKEN, *broken_rights.BROKEN, *broken_emergency.BROKEN} == {*CHECKS}

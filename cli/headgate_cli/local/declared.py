@@ -97,7 +97,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """Everything of the template that the laptop mode serves."""
+    """Everything of the template that the laptop mode serves. `aliases`: the function of each, and the alias's name."""
 
     functions: Mapping[str, Function]
     routes: tuple[Route, ...]
@@ -107,3 +107,4 @@ class Template:
     keys: tuple[Key, ...]
     policies: Mapping[str, Mapping[str, Any]]
     parameters: Mapping[str, Any]
+    aliases: Mapping[str, str]

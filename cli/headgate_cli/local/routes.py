@@ -66,9 +66,9 @@ def read_auth(api: str, auth: Mapping[str, Any]) -> Auth:
 
 
 def _authorizer(name: str, spec: Mapping[str, Any]) -> Authorizer:
-    arn = str(spec.get("FunctionArn", ""))
-    function = arn.rpartition(":")[2]
-    if arn != local_arn("lambda", f"function:{function}"):
+    arn, functions = str(spec.get("FunctionArn", "")), local_arn("lambda", "function:")
+    function = arn.removeprefix(functions).partition(":")[0]  # what follows is an alias's name
+    if not arn.startswith(functions):
         raise TemplateError(f"authorizer {name}: FunctionArn must be a function of this template")
     if str(spec.get("AuthorizerPayloadFormatVersion")) != "2.0" or spec.get("EnableSimpleResponses") is not True:
         raise TemplateError(f"authorizer {name}: only payload 2.0 with simple responses is known here")

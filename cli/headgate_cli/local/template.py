@@ -31,6 +31,7 @@ from headgate_cli.local.routes import Auth, read_auth, read_cors, read_route, re
 _FUNCTION, _API = "AWS::Serverless::Function", "AWS::Serverless::HttpApi"
 _TABLE, _KEY = "AWS::DynamoDB::Table", "AWS::KMS::Key"
 _POLICY, _LAYER = "AWS::IAM::ManagedPolicy", "AWS::Serverless::LayerVersion"
+_ALIAS, LATEST = "AWS::Lambda::Alias", "$LATEST"
 _OTHER_APIS = ("AWS::ApiGatewayV2::", "AWS::ApiGateway::", "AWS::Serverless::Api", "AWS::Lambda::Url")
 _FUNCTION_MEMBERS = ("CodeUri", "Handler", "Timeout", "MemorySize", "Environment", "PackageType")
 
@@ -88,6 +89,7 @@ class _Reader:
             keys=tuple(self._key(name) for name in self._of(_KEY)),
             policies={name: self._properties(name)["PolicyDocument"] for name in self._of(_POLICY)},
             parameters=self._resolver.parameters,
+            aliases=dict(self._alias(name) for name in self._of(_ALIAS)),
         )
 
     def _of(self, kind: str) -> Iterable[str]:
@@ -125,6 +127,8 @@ class _Reader:
         kind = resource["Type"]
         if kind == _FUNCTION and member in ("", "Alias", "Version"):
             return base if not member else local_arn("lambda", f"function:{base}")
+        if kind == _ALIAS and not member:
+            return local_arn("lambda", "function:" + ":".join(self._alias(base)))
         if member or kind not in (_TABLE, _KEY, _API, _POLICY, _LAYER):
             raise TemplateError(f"a reference to {name} ({kind}) has no answer on a laptop")
         return self._local_id(base, kind)
@@ -185,6 +189,13 @@ class _Reader:
             memory=int(setting("MemorySize", 128)),
             layers=self._layers(logical_id),
         )
+
+    def _alias(self, logical_id: str) -> tuple[str, str]:
+        """The function and the name of an alias that follows each deployment; no other is known here."""
+        spec = self._properties(logical_id, "FunctionName", "FunctionVersion", "Name")
+        if spec.get("FunctionVersion") != LATEST or spec.get("FunctionName") not in list(self._of(_FUNCTION)):
+            raise TemplateError(f"{logical_id}: an alias must be of {LATEST} of a function of this template")
+        return str(spec["FunctionName"]), str(spec["Name"])
 
     def _layers(self, logical_id: str) -> tuple[Path, ...]:
         own = self._resources[logical_id].get("Properties", {}).get("Layers", [])

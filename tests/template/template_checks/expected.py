@@ -90,6 +90,8 @@ ROLES = {
     "AdminPolicy": ALL_ADMIN,
     "ServicePolicy": {SERVICE},
 }
+EMERGENCY = "EmergencyPolicy"
+"""The one managed policy that is not of routes (`emergency`)."""
 
 KEYS = {"SigningKey1", "SigningKey2", "SigningKey3"}
 AUDIT_KEY = "AuditKey"
@@ -128,8 +130,14 @@ LEADING_KEYS = {
 
 GATE_ENVIRONMENT = {"HEADGATE_TABLE", "HEADGATE_SIGNING_KEYS", "HEADGATE_ISSUER", "HEADGATE_AUDIENCE"}
 OWN_ENVIRONMENT = {
-    "TokenFunction": {"HEADGATE_IDENTITY_ISSUERS"},
-    "AuthorizerFunction": {"HEADGATE_LEGACY_ISSUER", "HEADGATE_LEGACY_SECRET_ARN"},
+    "TokenFunction": {"HEADGATE_IDENTITY_ISSUERS", "HEADGATE_EMERGENCY_KILL"},
+    "EvaluateFunction": {"HEADGATE_EMERGENCY_KILL"},
+    "AuthorizerFunction": {
+        "HEADGATE_EMERGENCY_KILL",
+        "HEADGATE_EMERGENCY_ROUTES",
+        "HEADGATE_LEGACY_ISSUER",
+        "HEADGATE_LEGACY_SECRET_ARN",
+    },
     "AdminFunction": {"HEADGATE_EMAIL_IDS", "HEADGATE_AUDIT_KEY"},
     "WorkerFunction": {"WORKER_TABLE"},
 }
