@@ -4,7 +4,7 @@ BIN := .venv/bin
 WORKERS ?= 2
 CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
 
-.PHONY: tour local check lint test prove fuzz bench build clean
+.PHONY: tour local check lint test prove fuzz bench openapi build clean
 
 tour: .venv/local.stamp  ## the whole story on a laptop: start everything, walk from admins only to GA, kill, restore, prove
 	$(BIN)/headgate tour
@@ -31,6 +31,9 @@ fuzz: .venv/test.stamp  ## a million forged tokens, 100,000 beside another libra
 
 bench: .venv-bench/bench.stamp  ## benchmarks: ratios within one run, beside other flag systems (docs/benchmarks.md)
 	for file in tests/bench/bench_*.py; do .venv-bench/bin/python $$file || missed=1; done; exit $${missed:-0}
+
+openapi: .venv/test.stamp  ## docs/openapi.json and manifest.schema.json anew, from the code
+	$(BIN)/python -m headgate.edge.openapi .
 
 build: .venv/test.stamp  ## the functions and the layer, as SAM deploys them
 	SAM_CLI_TELEMETRY=0 $(BIN)/sam build

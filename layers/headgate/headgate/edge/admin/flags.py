@@ -61,7 +61,7 @@ def _existing(admin: Admin, request: Request) -> Flag:
 
 
 def put_flag(admin: Admin, request: Request) -> Response:
-    """PUT /admin/v1/flags/{key}: `If-None-Match: *` creates, `If-Match` replaces."""
+    """PUT /admin/v1/flags/{key}: create it by `If-None-Match: *`, or replace it whole by `If-Match`."""
     key = key_in(request)
 
     def plan(document: Json, current: Current) -> Change | Refusal:

@@ -37,7 +37,7 @@ APPLY_BUDGET = 15.0
 
 
 def show_routes(admin: Admin, _request: Request) -> Response:
-    """GET /admin/v1/routes"""
+    """GET /admin/v1/routes: every route policy."""
     snapshot = admin.current().snapshot
     body = {"routes": routes_document(snapshot.routes), "version": snapshot.routes.version}
     return shown({**body, "revision": snapshot.revision}, version=snapshot.routes.version)
@@ -189,6 +189,6 @@ def _planned(step: Step, current: Current) -> Change | Refusal:
     document = None if stored is None else stored.document
     if step.after is None:
         return Change("flag.delete", (held or 0) + 1, document, None, Answer(204), step.key)
-    killed = step.before.killed if isinstance(step.before, Flag) else None
-    after = stamped(replace(step.after, killed=killed), (held or 0) + 1, current.stamp)
+    kept = {name: getattr(step.before, name, None) for name in ("killed", "members")}
+    after = stamped(replace(step.after, **kept), (held or 0) + 1, current.stamp)
     return changed(f"flag.{step.action}", document, after)
