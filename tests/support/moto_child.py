@@ -36,7 +36,7 @@ def running_dynamodb() -> Iterator[str]:
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        order = {"account": ACCOUNT_ID, "region": REGION, "dynamodb": "", "keys": [], "tables": []}
+        order = {"account": ACCOUNT_ID, "region": REGION, "dynamodb": "", "keys": [], "secrets": [], "tables": []}
         process.stdin.write(json.dumps(order).encode() + b"\n")
         process.stdin.flush()
         assert process.stdout.readline() == b"ready\n"

@@ -24,6 +24,10 @@ IdpPort = Annotated[int, typer.Option("--idp-port", min=0, max=65535, help="The 
 Manifest = Annotated[
     Path | None, option("--manifest", metavar="FILE", help="The manifest to apply; else the project's gastown.yaml.")
 ]
+Legacy = Annotated[
+    Path | None,
+    option("--legacy", metavar="FILE", help="Take tokens of a system that is replaced: JSON with issuer and secret."),
+]
 Empty = Annotated[bool, typer.Option("--empty", help="No flags; routes and token profile stay in force.")]
 ReadyJson = Annotated[bool, typer.Option("--ready-json", help="The first line on stdout is JSON for programs.")]
 Logs = Annotated[
@@ -37,6 +41,7 @@ def local(
     port: Port = 3000,
     idp_port: IdpPort = 3001,
     manifest: Manifest = None,
+    legacy: Legacy = None,
     empty: Empty = False,
     ready_json: ReadyJson = False,
     logs: Logs = None,
@@ -50,6 +55,7 @@ def local(
     try:
         from headgate_cli.local.aws import EndpointRefused
         from headgate_cli.local.intrinsics import TemplateError
+        from headgate_cli.local.old_tokens import read_old_tokens
         from headgate_cli.local.run import Options, StartFailed, run_local
     except ModuleNotFoundError as error:
         raise failures.usage(f"{error.name} is not installed", "pip install 'headgate[local]'") from None
@@ -58,6 +64,7 @@ def local(
     options = Options(
         project=root,
         manifest=manifest or root / MANIFEST,
+        old_tokens=None if legacy is None else read_old_tokens(legacy),
         empty=empty,
         port=port,
         idp_port=idp_port,

@@ -1,4 +1,4 @@
-"""Decides where the functions find DynamoDB and KMS on a laptop: moto in a child process, or the caller's own DynamoDB.
+"""Decides where the functions find AWS on a laptop: moto in a child process, or the caller's own DynamoDB.
 
 When AWS_ENDPOINT_URL_DYNAMODB or AWS_ENDPOINT_URL is set, DynamoDB is that endpoint (DynamoDB Local, a proxy that
 injects faults); it must be on loopback, since the credentials are dummies that must never leave the machine. It must
@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -85,13 +85,14 @@ class LocalAws:
         )
         self._listener.close()
 
-    async def create(self, template: Template) -> None:
-        """Have the template's tables and keys made, and wait until they are. Raises AwsFailed."""
+    async def create(self, template: Template, secrets: Sequence[Mapping[str, str]] = ()) -> None:
+        """Have the template's tables and keys made, and secrets (`arn`, `text`); wait for it. Raises AwsFailed."""
         assert self._process is not None and self._process.stdin and self._process.stdout  # noqa: S101, PT018
         order = {
             "account": ACCOUNT_ID,
             "region": REGION,
             "dynamodb": self._own_dynamodb,
+            "secrets": list(secrets),
             "keys": [{"id": key.key_id, "spec": key.spec, "usage": key.usage} for key in template.keys],
             "tables": [
                 {"name": table.name, "definition": table.definition, "ttl": table.ttl_attribute}

@@ -1,4 +1,4 @@
-"""Serves DynamoDB and KMS by moto on a socket that the runner opened, and makes the tables and keys that it is told of.
+"""Serves DynamoDB, KMS and secrets by moto on a socket that the runner opened, and makes what it is told of.
 
 A process of its own (`moto_server.py FD`): the first line of its standard input is the order, a line on its standard
 output says that all is there, and it ends when its standard input closes. Requests are answered one at a time, in the
@@ -27,6 +27,8 @@ from headgate_cli.local.wire import Header, Receive, Scope, Send, read_body, sen
 
 _TARGETS = {b"DynamoDB_20120810": "dynamodb", b"TrentService": "kms"}
 """The service that a request's X-Amz-Target names."""
+_SECRETS = b"secretsmanager"
+"""The same for secrets: not loaded where there is none."""
 
 _READ = {b"authorization": "HTTP_AUTHORIZATION", b"x-amz-target": "HTTP_X_AMZ_TARGET", b"content-type": "CONTENT_TYPE"}
 """All that moto reads of a request's headers."""
@@ -41,11 +43,15 @@ async def main() -> None:
 
     listener = socket.socket(fileno=int(sys.argv[1]))
     gc.disable()  # while so much is imported
-    server = LocalServer([listener], {port_of(listener): Moto()})
+    moto = Moto()
+    server = LocalServer([listener], {port_of(listener): moto})
     gc.enable()
     order = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_the_runner, daemon=True).start()
     make_keys(order["keys"], order["account"], order["region"])
+    if order["secrets"]:
+        moto.serve(_SECRETS, "secretsmanager")
+        make_secrets(order["secrets"], order["account"], order["region"])
     await server.start()
     await asyncio.to_thread(make_tables, order["tables"], order["dynamodb"] or url_of(listener), order["region"])
     sys.stdout.write("ready\n")
@@ -60,9 +66,15 @@ class Moto:
     """
 
     def __init__(self) -> None:
+        self._services: dict[bytes, Any] = {}
+        for prefix, name in _TARGETS.items():
+            self.serve(prefix, name)
+
+    def serve(self, prefix: bytes, name: str) -> None:
+        """Answer for one more service."""
         from moto.moto_server.werkzeug_app import create_backend_app
 
-        self._services = {prefix: create_backend_app(name) for prefix, name in _TARGETS.items()}  # type: ignore[arg-type]
+        self._services[prefix] = create_backend_app(name)  # type: ignore[arg-type]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await read_body(receive, limit=None) or b""
@@ -116,6 +128,17 @@ def make_keys(keys: Iterable[dict[str, str]], account: str, region: str) -> None
         del backend.keys[key.id]
         key.id, key.arn = spec["id"], key.arn.replace(key.id, spec["id"])
         backend.keys[key.id] = key
+
+
+def make_secrets(secrets: Iterable[dict[str, str]], account: str, region: str) -> None:
+    """Create secrets under ARNs that the runner chose."""
+    from moto.secretsmanager.models import secretsmanager_backends
+
+    backend = secretsmanager_backends[account][region]
+    for spec in secrets:
+        name = spec["arn"].rpartition(":")[2][:-7]  # without the six characters that AWS adds
+        backend.create_secret(name, spec["text"], None, None, None, None, None, [], False)
+        backend.secrets[name].arn = spec["arn"]
 
 
 def make_tables(tables: Iterable[dict[str, Any]], endpoint: str, region: str) -> None:

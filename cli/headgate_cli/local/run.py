@@ -23,6 +23,7 @@ from typing import Any
 from headgate_cli.local.addresses import LOOPBACK, listen, port_of, url_of
 from headgate_cli.local.aws import CREDENTIALS, AwsFailed, LocalAws, dynamodb_endpoint
 from headgate_cli.local.declared import REGION, Template
+from headgate_cli.local.old_tokens import OldTokens
 from headgate_cli.local.principals import Principal, make_principals
 from headgate_cli.local.runtime import Environment
 from headgate_cli.local.template import load_template
@@ -52,6 +53,7 @@ class Options:
 
     project: Path
     manifest: Path
+    old_tokens: OldTokens | None = None
     empty: bool = False
     port: int = 3000
     idp_port: int = 3001
@@ -134,9 +136,11 @@ class LocalStack:
         """Bring everything up. Raises StartFailed."""
         await self._aws.start()
         api, idp = url_of(self._api), url_of(self._idp)
-        template = load_template(self._options.project / "template.yaml", _parameters(api, idp))
+        old = self._options.old_tokens
+        given = {**_parameters(api, idp), **(old.parameters if old else {})}
+        template = load_template(self._options.project / "template.yaml", given)
         principals = make_principals(template.policies)
-        creating = asyncio.create_task(self._aws.create(template))
+        creating = asyncio.create_task(self._aws.create(template, [old.stored] if old else []))
         try:
             ports = await self._start_functions(template)
             id_token = await self._serve(template, ports, principals)

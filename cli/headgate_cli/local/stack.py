@@ -49,6 +49,7 @@ class Stack:
 def running_stack(
     *,
     manifest: Path | None = None,
+    legacy: Path | None = None,
     empty: bool = False,
     env: Mapping[str, str] | None = None,
     project: Path | None = None,
@@ -65,6 +66,7 @@ def running_stack(
         command += ["--logs", str(logs), "--parent", str(os.getpid())]
         command += ["--manifest", str(manifest)] if manifest else []
         command += ["--project", str(project)] if project else []
+        command += ["--legacy", str(legacy)] if legacy else []
         command += ["--empty"] if empty else []
         with errors.open("w") as stderr:
             process = subprocess.Popen(  # noqa: S603 - this program itself
