@@ -17,6 +17,7 @@ from headgate_cli.commands import (
     keys,
     kill,
     manifest,
+    preview,
     revoke,
     sessions,
     stage,
@@ -31,8 +32,8 @@ from headgate_cli.settings import Settings, settings_of
 WITH_VALUE = ("--api", "--profile", "--region")
 EVERYWHERE = (*WITH_VALUE, "--json")
 ORDER = (
-    "local tour flags stage allow kill restore sessions revoke keys plan apply export explain check audit token "
-    "health routes"
+    "local tour flags preview stage allow kill restore sessions revoke keys plan apply export explain check audit "
+    "token health routes"
 ).split()
 ENVIRONMENT = """\
 Environment:
@@ -111,7 +112,7 @@ def headgate(
 
 COMMANDS: tuple[Callable[..., None], ...] = (
     stage.stage, stage.allow, kill.kill, kill.restore, revoke.revoke, manifest.plan, manifest.apply, manifest.export,
-    explain.explain, check.check, token.token, health.health, health.routes, tour.tour,
+    explain.explain, preview.preview, check.check, token.token, health.health, health.routes, tour.tour,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(epilog=COMMON)(command)

@@ -51,6 +51,11 @@ Loader.yaml_constructors[None] = yaml.SafeLoader.construct_undefined
 
 def read_manifest(path: Path) -> dict[str, Any]:
     """Read a manifest file, or standard input for `-`. Raises `Failure` (usage) with the line at fault."""
+    return read_mapping(path, "access, token, flags, routes")
+
+
+def read_mapping(path: Path, members: str = "") -> dict[str, Any]:
+    """Read a file that is read like a manifest. Raises `Failure` (usage) with the line at fault."""
     try:
         text = sys.stdin.read() if str(path) == STANDARD_INPUT else path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -60,7 +65,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise failures.usage(f"{path} is not YAML that a manifest may hold: {_where(error)}") from None
     if not isinstance(document, dict):
-        raise failures.usage(f"{path} must hold a mapping: access, token, flags, routes")
+        raise failures.usage(f"{path} must hold a mapping" + (f": {members}" if members else ""))
     return document
 
 

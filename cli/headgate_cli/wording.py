@@ -47,6 +47,35 @@ def listed(flag: Document) -> str:
     return ", ".join(f"{count} {kind if count > 1 else kind[:-1]}" for count, kind in counts if count)
 
 
+def moved(counts: Document) -> str:
+    """How many gain and lose: `3 gain, nobody loses`."""
+    gains, loses = counts.get("gains") or 0, counts.get("loses") or 0
+    gain = f"{gains} gain" if gains != 1 else "1 gains"
+    lose = f"{loses} lose" if loses != 1 else "1 loses"
+    return f"{gain if gains else 'nobody gains'}, {lose if loses else 'nobody loses'}"
+
+
+def known(counts: Document) -> str:
+    """How many subjects were looked at, and by what they are known."""
+    named, sessions, listed = (counts.get(name) or 0 for name in ("named", "sessions", "listed"))
+    parts = ((named, "named"), (sessions, "with a session"), (listed, "listed"))
+    told = ", ".join(f"{count} {word}" for count, word in parts if count)
+    more = "" if counts.get("complete") is not False else "; more are known than were looked at"
+    return f"{named + sessions + listed} known" + (f" ({told}{more})" if told or more else "")
+
+
+def affected(flags: list[Document]) -> str:
+    """The flags that hang on the changed ones and change too."""
+    return "also: " + "; ".join(f"{one.get('flag')}: {moved(one)}" for one in flags) if flags else ""
+
+
+def subject(who: Document) -> str:
+    """`alice`, `alice of acme, example`, `anyone of acme`."""
+    orgs = ", ".join(map(str, who.get("orgs") or ()))
+    name = str(who.get("user") or "anyone") + (" (admin)" if who.get("admin") is True else "")
+    return f"{name} of {orgs}" if orgs else name
+
+
 def difference(before: object, after: object) -> list[str]:
     """What changed from one document to the next, in a few words each."""
     if before == after:

@@ -9,8 +9,8 @@ import pytest
 from headgate_cli.main import hoisted
 
 COMMANDS = (
-    "local tour flags stage allow kill restore sessions revoke keys plan apply export explain check audit token "
-    "health routes"
+    "local tour flags preview stage allow kill restore sessions revoke keys plan apply export explain check audit "
+    "token health routes"
 ).split()
 PAIRS = [("flags", "create"), ("audit", "verify"), ("sessions", "end"), ("keys", "rotate"), ("keys", "revoke")]
 HEAVY = ("rich", "botocore", "yaml", "moto", "jwt", "uvicorn", "starlette", "asyncio")

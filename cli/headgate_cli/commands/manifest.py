@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from headgate_cli import render
+from headgate_cli import render, wording
 from headgate_cli.commands.options import AllowShrink, option
 from headgate_cli.failures import Failure
 from headgate_cli.settings import client_of, settings_of
@@ -17,7 +17,7 @@ Cursor = Annotated[str | None, option("--cursor", metavar="CURSOR", help="Go on 
 
 
 def plan(ctx: typer.Context, file: File, prune: Prune = False) -> None:
-    """Say what a manifest would change; change nothing."""
+    """Say what a manifest would change, and for whom; change nothing."""
     from headgate_cli.manifest_file import read_manifest
 
     body = {**read_manifest(file), **({"prune": True} if prune else {})}
@@ -26,9 +26,11 @@ def plan(ctx: typer.Context, file: File, prune: Prune = False) -> None:
         render.show_json(found)
         return
     steps = found.get("changes") or []
-    render.show_table(("change", "of", "access"), [_row(step) for step in steps], empty="nothing to change")
-    if found.get("shrinks"):
-        render.show_lines(["", "Some lose access: apply needs --allow-shrink."])
+    rows = [(*_row(step), wording.moved(step) if "gains" in step else "") for step in steps]
+    render.show_table(("change", "of", "access", "who is known"), rows, empty="nothing to change")
+    also = wording.affected(found.get("affects") or [])
+    warning = "Some lose access: apply needs --allow-shrink." if found.get("shrinks") else ""
+    render.show_lines(line for told in (also, warning) if told for line in ("", told))
 
 
 def _row(step: dict[str, Any]) -> tuple[object, ...]:
