@@ -1,0 +1,331 @@
+"""Old tokens at the authorizer: what each class makes of them, what a kill does, and who verifies what."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from fake_clock import FakeClock
+from written_rules import WrittenRules
+
+from headgate.core.deny import DenyKind
+from headgate.core.keyring import KeyState
+from headgate.core.moment import rfc3339
+from headgate.edge.authorizer import Authorizer
+from headgate.edge.gate import Credentials
+from headgate.edge.legacy import HeldSecret, LegacyTokens, legacy_tokens
+from headgate.edge.settings import GateSettings, Misconfigured
+from headgate.edge.signing import KeyPool
+from headgate.store.items import KEYS, deny_key
+from headgate.store.port import Unavailable
+from headgate.store.snapshots import SOFT_TTL, Snapshots
+from headgate.tokens import limits
+from headgate.tokens.claims import Credential, Kind
+from headgate.tokens.issue import Grant, issue
+from headgate.tokens.keys import LocalSigner
+from headgate.tokens.legacy import LegacyVerifier
+from headgate.tokens.legacy_issuer import LegacyIssuer
+from headgate.tokens.refusals import RefusalCode, Refused
+
+SETTINGS = GateSettings("t", ("key",), "headgate", "https://gate.example.com")
+SECRET = "".join(f"{number:02x}" for number in range(32))
+CLASSES = ("entry", "continue", "observe", "stop", "machine", "admin")
+DAY = 86_400
+
+
+class PoolSigner(LocalSigner):
+    """A key of the pool, in this process."""
+
+    def public_key(self) -> bytes:
+        return self.public().key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+SIGNER = PoolSigner("key")
+
+
+def event(route_key: str, token: str) -> dict[str, Any]:
+    context = {"routeKey": route_key, "domainName": "gate.example.com", "requestId": "r", "http": {}}
+    return {"routeKey": route_key, "headers": {"authorization": f"Bearer {token}"}, "requestContext": context}
+
+
+class Scene:
+    """A gate in front of one route of each class, that takes old tokens for a day."""
+
+    def __init__(self, stage: str = "admin_only", *, legacy: bool = True, **members: Any) -> None:
+        self.clock = FakeClock(float(int(time.time())))
+        self.rules = WrittenRules(self.clock)
+        self.rules.profile("access", 60)
+        self.rules.routes(
+            *({"route": f"GET /{name}", "class": name} for name in CLASSES),
+            {"route": "GET /asked", "class": "continue", "asks": ["access"]},
+            {"route": "GET /flagged", "class": "observe", "flags": ["access"]},
+        )
+        self.stage = {"stage": stage, "percent": 0, **members}
+        self.rules.flag("access", **self.stage)
+        now = int(self.clock.now)
+        issuer = LegacyIssuer(
+            version=3,
+            accept_until=now + DAY,
+            issued_before=now + DAY // 2,
+            user="kiloUserId",
+            access="gastownAccess",
+            admin="isAdmin",
+        )
+        self.reads: list[float] = []
+        self.shown: list[str] = []
+        self.readable = True
+        self._old = LegacyTokens(LegacyVerifier(issuer, HeldSecret(self._read)))
+        snapshots = Snapshots(self.rules.table, clock=self.clock, jitter=lambda: 0.0)
+        credentials = Credentials(SETTINGS, KeyPool((SIGNER,), snapshots), self._show if legacy else None)
+        self.authorizer = Authorizer(credentials, snapshots, clock=self.clock)
+
+    def _show(self, token: str, now: float) -> Credential:
+        self.shown.append(token)
+        return self._old(token, now)
+
+    def _read(self) -> str:
+        self.reads.append(self.clock.now)
+        if not self.readable:
+            raise Unavailable("AccessDeniedException")
+        return SECRET
+
+    def old(self, secret: str = SECRET, **claims: Any) -> str:
+        """A token as the old endpoint made it."""
+        now = int(self.clock.now)
+        said = {"kiloUserId": "u", "version": 3, "iat": now, "exp": now + 3_600, **claims}
+        return jwt.encode(said, secret, algorithm="HS256")
+
+    def own(self, *, admin: bool = False) -> str:
+        token, _ = issue(
+            SIGNER,
+            Grant(kind=Kind.ACCESS, issuer=SETTINGS.issuer, audience=SETTINGS.audience, subject="u", client_id="c",
+                  lifetime=3_600, rev=1, admin=admin),
+            self.clock.now,
+        )  # fmt: skip
+        return token
+
+    def ask(self, route: str, token: str) -> dict[str, Any]:
+        answer: dict[str, Any] = self.authorizer(event(f"GET /{route}", token))
+        return answer
+
+    def passes(self, route: str, token: str) -> bool:
+        return self.ask(route, token)["isAuthorized"] is True
+
+    def passed(self, token: str) -> set[str]:
+        """The classes that a token passes."""
+        return {name for name in CLASSES if self.passes(name, token)}
+
+
+RUNNING = {"continue", "observe", "stop"}
+
+
+@pytest.mark.parametrize("stage", ["admin_only", "ga"])
+def test_r39_what_each_of_the_four_tokens_passes(stage: str) -> None:
+    scene = Scene(stage)
+    entry = {"entry"} if stage == "ga" else set()
+    assert scene.passed(scene.old(gastownAccess=True)) == RUNNING | entry
+    assert scene.passed(scene.old(isAdmin=True)) == RUNNING | {"entry", "admin"}
+    assert scene.passed(scene.old(isAdmin=True, gastownAccess=True)) == RUNNING | {"entry", "admin"}
+    assert scene.passed(scene.old()) == set()
+    assert scene.passed(scene.old(isAdmin=False, gastownAccess=False)) == set()
+
+
+def test_a_live_decision_is_made_for_the_user_whom_the_token_names() -> None:
+    scene = Scene("allowlist", allow={"users": ["u"]})
+    listed, other = scene.old(gastownAccess=True), scene.old(gastownAccess=True, kiloUserId="v")
+    for route in ("entry", "flagged"):
+        assert scene.passes(route, listed)
+        assert not scene.passes(route, other)
+    assert json.loads(scene.ask("asked", listed)["context"]["asks"]) == {"access": True}
+    assert json.loads(scene.ask("asked", other)["context"]["asks"]) == {"access": False}
+
+
+def test_an_old_token_brings_no_org_and_no_attribute_of_its_own() -> None:
+    scene = Scene("allowlist", allow={"orgs": ["acme"], "rules": [
+        {"clauses": [{"attribute": "plan", "op": "equals", "value": "pro"}]}]})  # fmt: skip
+    claimed = scene.old(gastownAccess=True, orgs=["acme"], plan="pro", attributes={"plan": "pro"})
+    assert not scene.passes("entry", claimed)
+
+
+def test_what_the_worker_is_told() -> None:
+    scene = Scene("ga")
+    assert scene.ask("observe", scene.old(gastownAccess=True))["context"] == {
+        "subject": "u", "orgs": "[]", "admin": False, "entitlements": "[]", "asks": "{}", "reason": "NONE",
+        "revision": 3, "session": "", "class": "observe", "credential": "access", "stale": False,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("reach", ["gate", "sever"])
+def test_a_kill_holds_for_old_tokens_at_once_and_what_runs_goes_on(reach: str) -> None:
+    scene = Scene("ga")
+    user, admin = scene.old(gastownAccess=True), scene.old(isAdmin=True)
+    assert scene.passed(user) == RUNNING | {"entry"}
+    scene.rules.flag("access", killed=reach, **scene.stage)
+    assert scene.passed(user) == RUNNING
+    assert not scene.passes("flagged", user)
+    assert scene.passed(admin) == RUNNING | {"entry", "admin"}
+
+
+def test_a_revocation_of_the_subject_refuses_what_was_issued_until_then() -> None:
+    scene = Scene("ga")
+    before = scene.old(gastownAccess=True)
+    assert scene.passes("observe", before)
+    now = int(scene.clock.now)
+    denial = {"kind": "subject", "value": "u", "at": now, "expires": now + DAY}
+    scene.rules.write(deny_key(DenyKind.SUBJECT, "u"), "deny.revoke", denial)
+    assert not scene.passes("entry", before), "a live decision: at once"
+    scene.clock.advance(SOFT_TTL)
+    assert scene.passed(before) == set()
+    assert scene.passes("observe", scene.old(gastownAccess=True)), "issued after it"
+    assert scene.passes("observe", scene.old(gastownAccess=True, kiloUserId="v", iat=now - 1, exp=now + 60)), (
+        "another's"
+    )
+
+
+def test_without_a_readable_keyring_no_old_token_passes_either() -> None:
+    scene = Scene("ga")
+    scene.rules.write(KEYS, "keys.rotate", {"keys": [{"kid": "key", "state": "no such state", "since": 0}]})
+    assert scene.passed(scene.old(isAdmin=True)) == set()
+
+
+def test_a_revoked_key_of_ours_is_none_of_theirs() -> None:
+    scene = Scene("ga")
+    scene.rules.write(KEYS, "keys.revoke", {"keys": [{"kid": "key", "state": KeyState.REVOKED.value, "since": 1}]})
+    assert not scene.passes("observe", scene.own())
+    assert scene.passes("observe", scene.old(gastownAccess=True))
+
+
+def test_after_accept_until_they_are_refused_at_once_in_a_warm_environment() -> None:
+    scene = Scene("ga")
+    scene.clock.advance(DAY // 2 - 1)
+    late = scene.old(isAdmin=True)
+    assert scene.passes("observe", late)
+    scene.clock.advance(1)
+    assert not scene.passes("observe", scene.old(isAdmin=True)), "issued at the cut-off"
+    assert scene.passes("observe", late), "issued before it"
+    scene.clock.advance(DAY // 2)
+    assert not scene.passes("observe", scene.old(isAdmin=True))
+    assert scene.passes("observe", scene.own())
+
+
+# -- who verifies what
+
+
+def test_where_none_is_configured_no_old_token_passes() -> None:
+    scene = Scene("ga", legacy=False)
+    assert scene.passed(scene.old(isAdmin=True, gastownAccess=True)) == set()
+    assert scene.passes("entry", scene.own())
+
+
+def test_t14_the_algorithms_are_not_confused(capsys: pytest.CaptureFixture[str]) -> None:
+    scene = Scene("ga")
+    der = SIGNER.public_key()
+    kid = {"kid": SIGNER.kid}
+    own = jwt.decode(scene.own(admin=True), options={"verify_signature": False})
+    forged = {
+        "our claims by the secret, our header": jwt.encode(own, SECRET, "HS256", {**kid, "typ": "at+jwt"}),
+        "our claims by the secret": jwt.encode(own, SECRET, "HS256"),
+        "by our public key": scene.old(der.hex(), isAdmin=True),
+        "by our public key, with its id": jwt.encode(own, der.hex(), "HS256", kid),
+        "unsigned": jwt.encode({**own, "isAdmin": True, "version": 3, "kiloUserId": "u"}, None, "none"),
+        "no token": "e30.e30.e30",
+    }
+    assert [name for name, token in forged.items() if scene.passed(token)] == []
+    assert "unexpected" not in capsys.readouterr().out
+
+
+def test_our_own_tokens_are_never_shown_to_the_legacy_issuer() -> None:
+    """Whatever is wrong with them: another signature, kind, time, or text."""
+    scene = Scene("ga")
+    head, body, seal = scene.own().split(".")
+    for token in (f"{head}.{body}.{seal}", f"{head}.{body}.{seal[:-4]}AAAA", f"{head}.{body}.", "x", ""):
+        scene.passes("observe", token)
+    scene.clock.advance(3_600)
+    assert not scene.passes("observe", f"{head}.{body}.{seal}")
+    assert (scene.shown, scene.reads) == ([], [])
+    scene.passes("observe", scene.old())
+    assert len(scene.shown) == 1
+
+
+# -- the secret, and what is counted
+
+
+def counted(capsys: pytest.CaptureFixture[str]) -> Callable[[str], int]:
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return lambda metric: sum(line.get(metric, 0) for line in lines)
+
+
+def test_each_old_token_that_is_taken_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    scene = Scene()
+    scene.passes("observe", scene.old(gastownAccess=True))
+    scene.passes("entry", scene.old(gastownAccess=True))  # genuine, though the flag denies it
+    scene.passes("observe", scene.old())
+    scene.passes("observe", scene.old("another secret of the same length", isAdmin=True))
+    scene.passes("observe", scene.own())
+    assert counted(capsys)("LegacyTokens") == 2
+    assert len(scene.reads) == 1
+
+
+def test_an_unreadable_secret_refuses_old_tokens_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    scene = Scene("ga")
+    scene.readable = False
+    for _ in range(5):
+        assert not scene.passes("observe", scene.old(isAdmin=True))
+    assert scene.passes("entry", scene.own())
+    assert len(scene.reads) == 1, "not asked again at once"
+    out = capsys.readouterr().out
+    assert out.count('"LegacySecretUnavailable":1') == 1
+    assert "Unavailable:AccessDeniedException" in out
+    scene.clock.advance(limits.SECRET_PAUSE)
+    assert not scene.passes("observe", scene.old(isAdmin=True))
+    scene.readable = True
+    scene.clock.advance(limits.SECRET_PAUSE)
+    assert scene.passes("observe", scene.old(isAdmin=True))
+    assert len(scene.reads) == 3
+
+
+def test_a_clock_that_is_set_back_does_not_stop_the_next_attempt() -> None:
+    def unreadable() -> str:
+        raise Unavailable("x")
+
+    held = HeldSecret(unreadable)
+    for now in (1_000.0, 1.0):
+        with pytest.raises(Refused):
+            held(now)
+    assert held._failed_at == 1.0
+
+
+def test_a_secret_that_is_none_counts_as_unreadable(capsys: pytest.CaptureFixture[str]) -> None:
+    held = HeldSecret(lambda: "short")
+    with pytest.raises(Refused) as caught:
+        held(1.0)
+    assert caught.value.code is RefusalCode.KEY_UNAVAILABLE
+    out = capsys.readouterr().out
+    assert "shorter than 32 bytes" in out
+    assert '"LegacySecretUnavailable":1' in out
+    assert '"short"' not in out
+
+
+def test_no_log_line_holds_a_token_the_secret_or_who_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    scene = Scene()
+    person = "someone-in-particular"
+    for claims in ({"gastownAccess": True}, {}, {"gastownAccess": True, "version": 4}):
+        token = scene.old(kiloUserId=person, **claims)
+        scene.passed(token)
+        out = capsys.readouterr().out
+        assert person not in out
+        assert not any(part in out for part in (*token.split("."), SECRET))
+
+
+@pytest.mark.parametrize("missing", ["HEADGATE_LEGACY_ISSUER", "HEADGATE_LEGACY_SECRET_ARN"])
+def test_half_a_configuration_does_not_start(missing: str) -> None:
+    soon = rfc3339(time.time() + 60)
+    issuer = {"algorithm": "HS256", "version": 3, "accept_until": soon, "issued_before": soon,
+              "claims": {"user": "a", "access": "b", "admin": "c"}}  # fmt: skip
+    whole = {"HEADGATE_LEGACY_ISSUER": json.dumps(issuer), "HEADGATE_LEGACY_SECRET_ARN": "arn"}
+    assert isinstance(legacy_tokens(whole), LegacyTokens)
+    with pytest.raises(Misconfigured, match=missing):
+        legacy_tokens({**whole, missing: ""})
