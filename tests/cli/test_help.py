@@ -9,10 +9,14 @@ import pytest
 from headgate_cli.main import hoisted
 
 COMMANDS = (
-    "local tour flags preview stage allow kill restore sessions revoke keys plan apply export explain check audit "
+    "local tour flags preview stage allow kill restore emergency sessions revoke keys plan apply export explain check audit "
     "token health routes"
 ).split()
-PAIRS = [("flags", "create"), ("audit", "verify"), ("sessions", "end"), ("keys", "rotate"), ("keys", "revoke")]
+PAIRS = [
+    tuple(words.split())
+    for words in ("flags create", "audit verify", "audit checkpoint", "audit key", "sessions end", "keys rotate",
+                  "keys revoke")
+]  # fmt: skip
 HEAVY = ("rich", "botocore", "yaml", "moto", "jwt", "uvicorn", "starlette", "asyncio")
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from headgate_cli import render, wording
-from headgate_cli.commands import audit_verify
+from headgate_cli.commands import audit_checkpoint, audit_verify
 from headgate_cli.commands.options import COMMON, option
 from headgate_cli.settings import client_of, settings_of
 
@@ -41,3 +41,5 @@ def audit(
 
 
 app.command("verify", epilog=COMMON)(audit_verify.verify_chain)
+app.command("checkpoint", epilog=COMMON)(audit_checkpoint.make_checkpoint)
+app.command("key", epilog=COMMON)(audit_checkpoint.show_key)

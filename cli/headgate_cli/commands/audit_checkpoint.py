@@ -1,0 +1,56 @@
+"""`headgate audit checkpoint` and `headgate audit key`: have the head of the log signed, and see by which key."""
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headgate_cli import checkpoints, render
+from headgate_cli.checkpoints import TrustedKey, key_beside
+from headgate_cli.settings import client_of, settings_of
+
+
+def make_checkpoint(
+    ctx: typer.Context,
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="FILE", help="Append it to this file; else it goes to stdout.", show_default=False),
+    ] = None,
+) -> None:
+    """Have the log's head signed by the audit key.
+
+    Keep what is signed, and the key, where nobody can write who can write the table. The first checkpoint of a FILE
+    also writes the public key to FILE.key, and all later ones must be of that key. Nothing is appended that contradicts
+    the file: exits 1 when the log went back or was rewritten.
+    """
+    client = client_of(ctx)
+    fetch = partial(checkpoints.fetched_key, client)
+    key = TrustedKey(fetch()) if file is None else checkpoints.trusted_key(file, None, fetch)
+    earlier = checkpoints.read_checkpoints(file, key.public) if file is not None and file.exists() else []
+    document = client.ask("/admin/v1/audit/checkpoints", {}).document
+    try:
+        checkpoint = checkpoints.signed_by(key.public, document)
+    except ValueError as error:
+        raise checkpoints.broken("the API's checkpoint does not hold", str(error)) from None
+    if file is None:
+        typer.echo(json.dumps(document, separators=(",", ":")))
+        return
+    checkpoints.append(file, earlier[-1] if earlier else None, checkpoint, document)
+    if not key.pinned:
+        checkpoints.write_key(key_beside(file), key.public)
+    if settings_of(ctx).as_json:
+        render.show_json({**document, "checkpoints": len(earlier) + 1, "thumbprint": key.thumbprint})
+        return
+    by = f"by the {key.told}" if key.pinned else f"by the audit key {key.thumbprint}, now kept in {key_beside(file)}"
+    render.show_lines([f"checkpoint {len(earlier) + 1} in {file}: revision {checkpoint.revision}, signed {by}"])
+
+
+def show_key(ctx: typer.Context) -> None:
+    """Show the audit key and its thumbprint (with --json: the key as a JWK, to be kept and given as --key)."""
+    key = TrustedKey(checkpoints.fetched_key(client_of(ctx)))
+    if settings_of(ctx).as_json:
+        render.show_json(key.public.jwk())
+        return
+    render.show_pairs((("key", key.public.kid), ("thumbprint", key.thumbprint)))
