@@ -76,7 +76,7 @@ def slugs(route_key: str, route: Route) -> set[str]:
     """The problems that a call can answer: what follows from what it takes, and what the table says."""
     takes = route.takes.split()
     follows = {
-        "unavailable": True,
+        "unavailable": 200 not in route.answers or route.answers[200] != "Document",  # which reads nothing
         "invalid-flag-key": "{key}" in route_key,
         "invalid-json": route.body is not None,
         "too-large": route.body is not None,

@@ -1,0 +1,223 @@
+"""Every call of the admin API, right as it stands, on a table where all of them succeed; and ways to spoil it."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from desk import POOL, Ask, Desk, event, quiet
+from fake_clock import FakeClock
+from reference_table import Call, Fault, ReferenceTable, always, clear
+
+from headgate.core.session import record_id, start
+from headgate.edge.admin.api import ROUTES, handle
+from headgate.edge.admin.door import MAX_BODY, no_audit_key
+from headgate.store.sessions import Sessions
+from headgate.tokens.keys import LocalSigner
+
+Response = Mapping[str, Any]
+
+WHY = {"reason": "because"}
+F, ON_2, NEW = {"key": "f"}, {"if-match": '"2"'}, {"if-none-match": "*"}
+SESSION = {"id": record_id("alice", "town:1")}
+RULE = {"clauses": [{"attribute": "plan", "op": "in", "value": ["pro", 3]}, {"attribute": "beta", "op": "exists"}]}
+POLICIES = [{"route": "GET /x", "class": "observe"}, {"procedure": "x.y", "flags": ["f"], "asks": ["access"]}]
+SETTINGS = {"access": "access", "max_stale": 5, "token": {"lifetime": 600, "claims": {"who": "$user", "version": 3}}}
+FLAG = {"stage": "percentage", "percent": 12.5, "requires": ["access"], "values": {"on": "a", "off": "b"},
+        "claim": "inF", "allow": {"users": ["bob"], "orgs": ["acme"], "rules": [RULE]}, "owner": "o"}  # fmt: skip
+
+GOOD: Mapping[str, Ask] = {ask.route: ask for ask in (
+    Ask("GET /admin/v1/flags"),
+    Ask("GET /admin/v1/flags/{key}", path=F),
+    Ask("PUT /admin/v1/flags/{key}", {**FLAG, "stage": "ga", **WHY}, F, ON_2),
+    Ask("DELETE /admin/v1/flags/{key}", {"allow_shrink": True, **WHY}, F, ON_2),
+    Ask("POST /admin/v1/flags/{key}/stage", {"stage": "ga", **WHY}, F, ON_2),
+    Ask("GET /admin/v1/flags/{key}/allow", path=F),
+    Ask("POST /admin/v1/flags/{key}/allow", {"add": {"users": ["carol"]}, **WHY}, F, ON_2),
+    Ask("POST /admin/v1/flags/{key}/kill", WHY, F),
+    Ask("POST /admin/v1/flags/{key}/restore", WHY, {"key": "killed"}),
+    Ask("GET /admin/v1/routes"),
+    Ask("PUT /admin/v1/routes", {"routes": [*POLICIES, {"route": "GET /z"}], **WHY}, headers={"if-match": '"1"'}),
+    Ask("GET /admin/v1/manifest"),
+    Ask("POST /admin/v1/manifest", {**SETTINGS, "flags": [{"key": "new"}], "routes": POLICIES, **WHY}),
+    Ask("POST /admin/v1/manifest/plan", {"flags": [{"key": "f", "stage": "ga"}, {"key": "new"}]}),
+    Ask("POST /admin/v1/explain", {"flag": "f", "subject": {"user": "bob", "orgs": ["acme"], "attributes": {"a": 1}}}),
+    Ask("POST /admin/v1/preview", {"flag": "f", "change": {"stage": "ga"}}),
+    Ask("GET /admin/v1/audit"),
+    Ask("POST /admin/v1/audit/checkpoints", {}),
+    Ask("GET /admin/v1/audit/key"),
+    Ask("POST /admin/v1/revocations", {"subject": "alice", **WHY}),
+    Ask("GET /admin/v1/sessions"),
+    Ask("DELETE /admin/v1/sessions/{id}", WHY, SESSION),
+    Ask("GET /admin/v1/keys"),
+    Ask("POST /admin/v1/keys/rotate", WHY),
+    Ask("POST /admin/v1/keys/revoke", {"kid": POOL[1], **WHY}),
+    Ask("GET /admin/v1/health"),
+    Ask("GET /admin/v1/openapi.json"),
+)}  # fmt: skip
+
+
+class AuditKey(LocalSigner):
+    """The audit key as KMS shows it."""
+
+    def public_key(self) -> bytes:
+        return self._key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+AUDIT_KEY = AuditKey("audit")
+
+
+def beginning() -> dict[str, Any]:
+    """Flags of every kind, one killed and one gone; routes, a profile, a session."""
+    clock, table = FakeClock(), ReferenceTable()
+    desk = Desk(table, clock)
+    desk.must(Ask("PUT /admin/v1/flags/{key}", {"stage": "ga", **WHY}, {"key": "access"}, NEW))
+    desk.must(Ask("PUT /admin/v1/flags/{key}", {**FLAG, **WHY}, F, NEW))
+    desk.must(Ask("POST /admin/v1/flags/{key}/allow", {"add": {"orgs": ["o"]}, **WHY}, F, {"if-match": '"1"'}))
+    for key in ("killed", "gone"):
+        desk.must(Ask("PUT /admin/v1/flags/{key}", WHY, {"key": key}, NEW))
+    desk.must(Ask("POST /admin/v1/flags/{key}/kill", WHY, {"key": "killed"}))
+    desk.must(Ask("DELETE /admin/v1/flags/{key}", WHY, {"key": "gone"}, {"if-match": '"1"'}))
+    desk.must(Ask("POST /admin/v1/manifest", {**SETTINGS, "routes": POLICIES, **WHY}))
+    Sessions(table, clock=clock).start(
+        start(subject="alice", session_id="town:1", now=int(clock()), orgs=("acme",), admin=False, attributes={},
+              client_id="web")
+    )  # fmt: skip
+    return table.saved()
+
+
+with quiet():
+    BEGINNING = beginning()
+
+
+class Place:
+    """A table as at the beginning, and an environment that reads and changes it."""
+
+    def __init__(self) -> None:
+        self.table, self.clock = ReferenceTable(), FakeClock()
+        self.table.restore(BEGINNING)
+        desk = Desk(self.table, self.clock)
+        self.admin = replace(desk.admin, audit_key=lambda: AUDIT_KEY)
+        self._count = 0
+
+    def send(self, ask: Ask, body: bytes | None = None, query: Mapping[str, str] | None = None) -> Response:
+        """What comes back for it, with another body or a query where one is named. An empty header is not sent."""
+        self._count += 1
+        made = event(ask, f"call-{self._count}")
+        made["queryStringParameters"] = dict(query or {})
+        made["headers"] = {name: value for name, value in made["headers"].items() if value}
+        if body is not None:
+            made["body"] = body.decode("utf-8", "surrogateescape")
+        with quiet():
+            return handle(self.admin, made)
+
+
+def slug_of(response: Response) -> str:
+    """Of a problem."""
+    return str(json.loads(response["body"])["type"]).removeprefix("urn:headgate:")
+
+
+def _with_header(name: str, value: str) -> Callable[[Place, Ask], Response]:
+    return lambda place, ask: place.send(replace(ask, headers={**ask.headers, name: value}))
+
+
+def _in_weather(fault: Fault) -> Callable[[Place, Ask], Response]:
+    def spoilt(place: Place, ask: Ask) -> Response:
+        place.table.weather = always(fault)
+        return place.send(ask)
+
+    return spoilt
+
+
+def _contended(place: Place, ask: Ask) -> Response:
+    place.table.weather = lambda call: Fault.CONTENDED if call.op == "write" else None
+    return place.send(ask)
+
+
+def _for(key: str) -> Callable[[Place, Ask], Response]:
+    return lambda place, ask: place.send(replace(ask, path={"key": key}))
+
+
+def _reused(place: Place, ask: Ask) -> Response:
+    place.send(replace(ask, idem="once"))
+    return place.send(replace(ask, idem="once", body={**ask.body, "reason": "another"}))
+
+
+def _invalid(place: Place, ask: Ask) -> Response:
+    if ask.body is not None:
+        return place.send(ask, json.dumps({**ask.body, "unheard_of": 1}).encode())
+    wrong = {"limit": "0", "as_of": "never", "kind": "team", "after": "-1"}
+    return place.send(ask, query={name: value for name, value in wrong.items() if name in ROUTES[ask.route].takes})
+
+
+SPOILT: Mapping[str, Callable[[Place, Ask], Response]] = {
+    "invalid-json": lambda place, ask: place.send(ask, b"{"),
+    "invalid-body": _invalid,
+    "too-large": lambda place, ask: place.send(ask, b" " * (MAX_BODY + 1)),
+    "invalid-cursor": lambda place, ask: place.send(ask, query={"cursor": "forged"}),
+    "invalid-flag-key": _for("NO KEY"),
+    "idempotency-key-required": _with_header("idempotency-key", ""),
+    "idempotency-key-reused": _reused,
+    "precondition-required": _with_header("if-match", ""),
+    "precondition-failed": _with_header("if-match", '"99"'),
+    "unknown-flag": _for("unheard-of"),
+    "exists": lambda place, ask: place.send(replace(ask, headers=NEW)),
+    "key-retired": lambda place, ask: place.send(replace(ask, path={"key": "gone"}, headers=NEW)),
+    "not-found": lambda place, ask: place.send(replace(ask, path={"id": "0" * 64})),
+    "unavailable": _in_weather(Fault.LOST_REQUEST),
+    "busy": _contended,
+}
+"""A problem, and what of a good call leads to it."""
+
+
+def _saying(body: Mapping[str, Any]) -> Callable[[Place, Ask], Response]:
+    return lambda place, ask: place.send(replace(ask, body={**ask.body, **body}))
+
+
+def _cannot_rotate(place: Place, ask: Ask) -> Response:
+    for kid in POOL[:2]:
+        place.send(replace(GOOD["POST /admin/v1/keys/revoke"], body={"kid": kid, **WHY}))
+    return place.send(replace(ask, body={**ask.body, **({"kid": POOL[2]} if "kid" in ask.body else {})}))
+
+
+def _broken_chain(place: Place, ask: Ask) -> Response:
+    stream = place.table.partition("audit")
+    stream[max(stream)] = {**stream[max(stream)], "body": "{}"}
+    return place.send(ask)
+
+
+def _moved_on(place: Place, ask: Ask) -> Response:
+    """Another changes the flag between the plan, which reads the rules, and the change, which reads three items."""
+
+    def sky(call: Call) -> None:
+        if len(call.keys) == 3:
+            place.table.weather = clear
+            place.send(GOOD["POST /admin/v1/flags/{key}/kill"])
+
+    place.table.weather = sky
+    return place.send(replace(ask, body={**ask.body, "flags": [{"key": "f", "stage": "ga"}]}))
+
+
+def _silent(place: Place, ask: Ask) -> Response:
+    place.admin = replace(place.admin, audit_key=no_audit_key)
+    return place.send(ask)
+
+
+OWN: Mapping[tuple[str, str], Callable[[Place, Ask], Response]] = {
+    ("DELETE /admin/v1/flags/{key}", "would-shrink"): _saying({"allow_shrink": False}),
+    ("PUT /admin/v1/flags/{key}", "would-shrink"): _saying({"stage": "admin_only"}),
+    ("POST /admin/v1/flags/{key}/stage", "would-shrink"): _saying({"stage": "admin_only"}),
+    ("POST /admin/v1/flags/{key}/allow", "would-shrink"): _saying({"remove": {"users": ["bob"]}}),
+    ("PUT /admin/v1/routes", "would-shrink"): _saying({"routes": []}),
+    ("POST /admin/v1/manifest", "would-shrink"): _saying({"flags": [{"key": "f", "stage": "admin_only"}]}),
+    ("POST /admin/v1/manifest", "key-retired"): _saying({"flags": [{"key": "gone"}]}),
+    ("POST /admin/v1/manifest", "precondition-failed"): _moved_on,
+    ("POST /admin/v1/preview", "unknown-flag"): _saying({"flag": "unheard-of"}),
+    ("POST /admin/v1/preview", "key-retired"): _saying({"flag": "gone", "change": {"put": {}}}),
+    ("GET /admin/v1/audit/key", "unavailable"): _silent,
+    ("POST /admin/v1/keys/rotate", "cannot-rotate"): _cannot_rotate,
+    ("POST /admin/v1/keys/revoke", "cannot-rotate"): _cannot_rotate,
+    ("POST /admin/v1/audit/checkpoints", "chain-broken"): _broken_chain,
+}
+"""The same for one call alone."""
