@@ -92,6 +92,22 @@ def test_killed_restored_explained_and_on_record(hg: Run) -> None:
     assert "verified: " in verified.stdout
 
 
+def test_a_preview_foretells_the_change(hg: Run) -> None:
+    assert hg("flags", "create", "beach", "--stage", "allowlist", "--user", "bob", "--reason", "x").returncode == 0
+    assert hg("flags", "create", "huts", "--requires", "beach", "--reason", "x").returncode == 0
+    listed = ("--user", "carol", "--org", "acme")
+    told = good(hg("preview", "beach", *listed, "--json", by="viewer"))
+    assert (told["gains"], told["loses"], told["affects"], told["shrinks"]) == (2, 0, [], False)
+    assert hg("allow", "beach", *listed, "--reason", "pilot").returncode == 0
+    told = good(hg("preview", "huts", "--stage", "ga", "--json"))
+    assert [move["subject"]["user"] for move in told["samples"]["gains"]] == ["bob", "carol", None]
+    assert hg("stage", "huts", "ga", "--reason", "open").returncode == 0
+    lines = hg("preview", "beach", "--kill").stdout.splitlines()
+    assert "loses  carol" in "\n".join(lines)
+    assert "also: huts: nobody gains, 3 lose" in lines
+    assert hg("preview", "beach", "--kill", by="kill_operator").returncode == 6
+
+
 def test_rights(hg: Run) -> None:
     assert hg("flags", by="viewer").returncode == 0
     assert hg("stage", "gastown-convoys", "ga", "--reason", "x", by="viewer").returncode == 6
@@ -111,7 +127,8 @@ def test_what_is_exported_applies_as_no_change(hg: Run, tmp_path: Path) -> None:
         ("create", "gastown-guilds"),
         ("delete", "gastown-molecules"),
     ]
-    assert good(hg("apply", str(file), "--prune", "--reason", "guilds", "--json"))["changes"] == planned
+    applied = good(hg("apply", str(file), "--prune", "--reason", "guilds", "--json"))["changes"]
+    assert applied == [{name: step[name] for name in ("target", "action", "flag", "shrinks")} for step in planned]
     assert hg("plan", str(file), "--prune").stdout == "nothing to change\n"
     refused = hg("apply", "-", "--reason", "x", stdin="flags: [{key: gastown-access, stage: wide, percent: 101}]")
     assert refused.returncode == 3
