@@ -80,7 +80,7 @@ def test_r13_ga_lets_in_everybody_who_is_verified_even_if_unknown(fresh: Gate) -
 def test_r35_with_nothing_configured_the_verdict_is_the_old_admin_check(
     fresh: Gate, told: bool, is_let_in: bool
 ) -> None:
-    """Legacy tokens (the second half of the requirement) are not part of this release."""
+    """By identity tokens; existing tokens of the old gate are in test_old_tokens.py."""
     person = Person(admin=told)
     fresh.mint(person).expect(200 if is_let_in else 403)
     bulk = fresh.evaluate_all(fresh.evaluation_token(person))

@@ -14,7 +14,7 @@ from running_gate.gate import ACCESS_TOKEN, GRANT, ID_TOKEN
 
 ACCESS = "gastown-access"
 OLD = {"version": 3, "gastownAccess": True, "isAdmin": True, "env": "production"}
-"""What tokens of the system that Headgate replaces say: none of them is taken in this release."""
+"""What tokens of the system that Headgate replaces say: none of them is taken where nobody asked for it."""
 
 
 def test_r38_a_token_says_what_it_admits_to(fresh: Gate, alice: Person, root: Person) -> None:
@@ -50,7 +50,7 @@ def test_r38_a_denial_holds_no_token(fresh: Gate, alice: Person) -> None:
 
 
 def test_r39_either_claim_opens_the_route(fresh: Gate, alice: Person, root: Person) -> None:
-    """{access} alone and {access, admin} pass; {neither} cannot be had. Legacy tokens are not part of this release."""
+    """{access} alone and {access, admin} pass; {neither} cannot be had. Old tokens: test_old_tokens.py."""
     fresh.stage(ACCESS, "allowlist")
     fresh.allow(ACCESS, users=[alice.user])
     for person in (alice, root):
