@@ -1,0 +1,318 @@
+"""A flag read and changed by five admins at once is one register: every answer fits some order of the operations.
+
+First the search itself, on histories whose verdict is known and beside one that tries every order; then histories of
+the admin API on the reference backend, in random schedules and bad weather; then the same with a fault planted.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import count, permutations
+from random import Random
+from typing import Any
+
+import pytest
+from desk import Ask, Desk, Reply, quiet
+from fake_clock import FakeClock
+from linearizability import Operation, is_linearizable
+from operators import check
+from proofs import Tally, many
+from reference_table import Fault, ReferenceTable
+from schedules import Schedules
+
+from headgate.store.port import Put
+from headgate.store.snapshots import Snapshots, View
+
+# -- the search
+
+
+def register(state: int, call: tuple[str, int], answer: int | None) -> int | None:
+    """A register that is read and written."""
+    name, value = call
+    if name == "write":
+        return value
+    return state if answer in (None, state) else None
+
+
+def op(begin: float, end: float, name: str, value: int = 0, answer: int | None = 0) -> Operation[tuple[str, int], int]:
+    """One operation on it; reads answer, and writes answer 0."""
+    return Operation(begin, end, (name, value), answer)
+
+
+GOOD = {
+    "nothing": [],
+    "one after another": [op(0, 1, "write", 1), op(2, 3, "read", answer=1)],
+    "a read beside a write sees the old": [op(0, 3, "write", 1), op(1, 2, "read", answer=0)],
+    "a read beside a write sees the new": [op(0, 3, "write", 1), op(1, 2, "read", answer=1)],
+    "old, then new, beside one write": [
+        op(0, 9, "write", 1), op(1, 2, "read", answer=0), op(3, 4, "read", answer=1),
+    ],
+    "an unanswered write is seen late": [
+        op(0, 1, "write", 1, None), op(2, 3, "read", answer=0), op(8, 9, "read", answer=1),
+    ],
+    "an unanswered write is never seen": [op(0, 1, "write", 1, None), op(2, 3, "read", answer=0)],
+    "two writes beside each other, read in turn": [
+        op(0, 9, "write", 1), op(0, 9, "write", 2), op(1, 2, "read", answer=2), op(3, 4, "read", answer=1),
+    ],
+}  # fmt: skip
+BAD = {
+    "a stale read": [op(0, 1, "write", 1), op(2, 3, "read", answer=0)],
+    "what nobody wrote": [op(0, 1, "write", 1), op(2, 3, "read", answer=7)],
+    "new, then old, beside one write": [
+        op(0, 9, "write", 1), op(1, 2, "read", answer=1), op(3, 4, "read", answer=0),
+    ],
+    "seen before it began": [op(0, 1, "read", answer=1), op(2, 3, "write", 1)],
+    "unanswered, seen, then gone": [
+        op(0, 1, "write", 1, None), op(2, 3, "read", answer=1), op(4, 5, "read", answer=0),
+    ],
+    "two writes, read there and back": [
+        op(0, 9, "write", 1), op(0, 9, "write", 2), op(1, 2, "read", answer=1), op(3, 4, "read", answer=2),
+        op(5, 6, "read", answer=1),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_history_that_can_be_explained(name: str) -> None:
+    assert is_linearizable(GOOD[name], 0, register)
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_history_that_cannot(name: str) -> None:
+    assert not is_linearizable(BAD[name], 0, register)
+
+
+def by_trying_every_order(history: Sequence[Operation[tuple[str, int], int]]) -> bool:
+    """The definition itself."""
+    answered = [each for each in history if each.answer is not None]
+    unanswered = [each for each in history if each.answer is None]
+    chosen = [[each for n, each in enumerate(unanswered) if mask >> n & 1] for mask in range(1 << len(unanswered))]
+    return any(_explains(order) for some in chosen for order in permutations([*answered, *some]))
+
+
+def _explains(order: Sequence[Operation[tuple[str, int], int]]) -> bool:
+    for n, later in enumerate(order):
+        if any(later.answer is not None and later.end < earlier.begin for earlier in order[:n]):
+            return False
+    state: int | None = 0
+    for each in order:
+        state = register(state, each.call, each.answer)
+        if state is None:
+            return False
+    return True
+
+
+def test_the_search_agrees_with_trying_every_order() -> None:
+    source, verdicts = Random(1), []
+    for _ in range(2_000):
+        history = []
+        for _ in range(source.randrange(2, 6)):
+            begin, end = sorted(source.sample(range(12), 2))
+            name = source.choice(("read", "write"))
+            answer = None if source.random() < 0.2 else source.randrange(3) if name == "read" else 0
+            history.append(
+                op(begin + source.random() / 9, end + source.random() / 9, name, source.randrange(3), answer)
+            )
+        verdicts.append(is_linearizable(history, 0, register))
+        assert verdicts[-1] is by_trying_every_order(history), history
+    assert 300 < sum(verdicts) < 1_700
+
+
+# -- the flag
+
+
+@dataclass(frozen=True)
+class Flag:
+    """What of a flag these operations read and change."""
+
+    version: int = 1
+    percent: float = 0
+    killed: bool = False
+
+
+def flag_register(state: Flag, call: tuple[str, Any], answer: Any) -> Flag | None:
+    """A flag in one piece. A stale If-Match is answered with the version that stands there.
+
+    What was not answered and has no effect may as well never have been done.
+    """
+    name, value = call
+    after = state
+    if name == "stage" and value[0] == state.version:
+        after = replace(state, version=state.version + 1, percent=value[1])
+    elif name in ("kill", "restore") and state.killed is not (name == "kill"):
+        after = replace(state, version=state.version + 1, killed=name == "kill")
+    if answer is None:
+        return None if after is state else after
+    told = ("stale", state.version) if name == "stage" and value[0] != state.version else after
+    return after if answer == told else None
+
+
+CLIENTS, OPERATIONS = 5, 30
+KEY = {"key": "f"}
+PATH = "/admin/v1/flags/{key}"
+WHY = {"reason": "a test", "allow_shrink": True}
+
+
+class World:
+    """One flag, one clock, and an order of all that begins and ends."""
+
+    def __init__(self, stage: Schedules, seed: int, kind: type[ReferenceTable]) -> None:
+        self.source, self.clock, self.table = Random(seed), FakeClock(), kind()
+        Desk(self.table, self.clock).must(
+            Ask(f"PUT {PATH}", {"stage": "percentage", **WHY}, KEY, {"if-none-match": "*"})
+        )
+        self.table.turn = stage.turn
+        self.moments = count()
+        self.history: list[Operation[tuple[str, Any], Any]] = []
+
+
+class Client:
+    """One admin with an environment of its own. What got no answer is sometimes asked for again, with the same key.
+
+    Not a kill, which takes none: two of them are two.
+    """
+
+    def __init__(self, world: World, number: int, snapshots: type[Snapshots]) -> None:
+        self._world, self._number = world, number
+        desk = Desk(world.table, world.clock, budget=0.3, jitter=world.source.random)
+        desk.admin = replace(desk.admin, snapshots=snapshots(world.table, clock=world.clock))
+        self._desk, self._version = desk, 1
+
+    def __call__(self) -> None:
+        """All its operations."""
+        for number in range(OPERATIONS):
+            self._does(self._world.source.choice(("read", "read", "stage", "stage", "kill", "restore")), number)
+            self._world.clock.advance(0.5)
+
+    def _does(self, name: str, number: int) -> None:
+        world = self._world
+        percent = (self._number * OPERATIONS + number + 1) / 1_000
+        value = (self._version, percent) if name == "stage" else None
+        ask = self._ask(name, percent)
+        begin = next(world.moments)
+        replies = [self._desk.answers(ask)]
+        while replies[-1].status == 503 and name != "kill" and world.source.random() < 0.5:
+            replies.append(self._desk.answers(ask))
+        if all(reply.slug == "busy" for reply in replies):  # which says that nothing was changed: it leaves no trace
+            return
+        if name == "read" and replies[-1].status == 503:  # it says nothing
+            return
+        world.history.append(Operation(begin, next(world.moments), (name, value), self._answer(replies[-1])))
+
+    def _ask(self, name: str, percent: float) -> Ask:
+        if name == "read":
+            return Ask(f"GET {PATH}", path=KEY)
+        body = {"reason": "a test"}
+        if name != "stage":
+            return Ask(f"POST {PATH}/{name}", body, KEY, idem=f"{name}-{percent}")
+        headers = {"if-match": f'"{self._version}"'}
+        body = {**WHY, "stage": "percentage", "percent": percent}
+        return Ask(f"POST {PATH}/stage", body, KEY, headers, idem=f"stage-{percent}")
+
+    def _answer(self, reply: Reply) -> Any:
+        if reply.status == 200:
+            self._version = reply.body["version"]
+            return Flag(self._version, reply.body["percent"], reply.body["killed"] is not None)
+        if reply.status == 412:
+            self._version = int(reply.etag.strip('"'))
+            return "stale", self._version
+        assert reply.slug in ("unavailable", "busy"), reply
+        return None
+
+
+BAD_WEATHER = {Fault.LOST_ANSWER: 0.04, Fault.LOST_REQUEST: 0.03, Fault.CONTENDED: 0.05, Fault.THROTTLED: 0.02}
+
+
+def weather(world: World) -> Callable[[Any], Fault | None]:
+    """A fault now and then. Reads know no contention."""
+
+    def sky(call: Any) -> Fault | None:
+        thrown = world.source.random()
+        for fault, likely in BAD_WEATHER.items():
+            thrown -= likely
+            if thrown < 0:
+                return None if fault is Fault.CONTENDED and call.op != "write" else fault
+        return None
+
+    return sky
+
+
+def history_of(
+    stage: Schedules, seed: int, *, kind: type[ReferenceTable] = ReferenceTable, snapshots: type[Snapshots] = Snapshots,
+    is_foul: bool = True,
+) -> World:  # fmt: skip
+    """What some admins did, and how they were answered."""
+    world = World(stage, seed, kind)
+    if is_foul:
+        world.table.weather = weather(world)
+    jobs = [Client(world, number, snapshots) for number in range(CLIENTS)]
+    outcomes = stage.run(world.source, jobs)
+    failed = [outcome for outcome in outcomes if outcome is not None]
+    if failed:
+        raise failed[0]
+    return world
+
+
+@pytest.fixture(scope="module")
+def stage() -> Any:
+    schedules = Schedules(5)
+    yield schedules
+    schedules.close()
+
+
+@pytest.mark.proof("one flag, 5 admins at once: linearizable histories")
+@pytest.mark.parametrize("part", range(4))
+@quiet()
+def test_a_flag_is_one_register(stage: Schedules, part: int, tally: Tally) -> None:
+    most = many(40, 500)
+    for seed in range(part * most, part * most + most):
+        world = history_of(stage, seed)
+        assert is_linearizable(world.history, Flag(), flag_register), seed
+        check(world.table)
+        tally.add(histories=1, operations=len(world.history),
+                  without_an_answer=sum(each.answer is None for each in world.history))  # fmt: skip
+
+
+class Stale(ReferenceTable):
+    """A planted fault: one read in twelve of a single item is not consistent."""
+
+    def get(self, keys: Any, **options: Any) -> Any:
+        held = self.weather
+        if len(keys) == 1 and len(self.calls) % 12 == 0:
+            self.weather = lambda _call: Fault.STALE
+        try:
+            return super().get(keys, **options)
+        finally:
+            self.weather = held
+
+
+class Headless(Snapshots):
+    """A planted fault: a live decision that does not look at the head."""
+
+    def live(self, *keys: Any) -> View:  # noqa: ARG002 as its port has it
+        return self.soft()
+
+
+class Careless(ReferenceTable):
+    """A planted fault: no write holds its conditions."""
+
+    def write(self, puts: Sequence[Put]) -> None:
+        super().write([replace(put, absent=False, equals=None, expired=None) for put in puts])
+
+
+PLANTED: dict[str, dict[str, Any]] = {
+    "stale reads": {"kind": Stale},
+    "no look at the head": {"snapshots": Headless},
+    "no conditions": {"kind": Careless},
+}
+
+
+@pytest.mark.proof("one flag, 5 admins at once: planted faults found")
+@pytest.mark.parametrize("name", PLANTED)
+@quiet()
+def test_a_planted_fault_is_found(stage: Schedules, name: str, tally: Tally) -> None:
+    found = [
+        not is_linearizable(history_of(stage, seed, is_foul=False, **PLANTED[name]).history, Flag(), flag_register)
+        for seed in range(20)
+    ]
+    tally.add(histories=20, found=sum(found))
+    assert sum(found) >= 10
