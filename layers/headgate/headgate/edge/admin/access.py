@@ -4,7 +4,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
-from pydantic import model_validator
+from pydantic import ConfigDict, model_validator
 
 from headgate.core.deny import Denial, DenyKind
 from headgate.core.faults import refuse
@@ -37,8 +37,13 @@ class ReasonBody(Body):
     reason: Reason
 
 
+ONE_OF: Any = [{"required": [name], "properties": {name: {"type": "string"}}} for name in ("subject", "jti")]
+
+
 class RevocationBody(Body):
     """A subject's tokens issued until now, or one token by its `jti`: exactly one of the two."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": ONE_OF})
 
     reason: Reason
     subject: Member | None = None

@@ -37,10 +37,18 @@ def _true(value: bool) -> bool:
     return value
 
 
-Reason = Annotated[str, AfterValidator(_plain)]
-Member = Annotated[str, AfterValidator(_member)]
-FlagKey = Annotated[str, AfterValidator(_key)]
-Yes = Annotated[bool, AfterValidator(_true), Field(json_schema_extra={"const": True})]
+def _told(**more: Any) -> Any:
+    """What the OpenAPI document says of a value beside its type, where it is checked by code."""
+    return Field(json_schema_extra=more)
+
+
+PLAIN = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$"
+Reason = Annotated[str, AfterValidator(_plain), _told(minLength=1, maxLength=limits.MAX_REASON_BYTES, pattern=PLAIN)]
+Member = Annotated[str, AfterValidator(_member), _told(minLength=1, maxLength=limits.MAX_ID_BYTES, pattern=r"^\S+$")]
+FlagKey = Annotated[str, AfterValidator(_key), _told(pattern=f"^{limits.KEY.pattern}$")]
+Percent = Annotated[int | float | None, _told(minimum=0, maximum=100, description="With at most 3 decimals.")]
+Moment = Annotated[int | str | None, _told(minimum=0, format="date-time", description="A revision, or a time.")]
+Yes = Annotated[bool, AfterValidator(_true), _told(const=True)]
 
 
 class Body(BaseModel):
@@ -60,15 +68,15 @@ class StageBody(Change):
     """`percent` and `unit` may come with any stage; stage `percentage` needs `percent`."""
 
     stage: Annotated[Stage, Field(strict=False)]
-    percent: int | float | None = None
+    percent: Percent = None
     unit: Annotated[Unit | None, Field(strict=False)] = None
 
 
 class Members(Body):
     """Users and orgs; the two never mix."""
 
-    users: list[Member] = []
-    orgs: list[Member] = []
+    users: Annotated[list[Member], _told(maxItems=limits.MAX_MEMBERS_A_CALL, uniqueItems=True)] = []
+    orgs: Annotated[list[Member], _told(maxItems=limits.MAX_MEMBERS_A_CALL, uniqueItems=True)] = []
 
 
 class AllowBody(Change):
@@ -83,7 +91,7 @@ class KillBody(Body):
 
     reason: Reason
     reach: Annotated[Reach, Field(strict=False)] = Reach.GATE
-    drain_until: str | None = None
+    drain_until: Annotated[str | None, _told(format="date-time")] = None
 
 
 class RestoreBody(Body):
@@ -110,14 +118,14 @@ class ExplainBody(Body):
 
     flag: FlagKey
     subject: SubjectBody
-    as_of: int | str | None = None
+    as_of: Moment = None
 
 
 class FlagChange(Body):
     """One change as the admin API makes it: a stage, members, a kill, a restore, a whole flag, or a deletion."""
 
     stage: Annotated[Stage | None, Field(strict=False)] = None
-    percent: int | float | None = None
+    percent: Percent = None
     unit: Annotated[Unit | None, Field(strict=False)] = None
     add: Members | None = None
     remove: Members | None = None
