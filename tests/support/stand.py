@@ -27,7 +27,10 @@ class Stand:
         session = botocore.session.get_session()
         session.set_credentials("local", "local")
         keys = session.create_client("kms", region_name="us-east-1", endpoint_url=endpoint)
-        made = [keys.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY") for _ in range(3)]
+        made = [
+            str(keys.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"])
+            for _ in range(4)
+        ]
         trusted = [{"issuer": issuer, "audience": ["example"], "algorithms": ["ES256"]}]
         self._tables = session.create_client("dynamodb", region_name="us-east-1", endpoint_url=endpoint)
         self._count = 0
@@ -36,7 +39,7 @@ class Stand:
             "AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local",
             "AWS_DEFAULT_REGION": "us-east-1", "HEADGATE_AUDIENCE": "headgate",
             "HEADGATE_IDENTITY_ISSUERS": json.dumps(trusted),
-            "HEADGATE_SIGNING_KEYS": ",".join(key["KeyMetadata"]["KeyId"] for key in made),
+            "HEADGATE_SIGNING_KEYS": ",".join(made[:3]), "HEADGATE_AUDIT_KEY": made[3],
         }  # fmt: skip
         self._tokens = {"ID_TOKEN": id_token}
 
@@ -69,10 +72,15 @@ class Stand:
         return self.handlers["admin"](event, None)
 
     def replay(self, name: str) -> dict[str, Any]:
-        """What the function answers to the event of a file, with tokens put in."""
+        """What the function answers to the event of a file."""
+        return self.handlers[name.partition(".")[0]](self.event(name), None)
+
+    def event(self, name: str) -> dict[str, Any]:
+        """The event of a file, with tokens put in."""
         text = (ROOT / "events" / f"{name}.json").read_text()
         filled = Template(text.replace("$default", "$$default")).substitute(self._tokens)
-        return self.handlers[name.partition(".")[0]](json.loads(filled), None)
+        event: dict[str, Any] = json.loads(filled)
+        return event
 
 
 def load_handler(folder: Path) -> Handler:
