@@ -39,6 +39,7 @@ class Walk:
     def __init__(self, stage: Schedules, seed: int) -> None:
         self.source, self.clock, self.table = Random(seed), FakeClock(), ReferenceTable()
         self.stage, self.known, self.requests = stage, Known(), 0
+        self.table.order = lambda keys: self.source.sample(list(keys), len(keys))
         self.made = dict.fromkeys(CALLERS, 0)
         Desk(self.table, self.clock).must(
             Ask("PUT /admin/v1/flags/{key}", {"stage": "allowlist", **WHY}, F, {"if-none-match": "*"}, caller="ann")
