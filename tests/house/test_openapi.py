@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from described import described, operation, responses
+from described import DESCRIBED, described, operation, responses
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from headgate.edge.admin.api import ROUTES
@@ -17,7 +17,6 @@ ROOT = Path(__file__).parents[2]
 DOCUMENT = described()
 TEMPLATE = load_template(ROOT / "template.yaml", {})
 SERVED = {f"{route.method} {route.path}": route.auth for route in TEMPLATE.routes if route.function != "WorkerFunction"}
-DESCRIBED = {f"{method.upper()} {path}" for path, methods in DOCUMENT["paths"].items() for method in methods}
 
 
 @pytest.mark.parametrize("name", WRITTEN)

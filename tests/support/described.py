@@ -16,6 +16,10 @@ def described() -> dict[str, Any]:
     return document()
 
 
+DESCRIBED = {f"{method.upper()} {path}" for path, methods in described()["paths"].items() for method in methods}
+"""Every route that it tells of."""
+
+
 def operation(route_key: str) -> dict[str, Any]:
     """What it says of a route."""
     method, path = route_key.split()
