@@ -9,9 +9,9 @@ from headgate.core.faults import refuse
 from headgate.core.manifest import Manifest, Step, manifest_document, parse_manifest
 from headgate.core.manifest import plan as plan_manifest
 from headgate.core.model import Flag, Json
-from headgate.core.profile import check_told
+from headgate.core.profile import check_told, profile_document
 from headgate.core.routes import check_routes_size, parse_routes, routes_document
-from headgate.core.snapshot import Snapshot, read_routes
+from headgate.core.snapshot import Snapshot, read_profile, read_routes
 from headgate.edge.admin.bodies import Change as ChangeBody
 from headgate.edge.admin.bodies import read_body
 from headgate.edge.admin.door import (
@@ -28,7 +28,7 @@ from headgate.edge.admin.flags import changed
 from headgate.edge.admin.past import as_of, read_moment
 from headgate.edge.admin.preview import foreseen
 from headgate.edge.http import Request, Response, respond
-from headgate.store.items import PROFILE, ROUTES, flag_key
+from headgate.store.items import PROFILE, ROUTES, Stored, flag_key
 from headgate.store.port import Key
 from headgate.store.record import Answer, Call, Change, Current, Refusal, Slug
 
@@ -175,10 +175,20 @@ def _target(step: Step) -> Key:
     return {"routes": ROUTES, "profile": PROFILE}[step.target] if step.key is None else flag_key(step.key)
 
 
+def _in_force(target: str, stored: Stored | None) -> dict[str, Any]:
+    """The routes or the profile, as plans see them."""
+    document = None if stored is None else stored.document
+    if target == "routes":
+        return {"routes": routes_document(read_routes(document))}
+    return profile_document(read_profile(document))
+
+
 def _planned(step: Step, current: Current) -> Change | Refusal:
     stored = current.stored
     held = None if stored is None else stored.version
     if step.key is None:
+        if canonical(_in_force(step.target, stored)) != canonical(step.before):
+            return Refusal(Slug.PRECONDITION_FAILED, f"the {step.target} changed while applying; apply again")
         return _whole(step.target, step.after, current)
     seen = step.before.version if isinstance(step.before, Flag) else None
     quarantined = isinstance(step.before, Flag) and step.before.quarantined

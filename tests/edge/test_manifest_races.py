@@ -1,0 +1,61 @@
+"""A manifest is applied on what its plan saw: what another changed in the meantime is never overwritten unseen."""
+
+from collections.abc import Callable, Sequence
+
+import pytest
+from desk import Ask, Desk, quiet
+from fake_clock import FakeClock
+from operators import check
+from reference_table import ReferenceTable
+
+from headgate.store.port import Put
+
+WHY = {"reason": "a test", "allow_shrink": True}
+ONE, OTHER, THIRD = ([{"route": f"GET /{name}", "class": "observe"}] for name in ("one", "other", "third"))
+
+
+class Busy(ReferenceTable):
+    """Lets another come first: `before_write` is called once, before the next write."""
+
+    before_write: Callable[[], object] | None = None
+
+    def write(self, puts: Sequence[Put]) -> None:
+        first, self.before_write = self.before_write, None
+        if first is not None:
+            first()
+        super().write(puts)
+
+
+RACES = {
+    "the first routes": (
+        {}, {"routes": ONE},
+        Ask("PUT /admin/v1/routes", {"routes": OTHER, **WHY}, {}, {"if-match": '"0"'}),
+    ),
+    "routes": (
+        {"routes": THIRD}, {"routes": ONE},
+        Ask("PUT /admin/v1/routes", {"routes": OTHER, **WHY}, {}, {"if-match": '"1"'}),
+    ),
+    "the first profile": ({}, {"access": "f"}, Ask("POST /admin/v1/manifest", {"max_stale": 5, **WHY})),
+    "the profile": ({"access": "f"}, {"max_stale": 7}, Ask("POST /admin/v1/manifest", {"max_stale": 5, **WHY})),
+    "a flag": (
+        {}, {"flags": [{"key": "f", "stage": "allowlist"}]},
+        Ask("POST /admin/v1/flags/{key}/stage", {"stage": "ga", **WHY}, {"key": "f"}, {"if-match": '"1"'}),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RACES)
+@quiet()
+def test_what_changed_while_applying_is_not_overwritten(name: str) -> None:
+    before, wanted, other = RACES[name]
+    clock, table = FakeClock(), Busy()
+    one, another = Desk(table, clock), Desk(table, clock)
+    one.must(Ask("POST /admin/v1/manifest", {"flags": [{"key": "f"}], **before, **WHY}))
+    table.before_write = lambda: another.must(other)
+    reply = one.answers(Ask("POST /admin/v1/manifest", {**wanted, **WHY}))
+    assert (reply.status, reply.slug) == (412, "precondition-failed")
+    in_force = one.must(Ask("GET /admin/v1/manifest")).body
+    assert {member: in_force[member] for member in wanted}.items() != wanted.items()
+    check(table)
+    one.must(Ask("POST /admin/v1/manifest", {**wanted, **WHY}))
+    check(table)
