@@ -24,13 +24,14 @@ _HARMLESS = frozenset(
         "AccessLogSettings",
         "DefaultRouteSettings",
         "Description",
+        "DisableExecuteApiEndpoint",
         "FailOnWarnings",
         "Name",
         "PropagateTags",
         "RouteSettings",
         "Tags",
     }
-)  # logs, names and throttles: no route or authorisation depends on them
+)  # logs, names, throttles, host names: no route or authorisation depends on them
 _SOURCES = {
     "Headers": "$request.header.",
     "QueryStrings": "$request.querystring.",
