@@ -52,6 +52,7 @@ class Ask:
     headers: Mapping[str, str] = field(default_factory=dict)
     idem: str | None = None
     caller: str = "ops"
+    query: Mapping[str, str] = field(default_factory=dict)
 
 
 class Desk:
@@ -100,4 +101,4 @@ def event(ask: Ask, request_id: str) -> dict[str, Any]:
                "authorizer": {"iam": iam}, "http": {"sourceIp": "192.0.2.7"}}  # fmt: skip
     body = None if ask.body is None else json.dumps(ask.body)
     return {"routeKey": ask.route, "rawPath": raw_path, "pathParameters": dict(ask.path), "headers": headers,
-            "requestContext": context, "body": body}  # fmt: skip
+            "queryStringParameters": dict(ask.query), "requestContext": context, "body": body}  # fmt: skip

@@ -8,18 +8,22 @@ from typing import Any
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from desk import POOL, Ask, Desk, event, quiet
 from fake_clock import FakeClock
+from members_desk import digest_of
 from reference_table import Call, Fault, ReferenceTable, always, clear
 
 from headgate.core.session import record_id, start
 from headgate.edge.admin.api import ROUTES, handle
 from headgate.edge.admin.door import MAX_BODY, no_audit_key
 from headgate.store.sessions import Sessions
+from headgate.store.snapshots import Snapshots
 from headgate.tokens.keys import LocalSigner
 
 Response = Mapping[str, Any]
 
 WHY = {"reason": "because"}
 F, ON_2, NEW = {"key": "f"}, {"if-match": '"2"'}, {"if-none-match": "*"}
+DIGEST = digest_of(["bob"])
+IMPORT = {"key": "listed", "import": "i"}
 SESSION = {"id": record_id("alice", "town:1")}
 RULE = {"clauses": [{"attribute": "plan", "op": "in", "value": ["pro", 3]}, {"attribute": "beta", "op": "exists"}]}
 POLICIES = [{"route": "GET /x", "class": "observe"}, {"procedure": "x.y", "flags": ["f"], "asks": ["access"]}]
@@ -35,6 +39,11 @@ GOOD: Mapping[str, Ask] = {ask.route: ask for ask in (
     Ask("POST /admin/v1/flags/{key}/stage", {"stage": "ga", **WHY}, F, ON_2),
     Ask("GET /admin/v1/flags/{key}/allow", path=F),
     Ask("POST /admin/v1/flags/{key}/allow", {"add": {"users": ["carol"]}, **WHY}, F, ON_2),
+    Ask("POST /admin/v1/flags/{key}/imports", {"id": "i", "kind": "user", "mode": "add", **WHY}, F),
+    Ask("GET /admin/v1/flags/{key}/imports/{import}", path=IMPORT),
+    Ask("POST /admin/v1/flags/{key}/imports/{import}/members", {"at": 1, "ids": ["dan"], **WHY}, IMPORT),
+    Ask("POST /admin/v1/flags/{key}/imports/{import}/commit", {"count": 1, "digest": DIGEST, **WHY}, IMPORT),
+    Ask("DELETE /admin/v1/flags/{key}/imports/{import}", WHY, IMPORT),
     Ask("POST /admin/v1/flags/{key}/kill", WHY, F),
     Ask("POST /admin/v1/flags/{key}/restore", WHY, {"key": "killed"}),
     Ask("GET /admin/v1/routes"),
@@ -75,10 +84,13 @@ def beginning() -> dict[str, Any]:
     desk.must(Ask("PUT /admin/v1/flags/{key}", {"stage": "ga", **WHY}, {"key": "access"}, NEW))
     desk.must(Ask("PUT /admin/v1/flags/{key}", {**FLAG, **WHY}, F, NEW))
     desk.must(Ask("POST /admin/v1/flags/{key}/allow", {"add": {"orgs": ["o"]}, **WHY}, F, {"if-match": '"1"'}))
-    for key in ("killed", "gone"):
+    for key in ("killed", "gone", "listed"):
         desk.must(Ask("PUT /admin/v1/flags/{key}", WHY, {"key": key}, NEW))
     desk.must(Ask("POST /admin/v1/flags/{key}/kill", WHY, {"key": "killed"}))
     desk.must(Ask("DELETE /admin/v1/flags/{key}", WHY, {"key": "gone"}, {"if-match": '"1"'}))
+    opening = {"id": "i", "kind": "user", "mode": "remove", **WHY}
+    desk.must(Ask("POST /admin/v1/flags/{key}/imports", opening, {"key": "listed"}))
+    desk.must(Ask("POST /admin/v1/flags/{key}/imports/{import}/members", {"at": 0, "ids": ["bob"]}, IMPORT))
     desk.must(Ask("POST /admin/v1/manifest", {**SETTINGS, "routes": POLICIES, **WHY}))
     Sessions(table, clock=clock).start(
         start(subject="alice", session_id="town:1", now=int(clock()), orgs=("acme",), admin=False, attributes={},
@@ -136,7 +148,7 @@ def _contended(place: Place, ask: Ask) -> Response:
 
 
 def _for(key: str) -> Callable[[Place, Ask], Response]:
-    return lambda place, ask: place.send(replace(ask, path={"key": key}))
+    return lambda place, ask: place.send(replace(ask, path={**ask.path, "key": key}))
 
 
 def _reused(place: Place, ask: Ask) -> Response:
@@ -149,6 +161,52 @@ def _invalid(place: Place, ask: Ask) -> Response:
         return place.send(ask, json.dumps({**ask.body, "unheard_of": 1}).encode())
     wrong = {"limit": "0", "as_of": "never", "kind": "team", "after": "-1"}
     return place.send(ask, query={name: value for name, value in wrong.items() if name in ROUTES[ask.route].takes})
+
+
+def _saying(body: Mapping[str, Any]) -> Callable[[Place, Ask], Response]:
+    return lambda place, ask: place.send(replace(ask, body={**ask.body, **body}))
+
+
+def _closed(place: Place, ask: Ask) -> Response:
+    """It was given up before; to give up what is committed is refused too."""
+    way = "commit" if ask.route.startswith("DELETE") else ""
+    other = GOOD[f"POST {IN_IMPORT}/commit"] if way else GOOD[f"DELETE {IN_IMPORT}"]
+    place.send(other)
+    return place.send(ask)
+
+
+def _saying_for(path: Mapping[str, str], body: Mapping[str, Any]) -> Callable[[Place, Ask], Response]:
+    return lambda place, ask: place.send(replace(ask, path=path, body={**ask.body, **body}))
+
+
+def _shrinking(place: Place, ask: Ask) -> Response:
+    """Whom the import removes is on the list, and the list counts."""
+    for route, body, version in (("stage", {"stage": "allowlist"}, 1), ("allow", {"add": {"users": ["bob"]}}, 2)):
+        place.send(Ask(f"POST {IN_FLAG}/{route}", {**body, **WHY}, ask.path, {"if-match": f'"{version}"'}))
+    return place.send(ask)
+
+
+def _spent(place: Place, ask: Ask) -> Response:
+    """A flag with as many imports as it may have."""
+    rules, sk = place.table.partition("rules"), f"flag#{ask.path['key']}"
+    flag = json.loads(str(rules[sk]["body"]))
+    flag["members"] = {"users": 0, "orgs": 0, "imports": [[n, n] for n in range(1, 1_001)], "changed": {}}
+    rules[sk] = {**rules[sk], "body": json.dumps(flag)}
+    place.admin = replace(place.admin, snapshots=Snapshots(place.table, clock=place.clock), inline=0)
+    return place.send(replace(ask, body={**ask.body, **MANY} if "add" in ask.body else ask.body))
+
+
+def _taken(place: Place, ask: Ask) -> Response:
+    """Another import is open."""
+    place.admin = replace(place.admin, inline=0)
+    place.send(replace(GOOD[f"POST {IN_FLAG}/imports"], body={**GOOD[f"POST {IN_FLAG}/imports"].body, "id": "other"}))
+    return place.send(replace(ask, body={**ask.body, **MANY} if "add" in ask.body else ask.body))
+
+
+def _deleted(place: Place, ask: Ask) -> Response:
+    """The flag went while the import was open."""
+    place.send(Ask("DELETE /admin/v1/flags/{key}", WHY, ask.path, {"if-match": '"1"'}))
+    return place.send(ask)
 
 
 SPOILT: Mapping[str, Callable[[Place, Ask], Response]] = {
@@ -164,15 +222,13 @@ SPOILT: Mapping[str, Callable[[Place, Ask], Response]] = {
     "unknown-flag": _for("unheard-of"),
     "exists": lambda place, ask: place.send(replace(ask, headers=NEW)),
     "key-retired": lambda place, ask: place.send(replace(ask, path={"key": "gone"}, headers=NEW)),
+    "unknown-import": lambda place, ask: place.send(replace(ask, path={**IMPORT, "import": "unheard-of"})),
+    "import-closed": _closed,
     "not-found": lambda place, ask: place.send(replace(ask, path={"id": "0" * 64})),
     "unavailable": _in_weather(Fault.LOST_REQUEST),
     "busy": _contended,
 }
 """A problem, and what of a good call leads to it."""
-
-
-def _saying(body: Mapping[str, Any]) -> Callable[[Place, Ask], Response]:
-    return lambda place, ask: place.send(replace(ask, body={**ask.body, **body}))
 
 
 def _cannot_rotate(place: Place, ask: Ask) -> Response:
@@ -204,11 +260,25 @@ def _silent(place: Place, ask: Ask) -> Response:
     return place.send(ask)
 
 
+IN_FLAG = "/admin/v1/flags/{key}"
+IN_IMPORT = IN_FLAG + "/imports/{import}"
+MANY = {"add": {"users": [f"u{n}" for n in range(100)]}}
 OWN: Mapping[tuple[str, str], Callable[[Place, Ask], Response]] = {
     ("DELETE /admin/v1/flags/{key}", "would-shrink"): _saying({"allow_shrink": False}),
     ("PUT /admin/v1/flags/{key}", "would-shrink"): _saying({"stage": "admin_only"}),
     ("POST /admin/v1/flags/{key}/stage", "would-shrink"): _saying({"stage": "admin_only"}),
     ("POST /admin/v1/flags/{key}/allow", "would-shrink"): _saying({"remove": {"users": ["bob"]}}),
+    (f"POST {IN_FLAG}/allow", "import-open"): _taken,
+    (f"POST {IN_FLAG}/allow", "imports-spent"): _spent,
+    (f"POST {IN_FLAG}/imports", "import-open"): _taken,
+    (f"POST {IN_FLAG}/imports", "imports-spent"): _spent,
+    (f"POST {IN_FLAG}/imports", "import-differs"): _saying_for(IMPORT, {"mode": "add"}),
+    (f"POST {IN_IMPORT}/members", "import-differs"): _saying({"at": 9}),
+    (f"POST {IN_IMPORT}/members", "unknown-flag"): _deleted,
+    (f"POST {IN_IMPORT}/commit", "import-differs"): _saying({"count": 9}),
+    (f"POST {IN_IMPORT}/commit", "unknown-flag"): _deleted,
+    (f"POST {IN_IMPORT}/commit", "imports-spent"): _spent,
+    (f"POST {IN_IMPORT}/commit", "would-shrink"): _shrinking,
     ("PUT /admin/v1/routes", "would-shrink"): _saying({"routes": []}),
     ("POST /admin/v1/manifest", "would-shrink"): _saying({"flags": [{"key": "f", "stage": "admin_only"}]}),
     ("POST /admin/v1/manifest", "key-retired"): _saying({"flags": [{"key": "gone"}]}),

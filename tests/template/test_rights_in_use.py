@@ -71,7 +71,7 @@ class Caller:
         self._admin, self._count = admin, 0
         self.routes: set[str] = set()
 
-    def __call__(self, route: str, body: Any = None, *, match: str = "", status: int = 200) -> Any:
+    def __call__(self, route: str, body: Any = None, *, match: str = "", status: int = 200, name: str = "i") -> Any:
         self._count += 1
         self.routes.add(route)
         headers = {"idempotency-key": f"call-{self._count}"}
@@ -79,7 +79,7 @@ class Caller:
         event = {
             "rawPath": route.split()[1].replace("{key}", "access").replace("{id}", SESSION),
             "headers": headers,
-            "pathParameters": {"key": "access", "id": SESSION},
+            "pathParameters": {"key": "access", "id": SESSION, "import": name},
             "body": "" if body is None else json.dumps(body),
             "requestContext": {
                 "routeKey": route,
@@ -103,6 +103,13 @@ def test_admin_may_do_all_that_its_routes_do(as_function: As, key_as: KeyAs) -> 
     staged = call("POST /admin/v1/flags/{key}/stage", {"stage": "ga", **WHY}, match=etag(created))
     call("POST /admin/v1/flags/{key}/allow", {"add": {"users": ["alice"]}, **WHY}, match=etag(staged))
     call("GET /admin/v1/flags/{key}/allow")
+    call("POST /admin/v1/flags/{key}/imports", {"id": "i", "kind": "user", "mode": "add", **WHY}, status=201)
+    call("POST /admin/v1/flags/{key}/imports/{import}/members", {"at": 0, "ids": ["bob"]})
+    digest = json.loads(call("GET /admin/v1/flags/{key}/imports/{import}")["body"])["digest"]
+    call("POST /admin/v1/flags/{key}/imports/{import}/commit", {"count": 1, "digest": digest, **WHY})
+    again = {"id": "j", "kind": "user", "mode": "add", **WHY}
+    call("POST /admin/v1/flags/{key}/imports", again, status=201)
+    call("DELETE /admin/v1/flags/{key}/imports/{import}", WHY, name="j", status=204)
     call("POST /admin/v1/flags/{key}/kill", WHY)
     call("POST /admin/v1/flags/{key}/restore", WHY)
     call("GET /admin/v1/flags")

@@ -10,6 +10,11 @@ DELETE /admin/v1/flags/{key}
 POST /admin/v1/flags/{key}/stage
 POST /admin/v1/flags/{key}/allow
 GET /admin/v1/flags/{key}/allow
+POST /admin/v1/flags/{key}/imports
+GET /admin/v1/flags/{key}/imports/{import}
+POST /admin/v1/flags/{key}/imports/{import}/members
+POST /admin/v1/flags/{key}/imports/{import}/commit
+DELETE /admin/v1/flags/{key}/imports/{import}
 POST /admin/v1/flags/{key}/restore
 GET /admin/v1/routes
 PUT /admin/v1/routes

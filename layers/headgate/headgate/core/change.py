@@ -57,6 +57,13 @@ def without_kill(flag: Flag) -> Flag:
     return replace(flag, killed=None)
 
 
+def kept(before: Flag | None, after: Flag) -> Flag:
+    """A flag that takes another's place: the kill stays over it, and the long part of the list stays as it is."""
+    if before is None:
+        return after
+    return replace(after, killed=before.killed, members=after.members or before.members)
+
+
 def shrinks(before: Flag | None, after: Flag | None) -> bool:
     """Whether the change takes access away, judged by structure at the stage in force, as if not killed."""
     if before is None or before.stage is Stage.ADMIN_ONLY:

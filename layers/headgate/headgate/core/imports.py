@@ -59,12 +59,18 @@ class Import:
     mode: str
     ordinal: int
     opened_at: int
+    reason: str = ""
     version: int = 1
     state: State = State.OPEN
     staged: int = 0
     tally: Tally = field(default_factory=Tally)
     digest: str = GENESIS
     revision: int | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be staged, committed, abandoned."""
+        return self.state is State.OPEN
 
     @property
     def document(self) -> dict[str, Json]:

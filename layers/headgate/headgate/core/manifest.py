@@ -5,12 +5,12 @@ operators did since; a flag that it leaves out stays, unless pruning is asked fo
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from headgate.core import limits
 from headgate.core.audit import canonical
-from headgate.core.change import check_parents, routes_shrink, shrinks
+from headgate.core.change import check_parents, kept, routes_shrink, shrinks
 from headgate.core.faults import Invalid, Reader
 from headgate.core.model import Flag, Json, Profile
 from headgate.core.parse import OWN_MEMBERS, flag_document, is_key, parse_flag
@@ -101,12 +101,11 @@ def plan(manifest: Manifest, snapshot: Snapshot, *, new_salt: Callable[[], str],
 
 
 def outcome(live: Mapping[str, Flag], steps: Iterable[Step]) -> dict[str, Flag]:
-    """The flags as the steps leave them; a kill stays over what is replaced."""
+    """The flags as the steps leave them; a kill and the long part of a list stay."""
     after = dict(live)
     for step in steps:
         if isinstance(step.after, Flag):
-            killed = step.before.killed if isinstance(step.before, Flag) else None
-            after[step.after.key] = replace(step.after, killed=killed)
+            after[step.after.key] = kept(step.before, step.after)
         elif step.key is not None:
             del after[step.key]
     return after

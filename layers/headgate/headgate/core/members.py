@@ -20,6 +20,8 @@ Event = tuple[int | str, bool]
 """When (a revision, or an import's ordinal as text), and whether the member came or went."""
 
 KINDS = ("user", "org")
+FOREVER = 10**12
+"""Above every revision: these have 12 digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +32,10 @@ class Standpoint:
     switched: Mapping[str, int]
 
     @classmethod
-    def of(cls, flag: Flag) -> "Standpoint":
-        """That of a flag as it is stored."""
+    def of(cls, flag: Flag, *, now: bool = False) -> "Standpoint":
+        """That of a flag as it is stored; `now` counts what changes of single members wrote since, too."""
         imports = flag.members.imports if flag.members is not None else ()
-        return cls(flag.revision, {str(ordinal): revision for ordinal, revision in imports})
+        return cls(FOREVER if now else flag.revision, {str(ordinal): revision for ordinal, revision in imports})
 
     def holds(self, events: Iterable[Event]) -> bool:
         """Whether who has this history was on the list then: the last event that counted by then says so."""

@@ -101,7 +101,11 @@ class Admission:
         snapshot = view.snapshot
         if view.standing is Standing.EXPIRED and not applicant.admin:
             raise unavailable("the rules are")
-        if not decide(snapshot.rules, snapshot.profile.access or "", applicant.subject, gate=True).value:
+        access = snapshot.profile.access or ""
+        listing = self._snapshots.with_lists(view, applicant.subject, (access,))
+        if listing.unsure(snapshot.rules, (access,)):
+            raise unavailable("an allowlist is")
+        if not decide(snapshot.rules, access, listing.subject, gate=True).value:
             raise denied(snapshot.revision)
         session = start(subject=applicant.user, session_id=session_id, now=now, orgs=applicant.orgs,
                         admin=applicant.admin, attributes=applicant.attributes,

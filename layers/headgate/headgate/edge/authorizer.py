@@ -9,9 +9,10 @@ response, so a denial is 403 and its reason stands in the log only.
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from headgate.core.listing import Listing
 from headgate.core.model import Reach, RoutePolicy, Subject
 from headgate.core.moment import unix
 from headgate.core.routes import CREDENTIALS, Pass, live_flags, policies_for
@@ -63,8 +64,11 @@ class Authorizer:
         self._check_class(policies, credential)
         self._check_reach(snapshot, credential)
         subject = subject_of(credential, _session(view, credential), request.path.get("org"))
-        reason = self._check_flags(policies, view, subject)
-        asks = decide_all(snapshot, {key for policy in policies for key in policy.asks}, subject)
+        flags = dict.fromkeys(key for policy in policies for key in live_flags(policy, snapshot.profile.access))
+        asked = {key for policy in policies for key in policy.asks}
+        listing = self._snapshots.with_lists(view, subject, flags.keys() | asked)
+        reason = self._check_flags(flags, view, listing)
+        asks = decide_all(snapshot, asked, listing.subject)
         return {
             "subject": credential.subject,
             "orgs": json.dumps(credential.orgs),
@@ -108,14 +112,13 @@ class Authorizer:
         if kill.reach is Reach.SEVER or drained:
             raise Denied(f"killed:{kill.reach}")
 
-    def _check_flags(self, policies: tuple[RoutePolicy, ...], view: View, subject: Subject) -> str:
-        access = view.snapshot.profile.access
-        keys = dict.fromkeys(key for policy in policies for key in live_flags(policy, access))
+    def _check_flags(self, keys: Iterable[str], view: View, listing: Listing) -> str:
         reason = NOTHING_DECIDED
-        for key, decision in decide_all(view.snapshot, keys, subject).items():
+        for key, decision in decide_all(view.snapshot, keys, listing.subject).items():
             if not decision.value:
-                raise Denied(f"{decision.reason}:{key}")
-            if not _is_current(view, subject):
+                unread = listing.unsure(view.snapshot.rules, (key,))
+                raise Denied(f"list-unavailable:{key}" if unread else f"{decision.reason}:{key}")
+            if not _is_current(view, listing.subject):
                 raise Denied("unavailable")
             reason = reason if reason != NOTHING_DECIDED else decision.reason.value
         return reason

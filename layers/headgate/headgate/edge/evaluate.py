@@ -64,6 +64,11 @@ class Evaluate:
             check_denied(view.snapshot, credential)
         except Refused as refused:
             raise self._unauthorized(refused, request) from None
+        rules = view.snapshot.rules
+        listing = self._snapshots.with_lists(view, subject, rules.flags if key is None else (key,))
+        if listing.unsure(rules, rules.flags if key is None else (key,)):
+            raise Failed(503, "an allowlist is not available")
+        subject = listing.subject
         if key is not None:
             return _single(view, key, subject)
         return _bulk(view, subject, request.headers.get("if-none-match", ""))

@@ -16,7 +16,7 @@ from typing import Any
 from headgate.core.decision import decide
 from headgate.core.model import Json, Profile, Subject
 from headgate.core.profile import ADMIN_CLAIM, USER_CLAIM
-from headgate.core.snapshot import Snapshot, named_attributes
+from headgate.core.snapshot import Snapshot, gate_flags, named_attributes
 from headgate.edge import telemetry
 from headgate.edge.admission import Admission, Applicant
 from headgate.edge.gate import Credentials, check_denied, entitlements
@@ -140,6 +140,10 @@ class TokenFunction:
         snapshot, subject = view.snapshot, applicant.subject
         if view.standing is Standing.EXPIRED and not subject.admin:
             raise unavailable("the rules are")
+        listing = self.snapshots.with_lists(view, subject, gate_flags(snapshot))
+        if listing.unsure(snapshot.rules, gate_flags(snapshot)):
+            raise unavailable("an allowlist is")
+        subject = listing.subject
         decision = decide(snapshot.rules, snapshot.profile.access or "", subject, gate=True)
         if not decision.value:
             telemetry.denied("token", decision.reason, revision=snapshot.revision, standing=view.standing,

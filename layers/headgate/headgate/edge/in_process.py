@@ -25,7 +25,7 @@ class Gate:
     """Decides on flags; `live` reads the head for each decision."""
 
     def __init__(self, snapshots: Snapshots, *, live: bool = False) -> None:
-        self._view = snapshots.live if live else snapshots.soft
+        self._snapshots, self._view = snapshots, snapshots.live if live else snapshots.soft
 
     def allows(self, flag: str, subject: Subject) -> bool:
         """Whether the flag is on."""
@@ -38,9 +38,11 @@ class Gate:
     def check(self, flag: str, subject: Subject) -> None:
         """Return if the flag is on. Raises `NotAllowed`. Any framework's dependency is a call of this."""
         view = self._view()
-        decision = decide(view.snapshot.rules, flag, subject, gate=True)
+        rules = view.snapshot.rules
+        listing = self._snapshots.with_lists(view, subject, (flag,))
+        decision = decide(rules, flag, listing.subject, gate=True)
         if not decision.value:
-            raise NotAllowed(decision.reason.value)
+            raise NotAllowed("UNAVAILABLE" if listing.unsure(rules, (flag,)) else decision.reason.value)
         if view.standing is Standing.EXPIRED and not subject.admin:
             raise NotAllowed("UNAVAILABLE")
 

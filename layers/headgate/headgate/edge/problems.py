@@ -19,6 +19,11 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "key-retired": (409, "The key was used by a deleted flag and is never used again"),
     "cannot-rotate": (409, "No key can take the place"),
     "chain-broken": (409, "The audit stream does not hold"),
+    "unknown-import": (404, "There is no such import"),
+    "import-open": (409, "Another import is open for this flag"),
+    "import-closed": (409, "The import is not open"),
+    "import-differs": (409, "The import is not as the call has it"),
+    "imports-spent": (409, "The flag has had as many imports as it may"),
     "would-shrink": (409, "The change takes access away"),
     "precondition-failed": (412, "It has changed meanwhile"),
     "too-large": (413, "Too large"),
@@ -33,11 +38,12 @@ RETRY_AFTER = "1"
 
 
 def problem(
-    slug: str, detail: str = "", *, faults: Iterable[tuple[str, str]] = (), headers: Mapping[str, str] | None = None
-) -> Response:
-    """The response for a failure; `faults` become `errors`, each with a path."""
+    slug: str, detail: str = "", *, faults: Iterable[tuple[str, str]] = (), headers: Mapping[str, str] | None = None,
+    told: Mapping[str, Any] | None = None,
+) -> Response:  # fmt: skip
+    """The response for a failure; `faults` become `errors`, each with a path; `told` are further members."""
     status, title = PROBLEMS[slug]
-    body: dict[str, Any] = {"type": f"urn:headgate:{slug}", "title": title, "status": status}
+    body: dict[str, Any] = {"type": f"urn:headgate:{slug}", "title": title, "status": status, **(told or {})}
     if detail:
         body["detail"] = detail
     # a member's name may hold half of a surrogate pair, which JSON can write and UTF-8, so Lambda's runtime, cannot

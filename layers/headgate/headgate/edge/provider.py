@@ -94,9 +94,12 @@ class HeadgateProvider(AbstractProvider):
         if context is not None and context.targeting_key is not None:
             named["targetingKey"] = context.targeting_key
         try:
-            decision, made = evaluate(view.snapshot.rules, key, subject_in(named))
+            listing = self._snapshots.with_lists(view, subject_in(named), (key,))
         except InvalidContext as fault:
             raise InvalidContextError(str(fault)) from None
+        if listing.unsure(view.snapshot.rules, (key,)):
+            raise GeneralError("an allowlist is not available")
+        decision, made = evaluate(view.snapshot.rules, key, listing.subject)
         if not made:
             raise FlagNotFoundError("there is no such flag")
         value = made["value"]

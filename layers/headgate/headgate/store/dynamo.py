@@ -48,15 +48,18 @@ class DynamoTable:
         self._name, self._api, self._budget = name, api, budget
         self._clock, self._pause = clock, pause
 
-    def get(self, keys: Sequence[Key]) -> dict[Key, Item]:
+    def get(self, keys: Sequence[Key], *, spent: float = 0.0) -> dict[Key, Item]:
         """See `Table.get`."""
+        attempts = _Attempts(self._budget - spent, self._clock, self._pause)
+        if spent and self._budget - spent < REQUEST_PATH["read_timeout"]:
+            raise Throttled("budget")
         if len(keys) == 1:
             pk, sk = keys[0]
-            found = self._read("get_item", TableName=self._name, Key=_typed({"pk": pk, "sk": sk}), ConsistentRead=True)
+            one = {"Key": _typed({"pk": pk, "sk": sk}), "ConsistentRead": True}
+            found = self._read("get_item", attempts, TableName=self._name, **one)
             return {keys[0]: _items([found["Item"]])[0]} if "Item" in found else {}
         wanted = [_typed({"pk": pk, "sk": sk}) for pk, sk in keys]
         items: dict[Key, Item] = {}
-        attempts = _Attempts(self._budget, self._clock, self._pause)
         while wanted:
             request = {self._name: {"Keys": wanted, "ConsistentRead": True}}
             found = self._read("batch_get_item", attempts, RequestItems=request)

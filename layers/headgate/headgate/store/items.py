@@ -12,6 +12,8 @@
 | idempotency | idem#<caller>     | the key                        | admin      | 24 h    |
 | session     | sessions#<hex>    | subject hash + session hash    | token, admin | a day after its end |
 | roster      | sessions#<hex>    | subject hash + !               | token      | never   |
+| member item | members#<flag>#<hex> | user#<id>, org#<id>         | admin      | never   |
+| import      | imports#<flag>    | current, past#<id>             | admin      | never   |
 """
 
 import json
@@ -79,6 +81,22 @@ def flag_key(key: str) -> Key:
 def deny_key(kind: DenyKind, value: str) -> Key:
     """Where a denial is stored: bounded in length whatever the value is."""
     return RULES, f"{DENY_PREFIX}{kind}#{sha256(value.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
+
+
+def member_key(flag: str, kind: str, name: str) -> Key:
+    """Where the history of one id on a flag's list is stored: in one of 16 partitions."""
+    sk = f"{kind}#{name}"
+    return members_in(flag, sha256(sk.encode()).hexdigest()[0]), sk
+
+
+def members_in(flag: str, shard: str) -> str:
+    """The partition of one sixteenth of a flag's member items."""
+    return f"members#{flag}#{shard}"
+
+
+def import_key(flag: str, past: str | None = None) -> Key:
+    """Where the newest import of a flag is stored, or a past one by its id."""
+    return f"imports#{flag}", "current" if past is None else f"past#{past}"
 
 
 def read_stored(item: Item) -> Stored:

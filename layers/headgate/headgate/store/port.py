@@ -53,8 +53,11 @@ class Page:
 class Table(Protocol):
     """One table, two string keys (`pk`, `sk`)."""
 
-    def get(self, keys: Sequence[Key]) -> dict[Key, Item]:
-        """Strongly consistent reads of up to 100 items in one request; absent ones are left out."""
+    def get(self, keys: Sequence[Key], *, spent: float = 0.0) -> dict[Key, Item]:
+        """Strongly consistent reads of up to 100 items in one request; absent ones are left out.
+
+        `spent` are the seconds of its budget that are gone already: `Throttled` where no attempt fits into the rest.
+        """
 
     def query(self, pk: str, *, after: str = "", before: str | None = None, newest_first: bool = False,
               limit: int | None = None) -> Page:  # fmt: skip

@@ -9,9 +9,9 @@ import json
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from headgate.core.audit import sealed
 from headgate.core.change import Stamp
@@ -21,6 +21,7 @@ from headgate.core.snapshot import Snapshot
 from headgate.store.items import HEAD, Head, Stored, entry_item, head_item, read_head, read_stored, stored_item
 from headgate.store.port import ConditionFailed, Contended, Item, Key, Put, Table, Throttled, Unavailable
 
+T = TypeVar("T")
 IDEMPOTENCY_LIFE = 86_400
 """Seconds an answer is kept for a repeated request."""
 
@@ -37,17 +38,23 @@ class Slug(StrEnum):
     KEY_REUSED = "idempotency-key-reused"
     TOO_LARGE = "too-large"
     CANNOT_ROTATE = "cannot-rotate"
+    UNKNOWN_IMPORT = "unknown-import"
+    IMPORT_OPEN = "import-open"
+    IMPORT_CLOSED = "import-closed"
+    IMPORT_DIFFERS = "import-differs"
+    IMPORTS_SPENT = "imports-spent"
     BUSY = "busy"
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Nothing was changed. `version` is the current one where a precondition failed."""
+    """Nothing was changed. `version` is the current one where a precondition failed; `told` goes into the answer."""
 
     slug: Slug
     detail: str
     faults: tuple[tuple[str, str], ...] = ()
     version: int | None = None
+    told: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +129,22 @@ class Record:
         """The stored answer to this call, if it was made before."""
         return _replayed(self._table.get((_idem_key(call),)).get(_idem_key(call)), call, self._clock())
 
+    def remember(self, call: Call, answer: Answer) -> Answer | Refusal:
+        """Keep the answer to a call that had nothing left to change."""
+
+        def attempt() -> Answer | Refusal:
+            answered = self.replay(call)
+            if answered is None:
+                self._table.write([self.memory(call, answer)])
+            return answered or answer
+
+        return self.persist(attempt)
+
+    def memory(self, call: Call, answer: Answer) -> Put:
+        """The record of an answer, for transactions that are no change of the rules."""
+        now = int(self._clock())
+        return Put(_idem_item(call, answer, now), expired=now)
+
     def change(
         self, target: Key, plan: Plan, call: Call, *, rules: Callable[[], Snapshot] | None = None
     ) -> Answer | Refusal:
@@ -130,18 +153,22 @@ class Record:
         Raises `Unavailable` when the table does not answer within the budget: the change may or may not be made, and
         repeating the call with its key gives the answer.
         """
+        return self.persist(lambda: self._attempt(target, plan, call, rules))
+
+    def persist(self, attempt: Callable[[], T]) -> T | Refusal:
+        """Do what may lose a race until it does not, within the budget. Raises `Unavailable` as `change` does."""
         deadline = self._clock() + self._budget
-        attempt = 0
+        count = 0
         unanswered: Unavailable | None = None
         while True:
             try:
-                return self._attempt(target, plan, call, rules)
+                return attempt()
             except Unavailable as failure:
                 unanswered = failure
             except (ConditionFailed, Contended, Throttled):
                 pass
-            wait = self._jitter() * min(0.02 * 2**attempt, 0.5)
-            attempt += 1
+            wait = self._jitter() * min(0.02 * 2**count, 0.5)
+            count += 1
             if self._clock() + wait > deadline:
                 if unanswered is not None:  # a write that was not answered may be done: "nothing" would be a guess
                     raise unanswered

@@ -11,7 +11,7 @@ not advance a monotonic one; no threads.
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import pairwise
@@ -19,6 +19,8 @@ from typing import Any, Protocol
 
 from headgate.core.audit import is_sealed
 from headgate.core.emergency import NONE, Emergency
+from headgate.core.listing import Listing
+from headgate.core.model import Subject
 from headgate.core.ruleset import ruleset
 from headgate.core.snapshot import (
     EMPTY,
@@ -46,6 +48,7 @@ from headgate.store.items import (
     read_head,
     read_stored,
 )  # fmt: skip
+from headgate.store.lists import Lists
 from headgate.store.port import Item, Key, Table, Throttled, Unavailable
 
 SOFT_TTL, SOFT_JITTER = 5.0, 1.0
@@ -100,7 +103,8 @@ class Snapshots:
         self._snapshot: Snapshot | None = None
         self._digest = ""
         self._killed: Mapping[str, str] = {}
-        self._checked = self._due = self._shut_until = 0.0
+        self._lists = Lists(clock)
+        self._checked = self._due = self._shut_until = self._began = 0.0
 
     @property
     def held(self) -> Snapshot | None:
@@ -114,6 +118,7 @@ class Snapshots:
 
     def live(self, *keys: Key) -> View:
         """The snapshot at the head's revision as of now; `keys` are read in the same request."""
+        self._began = self._clock()
         return self._under_emergency(self._live(keys))
 
     def _live(self, keys: tuple[Key, ...]) -> View:
@@ -129,6 +134,7 @@ class Snapshots:
 
     def soft(self) -> View:
         """The snapshot as of at most 5 s ago."""
+        self._began = self._clock()
         return self._under_emergency(self._soft())
 
     def _soft(self) -> View:
@@ -140,12 +146,28 @@ class Snapshots:
             return self._last_known(failure)
         return View(*self._follow(head))
 
-    def _read(self, keys: tuple[Key, ...]) -> dict[Key, Item]:
+    def with_lists(self, view: View, subject: Subject, keys: Iterable[str]) -> Listing:
+        """The subject with the long lists on which it stands, as of a view: at most one batched read, if not kept.
+
+        It takes what the view left of the store's budget, behind the same breaker.
+        """
+        if view.standing is Standing.EXPIRED:  # nobody is let in by that
+            return Listing(subject)
+        return self._lists.of(view.snapshot.rules, subject, keys, self._read_lists)
+
+    def _read_lists(self, keys: tuple[Key, ...]) -> dict[Key, Item]:
+        try:
+            return self._read(keys, spent=max(0.0, self._clock() - self._began))
+        except (Throttled, Unavailable) as failure:
+            self._failed(failure)
+            raise
+
+    def _read(self, keys: tuple[Key, ...], spent: float = 0.0) -> dict[Key, Item]:
         now = self._clock()
         if now < self._shut_until <= now + BREAKER:
             raise Unavailable("breaker")
         try:
-            return self._table.get(keys)
+            return self._table.get(keys, spent=spent)
         except Unavailable:
             self._shut_until = self._clock() + BREAKER
             raise

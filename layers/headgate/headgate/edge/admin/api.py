@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from headgate.core.faults import Invalid
 from headgate.edge import telemetry
-from headgate.edge.admin import access, described, flags, history, kill, preview, proof, rules, stream
+from headgate.edge.admin import access, allow, described, flags, history, imports, kill, preview, proof, rules, stream
 from headgate.edge.admin.bodies import (
     AllowBody,
     Body,
@@ -57,9 +57,24 @@ ROUTES: Mapping[str, Route] = {
     "POST /admin/v1/flags/{key}/stage": Route(
         flags.set_stage, {200: "Flag"}, StageBody, takes=UPDATE, refuses="unknown-flag would-shrink"),
     "GET /admin/v1/flags/{key}/allow": Route(
-        flags.list_members, {200: "MemberPage"}, takes=f"kind {PAGE}", refuses="unknown-flag"),
+        allow.list_members, {200: "MemberPage"}, takes=f"kind {PAGE}", refuses="unknown-flag"),
     "POST /admin/v1/flags/{key}/allow": Route(
-        flags.set_members, {200: "ListedFlag"}, AllowBody, takes=UPDATE, refuses="unknown-flag would-shrink"),
+        allow.set_members, {200: "ListedFlag"}, AllowBody, takes=UPDATE,
+        refuses="unknown-flag import-open imports-spent would-shrink"),
+    "POST /admin/v1/flags/{key}/imports": Route(
+        imports.open_import, {200: "Import", 201: "Import"}, imports.ImportBody, takes=ONCE,
+        refuses="unknown-flag import-open import-differs imports-spent"),
+    "GET /admin/v1/flags/{key}/imports/{import}": Route(
+        imports.show_import, {200: "Import"}, refuses="unknown-import"),
+    "POST /admin/v1/flags/{key}/imports/{import}/members": Route(
+        imports.stage_members, {200: "Import"}, imports.ImportMembersBody, takes=ONCE,
+        refuses="unknown-flag unknown-import import-closed import-differs"),
+    "POST /admin/v1/flags/{key}/imports/{import}/commit": Route(
+        imports.commit_import, {200: "ListedFlag"}, imports.CommitBody, takes=ONCE,
+        refuses="unknown-flag unknown-import import-closed import-differs imports-spent would-shrink"),
+    "DELETE /admin/v1/flags/{key}/imports/{import}": Route(
+        imports.abandon_import, {204: None}, imports.AbandonBody, takes=ONCE,
+        refuses="unknown-import import-closed"),
     "POST /admin/v1/flags/{key}/kill": Route(kill.kill, {200: "KilledFlag"}, KillBody, refuses="unknown-flag busy"),
     "POST /admin/v1/flags/{key}/restore": Route(
         kill.restore, {200: "Flag"}, RestoreBody, takes=ONCE, refuses="unknown-flag"),

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from headgate.core import limits
 from headgate.core.faults import Invalid
 from headgate.core.model import Json
 from headgate.edge.http import Request, Response, respond
 from headgate.edge.problems import problem
 from headgate.edge.strict_json import read_json
+from headgate.store.imports import Imports
 from headgate.store.port import Key, Table, Unavailable
 from headgate.store.record import Actor, Answer, Call, Change, Current, Record, Refusal, Slug
 from headgate.store.sessions import Sessions
@@ -34,14 +36,14 @@ class Refused(Exception):
     """The call is answered with a problem."""
 
     def __init__(self, slug: str, detail: str = "", *, faults: tuple[tuple[str, str], ...] = (),
-                 version: int | None = None) -> None:  # fmt: skip
+                 version: int | None = None, told: Mapping[str, Any] | None = None) -> None:  # fmt: skip
         super().__init__(slug)
-        self.slug, self.detail, self.faults, self.version = slug, detail, faults, version
+        self.slug, self.detail, self.faults, self.version, self.told = slug, detail, faults, version, told
 
     def response(self) -> Response:
         """As problem+json, with the current ETag where a precondition failed."""
         headers = {} if self.version is None else {"etag": f'"{self.version}"'}
-        return problem(self.slug, self.detail, faults=self.faults, headers=headers)
+        return problem(self.slug, self.detail, faults=self.faults, headers=headers, told=self.told)
 
 
 def no_audit_key() -> "PoolKey":
@@ -51,7 +53,10 @@ def no_audit_key() -> "PoolKey":
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """What the calls work with. `audit_key` is made when it is needed; an empty `issuer` means the request's host."""
+    """What the calls work with. `audit_key` is made when it is needed; an empty `issuer` means the request's host.
+
+    `inline` is how many ids of a flag's list stand in the flag itself.
+    """
 
     table: Table
     snapshots: Snapshots
@@ -59,6 +64,7 @@ class Admin:
     sessions: Sessions
     pool: tuple[str, ...] = ()
     email_ids: bool = False
+    inline: int = limits.MAX_INLINE_MEMBERS
     issuer: str = ""
     audit_key: Callable[[], "PoolKey"] = no_audit_key
     clock: Callable[[], float] = time.time
@@ -70,6 +76,11 @@ class Admin:
         if view.standing is not Standing.FRESH:
             raise Refused("unavailable", "the store does not answer; nothing was changed")
         return view
+
+    @property
+    def imports(self) -> Imports:
+        """The imports of all flags."""
+        return Imports(self.table, self.record, clock=self.clock)
 
     def change(
         self, target: Key, plan: "DocumentPlan", request: Request, *, with_rules: Callable[[Json], bool] | None = None
@@ -99,7 +110,8 @@ def checked(plan: DocumentPlan, document: Json) -> Callable[[Current], Change | 
 def answered(outcome: Answer | Refusal) -> Response:
     """The response for an outcome."""
     if isinstance(outcome, Refusal):
-        return Refused(outcome.slug, outcome.detail, faults=outcome.faults, version=outcome.version).response()
+        return Refused(outcome.slug, outcome.detail, faults=outcome.faults, version=outcome.version,
+                       told=outcome.told).response()  # fmt: skip
     return shown(outcome.body, status=outcome.status, version=outcome.version)
 
 

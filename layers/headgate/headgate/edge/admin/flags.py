@@ -4,18 +4,19 @@ from dataclasses import replace
 from typing import Any
 
 from headgate.core import limits
-from headgate.core.audit import canonical
-from headgate.core.change import check_no_emails, check_parents, shrinks, stamped, with_members, with_stage
+from headgate.core.change import check_no_emails, check_parents, kept, shrinks, stamped, with_stage
 from headgate.core.faults import Reader, refuse
 from headgate.core.model import Flag, Json, Stage
 from headgate.core.parse import flag_document, is_key, parse_flag, read_percent
+from headgate.core.place import own_bytes
 from headgate.core.snapshot import read_flag
-from headgate.edge.admin.bodies import AllowBody, Members, StageBody, read_body
 from headgate.edge.admin.bodies import Change as ChangeBody
+from headgate.edge.admin.bodies import StageBody, read_body
 from headgate.edge.admin.door import Admin, Refused, shown, version_of
 from headgate.edge.admin.paging import list_page
 from headgate.edge.http import Request, Response
 from headgate.store.items import Stored, flag_key
+from headgate.store.port import Put
 from headgate.store.record import Answer, Change, Current, Refusal, Slug
 
 
@@ -37,23 +38,12 @@ def list_flags(admin: Admin, request: Request) -> Response:
 
 def show_flag(admin: Admin, request: Request) -> Response:
     """GET /admin/v1/flags/{key}: the flag as it is."""
-    flag = _existing(admin, request)
+    flag = existing(admin, request)
     return shown(flag_document(flag), version=flag.version)
 
 
-def list_members(admin: Admin, request: Request) -> Response:
-    """GET /admin/v1/flags/{key}/allow: the ids on its list, sorted, page by page."""
-    flag = _existing(admin, request)
-    kind = request.query.get("kind", "user")
-    if kind not in ("user", "org"):
-        refuse("kind", "must be user or org")
-    members = flag.allow.users if kind == "user" else flag.allow.orgs
-    page, following = list_page(sorted(members), request, f"{flag.key}.{kind}")
-    counts = {"users": len(flag.allow.users), "orgs": len(flag.allow.orgs)}
-    return shown({"kind": kind, "members": page, "counts": counts, "next": following}, version=flag.version)
-
-
-def _existing(admin: Admin, request: Request) -> Flag:
+def existing(admin: Admin, request: Request) -> Flag:
+    """The flag of the path as of now. Raises `Refused`."""
     flag = admin.current().snapshot.rules.flags.get(key_in(request))
     if flag is None:
         raise Refused("unknown-flag")
@@ -74,7 +64,7 @@ def put_flag(admin: Admin, request: Request) -> Response:
             check_parents(held, {key: flag}, {**held, key: flag})
         if creates is not None:
             return _created(current, flag)
-        return _replaced(current, flag, request, "flag.replace", allow_shrink=body.allow_shrink)
+        return replaced(current, flag, request, "flag.replace", allow_shrink=body.allow_shrink)
 
     return admin.change(flag_key(key), plan, request, with_rules=_names_parents)
 
@@ -103,7 +93,7 @@ def _created(current: Current, flag: Flag) -> Change | Refusal:
     return changed("flag.create", None, stamped(flag, 1, current.stamp), status=201)
 
 
-def _replaced(
+def replaced(
     current: Current,
     after: Flag,
     request: Request,
@@ -118,10 +108,25 @@ def _replaced(
         return Refusal(Slug.UNKNOWN_FLAG, "")
     if version_of(request) != current.stored.version:
         return Refusal(Slug.PRECONDITION_FAILED, "read it again", version=current.stored.version)
+    return update(current, before, after, action, allow_shrink=allow_shrink, told=told)
+
+
+def update(
+    current: Current,
+    before: Flag,
+    after: Flag,
+    action: str,
+    *,
+    allow_shrink: bool,
+    told: dict[str, Any] | None = None,
+    also: tuple[Put, ...] = (),
+) -> Change | Refusal:
+    """The change of a flag that is there, whatever its version; `also` are further writes of its transaction."""
     if shrinks(before, after) and not allow_shrink:
         return Refusal(Slug.WOULD_SHRINK, "say allow_shrink if this is meant")
-    kept = replace(after, killed=before.killed)
-    return changed(action, current.stored.document, stamped(kept, current.stored.version + 1, current.stamp), told=told)
+    held = current.stored or Stored(0, None)
+    change = changed(action, held.document, stamped(kept(before, after), held.version + 1, current.stamp), told=told)
+    return change if isinstance(change, Refusal) else replace(change, also=also)
 
 
 def changed(
@@ -129,7 +134,7 @@ def changed(
 ) -> Change | Refusal:
     """The change to a flag, if the flag is of a size that can be stored."""
     document = flag_document(after)
-    if len(canonical(document).encode()) > limits.MAX_FLAG_BYTES:
+    if own_bytes(after) > limits.MAX_FLAG_BYTES:
         return Refusal(Slug.TOO_LARGE, f"a flag takes at most {limits.MAX_FLAG_BYTES} bytes")
     answer = Answer(status, {**document, **(told or {})}, after.version)
     return Change(action, after.version, before, document, answer, after.key)
@@ -162,11 +167,11 @@ def set_stage(admin: Admin, request: Request) -> Response:
     def plan(document: Json, current: Current) -> Change | Refusal:
         body = read_body(StageBody, document)
         steps = steps_of(body.stage, body.percent)
-        flag = _readable(current.stored, key)
+        flag = readable(current.stored, key)
         if flag is None:
             return Refusal(Slug.UNKNOWN_FLAG, "")
         after = with_stage(flag, body.stage, steps, body.unit)
-        return _replaced(current, after, request, "flag.stage", allow_shrink=body.allow_shrink)
+        return replaced(current, after, request, "flag.stage", allow_shrink=body.allow_shrink)
 
     return admin.change(flag_key(key), plan, request)
 
@@ -183,51 +188,11 @@ def steps_of(stage: Stage, percent: float | None) -> int | None:
     return steps
 
 
-def set_members(admin: Admin, request: Request) -> Response:
-    """POST /admin/v1/flags/{key}/allow: users and orgs come and go."""
-    key = key_in(request)
-
-    def plan(document: Json, current: Current) -> Change | Refusal:
-        body = read_body(AllowBody, document)
-        check_members(admin, body.add, body.remove)
-        flag = _readable(current.stored, key)
-        if flag is None:
-            return Refusal(Slug.UNKNOWN_FLAG, "")
-        after, added, removed = with_members(flag, add=pair(body.add), remove=pair(body.remove))
-        if len(after.allow.users) + len(after.allow.orgs) > limits.MAX_INLINE_MEMBERS:
-            return Refusal(Slug.TOO_LARGE, f"a list holds at most {limits.MAX_INLINE_MEMBERS} users and orgs")
-        told = {"added": added, "removed": removed}
-        return _replaced(current, after, request, "flag.allow", allow_shrink=body.allow_shrink, told=told)
-
-    return admin.change(flag_key(key), plan, request)
-
-
-def check_members(admin: Admin, add: Members, remove: Members) -> None:
-    """Refuse too many ids, an id named twice, and e-mail addresses. Raises `Refused` or `Invalid`."""
-    if _count(add) + _count(remove) > limits.MAX_MEMBERS_A_CALL:
-        raise Refused("too-large", f"at most {limits.MAX_MEMBERS_A_CALL} ids a call")
-    for kind in ("users", "orgs"):
-        named = [*getattr(add, kind), *getattr(remove, kind)]
-        if len(set(named)) != len(named):
-            refuse(kind, "must not name an id twice")
-    if not admin.email_ids:
-        check_no_emails(add.users)
-
-
-def pair(members: Members) -> tuple[list[str], list[str]]:
-    """Users and orgs, as changes take them."""
-    return members.users, members.orgs
-
-
-def _count(members: Members) -> int:
-    return len(members.users) + len(members.orgs)
-
-
 def _flag_in(stored: Stored | None, key: str) -> Flag | None:
     return None if stored is None or stored.retired else read_flag(key, stored.document)
 
 
-def _readable(stored: Stored | None, key: str) -> Flag | None:
+def readable(stored: Stored | None, key: str) -> Flag | None:
     """The stored flag. Raises `Invalid` when it is there but unusable: only replacing it whole can mend it."""
     flag = _flag_in(stored, key)
     if flag is not None and flag.quarantined:

@@ -4,13 +4,14 @@ A change is refused here as the call that makes it would refuse it, but for what
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from headgate.core.change import (
     check_no_emails,
     check_parents,
+    kept,
     shrinks,
     with_kill,
     with_members,
@@ -34,9 +35,10 @@ from headgate.core.preview import (
     share,
 )  # fmt: skip
 from headgate.core.ruleset import Ruleset, ruleset
+from headgate.edge.admin.allow import check_members
 from headgate.edge.admin.bodies import FlagChange, Members, PreviewBody, read_body
 from headgate.edge.admin.door import Admin, Refused, answered, read_document, shown
-from headgate.edge.admin.flags import changed, check_members, pair, steps_of
+from headgate.edge.admin.flags import changed, steps_of
 from headgate.edge.http import Request, Response
 from headgate.store.items import flag_key, read_stored
 from headgate.store.record import Refusal
@@ -107,7 +109,7 @@ def _after(admin: Admin, key: str, change: FlagChange, flag: Flag | None, rules:
         refuse("stage" if change.stage else "add", "the stored flag cannot be read; replace it whole")
     if change.stage is not None:
         return _stored(with_stage(flag, change.stage, steps, change.unit))
-    return _stored(with_members(flag, add=pair(add), remove=pair(remove))[0])
+    return _stored(with_members(flag, add=(add.users, add.orgs), remove=(remove.users, remove.orgs))[0])
 
 
 def _put(admin: Admin, key: str, document: Mapping[str, Any], flag: Flag | None, rules: Ruleset) -> Flag:
@@ -119,7 +121,7 @@ def _put(admin: Admin, key: str, document: Mapping[str, Any], flag: Flag | None,
         check_no_emails(after.allow.users - (flag.allow.users if flag else frozenset()))
     check_parents(rules.given, {key: after}, {**rules.given, key: after})
     if flag is not None:
-        return replace(after, killed=flag.killed)
+        return kept(flag, after)
     item = admin.table.get((flag_key(key),)).get(flag_key(key))
     if item is not None and read_stored(item).retired:
         raise Refused("key-retired", "choose another key")

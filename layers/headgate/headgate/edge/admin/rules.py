@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from headgate.core.audit import canonical
-from headgate.core.change import check_no_emails, routes_shrink, stamped
+from headgate.core.change import check_no_emails, kept, routes_shrink, stamped
 from headgate.core.faults import refuse
 from headgate.core.manifest import Manifest, Step, manifest_document, parse_manifest
 from headgate.core.manifest import plan as plan_manifest
@@ -199,6 +199,5 @@ def _planned(step: Step, current: Current) -> Change | Refusal:
     document = None if stored is None else stored.document
     if step.after is None:
         return Change("flag.delete", (held or 0) + 1, document, None, Answer(204), step.key)
-    kept = {name: getattr(step.before, name, None) for name in ("killed", "members")}
-    after = stamped(replace(step.after, **kept), (held or 0) + 1, current.stamp)
+    after = stamped(kept(step.before, step.after), (held or 0) + 1, current.stamp)
     return changed(f"flag.{step.action}", document, after)

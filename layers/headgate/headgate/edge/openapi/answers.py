@@ -10,6 +10,7 @@ from pydantic import Field, WithJsonSchema
 from headgate.core.keyring import KeyState
 from headgate.core.model import Algorithm, Reach, Reason, RouteClass, Stage, Unit
 from headgate.core.preview import SAMPLES, Source
+from headgate.edge.openapi.lists import LongList
 from headgate.edge.openapi.parts import ABSENT, JSON, Answer, Count, Digest, Key, Next, Time, named
 
 
@@ -58,6 +59,7 @@ class Flag(Answer):
     revision: Count
     updated_at: str
     updated_by: str
+    members: LongList = ABSENT
 
 
 class ListedFlag(Flag):
@@ -90,7 +92,7 @@ class MemberCounts(Answer):
 
 
 class MemberPage(Answer):
-    """Ids on a flag's list, sorted."""
+    """Ids on a flag's list, each once; those inside the flag first, sorted."""
 
     kind: Literal["user", "org"]
     members: list[Annotated[str, named("Member")]]

@@ -47,6 +47,7 @@ PARAMETERS: dict[str, Parameter] = {
 IN_PATH = {
     "key": {"type": "string", "pattern": f"^{limits.KEY.pattern}$"},
     "id": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+    "import": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
 }
 
 

@@ -31,13 +31,15 @@ class Answer(BaseModel):
 
 
 class Problem(Answer):
-    """A failure (RFC 9457). `errors` names each member at fault."""
+    """A failure (RFC 9457). `errors` names each member at fault; `staged`, `import` say how an import stands."""
 
     type: Annotated[str, WithJsonSchema({"enum": [f"urn:headgate:{slug}" for slug in PROBLEMS]})]
     title: str
     status: Annotated[int, Field(ge=400, le=599)]
     detail: str = ABSENT
     errors: list["Fault"] = ABSENT
+    staged: Count = ABSENT
+    import_: Annotated[str, Field(alias="import")] = ABSENT
 
 
 class Fault(Answer):

@@ -1,0 +1,244 @@
+"""Imports of member items: one open at most for a flag, staged batch by batch, never touching the head.
+
+Each batch is one transaction: up to 96 member items and the import's own record, on its version. So it goes on after
+a crash where it stopped, a batch that is sent twice is staged once, and small changes go on beside it.
+"""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+
+from headgate.core import limits
+from headgate.core.audit import canonical
+from headgate.core.imports import Import, State, Tally, effect
+from headgate.core.members import Member, Standpoint, chained, staged
+from headgate.core.model import Flag
+from headgate.core.place import is_inline
+from headgate.core.snapshot import read_flag
+from headgate.store.items import flag_key, import_key, read_stored
+from headgate.store.members import NONE, Held, keys_of, read_held
+from headgate.store.port import Item, Put, Table, Unavailable
+from headgate.store.record import Answer, Call, Record, Refusal, Slug
+
+CALL = "call:"
+"""Begins the id of a batch that is one call of `allow`; no caller can choose such an id."""
+ABANDONED_AFTER = 60
+"""Seconds after which a call's batch makes room: API Gateway waits 30 s for a call, and a repeated one begins anew."""
+
+
+UNREADABLE = ("$", "the stored flag cannot be read; replace it whole")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One id of a batch: whether it comes or goes, and the line of it that the digest runs over."""
+
+    member: Member
+    comes: bool
+    line: str
+
+
+def read_import(item: Item | None) -> Import | None:
+    """An import's record. One that cannot be read is no answer: raises `Unavailable`."""
+    if item is None:
+        return None
+    try:
+        body = json.loads(str(item["body"]))
+        made = Import(**{**body, "state": State(body["state"]), "tally": Tally(**body["tally"])})
+        return replace(made, version=int(item["version"]))
+    except (KeyError, ValueError, TypeError, RecursionError):
+        raise Unavailable("import") from None
+
+
+def moved(flag: str, before: Import, after: Import) -> Put:
+    """The write of the newest import's next state, as long as it is as it was read."""
+    return Put(_item(flag, replace(after, version=before.version + 1)), equals=("version", before.version))
+
+
+def _item(flag: str, made: Import, past: str | None = None) -> Item:
+    pk, sk = import_key(flag, past)
+    body = {name: value for name, value in asdict(made).items() if name != "version"}
+    return {"pk": pk, "sk": sk, "version": made.version, "body": canonical(body)}
+
+
+def current(table: Table, flag: str) -> Import | None:
+    """The newest import of a flag, open or not."""
+    return read_import(table.get((import_key(flag),)).get(import_key(flag)))
+
+
+class Imports:
+    """The imports of all flags. `budget` of `record` bounds each transaction with its retries."""
+
+    def __init__(self, table: Table, record: Record, *, clock: Callable[[], float] = time.time) -> None:
+        self._table, self._record, self._clock = table, record, clock
+
+    def find(self, flag: str, name: str) -> Import | None:
+        """The import of this id, open or past."""
+        keys = (import_key(flag), import_key(flag, name))
+        items = self._table.get(keys)
+        newest = read_import(items.get(keys[0]))
+        return newest if newest is not None and newest.id == name else read_import(items.get(keys[1]))
+
+    def open(self, flag: str, wanted: Import, call: Call) -> Answer | Refusal:
+        """Open an import, or answer with the one of this id; `wanted` has no ordinal yet."""
+        return self._record.persist(lambda: self._open(flag, wanted, call))
+
+    def _open(self, flag: str, wanted: Import, call: Call) -> Answer | Refusal:
+        answered = self._record.replay(call)
+        if answered is not None:
+            return answered
+        held = self.find(flag, wanted.id)
+        if held is not None and (held.kind, held.mode) != (wanted.kind, wanted.mode):
+            return Refusal(Slug.IMPORT_DIFFERS, f"it was opened to {held.mode} members of kind {held.kind}")
+        newest = current(self._table, flag)
+        refusal = None if held is not None else _in_the_way(newest, self._clock())
+        if refusal is not None:
+            return refusal
+        puts = [] if held is not None else opening(flag, newest, wanted)
+        answer = Answer(200 if held is not None else 201, (held or opened(newest, wanted)).document)
+        self._table.write([*puts, self._record.memory(call, answer)])
+        return answer
+
+    def begin(self, flag: str, wanted: Import) -> Import | Refusal:
+        """Open the batch of one call, or go on with it."""
+        return self._record.persist(lambda: self._begin(flag, wanted))
+
+    def _begin(self, flag: str, wanted: Import) -> Import | Refusal:
+        newest = current(self._table, flag)
+        if newest is not None and newest.id == wanted.id and newest.is_open:
+            return newest
+        refusal = _in_the_way(newest, self._clock())
+        if refusal is not None:
+            return refusal
+        self._table.write(opening(flag, newest, wanted))
+        return opened(newest, wanted)
+
+    def abandon(self, flag: str, name: str, call: Call | None) -> Answer | Refusal:
+        """Abandon an open import: what was staged never counts."""
+        return self._record.persist(lambda: self._abandon(flag, name, call))
+
+    def _abandon(self, flag: str, name: str, call: Call | None) -> Answer | Refusal:
+        answered = None if call is None else self._record.replay(call)
+        if answered is not None:
+            return answered
+        held = self.find(flag, name)
+        if held is None:
+            return Refusal(Slug.UNKNOWN_IMPORT, "")
+        if held.state is State.COMMITTED:
+            return Refusal(Slug.IMPORT_CLOSED, "it is committed; an import the other way takes its members back")
+        answer = Answer(204)
+        puts = [moved(flag, held, replace(held, state=State.ABANDONED))] if held.is_open else []
+        puts += [] if call is None else [self._record.memory(call, answer)]
+        if puts:
+            self._table.write(puts)
+        return answer
+
+    def stage(self, flag: str, name: str, at: int, steps: Sequence[Step], call: Call | None) -> Answer | Refusal:
+        """Stage the ids from offset `at` on; those that are staged already are passed over.
+
+        `call` is remembered with the answer. Raises `Unavailable`: whatever was staged by then stays.
+        """
+        stand: Flag | None = None
+        begin = at
+        while True:
+            step = _Batch(self._table, self._record, flag, name, at, steps, call)
+            done = self._record.persist(lambda: step.write(begin, stand))  # noqa: B023 - called at once
+            if isinstance(done, (Answer, Refusal)):
+                return done
+            begin, stand = done
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """One transaction of a call that stages."""
+
+    table: Table
+    record: Record
+    flag: str
+    name: str
+    at: int
+    steps: Sequence[Step]
+    call: Call | None
+
+    def write(self, begin: int, stand: Flag | None) -> Answer | Refusal | tuple[int, Flag | None]:
+        """Stage what follows `begin`, if the import is just there; else where it is."""
+        part = self.steps[begin - self.at : begin - self.at + limits.MAX_STAGED]
+        keys = keys_of(self.flag, [step.member for step in part])
+        own = (import_key(self.flag), *(() if stand else (flag_key(self.flag),)))
+        items = self.table.get((*own, *keys.values()))
+        held = read_import(items.get(own[0]))
+        if held is None or held.id != self.name or not held.is_open:
+            return Refusal(Slug.IMPORT_CLOSED, "it is not open any more")
+        if held.staged < self.at:
+            return Refusal(Slug.IMPORT_DIFFERS, f"{held.staged} ids are staged", told={"staged": held.staged})
+        stand = stand or _flag_in(self.flag, items.get(flag_key(self.flag)))
+        if stand is None:
+            return Refusal(Slug.UNKNOWN_FLAG, "")
+        if stand.quarantined:
+            return Refusal(Slug.INVALID, "see errors", (UNREADABLE,))
+        end = self.at + len(self.steps)
+        if held.staged >= end:
+            return self._answer(held, [])
+        if held.staged != begin:
+            return held.staged, stand
+        after, puts = self._staged(held, stand, part, {m: read_held(items.get(key)) for m, key in keys.items()})
+        puts.append(moved(self.flag, held, after))
+        if after.staged == end:
+            return self._answer(after, puts)
+        self.table.write(puts)
+        return after.staged, stand
+
+    def _answer(self, held: Import, puts: list[Put]) -> Answer | Refusal:
+        answer = Answer(200, held.document)
+        if self.call is not None:
+            answered = self.record.replay(self.call)
+            if answered is not None:
+                return answered
+            puts.append(self.record.memory(self.call, answer))
+        if puts:
+            self.table.write(puts)
+        return answer
+
+    def _staged(
+        self, held: Import, flag: Flag, part: Sequence[Step], members: dict[Member, Held]
+    ) -> tuple[Import, list[Put]]:
+        stand, tally, puts = Standpoint.of(flag, now=True), held.tally, []
+        for step in part:
+            was = members.get(step.member, NONE)
+            if staged(was.events, held.ordinal) is not None:  # an id that was named before in this import
+                continue
+            events = (*stand.kept(was.events, held.ordinal), (f"{held.ordinal}", step.comes))
+            puts.append(was.put(self.flag, step.member, events))
+            is_long = stand.holds(was.events)
+            is_in = is_long or is_inline(flag.allow, step.member)
+            tally = tally.plus(effect(step.member, comes=step.comes, is_long=is_long, is_in=is_in))
+        lines = (step.line for step in part)
+        return replace(held, staged=held.staged + len(part), tally=tally, digest=chained(held.digest, lines)), puts
+
+
+def _flag_in(key: str, item: Item | None) -> Flag | None:
+    stored = None if item is None else read_stored(item)
+    return None if stored is None or stored.retired else read_flag(key, stored.document)
+
+
+def opened(newest: Import | None, wanted: Import) -> Import:
+    """The import as it will be opened after the newest: an ordinal is never used twice."""
+    return replace(wanted, ordinal=1 if newest is None else newest.ordinal + 1)
+
+
+def opening(flag: str, newest: Import | None, wanted: Import) -> list[Put]:
+    """The writes that open it; the newest so far, if any, is put away under its id."""
+    made = opened(newest, wanted)
+    if newest is None:
+        return [Put(_item(flag, made), absent=True)]
+    state = State.ABANDONED if newest.is_open else newest.state
+    return [moved(flag, newest, made), Put(_item(flag, replace(newest, state=state), newest.id))]
+
+
+def _in_the_way(newest: Import | None, now: float) -> Refusal | None:
+    if newest is None or not newest.is_open:
+        return None
+    if newest.id.startswith(CALL) and now - newest.opened_at > ABANDONED_AFTER:
+        return None
+    return Refusal(Slug.IMPORT_OPEN, f"{newest.id} is open for this flag", told={"import": newest.id})
