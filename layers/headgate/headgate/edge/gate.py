@@ -17,14 +17,14 @@ from headgate.tokens.verify import VerifiedTokens, Verifier
 NOT_OURS = frozenset((RefusalCode.ALGORITHM, RefusalCode.HEADER_MEMBER))
 """Said of a header by which no token can be our own: the only ones that a legacy issuer is asked about."""
 
-LegacyIssuer = Callable[[str, float], Credential]
+Legacy = Callable[[str, float], Credential]
 """The credential in an old token at a time (unix seconds), or `Refused`: `edge.legacy`, where it is configured."""
 
 
 class Credentials:
     """Verifies our own tokens as they come in the Authorization header, and old ones where `legacy` is given."""
 
-    def __init__(self, settings: GateSettings, keys: KeyPool, legacy: LegacyIssuer | None = None) -> None:
+    def __init__(self, settings: GateSettings, keys: KeyPool, legacy: Legacy | None = None) -> None:
         self._settings, self._keys, self._seen, self._legacy = settings, keys, VerifiedTokens(), legacy
 
     def bearer(self, request: Request, now: float, *kinds: Kind) -> Credential:
