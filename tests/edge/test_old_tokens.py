@@ -1,8 +1,12 @@
 """Old tokens at the authorizer: what each class makes of them, what a kill does, and who verifies what."""
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -30,6 +34,7 @@ from headgate.tokens.legacy import LegacyVerifier
 from headgate.tokens.legacy_issuer import LegacyIssuer
 from headgate.tokens.refusals import RefusalCode, Refused
 
+AUTHORIZER = Path(__file__).parents[2] / "functions" / "authorizer"
 SETTINGS = GateSettings("t", ("key",), "headgate", "https://gate.example.com")
 SECRET = "".join(f"{number:02x}" for number in range(32))
 CLASSES = ("entry", "continue", "observe", "stop", "machine", "admin")
@@ -320,12 +325,54 @@ def test_no_log_line_holds_a_token_the_secret_or_who_it_is(capsys: pytest.Captur
         assert not any(part in out for part in (*token.split("."), SECRET))
 
 
+# -- the function's start
+
+
+def configured(**members: Any) -> str:
+    """An issuer whose tokens are taken for another hour."""
+    soon = rfc3339(time.time() + 3_600)
+    claims = {"user": "kiloUserId", "access": "gastownAccess", "admin": "isAdmin"}
+    said = {"algorithm": "HS256", "version": 3, "accept_until": soon, "issued_before": soon, "claims": claims}
+    return json.dumps({**said, **members})
+
+
+def started(issuer: str) -> "subprocess.CompletedProcess[str]":
+    """The authorizer's own start in a fresh process that reaches no network: what it made, and what it loaded."""
+    script = "import app, sys; print(app.legacy is not None, 'headgate.tokens.legacy' in sys.modules)"
+    environment = {
+        "HEADGATE_TABLE": "t", "HEADGATE_SIGNING_KEYS": "one", "HEADGATE_AUDIENCE": "headgate",
+        "HEADGATE_LEGACY_ISSUER": issuer, "HEADGATE_LEGACY_SECRET_ARN": "arn", "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x",
+    }  # fmt: skip
+    return subprocess.run(
+        [sys.executable, "-c", script], cwd=AUTHORIZER, env={**os.environ, **environment}, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+
+
+def test_nothing_is_there_where_none_is_configured_and_the_secret_is_not_read_at_the_start() -> None:
+    assert started("").stdout.split() == ["False", "False"]
+    assert started(configured()).stdout.split() == ["True", "True"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "path"),
+    [
+        ({"accept_until": None}, "accept_until"),
+        ({"accept_until": "2999-01-01T00:00:00Z"}, "accept_until"),
+        ({"algorithm": "ES256"}, "algorithm"),
+    ],
+    ids=["no end", "a far end", "another algorithm"],
+)
+def test_what_is_configured_wrong_does_not_start(wrong: dict[str, Any], path: str) -> None:
+    done = started(configured(**wrong))
+    assert done.returncode != 0
+    assert f"{path}: must" in done.stderr
+
+
 @pytest.mark.parametrize("missing", ["HEADGATE_LEGACY_ISSUER", "HEADGATE_LEGACY_SECRET_ARN"])
 def test_half_a_configuration_does_not_start(missing: str) -> None:
-    soon = rfc3339(time.time() + 60)
-    issuer = {"algorithm": "HS256", "version": 3, "accept_until": soon, "issued_before": soon,
-              "claims": {"user": "a", "access": "b", "admin": "c"}}  # fmt: skip
-    whole = {"HEADGATE_LEGACY_ISSUER": json.dumps(issuer), "HEADGATE_LEGACY_SECRET_ARN": "arn"}
+    whole = {"HEADGATE_LEGACY_ISSUER": configured(), "HEADGATE_LEGACY_SECRET_ARN": "arn"}
     assert isinstance(legacy_tokens(whole), LegacyTokens)
     with pytest.raises(Misconfigured, match=missing):
         legacy_tokens({**whole, missing: ""})
