@@ -24,6 +24,7 @@ from headgate_cli.commands import (
     token,
     tour,
 )
+from headgate_cli.commands.allow_import import allow_import
 from headgate_cli.commands.local import local
 from headgate_cli.commands.options import COMMON, option
 from headgate_cli.failures import EXIT_CODES, Failure
@@ -73,6 +74,12 @@ class Root(TyperGroup):
             render.show_failure(failure, as_json=settings_of(ctx).as_json)
             raise typer.Exit(int(failure.exit_code)) from None
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command; `allow import` is one of two words, since `allow` by itself takes a key."""
+        two = " ".join(args[:2])
+        found = self.commands.get(two) if len(args) > 1 else None
+        return super().resolve_command(ctx, args) if found is None else (two, found, args[2:])
+
     def list_commands(self, ctx: Any) -> list[str]:
         """The commands in the order in which a rollout needs them."""
         known = super().list_commands(ctx)
@@ -117,6 +124,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
 for command in COMMANDS:
     app.command(epilog=COMMON)(command)
 app.command(epilog=COMMON, short_help="Start everything on this machine, until Ctrl-C.")(local)
+app.command("allow import", epilog=COMMON, hidden=True)(allow_import)
 app.add_typer(flags.app, name="flags")
 app.add_typer(audit.app, name="audit")
 app.add_typer(sessions.app, name="sessions")

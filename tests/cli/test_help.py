@@ -14,7 +14,7 @@ COMMANDS = (
 ).split()
 PAIRS = [
     tuple(words.split())
-    for words in ("flags create", "audit verify", "audit checkpoint", "audit key", "sessions end", "keys rotate",
+    for words in ("flags create", "allow import", "audit verify", "audit checkpoint", "audit key", "sessions end", "keys rotate",
                   "keys revoke")
 ]  # fmt: skip
 HEAVY = ("rich", "botocore", "yaml", "moto", "jwt", "uvicorn", "starlette", "asyncio")

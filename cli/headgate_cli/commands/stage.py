@@ -62,7 +62,10 @@ def allow(
     allow_shrink: AllowShrink = False,
     if_match: IfMatch = None,
 ) -> None:
-    """List users and orgs, or take them off. They count from stage allowlist on."""
+    """List users and orgs, or take them off. They count from stage allowlist on.
+
+    Whole files of ids come in by headgate allow import KEY FILE.
+    """
     if not (user or org or remove_user or remove_org):
         raise failures.usage("name someone: --user, --org, --remove-user or --remove-org")
     body: dict[str, Any] = {"reason": reason}

@@ -1,0 +1,137 @@
+"""A text file of ids, one a line, read once and kept on disk: of any size in little memory, each id once, in order.
+
+Blank lines and lines that begin with # are passed over. Whatever is wrong is told with its line, before anything is
+sent.
+"""
+
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+from headgate.core.audit import GENESIS
+from headgate.core.limits import MAX_MEMBERS_A_CALL
+from headgate.core.members import chained
+from headgate.core.parse_allow import is_member_id
+from headgate_cli import failures
+from headgate_cli.failures import ExitCode, Failure
+
+STANDARD_INPUT = "-"
+MAX_LINE = 4_096  # bytes; no id comes near
+FAULTS_TOLD = 20
+AT_ONCE = 10_000
+BATCH_BYTES = 49_152  # of ids; six times as many as JSON with escapes, which a call of the API takes
+MEMORY_KB = 32_768
+
+Line = tuple[int, str]
+
+
+class MemberFile:
+    """The ids of a file. `count` of them; `duplicates` were left out, and their digest is that of an import."""
+
+    def __init__(self) -> None:
+        self._ids = sqlite3.connect("")  # a file of its own, that is gone when it is closed
+        for pragma in (f"cache_size = -{MEMORY_KB}", "journal_mode = OFF", "synchronous = OFF"):
+            self._ids.execute(f"PRAGMA {pragma}")
+        self._ids.execute("CREATE TABLE ids (place INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, line INTEGER)")
+        self.count = self.duplicates = 0
+        self.digest = GENESIS
+
+    def add(self, lines: Iterator[Line]) -> None:
+        """Take in ids with their lines."""
+        while part := list(islice(lines, AT_ONCE)):
+            before = self._ids.total_changes
+            self._ids.executemany("INSERT OR IGNORE INTO ids (line, id) VALUES (?, ?)", part)
+            new = self._ids.total_changes - before
+            self.count, self.duplicates = self.count + new, self.duplicates + len(part) - new
+        self.digest = self.digest_of(self.count)
+
+    def digest_of(self, count: int) -> str:
+        """The digest of the first so many ids, as an import has it."""
+        first = self._ids.execute("SELECT id FROM ids WHERE place <= ? ORDER BY place", (count,))
+        return chained(GENESIS, (str(name) for (name,) in first))
+
+    def batch(self, at: int) -> list[str]:
+        """The ids from a place on: as many as one call takes."""
+        query = "SELECT id FROM ids WHERE place > ? ORDER BY place LIMIT ?"
+        found: list[str] = []
+        size = 0
+        for (name,) in self._ids.execute(query, (at, MAX_MEMBERS_A_CALL)):
+            size += len(name.encode())
+            if found and size > BATCH_BYTES:
+                break
+            found.append(str(name))
+        return found
+
+    def line(self, at: int) -> int:
+        """The line of the id at a place."""
+        found = self._ids.execute("SELECT line FROM ids WHERE place = ?", (at + 1,)).fetchone()
+        return int(found[0]) if found else 0
+
+    def close(self) -> None:
+        """Forget them."""
+        self._ids.close()
+
+
+def read_members(path: Path) -> MemberFile:
+    """Read a file, or standard input for `-`. Raises `Failure` (usage) with the first 20 lines at fault."""
+    members, faults = MemberFile(), _Faults()
+    try:
+        if str(path) == STANDARD_INPUT:
+            members.add(_ids(sys.stdin.buffer, faults))
+        else:
+            with closing(path.open("rb")) as stream:
+                members.add(_ids(stream, faults))
+    except OSError as error:
+        raise failures.usage(f"cannot read {path}: {type(error).__name__}") from None
+    if faults.count:
+        raise faults.failure(path)
+    if not members.count:
+        raise failures.usage(f"{path} holds no ids")
+    return members
+
+
+class _Faults:
+    def __init__(self) -> None:
+        self.count = 0
+        self._first: list[tuple[str, str]] = []
+
+    def add(self, line: int, what: str) -> None:
+        self.count += 1
+        if len(self._first) < FAULTS_TOLD:
+            self._first.append((f"line {line}", what))
+
+    def failure(self, path: Path) -> Failure:
+        more = [("more", f"{self.count - FAULTS_TOLD:,} lines")] if self.count > FAULTS_TOLD else []
+        title = f"{path}: not every line holds an id; nothing was sent"
+        return Failure(ExitCode.USAGE, title, slug="usage", faults=(*self._first, *more))
+
+
+def _ids(stream: BinaryIO, faults: _Faults) -> Iterator[Line]:
+    for number, line in _lines(stream):
+        text = line.strip(b" \t\r\n")
+        if not text or text.startswith(b"#"):
+            continue
+        try:
+            name = text.decode()
+        except UnicodeDecodeError:
+            faults.add(number, "is not UTF-8")
+            continue
+        if not is_member_id(name):
+            faults.add(number, "must hold one id of 1 to 256 bytes without blanks or control characters")
+        elif not faults.count:
+            yield number, name
+
+
+def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Lines by number from 1, each cut where it is longer than any id or comment need be."""
+    number = 0
+    while line := stream.readline(MAX_LINE):
+        number += 1
+        rest = line
+        while len(rest) == MAX_LINE and not rest.endswith(b"\n"):
+            rest = stream.readline(MAX_LINE)
+        yield number, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
