@@ -4,11 +4,15 @@ import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import botocore
+import botocore.session
 import pytest
+from botocore.loaders import Loader
 from template_checks.deployment import TEMPLATE, Deployment
 from template_checks.expected import ALLOWED
 
@@ -95,6 +99,8 @@ def test_the_layer_is_trimmed(built: Path) -> None:
     layer = built / "HeadgateLayer" / "python"
     services = {folder.name for folder in (layer / "botocore" / "data").iterdir() if folder.is_dir()}
     assert services == {"dynamodb", "kms", "secretsmanager", "sts"}
+    assert not list((layer / "botocore/data").rglob("service-2.json.gz")), "packed, and documentation for the most part"
+    assert (layer / "botocore/data/endpoints.json").stat().st_size < 50_000
     assert (layer / "botocore" / "cacert.pem").exists()
     assert not (layer / "boto3").exists()
     size = sum(file.stat().st_size for file in layer.rglob("*") if file.is_file())
@@ -144,6 +150,28 @@ def test_every_module_of_the_layer_imports(native_layer: Path) -> None:
         "[s.create_client(n, region_name='us-east-1') for n in ('dynamodb', 'kms', 'secretsmanager', 'sts')]"
     )
     run(python, "-ISB", "-c", program)
+
+
+def test_trimmed_data_gives_the_same_endpoints_and_operations(tmp_path: Path) -> None:
+    """As botocore's own, in every partition that is in use."""
+    services, data = ("dynamodb", "kms", "secretsmanager", "sts"), tmp_path / "data"
+    shutil.copytree(Path(botocore.__file__).parent / "data", data, ignore=lambda folder, names: (
+        set(names) - {*services} - {name for name in names if name.endswith(".json")}
+        if folder.endswith("/data") else ()))  # fmt: skip
+    run(sys.executable, LAYER / "trim.py", data, *services)
+    whole, trimmed = botocore.session.Session(), botocore.session.Session()
+    trimmed.register_component("data_loader", Loader([str(data)], include_default_search_paths=False))
+    for session in (whole, trimmed):
+        session.set_credentials("made-up", "made-up")
+    for region in ("us-east-1", "eu-central-1", "cn-north-1", "us-gov-west-1", "eusc-de-east-1"):
+        for service in services:
+            theirs, ours = (session.create_client(service, region_name=region) for session in (whole, trimmed))
+            assert ours.meta.endpoint_url == theirs.meta.endpoint_url
+            models = ours.meta.service_model, theirs.meta.service_model
+            assert models[0].operation_names == models[1].operation_names
+            for name in models[0].operation_names:
+                shapes = [model.operation_model(name).input_shape for model in models]
+                assert repr(shapes[0] and shapes[0].members) == repr(shapes[1] and shapes[1].members)
 
 
 def test_the_lock_names_hashes_and_no_place() -> None:
