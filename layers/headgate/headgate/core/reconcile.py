@@ -1,0 +1,208 @@
+"""Whether what is stored is what the audit stream says: for a table that was restored to a point in time.
+
+A transaction writes record, entry and head together, and a restore may bring back some of them and not the others. The
+ledger follows the stream; held against the stored records and the head it names each disagreement. What is stored is
+read while changes go on: a record that was changed since the first look may be in any state that it had since then.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Protocol
+
+from headgate.core.audit import GENESIS, canonical, is_sealed
+from headgate.core.model import Json
+from headgate.core.snapshot import read_flag
+
+Entry = Mapping[str, Any]
+
+
+class What(StrEnum):
+    """How a part of a transaction can stand against the others."""
+
+    ENTRY_MISSING = "entry-missing"
+    CHAIN_BROKEN = "chain-broken"
+    HEAD_BEHIND = "head-behind"
+    HEAD_AHEAD = "head-ahead"
+    HEAD_DIFFERS = "head-differs"
+    KILL_DIFFERS = "kill-differs"
+    STATE_MISSING = "state-missing"
+    STATE_OLDER = "state-older"
+    STATE_NEWER = "state-newer"
+    STATE_DIFFERS = "state-differs"
+    STATE_UNRECORDED = "state-unrecorded"
+    SESSION_LIVES = "session-lives"
+    SESSION_ENDED = "session-ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One disagreement. `record` is what is stored where it is found; `revision` the entry that it is about."""
+
+    what: What
+    record: str
+    flag: str | None = None
+    revision: int | None = None
+    stored_version: int | None = None
+    recorded_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A record, stored or as an entry has it. `version` is None where the entry does not tell; nothing else is."""
+
+    version: int | None
+    document: Json
+    retired: bool = False
+
+
+class Head(Protocol):
+    """The head as it was read."""
+
+    @property
+    def revision(self) -> int:
+        """The newest entry's number."""
+
+    @property
+    def digest(self) -> str:
+        """Its digest."""
+
+    @property
+    def killed(self) -> Mapping[str, Any]:
+        """Reach by flag."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What the stream says of one record: `states` it may be in (None for no record), the newest last."""
+
+    revision: int
+    states: tuple[State | None, ...]
+    expires: int | None
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What the stream says. `place` names the record that an entry is about; None for what is no record of the rules.
+
+    Entries up to revision `since` were written before anything else was looked at.
+    """
+
+    place: Callable[[Entry], str | None]
+    since: int
+    revision: int = 0
+    digest: str = GENESIS
+    records: dict[str, Recorded] = field(default_factory=dict)
+    killed: dict[str, Any] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    def follow(self, entries: Iterable[Entry]) -> None:
+        """Go on with entries, in the order in which they are stored."""
+        for entry in entries:
+            expected, revision = self.revision + 1, entry.get("revision")
+            if type(revision) is not int or revision < expected:
+                self.findings.append(Finding(What.CHAIN_BROKEN, "audit", revision=expected))
+                continue
+            if revision > expected:
+                self.findings.append(Finding(What.ENTRY_MISSING, "audit", revision=expected))
+            elif entry.get("prev") != self.digest or not is_sealed(entry):
+                self.findings.append(Finding(What.CHAIN_BROKEN, "audit", revision=revision))
+            self.revision, self.digest = revision, str(entry.get("digest"))
+            self._record(entry, revision)
+
+    def _record(self, entry: Entry, revision: int) -> None:
+        name = self.place(entry)
+        if name is None:
+            return
+        before, after = self.records.get(name), entry.get("after")
+        state = State(_version(name, entry, before), after, after is None)
+        earlier = (before.states if before else (None,)) if revision > self.since else ()
+        expires = after.get("expires") if isinstance(after, dict) else None
+        self.records[name] = Recorded(revision, (*earlier, state), expires)
+        flag = flag_of(name)
+        if flag is not None:
+            self.killed.pop(flag, None)
+            kill = after.get("killed") if isinstance(after, dict) else None
+            self.killed |= {flag: kill.get("reach")} if isinstance(kill, dict) else {}
+
+    def compare(self, held: Mapping[str, State], head: Head, now: float) -> Iterator[Finding]:
+        """Each disagreement with what is stored. What has expired by `now` (Unix seconds) may be gone."""
+        yield from self.findings
+        yield from self._compare_head(head)
+        for name in sorted(self.records.keys() | held.keys()):
+            recorded, stored = self.records.get(name), held.get(name)
+            if recorded is None:
+                version = None if stored is None else stored.version
+                yield Finding(What.STATE_UNRECORDED, name, flag_of(name), stored_version=version)
+            elif not _agrees(name, recorded, stored, now):
+                yield _disagreement(name, recorded, stored)
+
+    def _compare_head(self, head: Head) -> Iterator[Finding]:
+        if head.revision < self.revision:
+            yield Finding(What.HEAD_BEHIND, "head", revision=head.revision)
+        elif head.revision > self.revision:
+            yield Finding(What.HEAD_AHEAD, "head", revision=head.revision)
+        elif head.digest != self.digest:
+            yield Finding(What.HEAD_DIFFERS, "head", revision=head.revision)
+        for flag in sorted(head.killed.keys() | self.killed.keys()):
+            if head.killed.get(flag) != self.killed.get(flag):
+                yield Finding(What.KILL_DIFFERS, "head", flag, head.revision)
+
+
+def flag_of(name: str) -> str | None:
+    """The flag whose record this is."""
+    subject, _, key = name.partition("#")
+    return key if subject == "flag" else None
+
+
+def _version(name: str, entry: Entry, before: Recorded | None) -> int | None:
+    """The version that the entry's transaction gave the record. Denials bear none in themselves: they are counted."""
+    after = entry.get("after")
+    if not isinstance(after, dict):
+        return None
+    if not name.startswith("deny#"):
+        version = after.get("version")
+        return version if type(version) is int else None
+    if entry.get("before") is None:  # the first, or the first since the one before it expired
+        return 1
+    held = before.states[-1] if before is not None else None
+    return None if held is None or held.version is None else held.version + 1
+
+
+def _agrees(name: str, recorded: Recorded, stored: State | None, now: float) -> bool:
+    if stored is None and recorded.expires is not None and recorded.expires <= now:
+        return True
+    if any(_is_same(state, stored) for state in recorded.states):
+        return True
+    # a flag that cannot be read is killed with its document left as it is, the version in it too
+    flag = flag_of(name)
+    return flag is not None and any(
+        state is not None
+        and _is_same(replace(state, version=None), stored)
+        and read_flag(flag, state.document).quarantined
+        for state in recorded.states
+    )
+
+
+def _is_same(state: State | None, stored: State | None) -> bool:
+    if state is None or stored is None:
+        return state is stored
+    if state.retired != stored.retired or state.version not in (None, stored.version):
+        return False
+    try:
+        return canonical(state.document) == canonical(stored.document)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _disagreement(name: str, recorded: Recorded, stored: State | None) -> Finding:
+    newest = recorded.states[-1]
+    version = None if newest is None else newest.version
+    held = None if stored is None else stored.version
+    if stored is None:
+        what = What.STATE_MISSING
+    elif version is not None and held is not None and held != version:
+        what = What.STATE_OLDER if held < version else What.STATE_NEWER
+    else:
+        what = What.STATE_DIFFERS
+    return Finding(what, name, flag_of(name), recorded.revision, held, version)

@@ -1,0 +1,153 @@
+"""Reads a table as it is for `core.reconcile`: head, rules, sessions, stream, and the head again.
+
+No read of many items is a snapshot. What was changed between the two heads is known by its entries; what a transaction
+was about to do at the very moment is done at the next look: only what every look finds is a finding.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from headgate.core.deny import DenyKind
+from headgate.core.reconcile import Entry, Finding, Ledger, State, What
+from headgate.core.session import Session
+from headgate.store.items import (
+    AUDIT,
+    HEAD,
+    KEYS,
+    PROFILE,
+    ROUTES,
+    RULES,
+    Head,
+    audit_sk,
+    deny_key,
+    flag_key,
+    read_entry,
+    read_head,
+    read_stored,
+)  # fmt: skip
+from headgate.store.port import Item, Table
+from headgate.store.sessions import Sessions
+
+T = TypeVar("T")
+LOOKS = 3
+WHOLE = {"routes": ROUTES, "profile": PROFILE, "keys": KEYS}
+
+
+class TooLong(Exception):
+    """The stream could not be read in the time given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """The head that was seen last, and what does not agree with what."""
+
+    head: Head
+    findings: tuple[Finding, ...]
+
+
+class Reconciler:
+    """`budget` bounds all looks together, in seconds."""
+
+    def __init__(self, table: Table, *, budget: float, clock: Callable[[], float] = time.time) -> None:
+        self._table, self._clock, self._until = table, clock, clock() + budget
+
+    def run(self) -> Reconciliation:
+        """Look until nothing is found, three times at most. Raises `TooLong`, and what the table raises."""
+        found = self._look()
+        for _ in range(LOOKS - 1):
+            if not found.findings:
+                break
+            again = self._look()
+            found = Reconciliation(again.head, tuple(one for one in again.findings if one in found.findings))
+        return found
+
+    def _look(self) -> Reconciliation:
+        first = self._head()
+        held = {str(item["sk"]): _state(item) for item in self._pages(RULES)}
+        sessions = dict(self._timely(Sessions(self._table).every()))
+        ledger = Ledger(place, first.revision)
+        ledger.follow(map(_entry, self._pages(AUDIT)))
+        last = self._head()
+        if last.revision > ledger.revision:
+            newer = self._pages(AUDIT, audit_sk(ledger.revision), audit_sk(last.revision + 1))
+            ledger.follow(map(_entry, newer))
+        now = self._clock()
+        return Reconciliation(last, (*ledger.compare(held, last, now), *_sessions(ledger, sessions, now)))
+
+    def _head(self) -> Head:
+        return read_head(self._table.get((HEAD,)).get(HEAD))
+
+    def _pages(self, pk: str, after: str = "", before: str | None = None) -> Iterator[Item]:
+        cursor: str | None = after
+        while cursor is not None:
+            page = self._table.query(pk, after=cursor, before=before)
+            yield from self._timely(page.items)
+            cursor = page.next
+
+    def _timely(self, items: Iterable[T]) -> Iterator[T]:
+        for item in items:
+            if self._clock() > self._until:
+                raise TooLong
+            yield item
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The end of a session that is on record: the entry, and what it refuses until when (Unix seconds)."""
+
+    revision: int
+    at: int
+    expires: int
+
+    def missed(self, session: Session, now: float) -> bool:
+        """Whether a session goes on that began before this."""
+        return session.started_at < self.at and now < self.expires
+
+
+def _sessions(ledger: Ledger, sessions: Mapping[str, Session], now: float) -> Iterator[Finding]:
+    """Sessions that ended without an entry, and those that go on though an entry ended them before this look."""
+    endings = dict(_endings(ledger))
+    for record, session in sessions.items():
+        ending = endings.get(record)
+        if session.ended and (ending is None or ending.at < session.started_at):
+            yield Finding(What.SESSION_ENDED, f"session#{record}")
+        if ending is not None and not session.ended and ending.revision <= ledger.since and ending.missed(session, now):
+            yield Finding(What.SESSION_LIVES, f"session#{record}", revision=ending.revision)
+
+
+def _endings(ledger: Ledger) -> Iterator[tuple[str, Ending]]:
+    for recorded in ledger.records.values():
+        state = recorded.states[-1]
+        denial = None if state is None else state.document
+        if isinstance(denial, dict) and denial.get("kind") == DenyKind.SESSION:
+            yield str(denial["value"]), Ending(recorded.revision, int(denial["at"]), int(denial["expires"]))
+
+
+def place(entry: Entry) -> str | None:
+    """The sort key, among the rules, of the record that an entry is about; None where it is about none."""
+    subject, flag, after = str(entry.get("action")).partition(".")[0], entry.get("flag"), entry.get("after")
+    if subject == "flag" and isinstance(flag, str):
+        return flag_key(flag)[1]
+    if subject in WHOLE:
+        return WHOLE[subject][1]
+    if subject == "deny" and isinstance(after, dict):
+        try:
+            return deny_key(DenyKind(after["kind"]), str(after["value"]))[1]
+        except (KeyError, ValueError):
+            return None
+    return None
+
+
+def _state(item: Item) -> State:
+    stored = read_stored(item)
+    return State(stored.version, stored.document, stored.retired)
+
+
+def _entry(item: Item) -> Entry:
+    """An entry; what cannot be read is an entry that says nothing, and so breaks the chain."""
+    try:
+        return read_entry(item)
+    except (ValueError, KeyError, RecursionError):
+        return {}

@@ -1,0 +1,265 @@
+"""Where a restore brought back half of a transaction, that is found; on a whole table nothing ever is."""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import pytest
+from desk import Ask, Desk, quiet
+from fake_clock import FakeClock
+from histories import History, Saved
+from operators import Operator, creation, killing, staging
+from proofs import Tally, many
+from reference_table import Fault, ReferenceTable, always
+
+from headgate.core.audit import sealed
+from headgate.core.reconcile import Finding, What
+from headgate.store.items import AUDIT, HEAD, RULES, Head, audit_sk, entry_item, flag_key, head_item, stored_item
+from headgate.store.port import Item, Unavailable
+from headgate.store.reconcile import Reconciler, TooLong
+from headgate.store.record import Answer, Change, Current
+
+DEEDS = 25
+
+
+def found(table: ReferenceTable, clock: Callable[[], float]) -> tuple[Finding, ...]:
+    return Reconciler(table, budget=1e9, clock=clock).run().findings
+
+
+def of(saved: Saved, history: History) -> tuple[Finding, ...]:
+    """What is found in a table that holds this."""
+    table = ReferenceTable()
+    table.restore(saved)
+    return found(table, history.clock)
+
+
+@pytest.mark.proof("restores that bring back transactions by halves, held against the audit stream")
+@pytest.mark.parametrize("part", range(5))
+def test_half_of_a_transaction_is_found_and_a_whole_one_is_not(part: int, tally: Tally) -> None:
+    """A hundred halves each, told from wholes by comparing the table with what it was at every revision."""
+    halves, wholes, number, kinds = 0, 0, 0, Counter[str]()
+    while halves < many(100, 4_000):
+        history, dice = History(f"{part}.{number}").goes_on(DEEDS), Random(f"{part}.{number}")
+        number += 1
+        for past in history.table.past:
+            assert of(past, history) == ()
+            wholes += 1
+        for _ in range(10):
+            mixture = history.mixed(dice)
+            findings = of(mixture, history)
+            assert bool(findings) != history.is_a_cut(mixture), findings
+            halves, wholes = halves + bool(findings), wholes + (not findings)
+            kinds.update({finding.what.value for finding in findings})
+    tally.add(halves_found=halves, wholes_without_an_alarm=wholes, **dict(sorted(kinds.items())))
+    assert {What.STATE_OLDER, What.STATE_NEWER, What.HEAD_BEHIND, What.ENTRY_MISSING, What.KILL_DIFFERS} <= kinds.keys()
+
+
+class Interrupted:
+    """Between any two items that are read of a history's table, something may happen to it."""
+
+    def __init__(self, history: History, dice: Random, chance: float) -> None:
+        self._history, self._dice, self._chance = history, dice, chance
+        history.table.turn = self
+
+    def __call__(self) -> None:
+        if self._dice.random() < self._chance:
+            self._history.table.turn = lambda: None
+            self._history.goes_on(1)
+            self._history.table.turn = self
+
+
+@pytest.mark.proof("looks at a table that is changed meanwhile, between any two items read")
+@pytest.mark.parametrize("part", range(4))
+def test_changes_that_go_on_are_no_finding(part: int, tally: Tally) -> None:
+    for number in range(many(60, 1_000)):
+        history = History(f"live.{part}.{number}").goes_on(12)
+        before = len(history.table.past)
+        Interrupted(history, Random(number), 0.06)
+        assert found(history.table, history.clock) == ()
+        tally.add(looks=1, changes_meanwhile=len(history.table.past) - before)
+
+
+@pytest.mark.proof("looks while a transaction becomes visible item by item, in any order")
+def test_a_transaction_on_its_way_is_no_finding(tally: Tally) -> None:
+    """Reads of single items are not isolated from a transaction: its first item may be seen before its last."""
+    for number in range(many(300, 5_000)):
+        history, dice, table = History(f"way.{number}").goes_on(12), Random(number), ReferenceTable()
+        table.restore(history.table.past[-2])
+        late: list[tuple[str, str, Item]] = [
+            (pk, sk, item)
+            for pk, rows in history.table.past[-1].items()
+            for sk, item in rows.items()
+            if table.partition(pk).get(sk) != item
+        ]
+        dice.shuffle(late)
+
+        def appears(
+            table: ReferenceTable = table, late: list[tuple[str, str, Item]] = late, dice: Random = dice
+        ) -> None:
+            if late and dice.random() < 0.1:
+                pk, sk, item = late.pop()
+                table.partition(pk)[sk] = item
+
+        table.turn = appears
+        findings = found(table, history.clock)
+        assert findings == () or late, findings
+        tally.add(looks=1, half_to_the_end=bool(late))
+
+
+def test_a_half_is_found_beside_changes_that_go_on() -> None:
+    for number in range(60):
+        history = History(f"both.{number}").goes_on(DEEDS)
+        Operator(history.table, history.clock).creates("lost")
+        del history.table.partition(RULES)[flag_key("lost")[1]]
+        Interrupted(history, Random(number), 0.03)
+        assert [(finding.what, finding.flag) for finding in found(history.table, history.clock)] == [
+            (What.STATE_MISSING, "lost")
+        ]
+
+
+@pytest.fixture
+def history() -> History:
+    """Something of everything."""
+    return History("one").goes_on(40)
+
+
+REVOCATION = Ask("POST /admin/v1/revocations", {"subject": "u-1", "reason": "a test"})
+
+
+def test_what_has_expired_may_be_gone(history: History) -> None:
+    """Denials and sessions are removed by DynamoDB some time after they serve no purpose; a younger one may not be."""
+    with quiet():
+        history.desk.must(REVOCATION)
+    gone = ReferenceTable()
+    gone.restore(history.table.past[-1])
+    for sk in [sk for sk in gone.partition(RULES) if sk.startswith("deny#")]:
+        del gone.partition(RULES)[sk]
+    assert {finding.what for finding in found(gone, history.clock)} == {What.STATE_MISSING}
+    history.clock.advance(10 * 86_400)
+    assert found(gone, history.clock) == ()
+    assert history.table.expire(history.clock())
+    assert found(history.table, history.clock) == ()
+    with quiet():
+        history.desk.must(REVOCATION)
+        history.desk.must(REVOCATION)
+    assert found(history.table, history.clock) == ()
+
+
+def test_a_flag_that_cannot_be_read_is_killed_without_an_alarm(history: History) -> None:
+    """Its document stays as it is, the version in it too: the record's own version counts on."""
+    key, ops = flag_key("odd"), Operator(history.table, history.clock)
+    document = {"key": "odd", "stage": "no such stage", "version": 1}
+    ops.creates("odd")
+
+    def spoilt(current: Current) -> Change:
+        assert current.stored is not None
+        return Change("flag.replace", 2, current.stored.document, document, Answer(200), "odd")
+
+    ops.makes("odd", spoilt)
+    for _ in range(2):
+        with quiet():
+            history.desk.must(Ask("POST /admin/v1/flags/{key}/kill", {"reason": "a test"}, {"key": "odd"}))
+    assert history.table.partition(RULES)[key[1]]["version"] == 4
+    assert found(history.table, history.clock) == ()
+    history.table.partition(RULES)[key[1]] = stored_item(key, 4, {**document, "x": 1})
+    assert [finding.what for finding in found(history.table, history.clock)] == [What.STATE_NEWER]
+
+
+def edited(table: ReferenceTable, revision: int, **members: Any) -> None:
+    """An entry, changed and sealed again."""
+    item = table.partition(AUDIT)[audit_sk(revision)]
+    table.partition(AUDIT)[audit_sk(revision)] = entry_item(sealed({**json.loads(str(item["body"])), **members}))
+
+
+def laid(table: ReferenceTable, pk: str, sk: str, **members: Any) -> None:
+    """An item as it was, but for some members."""
+    table.partition(pk)[sk] = {"pk": pk, **table.partition(pk).get(sk, {}), "sk": sk, **members}
+
+
+def with_kills(table: ReferenceTable, head: int, killed: dict[str, str]) -> None:
+    """The head, with other kills."""
+    newest = json.loads(str(table.partition(AUDIT)[audit_sk(head)]["body"]))["digest"]
+    table.partition(HEAD[0])[HEAD[1]] = head_item(Head(head, newest, killed))
+
+
+def twice(table: ReferenceTable, revision: int) -> None:
+    """An entry that stands in two places."""
+    laid(table, AUDIT, f"{audit_sk(revision)}x", body=table.partition(AUDIT)[audit_sk(revision)]["body"])
+
+
+Damage = Callable[[ReferenceTable, int], Any]
+BREAKS: dict[str, tuple[Damage, list[tuple[What, str]]]] = {
+    "entry gone": (lambda table, head: table.partition(AUDIT).pop(audit_sk(head - 1)),
+                   [(What.ENTRY_MISSING, "audit"), (What.STATE_UNRECORDED, "flag#last")]),
+    "newest gone": (lambda table, head: table.partition(AUDIT).pop(audit_sk(head)),
+                    [(What.HEAD_AHEAD, "head"), (What.KILL_DIFFERS, "head"), (What.STATE_NEWER, "flag#killed")]),
+    "sealed anew": (lambda table, _: edited(table, 1, reason="x"), [(What.CHAIN_BROKEN, "audit")]),
+    "newest sealed anew": (lambda table, head: edited(table, head, reason="x"), [(What.HEAD_DIFFERS, "head")]),
+    "no entry": (lambda table, _: laid(table, AUDIT, audit_sk(1), body="["),
+                 [(What.CHAIN_BROKEN, "audit"), (What.ENTRY_MISSING, "audit"), (What.STATE_UNRECORDED, "flag#f")]),
+    "entry twice": (lambda table, _: twice(table, 1), [(What.CHAIN_BROKEN, "audit")]),
+    "head lost": (lambda table, _: table.partition(HEAD[0]).clear(),
+                  [(What.HEAD_BEHIND, "head"), (What.KILL_DIFFERS, "head")]),
+    "kill forgotten": (lambda table, head: with_kills(table, head, {}), [(What.KILL_DIFFERS, "head")]),
+    "kill raised": (lambda table, head: with_kills(table, head, {"killed": "sever"}), [(What.KILL_DIFFERS, "head")]),
+    "record lost": (lambda table, _: table.partition(RULES).pop("flag#f"), [(What.STATE_MISSING, "flag#f")]),
+    "not JSON": (lambda table, _: laid(table, RULES, "flag#f", body="{"), [(What.STATE_DIFFERS, "flag#f")]),
+    "no number": (lambda table, _: laid(table, RULES, "flag#f", body="NaN"), [(What.STATE_DIFFERS, "flag#f")]),
+    "back": (lambda table, _: laid(table, RULES, "flag#killed", version=1), [(What.STATE_OLDER, "flag#killed")]),
+    "ahead": (lambda table, _: laid(table, RULES, "flag#killed", version=9), [(What.STATE_NEWER, "flag#killed")]),
+    "never retired": (lambda table, _: laid(table, RULES, "flag#gone", body="{}", retired=0),
+                      [(What.STATE_DIFFERS, "flag#gone")]),
+    "unheard of": (lambda table, _: laid(table, RULES, "x", version=1), [(What.STATE_UNRECORDED, "x")]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_each_kind_of_damage_has_its_name(name: str) -> None:
+    table, clock = ReferenceTable(), FakeClock()
+    ops, desk = Operator(table, clock), Desk(table, clock)
+    for key in ("f", "gone", "killed"):
+        ops.creates(key)
+    with quiet():
+        desk.must(Ask("DELETE /admin/v1/flags/{key}", {"reason": "a test"}, {"key": "gone"}, {"if-match": '"1"'}))
+    ops.creates("last")
+    ops.makes("killed", killing("killed"))
+    assert found(table, clock) == ()
+    damage, whats = BREAKS[name]
+    damage(table, 6)
+    assert [(finding.what, finding.record) for finding in found(table, clock)] == whats
+
+
+def test_what_is_found_says_where() -> None:
+    table, clock = ReferenceTable(), FakeClock()
+    ops = Operator(table, clock)
+    ops.creates("f")
+    before = dict(table.partition(RULES))
+    ops.makes("f", staging("f", "ga"))
+    ops.creates("g")
+    table.partition(RULES).update(before)
+    assert found(table, clock) == (
+        Finding(What.STATE_OLDER, "flag#f", "f", revision=2, stored_version=1, recorded_version=2),
+    )
+
+
+def test_an_empty_table_agrees_with_itself() -> None:
+    assert found(ReferenceTable(), FakeClock()) == ()
+
+
+def test_a_table_that_does_not_answer_is_no_finding() -> None:
+    table = ReferenceTable()
+    table.weather = always(Fault.LOST_REQUEST)
+    with pytest.raises(Unavailable):
+        found(table, FakeClock())
+
+
+def test_it_ends_in_time() -> None:
+    table, clock = ReferenceTable(page=1), FakeClock()
+    ops = Operator(table, clock)
+    for number in range(30):
+        ops.does(f"f{number}", creation(f"f{number}"))
+    table.turn = lambda: clock.advance(1)
+    with pytest.raises(TooLong):
+        Reconciler(table, budget=20.0, clock=clock).run()
