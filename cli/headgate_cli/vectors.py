@@ -22,7 +22,8 @@ from headgate.core.parse import OWN_MEMBERS, load_flag
 from headgate.core.ruleset import Ruleset, ruleset
 from headgate_cli import failures
 
-STORED = {"salt": "s", "version": 1, "revision": 1, "updated_at": "2026-03-01T12:00:00.000Z", "updated_by": "vectors"}
+STORED = {"salt": "s", "requires": [], "unit": "user", "algorithm": "sha256-v1", "version": 1, "revision": 1,
+          "updated_at": "2026-03-01T12:00:00.000Z", "updated_by": "vectors"}  # fmt: skip
 KILLED = {"reason": "vectors", "at": "2026-03-01T12:00:00.000Z", "by": "vectors"}
 DRAINED = "2026-03-01T13:00:00.000Z"
 REVISION = 7

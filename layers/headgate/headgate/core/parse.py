@@ -31,9 +31,17 @@ def parse_flag(document: Json, *, salt: str, path: str = "") -> Flag:
     return flag
 
 
+NEVER_LEFT_OUT = ("requires", "killed", "unit", "algorithm")
+"""What a stored flag always says. Lost, and read as left out, each would let somebody in: no parent, no kill, other
+buckets. The rest would let in fewer."""
+
+
 def load_flag(document: Json) -> Flag:
     """Read a stored flag, server members included. Raises `Invalid`: the caller quarantines that flag."""
     read = Reader(document, known=(*OWN_MEMBERS, *SERVER_MEMBERS))
+    for name in NEVER_LEFT_OUT:
+        if name not in read.members:
+            read.fault(name, "is missing")
     own = _read_own(read, salt=None)
     killed = _read_kill(read)
     version = read.whole("version", 0, 1, 2**53)
