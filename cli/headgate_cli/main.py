@@ -11,6 +11,7 @@ from headgate_cli import render
 from headgate_cli.commands import (
     audit,
     check,
+    emergency,
     explain,
     flags,
     health,
@@ -33,8 +34,8 @@ from headgate_cli.settings import Settings, settings_of
 WITH_VALUE = ("--api", "--profile", "--region")
 EVERYWHERE = (*WITH_VALUE, "--json")
 ORDER = (
-    "local tour flags preview stage allow kill restore sessions revoke keys plan apply export explain check audit "
-    "token health routes"
+    "local tour flags preview stage allow kill restore emergency sessions revoke keys plan apply export explain check "
+    "audit token health routes"
 ).split()
 ENVIRONMENT = """\
 Environment:
@@ -129,3 +130,4 @@ app.add_typer(flags.app, name="flags")
 app.add_typer(audit.app, name="audit")
 app.add_typer(sessions.app, name="sessions")
 app.add_typer(keys.app, name="keys")
+app.add_typer(emergency.app, name="emergency")

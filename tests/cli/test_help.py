@@ -9,13 +9,13 @@ import pytest
 from headgate_cli.main import hoisted
 
 COMMANDS = (
-    "local tour flags preview stage allow kill restore emergency sessions revoke keys plan apply export explain check audit "
-    "token health routes"
+    "local tour flags preview stage allow kill restore emergency sessions revoke keys plan apply export explain check "
+    "audit token health routes"
 ).split()
 PAIRS = [
     tuple(words.split())
     for words in ("flags create", "allow import", "audit verify", "audit checkpoint", "audit key", "sessions end", "keys rotate",
-                  "keys revoke")
+                  "keys revoke", "emergency kill", "emergency lift", "emergency status")
 ]  # fmt: skip
 HEAVY = ("rich", "botocore", "yaml", "moto", "jwt", "uvicorn", "starlette", "asyncio")
 

@@ -86,7 +86,7 @@ def exported(stack: "subprocess.Popen[str]") -> str:
         if said[-1].startswith("unset "):
             break
     copied = [line for line in said if line.startswith(("export ", "unset "))]
-    assert len(copied) == 3, said
+    assert len(copied) == 4, said
     return "\n".join(copied)
 
 
@@ -146,7 +146,7 @@ def options(words: list[str]) -> set[str]:
 @pytest.mark.parametrize("line", dict.fromkeys(CHECKED))
 def test_what_is_typed_elsewhere_has_these_options(line: str) -> None:
     words = shlex.split(line, comments=True)
-    group = words[1:3] if len(words) > 2 and words[1] in ("flags", "audit", "sessions", "keys") else words[1:2]
+    group = words[1:3] if len(words) > 2 and words[1] in ("flags", "audit", "sessions", "keys", "emergency") else words[1:2]
     group = [word for word in group if re.fullmatch(r"[a-z]+", word)]
     asked = [str(BIN / "headgate"), *group, "--help"]
     told = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=False)

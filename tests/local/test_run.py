@@ -19,7 +19,7 @@ from headgate_cli.local.stack import Stack, StackFailed, running_stack
 
 PROJECT = Path(__file__).parent / "project"
 COMMAND = [sys.executable, "-m", "headgate_cli", "local", "--port", "0", "--idp-port", "0"]
-PRINCIPALS = {"admin", "editor", "viewer", "kill_operator", "auditor", "service"}
+PRINCIPALS = {"admin", "editor", "viewer", "kill_operator", "auditor", "service", "emergency"}
 
 
 def processes() -> dict[int, int]:
@@ -48,11 +48,11 @@ def test_the_ready_line_says_where_everything_is(small: Stack) -> None:
         assert set(key) == {"access_key_id", "secret_access_key"}
         assert re.fullmatch(r"[A-Z0-9]{20}", key["access_key_id"])
         assert len(key["secret_access_key"]) == 40
-    for name in ("api", "idp", "page", "issuer"):
+    for name in ("api", "idp", "page", "issuer", "control"):
         assert re.match(r"http://127\.0\.0\.1:\d+", ready[name])
     assert ready["issuer"] == ready["api"]
     assert (ready["region"], ready["audience"]) == ("us-east-1", "small")
-    assert set(ready) == {"api", "idp", "console", "page", "region", "issuer", "audience"}
+    assert set(ready) == {"api", "idp", "console", "page", "control", "region", "issuer", "audience"}
 
 
 def test_access_keys_are_of_one_run_only(small: Stack) -> None:

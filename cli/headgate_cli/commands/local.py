@@ -109,6 +109,7 @@ For the headgate command, curl and SDKs in another terminal (keys of this run on
 
   export HEADGATE_API={ready.api} HEADGATE_IDP={ready.idp} AWS_REGION={ready.document()["region"]}
   export AWS_ACCESS_KEY_ID={admin.access_key_id} AWS_SECRET_ACCESS_KEY={admin.secret_access_key}
+  export AWS_ENDPOINT_URL_LAMBDA={ready.control} AWS_ENDPOINT_URL_CLOUDFORMATION={ready.control}
   unset AWS_SESSION_TOKEN AWS_PROFILE
 
 Then, for example:

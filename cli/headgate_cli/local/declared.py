@@ -6,9 +6,10 @@ It must not know how a template is read or how any of it is run.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 ACCOUNT_ID = "123456789012"
 REGION = "us-east-1"
@@ -20,6 +21,9 @@ NONE, AWS_IAM = "NONE", "AWS_IAM"
 def local_arn(service: str, resource: str) -> str:
     """The ARN of a resource of the laptop's account."""
     return f"arn:aws:{service}:{REGION}:{ACCOUNT_ID}:{resource}"
+
+
+STACK_ID = local_arn("cloudformation", f"stack/{STACK_NAME}/{UUID(int=0)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,4 +111,4 @@ class Template:
     keys: tuple[Key, ...]
     policies: Mapping[str, Mapping[str, Any]]
     parameters: Mapping[str, Any]
-    aliases: Mapping[str, str]
+    aliases: Mapping[str, str] = field(default_factory=dict)

@@ -16,12 +16,13 @@ from headgate_cli.local.declared import ACCOUNT_ID
 from headgate_cli.local.iam import Statement, compile_policies
 
 ROLES: Mapping[str, tuple[str, ...]] = {
-    "admin": ("AdminPolicy", "ServicePolicy"),
+    "admin": ("AdminPolicy", "ServicePolicy", "EmergencyPolicy"),
     "editor": ("EditorPolicy",),
     "viewer": ("ViewerPolicy",),
     "kill_operator": ("KillOperatorPolicy",),
     "auditor": ("AuditorPolicy",),
     "service": ("ServicePolicy",),
+    "emergency": ("EmergencyPolicy",),
 }
 """Principal to the logical ids of the managed policies that its role bears."""
 

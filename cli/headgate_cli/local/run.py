@@ -64,13 +64,14 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """What a client needs to know of a running stack."""
+    """What a client needs to know of a running stack. `control` stands in for AWS Lambda's own API."""
 
     api: str
     idp: str
     audience: str
     principals: Mapping[str, Principal]
     seconds: float
+    control: str
 
     def document(self) -> dict[str, Any]:
         """The ready line."""
@@ -79,6 +80,7 @@ class Ready:
             "idp": self.idp,
             "console": None,
             "page": f"{self.idp}/",
+            "control": self.control,
             "region": REGION,
             **{name: principal.credentials for name, principal in self.principals.items()},
             "issuer": self.api,
@@ -129,6 +131,7 @@ class LocalStack:
         self._aws = LocalAws(dynamodb_endpoint(os.environ))
         self._api = _listen(options.port)
         self._idp = _listen(options.idp_port)
+        self._control = _listen(0)
         self._environments: dict[str, Environment] = {}
         self._server: Any = None
 
@@ -153,7 +156,7 @@ class LocalStack:
             manifest = {**manifest, "flags": []}
         await self._seed(api, principals["admin"], id_token, manifest)
         seconds = time.monotonic() - self._options.began
-        return Ready(api, idp, str(template.parameters["Audience"]), principals, seconds)
+        return Ready(api, idp, str(template.parameters["Audience"]), principals, seconds, url_of(self._control))
 
     async def stop(self) -> None:
         """Take everything down: no child is left."""
@@ -185,6 +188,7 @@ class LocalStack:
         principals: Mapping[str, Principal],
     ) -> str:
         # imported while the children load: a third of a second that nobody waits for
+        from headgate_cli.local.control import Control
         from headgate_cli.local.gateway import Gateway
         from headgate_cli.local.identity import IdentityProvider
         from headgate_cli.local.runtime_api import RuntimeApi
@@ -196,7 +200,8 @@ class LocalStack:
         applications: dict[int, Any] = dict.fromkeys(ports, runtime)
         applications[port_of(self._idp)] = provider.app
         applications[port_of(self._api)] = Gateway(template, self._environments, principals, domain)
-        listeners = [self._api, self._idp, *(listener for listener, _ in ports.values())]
+        applications[port_of(self._control)] = Control(template, self._environments, principals)
+        listeners = [self._api, self._idp, self._control, *(listener for listener, _ in ports.values())]
         self._server = LocalServer(listeners, applications)
         await self._server.start()
         return provider.id_token({"sub": "headgate-local", "admin": True})

@@ -17,7 +17,7 @@ import signal
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,7 @@ class Environment:
         self._watch: asyncio.Task[None] | None = None
         self._init_error = ""
         self._served = False
+        self._retiring = False
         self._stopping = False
         self._starting = asyncio.Lock()
         self.ready = asyncio.Event()
@@ -108,17 +109,20 @@ class Environment:
                 await self._spawn()
 
     async def _spawn(self) -> None:
-        self._init_error = ""
+        self._init_error, variables = "", self._variables
         self._process = process = await asyncio.create_subprocess_exec(
             *self._command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            env=self._variables,
+            env=variables,
             cwd=self.function.code_dir,
             start_new_session=True,  # the terminal's Ctrl-C is for the runner, which then ends its children
         )
         self._watch = asyncio.create_task(self._watch_over(process))
+        if variables is not self._variables:  # they were changed just now
+            self._retiring = True
+            self._kill()
 
     async def stop(self) -> None:
         """End the child process and fail whatever still waits."""
@@ -130,12 +134,26 @@ class Environment:
         while self._waiting:
             self._waiting.popleft().finish(Outcome(failure="Stopped", message="the runner is stopping"))
 
+    def renew(self, told: Mapping[str, str]) -> None:
+        """Other variables of its own from now on: a fresh child takes the next event, this one finishes what it has."""
+        kept = {name: value for name, value in self._variables.items() if name not in self.function.environment}
+        self.function = replace(self.function, environment=dict(told))
+        self._variables = {**kept, **told}
+        if self._process is None:  # the next event starts one
+            return
+        self._retiring, self._idle = True, None
+        self.ready.clear()
+        if self._current is None:
+            self._kill()
+
     # -- the child's side, called by the Runtime API
 
     async def next(self, disconnected: asyncio.Future[Any]) -> Invocation | None:
         """The next event for the child; None when the child went away while it waited."""
         if self._current is not None:  # it asks again without an answer to the last
             self._finish_current(Outcome(failure="Runtime.NoResponse", message="the runtime did not answer"))
+        if self._retiring:
+            return None
         self._served = True
         self.ready.set()
         self._idle = idle = asyncio.get_running_loop().create_future()
@@ -202,6 +220,8 @@ class Environment:
         if self._current is not None:
             self._current.finish(outcome)
             self._current = None
+            if self._retiring:
+                self._kill()
 
     def _time_out(self, invocation: Invocation) -> None:
         if self._current is invocation:
@@ -232,9 +252,10 @@ class Environment:
         self._finish_current(Outcome(failure="Runtime.ExitError", message=reason))
         if self._stopping:
             return
-        self._log(self.function.logical_id, reason)
-        if self._served:  # it worked before: a fresh one will
-            self._served = False
+        if not self._retiring:
+            self._log(self.function.logical_id, reason)
+        if self._served or self._retiring:  # it worked before, or is to be another: a fresh one will
+            self._served = self._retiring = False
             await self.start()
             return
         self._init_error = reason

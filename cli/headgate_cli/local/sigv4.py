@@ -47,7 +47,7 @@ class Signable:
         return values[0] if values else ""
 
 
-def verify(request: Signable, secrets: Mapping[str, str], *, region: str, now: datetime) -> str:
+def verify(request: Signable, secrets: Mapping[str, str], *, region: str, now: datetime, service: str = SERVICE) -> str:
     """The access key id that signed the request.
 
     Order: the header's form, its scope, the headers that must be signed, the time (within 5 minutes), the body's hash,
@@ -56,9 +56,9 @@ def verify(request: Signable, secrets: Mapping[str, str], *, region: str, now: d
     match = _AUTHORIZATION.match(request.header("authorization"))
     if match is None:
         raise SignatureRefused("no Signature Version 4 in the Authorization header")
-    key_id, date, scope_region, service, names, signature = match.groups()
-    if (scope_region, service) != (region, SERVICE):
-        raise SignatureRefused(f"signed for {service} in {scope_region}")
+    key_id, date, scope_region, scope_service, names, signature = match.groups()
+    if (scope_region, scope_service) != (region, service):
+        raise SignatureRefused(f"signed for {scope_service} in {scope_region}")
     signed = names.split(";")
     _check_signed_headers(request, signed)
     stamp = request.header("x-amz-date")
@@ -67,7 +67,7 @@ def verify(request: Signable, secrets: Mapping[str, str], *, region: str, now: d
     secret = secrets.get(key_id)
     if secret is None or request.header("x-amz-security-token"):
         raise SignatureRefused("unknown access key")
-    expected = _signature(request, signed, secret, stamp, region)
+    expected = _signature(request, signed, secret, stamp, (region, service))
     if not hmac.compare_digest(expected, signature):
         raise SignatureRefused("the signature does not match")
     return key_id
@@ -84,8 +84,9 @@ def sign(request: Signable, *, key_id: str, secret: str, region: str, now: datet
         body=request.body,
     )
     signed = sorted({name for name, _ in dated.headers})
-    signature = _signature(dated, signed, secret, stamp, region)
-    credential = f"{key_id}/{_scope(stamp, region)}"
+    place = (region, SERVICE)
+    signature = _signature(dated, signed, secret, stamp, place)
+    credential = f"{key_id}/{_scope(stamp, place)}"
     authorization = f"{_ALGORITHM} Credential={credential}, SignedHeaders={';'.join(signed)}, Signature={signature}"
     return {"x-amz-date": stamp, "authorization": authorization}
 
@@ -123,20 +124,21 @@ def _body_hash(request: Signable) -> str:
     return hashlib.sha256(request.body).hexdigest()
 
 
-def _signature(request: Signable, signed: list[str], secret: str, stamp: str, region: str) -> str:
+def _signature(request: Signable, signed: list[str], secret: str, stamp: str, place: tuple[str, str]) -> str:
+    """`place` is the region and the service that the signature is for."""
     canonical = hashlib.sha256(_canonical(request, signed).encode()).hexdigest()
-    text = "\n".join([_ALGORITHM, stamp, _scope(stamp, region), canonical])
-    return hmac.new(_signing_key(secret, stamp[:8], region), text.encode(), hashlib.sha256).hexdigest()
+    text = "\n".join([_ALGORITHM, stamp, _scope(stamp, place), canonical])
+    return hmac.new(_signing_key(secret, stamp[:8], place), text.encode(), hashlib.sha256).hexdigest()
 
 
-def _scope(stamp: str, region: str) -> str:
-    return f"{stamp[:8]}/{region}/{SERVICE}/aws4_request"
+def _scope(stamp: str, place: tuple[str, str]) -> str:
+    return "/".join((stamp[:8], *place, "aws4_request"))
 
 
 @lru_cache(maxsize=64)
-def _signing_key(secret: str, date: str, region: str) -> bytes:
+def _signing_key(secret: str, date: str, place: tuple[str, str]) -> bytes:
     key = f"AWS4{secret}".encode()
-    for part in (date, region, SERVICE, "aws4_request"):
+    for part in (date, *place, "aws4_request"):
         key = hmac.new(key, part.encode(), hashlib.sha256).digest()
     return key
 

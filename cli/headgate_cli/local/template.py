@@ -17,6 +17,7 @@ from headgate_cli.local.declared import (
     ACCOUNT_ID,
     API_ID,
     REGION,
+    STACK_ID,
     STACK_NAME,
     Function,
     Key,
@@ -59,7 +60,7 @@ class _Reader:
             "AWS::Partition": "aws",
             "AWS::URLSuffix": "amazonaws.com",
             "AWS::StackName": STACK_NAME,
-            "AWS::StackId": local_arn("cloudformation", f"stack/{STACK_NAME}/{uuid.UUID(int=0)}"),
+            "AWS::StackId": STACK_ID,
         }
         self._resolver = Resolver(
             self._data, parameters=parameters, pseudo=pseudo, ref=self._ref, attribute=self._attribute

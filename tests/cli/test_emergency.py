@@ -1,0 +1,262 @@
+"""`headgate emergency` against the Lambda and CloudFormation of moto, on a socket.
+
+What moto leaves out (RevisionId, a change that takes time or fails) stands in `test_emergency_faults`.
+"""
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+from moto.server import ThreadedMotoServer
+from typer.testing import CliRunner, Result
+
+from headgate.core.emergency import read_emergency, running_work
+from headgate.core.routes import parse_routes
+from headgate_cli.emergency.variables import MAX_BYTES, size
+from headgate_cli.main import app
+from headgate_cli.manifest_file import read_manifest
+
+MANIFEST = Path(__file__).parents[2] / "gastown.yaml"
+REGION = "eu-central-1"
+KILL, ROUTES = "HEADGATE_EMERGENCY_KILL", "HEADGATE_EMERGENCY_ROUTES"
+GATE, TOKEN, EVALUATE = "AuthorizerFunction", "TokenFunction", "EvaluateFunction"
+OWN = {
+    GATE: {"HEADGATE_TABLE": "t", KILL: "", ROUTES: ""},
+    TOKEN: {"HEADGATE_TABLE": "t", KILL: "", "HEADGATE_IDENTITY_ISSUERS": '[{"issuer": "https://a.example"}]'},
+    EVALUATE: {"HEADGATE_TABLE": "t", KILL: ""},
+    "WorkerFunction": {"WORKER_TABLE": "w"},
+}
+Run = Callable[..., Result]
+
+
+class Aws:
+    """A stack's functions in moto, as their owner sees them."""
+
+    def __init__(self, url: str, stack: str) -> None:
+        session = botocore.session.get_session()
+        session.set_credentials("a", "b")
+        self.url, self.stack = url, stack
+        self.api, roles, stacks = (
+            session.create_client(name, region_name=REGION, endpoint_url=url)
+            for name in ("lambda", "iam", "cloudformation")
+        )
+        role = roles.create_role(RoleName=f"{stack}-role", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+        shape = {"Runtime": "python3.13", "Role": role, "Handler": "app.handler", "Code": {"ZipFile": "pass"}}
+        body = {
+            name: {
+                "Type": "AWS::Lambda::Function",
+                "Properties": {**shape, "FunctionName": f"{stack}-{name}", "Environment": {"Variables": variables}},
+            }
+            for name, variables in OWN.items()
+        }
+        stacks.create_stack(StackName=stack, TemplateBody=json.dumps({"Resources": body}))
+        self.api.create_alias(FunctionName=self.name(GATE), Name="live", FunctionVersion="$LATEST")
+
+    def name(self, function: str) -> str:
+        return f"{self.stack}-{function}"
+
+    def variables(self, function: str, version: str = "$LATEST") -> Mapping[str, str]:
+        qualifier = {} if version == "$LATEST" else {"Qualifier": version}
+        found = self.api.get_function_configuration(FunctionName=self.name(function), **qualifier)
+        variables: Mapping[str, str] = found["Environment"]["Variables"]
+        return variables
+
+    @property
+    def alias(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.api.get_alias(FunctionName=self.name(GATE), Name="live")
+        return found
+
+    @property
+    def versions(self) -> list[str]:
+        listed = self.api.list_versions_by_function(FunctionName=self.name(GATE))["Versions"]
+        return [one["Version"] for one in listed if one["Version"] != "$LATEST"]
+
+    def serves(self) -> Mapping[str, str]:
+        """What the gate that API Gateway calls is told."""
+        return self.variables(GATE, self.alias["FunctionVersion"])
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    yield "http://{}:{}".format(*server.get_host_and_port())
+    server.stop()
+
+
+@pytest.fixture
+def aws(moto: str) -> Aws:
+    """A stack of each test's own."""
+    return Aws(moto, f"stack-{uuid.uuid4().hex[:8]}")
+
+
+@pytest.fixture
+def emergency(environment: dict[str, str], aws: Aws) -> Run:
+    """Run the command in this process."""
+
+    def run(*args: str, env: Mapping[str, str] | None = None) -> Result:
+        given: dict[str, str | None] = {**environment, "AWS_ENDPOINT_URL": aws.url, **(env or {})}
+        return CliRunner().invoke(app, ["emergency", *args], env=given)
+
+    return run
+
+
+WHY = ("--reason", "the table is silent", "--yes")
+
+
+def test_kill_and_lift(aws: Aws, headgate: Any, emergency: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    began = time.monotonic()
+    args = ("kill", "--stack", aws.stack, *WHY, "--manifest", str(MANIFEST), "--json")
+    done = headgate("emergency", *args, env={"AWS_ENDPOINT_URL": aws.url}, api=False)
+    took = time.monotonic() - began
+    assert done.returncode == 0, done.stderr
+    for name in (TOKEN, EVALUATE):
+        assert aws.variables(name) == {**OWN[name], KILL: "*"}
+    assert aws.alias["FunctionVersion"] == "1"
+    told = aws.serves()
+    work = running_work(parse_routes(read_manifest(MANIFEST)["routes"]))
+    assert set(read_emergency(told[KILL], told[ROUTES]).routes.policies()) == set(work)
+    assert f"{len(work)} of {len(work)} routes" in done.stderr
+    assert "EmergencyKill='*'" in done.stderr
+    assert aws.variables("WorkerFunction") == OWN["WorkerFunction"]
+    steps = {one["function"]: one["steps"] for one in json.loads(done.stdout)["functions"]}
+    assert [step["step"] for step in steps[aws.name(GATE)]] == ["variables", "version", "alias"]
+    with capsys.disabled():
+        print(f"\nemergency kill against moto: {took:.2f} s for the command, of which {steps}")
+
+    lifted = emergency("lift", "--stack", aws.stack, "--reason", "over", "--yes")
+    assert lifted.exit_code == 0, lifted.stderr
+    assert aws.alias["FunctionVersion"] == "$LATEST"
+    for name, variables in OWN.items():
+        assert aws.variables(name) == variables, "as it was before"
+
+
+def test_the_reason_is_kept_where_the_api_has_room(aws: Aws, emergency: Run) -> None:
+    reason = "the table is silent, " * 20
+    assert emergency("kill", "--stack", aws.stack, "--flag", "a-flag", "--reason", reason, "--yes").exit_code == 0
+    held = aws.api.get_function_configuration(FunctionName=aws.name(GATE), Qualifier="1")["Description"]
+    assert held == f"emergency kill of a-flag: {reason}"[:256]
+
+
+def test_twice_is_once(aws: Aws, emergency: Run) -> None:
+    for _ in range(2):
+        done = emergency("kill", "--stack", aws.stack, *WHY, "--manifest", str(MANIFEST))
+        assert done.exit_code == 0, done.stderr
+    assert done.stdout.count("was so already") == 3
+    assert aws.versions == ["1"]
+    again = emergency("kill", "--stack", aws.stack, *WHY)
+    assert again.stdout.count("was so already") == 3, "what is carried stays where no manifest is given"
+    for _ in range(2):
+        done = emergency("lift", "--stack", aws.stack, *WHY)
+    assert done.stdout.count("was so already") == 3
+
+
+def test_other_flags_make_another_version(aws: Aws, emergency: Run) -> None:
+    assert emergency("kill", "--stack", aws.stack, *WHY, "--flag", "b", "--flag", "a").exit_code == 0
+    assert aws.serves()[KILL] == "a,b"
+    assert emergency("kill", "--stack", aws.stack, *WHY).exit_code == 0
+    assert (aws.serves()[KILL], aws.alias["FunctionVersion"]) == ("*", "2")
+
+
+def test_a_share_for_another_version_is_taken_away(aws: Aws, emergency: Run) -> None:
+    aws.api.publish_version(FunctionName=aws.name(GATE))
+    weights = {"AdditionalVersionWeights": {"1": 0.5}}
+    assert emergency("kill", "--stack", aws.stack, *WHY).exit_code == 0
+    aws.api.update_alias(FunctionName=aws.name(GATE), Name="live", RoutingConfig=weights)
+    assert emergency("kill", "--stack", aws.stack, *WHY).exit_code == 0
+    assert aws.alias["RoutingConfig"]["AdditionalVersionWeights"] == {}
+
+
+def test_by_name_without_cloudformation(aws: Aws, emergency: Run) -> None:
+    names = [word for name in (GATE, TOKEN, EVALUATE) for word in ("--function", aws.name(name))]
+    silent = {"AWS_ENDPOINT_URL_CLOUDFORMATION": "http://127.0.0.1:1", "AWS_MAX_ATTEMPTS": "1"}
+    by_stack = emergency("kill", "--stack", aws.stack, *WHY, env=silent)
+    assert by_stack.exit_code == 7
+    assert "--function" in by_stack.stderr
+    assert emergency("kill", *names, *WHY, env=silent).exit_code == 0
+    assert aws.serves()[KILL] == "*"
+    assert emergency("status", *names, env=silent).stdout.count("*") == 3
+
+
+def test_what_is_left_is_said_and_the_same_command_goes_on(aws: Aws, emergency: Run) -> None:
+    names = ["--function", aws.name(GATE), "--function", aws.name("WorkerFunction"), "--function", aws.name("Nothing")]
+    done = emergency("kill", *names, *WHY)
+    assert done.exit_code == 7
+    assert "1 of 3 functions are done" in done.stderr
+    assert "ResourceNotFoundException" in done.stderr
+    assert f"it has no {KILL}" in done.stderr
+    assert aws.variables("WorkerFunction") == OWN["WorkerFunction"]
+    assert aws.serves()[KILL] == "*"
+    differs = emergency("status", "--stack", aws.stack)
+    assert (differs.exit_code, "different" in differs.stderr) == (1, True)
+    assert emergency("kill", "--stack", aws.stack, *WHY).exit_code == 0
+    assert emergency("status", "--stack", aws.stack).exit_code == 0
+
+
+def test_status(aws: Aws, emergency: Run) -> None:
+    before = json.loads(emergency("status", "--stack", aws.stack, "--json").stdout)["functions"]
+    assert [(one["kill"], one["serves"]) for one in before] == [("", "$LATEST")] * 3
+    emergency("kill", "--stack", aws.stack, *WHY, "--manifest", str(MANIFEST))
+    after = json.loads(emergency("status", "--stack", aws.stack, "--json").stdout)["functions"]
+    assert [(one["kill"], one["serves"], one["routes"] > 1_000) for one in after] == [
+        ("*", "1", True), ("*", "$LATEST", False), ("*", "$LATEST", False),
+    ]  # fmt: skip
+
+
+def test_a_deployment_that_forgets_is_seen_and_the_gate_holds(aws: Aws, emergency: Run) -> None:
+    assert emergency("kill", "--stack", aws.stack, *WHY).exit_code == 0
+    for name in (GATE, TOKEN, EVALUATE):
+        aws.api.update_function_configuration(FunctionName=aws.name(name), Environment={"Variables": OWN[name]})
+    assert aws.serves()[KILL] == "*", "the alias stands on a version"
+    assert emergency("status", "--stack", aws.stack).exit_code == 1
+    assert emergency("kill", "--stack", aws.stack, *WHY).exit_code == 0
+    assert emergency("status", "--stack", aws.stack).exit_code == 0
+
+
+def test_what_does_not_fit_is_left_out_and_said(aws: Aws, emergency: Run, tmp_path: Path) -> None:
+    numbers = [f"{number * 2_654_435_761 % 2**32:08x}" for number in range(900)]
+    routes = [{"route": f"GET /api/{number}/{number[::-1]}", "class": "observe"} for number in numbers]
+    routes += [{"route": f"DELETE /api/{number}", "class": "stop"} for number in numbers[:50]]
+    manifest = tmp_path / "many.yaml"
+    manifest.write_text(json.dumps({"routes": routes}))
+    done = emergency("kill", "--stack", aws.stack, *WHY, "--manifest", str(manifest))
+    assert done.exit_code == 0, done.stderr
+    told = aws.serves()
+    carried = read_emergency(told[KILL], told[ROUTES]).routes.routes
+    assert size(told) <= MAX_BYTES
+    assert 100 < len(carried) < 950
+    assert sum(name.startswith("DELETE") for name in carried) == 50, "the most needed first"
+    assert f"{len(carried)} of 950 routes" in done.stderr
+    assert f"{950 - len(carried)} do not fit" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("kill", *WHY), "--stack NAME, or --function"),
+        (("kill", "--stack", "s", "--function", "f", *WHY), "--stack NAME, or --function"),
+        (("kill", "--stack", "s", "--reason", "r"), "--yes"),
+        (("kill", "--stack", "s", "--yes"), "--reason"),
+        (("kill", "--stack", "s", *WHY, "--flag", "No Key"), "a flag key"),
+        (("kill", "--stack", "s", *WHY, "--flag", "gone", "--manifest", str(MANIFEST)), "no flag gone"),
+        (("kill", "--stack", "s", *WHY, "--manifest", "nowhere.yaml"), "nowhere.yaml"),
+        (("lift", "--stack", "s", "--reason", "r"), "--yes"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_asked(emergency: Run, args: tuple[str, ...], says: str) -> None:
+    """By name: what is asked first of a stack is where its functions are."""
+    words = args if "--function" in args else [word.replace("--stack", "--function") for word in args]
+    done = emergency(*words, env={"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_MAX_ATTEMPTS": "1"})
+    assert done.exit_code == 2, done.stderr
+    assert says in " ".join(done.stderr.split())
+
+
+def test_nobody_signed_in(emergency: Run) -> None:
+    done = emergency("kill", "--function", "f", *WHY, env={"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""})
+    assert done.exit_code == 6
+    assert "NoCredentialsError" in done.stderr

@@ -1,0 +1,151 @@
+"""How the functions are told where Lambda is slow, others change them, or a change fails; and that nothing is lost."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from headgate_cli.emergency.functions import ATTEMPTS, EVERY, Functions
+from headgate_cli.emergency.variables import KILL, ROUTES
+
+OWN = {"HEADGATE_TABLE": "t", KILL: "", ROUTES: ""}
+
+
+class Lambda:
+    """One function with an alias, as the API reference has it, on a bad day.
+
+    `slow` looks see a change under way; `others` change the function just before as many writes; `failed` is why a
+    change cannot be taken.
+    """
+
+    def __init__(self, *, slow: int = 0, others: int = 0, failed: str = "") -> None:
+        self.slow, self.others, self.failed = slow, others, failed
+        self.variables: dict[str, str] = dict(OWN)
+        self.revision, self._busy, self._reason = 0, 0, ""
+        self.versions: list[dict[str, str]] = []
+        self.alias: dict[str, Any] = {"Name": "live", "FunctionVersion": "$LATEST"}
+        self.paused: list[float] = []
+
+    def get_function_configuration(self, FunctionName: str, Qualifier: str = "") -> dict[str, Any]:  # noqa: ARG002, N803
+        if Qualifier:
+            return {"State": "Active", "Environment": {"Variables": self.versions[int(Qualifier) - 1]}}
+        found: dict[str, Any] = {"RevisionId": str(self.revision), "LastUpdateStatus": "Successful"}
+        if self._busy:
+            self._busy -= 1
+            found["LastUpdateStatus"] = "InProgress"
+        elif self._reason:
+            found |= {"LastUpdateStatus": "Failed", "LastUpdateStatusReasonCode": self._reason}
+        return found | {"Environment": {"Variables": dict(self.variables)}}
+
+    def update_function_configuration(
+        self, FunctionName: str, Environment: Mapping[str, dict[str, str]], RevisionId: str  # noqa: ARG002, N803
+    ) -> None:  # fmt: skip
+        self._guard(RevisionId)
+        if self._busy:
+            raise error("ResourceConflictException")
+        self.revision += 1
+        self.variables, self._busy, self._reason = Environment["Variables"], self.slow, self.failed
+
+    def publish_version(self, FunctionName: str, Description: str, RevisionId: str) -> dict[str, str]:  # noqa: ARG002, N803
+        self._guard(RevisionId)
+        self.versions.append(dict(self.variables))
+        return {"Version": str(len(self.versions))}
+
+    def get_alias(self, FunctionName: str, Name: str) -> dict[str, Any]:  # noqa: ARG002, N803
+        return self.alias
+
+    def update_alias(self, FunctionName: str, **members: Any) -> None:  # noqa: ARG002, N803
+        self.alias |= members
+
+    def _guard(self, revision: str) -> None:
+        if self.others:
+            self.others -= 1
+            self.revision += 1
+            self.variables = {**self.variables, f"OTHERS_{self.others}": "1"}
+        if revision != str(self.revision):
+            raise error("PreconditionFailedException")
+
+    @property
+    def functions(self) -> Functions:
+        return Functions(self, pause=self.paused.append, patience=5)
+
+
+def error(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "no"}}, "Operation")
+
+
+def test_a_slow_change_is_waited_for() -> None:
+    slow = Lambda(slow=4)
+    report = slow.functions.kill("f", "*", None, "why")
+    assert report.failure == ""
+    assert slow.paused == [EVERY] * 4
+    assert slow.versions == [{**OWN, KILL: "*"}]
+    assert slow.alias["FunctionVersion"] == "1"
+
+
+def test_one_that_does_not_end_is_given_up_and_the_alias_stays() -> None:
+    stuck = Lambda(slow=1_000)
+    report = stuck.functions.kill("f", "*", None, "why")
+    assert "still under way after 5 s" in report.failure
+    assert (stuck.versions, stuck.alias["FunctionVersion"]) == ([], "$LATEST")
+    assert [name for name, _ in report.steps] == ["variables"]
+
+
+def test_changes_by_others_are_read_again_and_kept() -> None:
+    shared = Lambda(others=2)
+    report = shared.functions.kill("f", "*", None, "why")
+    assert report.failure == ""
+    assert shared.variables == {**OWN, KILL: "*", "OTHERS_0": "1", "OTHERS_1": "1"}
+    assert shared.versions == [shared.variables]
+
+
+def test_others_without_end() -> None:
+    shared = Lambda(others=ATTEMPTS)
+    assert shared.functions.kill("f", "*", None, "why").failure == "others change it at the same time"
+    assert shared.functions.kill("f", "*", None, "why").failure == "", "the same command goes on"
+
+
+def test_a_change_that_lambda_cannot_take_is_told_and_tried_again() -> None:
+    bad = Lambda(failed="DisabledKMSKey")
+    assert "DisabledKMSKey" in bad.functions.kill("f", "*", None, "why").failure
+    assert (bad.versions, bad.alias["FunctionVersion"]) == ([], "$LATEST")
+    bad.failed = ""
+    assert bad.functions.kill("f", "*", None, "why").failure == ""
+    assert bad.alias["FunctionVersion"] == "1"
+
+
+@pytest.mark.parametrize(
+    "environment", [{"Error": {"ErrorCode": "AccessDeniedException"}}, {"Variables": {"A": "1"}}, {}]
+)
+def test_variables_that_cannot_be_read_are_not_written(environment: dict[str, Any]) -> None:
+    class Closed(Lambda):
+        def get_function_configuration(self, FunctionName: str, Qualifier: str = "") -> dict[str, Any]:  # noqa: N803
+            return super().get_function_configuration(FunctionName, Qualifier) | {"Environment": environment}
+
+    closed = Closed()
+    assert closed.functions.kill("f", "*", None, "why").failure
+    assert closed.functions.lift("f", "why").failure
+    assert (closed.revision, closed.alias["FunctionVersion"]) == (0, "$LATEST")
+
+
+@pytest.mark.parametrize("failure", [error("AccessDeniedException"), EndpointConnectionError(endpoint_url="x")])
+@pytest.mark.parametrize("call", ["get_function_configuration", "publish_version", "get_alias", "update_alias"])
+def test_a_call_that_fails_is_told_and_the_same_command_goes_on(call: str, failure: Exception) -> None:
+    function = Lambda()
+
+    class Broken:
+        def __getattr__(self, name: str) -> Any:
+            def fail(**_arguments: Any) -> None:
+                raise failure
+
+            return fail if name == call else getattr(function, name)
+
+    report = Functions(Broken(), pause=function.paused.append).kill("f", "*", None, "why")
+    assert type(failure).__name__ in report.failure or "AccessDenied" in report.failure
+    assert function.alias["FunctionVersion"] == "$LATEST"
+    again = function.functions.kill("f", "*", None, "why")
+    assert again.failure == ""
+    assert function.versions[-1] == {**OWN, KILL: "*"}
+    assert function.alias["FunctionVersion"] == str(len(function.versions))
+    assert function.functions.kill("f", "*", None, "why").steps == []
