@@ -29,6 +29,7 @@ ELSEWHERE = {
 """Pages whose commands cannot be run here, and why: of these it is checked that the options exist."""
 LASTING = {"local", "tour", "console"}
 """Commands that start a stack of their own."""
+GROUPS = {"flags", "audit", "sessions", "keys", "emergency"}
 EVERYWHERE = {"--json", "--api", "--profile", "--region"}
 
 
@@ -146,7 +147,7 @@ def options(words: list[str]) -> set[str]:
 @pytest.mark.parametrize("line", dict.fromkeys(CHECKED))
 def test_what_is_typed_elsewhere_has_these_options(line: str) -> None:
     words = shlex.split(line, comments=True)
-    group = words[1:3] if len(words) > 2 and words[1] in ("flags", "audit", "sessions", "keys", "emergency") else words[1:2]
+    group = words[1:3] if len(words) > 2 and words[1] in GROUPS else words[1:2]
     group = [word for word in group if re.fullmatch(r"[a-z]+", word)]
     asked = [str(BIN / "headgate"), *group, "--help"]
     told = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=False)
