@@ -6,6 +6,8 @@ the call undisturbed and counting, so that none is forgotten when the code chang
 
 import json
 from collections.abc import Callable
+from functools import reduce
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -15,15 +17,17 @@ from operators import check, entries
 from proofs import Tally
 from reference_table import Crashed, Fault, ReferenceTable, at, clear
 
+from headgate.core.audit import GENESIS
 from headgate.core.session import record_id, start
 from headgate.edge.admin.api import ROUTES
 from headgate.store.sessions import Sessions
 
 NOW = 1_780_000_000.0
-READING = {"POST /admin/v1/manifest/plan", "POST /admin/v1/explain", "POST /admin/v1/preview"}
-"""POST for the sake of their bodies: they change nothing."""
-ELSEWHERE = {route for route in ROUTES if "/imports" in route}
-"""They have a life of their own: test_imports.py."""
+READING = {
+    "POST /admin/v1/manifest/plan", "POST /admin/v1/explain", "POST /admin/v1/preview",
+    "POST /admin/v1/audit/checkpoints",
+}  # fmt: skip
+"""They change nothing."""
 POLICY = {"route": "GET /x", "class": "observe"}
 WHY = {"reason": "a test"}
 SESSION = record_id("alice", "s1")
@@ -35,6 +39,10 @@ MANIFEST = {
 F = {"key": "f"}
 ON_2 = {"if-match": '"2"'}
 NEW = {"if-none-match": "*"}
+IMPORTS = "/admin/v1/flags/{key}/imports"
+IMPORT = {"key": "g", "import": "i-1"}
+STAGED = ["ann", "ben"]
+DIGEST = reduce(lambda digest, name: sha256(f"{digest}\n{name}".encode()).hexdigest(), STAGED, GENESIS)
 
 CALLS: dict[str, Ask] = {
     "create": Ask("PUT /admin/v1/flags/{key}", {"stage": "ga", **WHY}, {"key": "new"}, NEW),
@@ -43,6 +51,10 @@ CALLS: dict[str, Ask] = {
     "delete": Ask("DELETE /admin/v1/flags/{key}", {"allow_shrink": True, **WHY}, F, ON_2),
     "stage": Ask("POST /admin/v1/flags/{key}/stage", {"stage": "percentage", "percent": 25, **WHY}, F, ON_2),
     "allow": Ask("POST /admin/v1/flags/{key}/allow", {"add": {"users": ["carol"]}, **WHY}, F, ON_2),
+    "open an import": Ask(f"POST {IMPORTS}", {"id": "i-2", "kind": "user", "mode": "add", **WHY}, F),
+    "stage ids": Ask(f"POST {IMPORTS}/{{import}}/members", {"at": 2, "ids": ["cas", "dan"]}, IMPORT),
+    "commit an import": Ask(f"POST {IMPORTS}/{{import}}/commit", {"count": 2, "digest": DIGEST, **WHY}, IMPORT),
+    "abandon an import": Ask(f"DELETE {IMPORTS}/{{import}}", WHY, IMPORT),
     "kill": Ask("POST /admin/v1/flags/{key}/kill", {**WHY}, F),
     "kill again": Ask("POST /admin/v1/flags/{key}/kill", {**WHY}, {"key": "g"}),
     "sever": Ask("POST /admin/v1/flags/{key}/kill", {"reach": "sever", **WHY}, {"key": "access"}),
@@ -71,6 +83,8 @@ def beginning() -> dict[str, Any]:
         desk.must(Ask("PUT /admin/v1/flags/{key}", {"stage": stage, **WHY}, {"key": key}, NEW))
     desk.must(Ask("POST /admin/v1/flags/{key}/allow", {"add": {"users": ["bob"]}, **WHY}, F, {"if-match": '"1"'}))
     desk.must(Ask("POST /admin/v1/flags/{key}/kill", WHY, {"key": "g"}))
+    desk.must(Ask(f"POST {IMPORTS}", {"id": "i-1", "kind": "user", "mode": "add", **WHY}, {"key": "g"}))
+    desk.must(Ask(f"POST {IMPORTS}/{{import}}/members", {"at": 0, "ids": STAGED}, IMPORT))
     routes = [POLICY, {"route": "GET /y", "class": "entry"}]
     desk.must(Ask("POST /admin/v1/manifest", {"access": "access", "routes": routes, **WHY}))
     Sessions(table, clock=clock).start(
@@ -128,16 +142,19 @@ class Story:
         return session.ended
 
     def state(self) -> Any:
-        """Rules and sessions, without when."""
+        """Rules, sessions and long lists, without when."""
         saved = self.table.saved()
-        held = {pk: saved[pk] for pk in saved if pk == "rules" or pk.startswith("sessions#")}
+        held = {pk: saved[pk] for pk in saved if pk.partition("#")[0] in ("rules", "sessions", "members", "imports")}
         return _timeless({pk: {sk: dict(item) for sk, item in rows.items()} for pk, rows in held.items()})
+
+
+WHEN = ("updated_at", "at", "opened_at", "revision")
 
 
 def _timeless(value: Any) -> Any:
     """Without times and revisions: a fault costs time, and a kill that is repeated costs a revision."""
     if isinstance(value, dict):
-        return {name: _timeless(each) for name, each in value.items() if name not in ("updated_at", "at", "revision")}
+        return {name: _timeless(each) for name, each in value.items() if name not in WHEN}
     if isinstance(value, str) and value.startswith("{"):
         return _timeless(json.loads(value))
     return [_timeless(each) for each in value] if isinstance(value, list) else value
@@ -166,6 +183,10 @@ def agrees(name: str, story: Story, plain: Story) -> None:
         assert story.reply.headers.get("etag") == plain.reply.headers.get("etag")
 
 
+with quiet():
+    BEGAN = Story(Ask("GET /admin/v1/routes"), lambda _start: clear, is_warm=False)
+
+
 @pytest.mark.proof("admin calls with a fault at each store call, and again")
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("way", WAYS)
@@ -174,7 +195,7 @@ def test_whatever_befalls_a_call_again_makes_it_one(name: str, way: str, tally: 
     ask = Ask(**{**vars(CALLS[name]), "idem": "once"})
     for is_warm in (False, True):
         plain = Story(ask, lambda _start: clear, is_warm=is_warm)
-        assert plain.entries > 0
+        assert plain.entries > 0 or plain.state() != BEGAN.state()
         for number in range(plain.calls):
             for fault in WAYS[way]:
                 if fault is Fault.CONTENDED and plain.table.calls[number - plain.calls].op != "write":
@@ -185,5 +206,5 @@ def test_whatever_befalls_a_call_again_makes_it_one(name: str, way: str, tally: 
 
 
 def test_no_mutating_route_is_left_out() -> None:
-    mutating = {route for route in ROUTES if not route.startswith("GET ")} - READING - ELSEWHERE
+    mutating = {route for route in ROUTES if not route.startswith("GET ")} - READING
     assert {ask.route for ask in CALLS.values()} == mutating
