@@ -1,0 +1,192 @@
+"""Long lists by random histories: small changes, imports, some of them given up, beside a plain set that is right.
+
+Whatever was written since, the flag's document of a revision tells who was on the list then; all counts are exact.
+"""
+
+from dataclasses import dataclass, field, replace
+from random import Random
+
+import pytest
+
+from headgate.core.audit import GENESIS
+from headgate.core.change import shrinks
+from headgate.core.imports import Import, effect, switch_on
+from headgate.core.members import Event, Member, Standpoint, chained, staged
+from headgate.core.model import Flag, Stage
+from headgate.core.parse import flag_document, load_flag
+from headgate.core.place import inline, is_inline, place, with_moved
+from headgate.core.snapshot import read_flag
+
+PEOPLE: list[Member] = [(kind, f"{kind[0]}{n}") for kind in ("user", "org") for n in range(12)]
+
+
+@dataclass
+class World:
+    """A flag, the histories of its members, at most one open import; `truth` is the list at each revision."""
+
+    source: Random
+    most: int
+    flag: Flag = field(default_factory=lambda: Flag("f", "s", stage=Stage.ALLOWLIST, revision=1))
+    events: dict[Member, tuple[Event, ...]] = field(default_factory=dict)
+    open: Import | None = None
+    wanted: dict[Member, bool] = field(default_factory=dict)
+    ordinal: int = 0
+    documents: dict[int, Flag] = field(default_factory=dict)
+    truth: dict[int, frozenset[Member]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.remember(frozenset())
+
+    @property
+    def listed(self) -> frozenset[Member]:
+        return self.truth[self.flag.revision]
+
+    def remember(self, listed: frozenset[Member]) -> None:
+        """What is stored is what is read back."""
+        document = {**flag_document(self.flag), "updated_at": "", "updated_by": ""}
+        assert load_flag(document) == self.flag
+        self.documents[self.flag.revision], self.truth[self.flag.revision] = self.flag, listed
+
+    def some(self, most: int) -> list[Member]:
+        return self.source.sample(PEOPLE, self.source.randrange(most))
+
+    def small(self) -> None:
+        named = self.some(8)
+        cut = self.source.randrange(len(named) + 1)
+        add, remove = named[:cut], named[cut:]
+        stand, revision = Standpoint.of(self.flag), self.flag.revision + 1
+        long = {member for member in named if stand.holds(self.events.get(member, ()))}
+        placed = place(self.flag, add=add, remove=remove, long=long, most=self.most)
+        assert len(inline(placed.flag.allow)) <= max(self.most, len(inline(self.flag.allow)))
+        for member, comes in placed.moved.items():
+            ordinal = self.open.ordinal if self.open else None
+            held = stand.kept(self.events.get(member, ()), ordinal)
+            self.events[member] = (*held, (revision, comes))
+            if self.open is not None:
+                waits = staged(held, ordinal)
+                before = effect(member, comes=waits, is_long=not comes, is_in=not comes)
+                after = effect(member, comes=waits, is_long=comes, is_in=comes)
+                self.open = replace(self.open, tally=self.open.tally.plus(before, -1).plus(after))
+        listed, before_flag = self.listed, self.flag
+        now = (listed | set(add)) - set(remove)
+        assert (placed.added, placed.removed) == (len(now - listed), len(listed - now))
+        self.flag = replace(with_moved(placed.flag, placed.moved, revision), revision=revision)
+        assert shrinks(before_flag, self.flag) is (placed.removed > 0)
+        self.remember(now)
+
+    def put(self) -> None:
+        """The inline part replaced, by whomever: those on the long part may be among them."""
+        gone, revision, before = set(inline(self.flag.allow)), self.flag.revision + 1, self.listed
+        fresh = self.some(min(4, self.most + 1))
+        stand = Standpoint.of(self.flag)
+        stay = {member for member in PEOPLE if stand.holds(self.events.get(member, ()))}
+        users, orgs = (frozenset(name for of, name in fresh if of == kind) for kind in ("user", "org"))
+        self.flag = replace(self.flag, allow=replace(self.flag.allow, users=users, orgs=orgs), revision=revision)
+        self.remember((before - gone) | stay | set(fresh))
+
+    def opens(self) -> None:
+        self.ordinal += 1
+        kind, mode = self.source.choice(("user", "org")), self.source.choice(("add", "remove"))
+        self.open, self.wanted = Import("i", kind, mode, self.ordinal, 0), {}
+
+    def stages(self) -> None:
+        assert self.open is not None
+        stand = Standpoint.of(self.flag, now=True)
+        for member in self.some(6):
+            if member[0] != self.open.kind:
+                continue
+            held, comes = self.events.get(member, ()), self.open.mode == "add"
+            self.open = replace(self.open, staged=self.open.staged + 1, digest=chained(self.open.digest, [member[1]]))
+            if staged(held, self.open.ordinal) is not None:
+                continue
+            self.wanted[member] = comes
+            self.events[member] = (*stand.kept(held, self.open.ordinal), (f"{self.open.ordinal}", comes))
+            is_long = stand.holds(held)
+            is_in = is_long or is_inline(self.flag.allow, member)
+            done = effect(member, comes=comes, is_long=is_long, is_in=is_in)
+            self.open = replace(self.open, tally=self.open.tally.plus(done))
+
+    def commits(self) -> None:
+        assert self.open is not None
+        revision = self.flag.revision + 1
+        came = {member for member, comes in self.wanted.items() if comes}
+        before, listed = self.flag, self.listed
+        now = (listed | came) - (self.wanted.keys() - came)
+        switched = switch_on(self.flag, self.open, self.events, revision)
+        self.flag = replace(switched.flag, revision=revision)
+        tally = switched.done.tally
+        assert (tally.added, tally.removed) == (len(now - listed), len(listed - now))
+        assert shrinks(before, self.flag) is (tally.removed > 0)
+        self.open = None
+        self.remember(now)
+
+    def abandons(self) -> None:
+        self.open = None
+
+    def step(self) -> None:
+        acts = [self.small, self.small, self.put]
+        acts += [self.opens] if self.open is None else [self.stages, self.stages, self.commits, self.abandons]
+        self.source.choice(acts)()
+
+    def check(self) -> None:
+        for revision, flag in self.documents.items():
+            stand = Standpoint.of(flag)
+            long = {member for member, events in self.events.items() if stand.holds(events)}
+            assert long | set(inline(flag.allow)) == self.truth[revision], revision
+            counted = flag.members
+            held = [sum(kind == one for kind, _ in long) for one in ("user", "org")]
+            assert held == ([0, 0] if counted is None else [counted.users, counted.orgs])
+
+
+@pytest.mark.parametrize("most", [0, 3, 1_000])
+def test_as_of_any_revision_the_list_is_what_it_was(most: int) -> None:
+    revisions = switched = 0
+    for seed in range(250):
+        world = World(Random(seed), most)
+        for _ in range(40):
+            world.step()
+        world.check()
+        revisions += len(world.documents)
+        switched += len(world.flag.members.imports) if world.flag.members else 0
+    assert revisions > 5_000
+    assert switched > 300
+
+
+def test_who_was_inline_long_or_not_at_all_is_listed_alike() -> None:
+    """The same changes at three boundaries: the same lists, whatever lies where."""
+    for seed in range(200):
+        worlds = [World(Random(seed), most) for most in (0, 3, 1_000)]
+        for _ in range(25):
+            for world in worlds:
+                world.small()
+        assert worlds[0].truth == worlds[1].truth == worlds[2].truth
+
+
+def test_the_digest_runs_on() -> None:
+    whole = chained(GENESIS, ["a", "b", "c"])
+    assert chained(chained(GENESIS, ["a"]), ["b", "c"]) == whole
+    assert whole == "a3ab5ff41f89425fc676a7737346cface9ca7df2707a2dd66c44aae3c45427fe"
+    assert chained(GENESIS, ["a", "c", "b"]) != whole
+    assert chained(GENESIS, []) == "0" * 64
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [], {"users": -1}, {"users": True}, {"orgs": "1"}, {"imports": {}}, {"imports": [[1]]},
+        {"imports": [[1, True]]}, {"imports": [[0, 1]]}, {"imports": [["1", 1]]}, {"changed": []}, {"unheard_of": 1},
+    ],
+)  # fmt: skip
+def test_a_long_part_that_cannot_be_read_quarantines_the_flag(members: object) -> None:
+    document = {**flag_document(Flag("f", "s", stage=Stage.GA, revision=1)), "members": members}
+    flag = read_flag("f", document)
+    assert flag.quarantined
+    assert flag.members is None
+
+
+def test_what_can_be_read_of_a_quarantined_flags_long_part_is_kept() -> None:
+    document = {**flag_document(Flag("f", "s", revision=1)), "stage": "?", "members": {"users": 2, "imports": [[1, 3]]}}
+    flag = read_flag("f", document)
+    assert flag.quarantined
+    assert flag.members is not None
+    assert (flag.members.users, flag.members.imports) == (2, ((1, 3),))

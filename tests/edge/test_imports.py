@@ -1,0 +1,548 @@
+"""Long lists through the admin API: the boundary that nobody sees, imports that survive everything, refusals.
+
+On the reference table, with a boundary of 5 ids instead of 1,000 where it makes no difference but to the time it takes.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+import pytest
+from desk import quiet
+from fake_clock import FakeClock
+from members_desk import ALLOW, IMPORT, IMPORTS, WHY, MembersDesk, digest_of
+from operators import check, entries
+from reference_table import Crashed, Fault, ReferenceTable, at, clear, mixed
+from schedules import Schedules
+
+from headgate.core.decision import decide
+from headgate.core.limits import MAX_SMALL
+from headgate.core.model import Subject
+from headgate.edge.admin.paging import write_cursor
+from headgate.store.snapshots import Snapshots
+
+IDS = [f"u{n:04}" for n in range(2_500)]
+
+
+def new(inline: int = 5, *, table: ReferenceTable | None = None, clock: FakeClock | None = None) -> MembersDesk:
+    """A flag at stage allowlist, and its operator."""
+    desk = MembersDesk(table or ReferenceTable(), clock or FakeClock(), inline=inline)
+    desk.creates()
+    return desk
+
+
+# -- nobody sees where an id lies
+
+
+def one_after_another(desk: MembersDesk, source: Random, steps: int) -> list[Any]:
+    """Random calls, and what callers are told."""
+    people, told = [f"p{n}" for n in range(40)], list[Any]()
+    for step in range(steps):
+        some = source.sample(people, source.randrange(1, 16))
+        kind, cut = source.choice(("users", "orgs")), source.randrange(16)
+        act = source.randrange(4)
+        if act < 3:
+            reply = desk.changes(add=some[:cut], remove=some[cut:], kind=kind, shrink=source.random() < 0.6)
+            told.append((reply.status, reply.slug, *(reply.body.get(name) for name in ("added", "removed", "version"))))
+        else:
+            mode, kind = source.choice(("add", "remove")), kind.removesuffix("s")
+            reply = desk.imports(f"i{step}", some, mode, kind)
+            told.append((reply.status, reply.body["added"], reply.body["removed"], reply.body["version"]))
+        kind = kind.removesuffix("s")
+        told.append((sorted(desk.members(kind, source.randrange(1, 9))), next(iter(desk.pages()))["counts"]))
+    return told
+
+
+@quiet()
+def test_the_same_calls_are_answered_alike_on_both_sides_of_the_boundary() -> None:
+    for seed in range(40):
+        desks = [new(inline) for inline in (0, 5, 1_000)]
+        first, *others = [one_after_another(desk, Random(seed), 8) for desk in desks]
+        assert all(other == first for other in others), seed
+        revision = check(desks[0].table)  # type: ignore[arg-type]
+        assert check(desks[2].table) == revision  # type: ignore[arg-type]
+        for person in ("p0", "p1", "p2"):
+            for as_of in (None, *range(1, revision + 1)):
+                asked = [desk.explains(person, [person], as_of) for desk in desks]
+                assert asked[0] == asked[1] == asked[2], (seed, person, as_of)
+
+
+def test_ids_go_inline_while_there_is_room_then_beyond() -> None:
+    desk = new(5)
+    reply = desk.changes(add=IDS[:7])
+    assert (reply.status, reply.body["added"]) == (200, 7)
+    assert reply.body["allow"]["users"] == IDS[:5]
+    assert reply.body["members"]["users"] == 2
+    assert reply.body["members"]["changed"]["ids"]["added"] == {"users": IDS[5:7], "orgs": []}
+    assert desk.changes(remove=IDS[:2]).body["removed"] == 2
+    assert desk.changes(add=["x"]).body["allow"]["users"] == [*IDS[2:5], "x"]
+
+
+def test_a_list_that_is_long_in_bytes_goes_beyond_too() -> None:
+    """1,000 ids of 250 bytes do not fit into a flag; nobody has to know."""
+    desk = new(1_000)
+    ids = [f"{n:04}" + "x" * 246 for n in range(400)]
+    assert desk.changes(add=ids).body["added"] == 400
+    assert sorted(desk.members()) == ids
+    assert next(iter(desk.pages()))["counts"] == {"users": 400, "orgs": 0}
+    assert desk.changes(remove=ids[::2]).body["removed"] == 200
+    assert sorted(desk.members()) == ids[1::2]
+
+
+def test_a_replacement_leaves_the_long_part_alone() -> None:
+    desk = new(5)
+    desk.changes(add=IDS[:8])
+    flag = desk.flag
+    body = {"stage": "allowlist", "allow": {"users": [IDS[6], "new"]}, "allow_shrink": True, **WHY}
+    replaced = desk.does("PUT /admin/v1/flags/{key}", body, **{"if-match": f'"{flag["version"]}"'})
+    assert (replaced.status, replaced.body["members"]) == (200, flag["members"])
+    assert sorted(desk.members()) == sorted([*IDS[5:8], "new"])
+    assert next(iter(desk.pages()))["counts"] == {"users": 4, "orgs": 0}
+    assert desk.changes(remove=[IDS[6]]).body["removed"] == 1  # from both places
+    assert desk.explains(IDS[6]) == (False, "NOT_LISTED")
+    manifest = {"flags": [{"key": "f", "allow": {"users": []}}], "allow_shrink": True, **WHY}
+    assert desk.does("POST /admin/v1/manifest", manifest).status == 200
+    assert sorted(desk.members()) == [IDS[5], IDS[7]]
+
+
+def test_a_kill_and_its_end_leave_the_long_part_as_it_was() -> None:
+    desk = new(0)
+    desk.changes(add=IDS[:3])
+    members = desk.flag["members"]
+    assert desk.does("POST /admin/v1/flags/{key}/kill", WHY).body["members"] == members
+    assert desk.explains(IDS[0]) == (False, "KILLED")
+    assert desk.does("POST /admin/v1/flags/{key}/restore", WHY).body["members"] == members
+    assert desk.explains(IDS[0]) == (True, "ALLOWLIST")
+
+
+def test_a_page_may_end_within_those_who_went() -> None:
+    """5,000 of them are looked through for one page; then a page may be short, and there is a next one."""
+    desk = new(0)
+    ids = [f"p{n}" for n in range(5_300)]
+    desk.imports("i", ids)
+    desk.imports("j", ids[:5_290], "remove")
+    pages = list(desk.pages(limit=20))
+    assert [len(page["members"]) for page in pages] == [len(pages[0]["members"]), 10 - len(pages[0]["members"])]
+    assert sorted(name for page in pages for name in page["members"]) == ids[5_290:]
+
+
+@pytest.mark.parametrize("place", ["", "z", "gu0001", "user#u"])
+def test_a_place_that_no_page_gave_is_refused(place: str) -> None:
+    """A87."""
+    desk = new(5)
+    ask = replace(desk.ask(f"GET {ALLOW}"), query={"cursor": write_cursor("f.user", place)})
+    assert desk.desk.answers(ask).slug == "invalid-cursor"
+    ask = replace(desk.ask(f"GET {ALLOW}"), query={"cursor": write_cursor("g.user", ".a")})
+    assert desk.desk.answers(ask).slug == "invalid-cursor"
+
+
+# -- small changes, and calls that are none
+
+
+def test_a_small_change_is_one_transaction() -> None:
+    desk = new(0)
+    before = len(desk.table.calls)  # type: ignore[attr-defined]
+    etag = f'"{desk.flag["version"]}"'
+    reply = desk.changes(add=IDS[:MAX_SMALL], match=etag)
+    made = desk.table.calls[before:]  # type: ignore[attr-defined]
+    assert reply.body["added"] == MAX_SMALL
+    (write,) = [call for call in made if call.op == "write"]
+    assert len(write.keys) == 4 + MAX_SMALL
+    assert len(entries(desk.table)) == 2  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("count", [MAX_SMALL + 1, 1_000])
+def test_a_large_call_is_staged_and_has_one_entry(count: int) -> None:
+    desk = new(0)
+    assert desk.changes(add=IDS[:count]).body["added"] == count
+    assert sorted(desk.members()) == IDS[:count]
+    (_created, entry) = entries(desk.table)  # type: ignore[arg-type]
+    changed = entry["after"]["members"]["changed"]
+    assert (entry["action"], changed["added"], changed["import"]["count"]) == ("flag.allow", count, count)
+    assert changed["import"]["digest"] == digest_of(f"+user#{name}" for name in IDS[:count])
+    assert desk.explains(IDS[0], as_of=1) == (False, "NOT_LISTED")
+    check(desk.table)  # type: ignore[arg-type]
+
+
+def test_a_large_call_that_is_refused_leaves_nothing_behind() -> None:
+    desk = new(0)
+    desk.changes(add=IDS[:200])
+    assert desk.changes(remove=IDS[:200], shrink=False).slug == "would-shrink"
+    assert desk.changes(add=IDS[200:400], match='"1"').slug == "precondition-failed"
+    assert sorted(desk.members()) == IDS[:200]
+    assert desk.changes(add=IDS[300:500]).body["added"] == 200
+
+
+def test_a_large_call_finds_an_import_open() -> None:
+    desk = new(0)
+    desk.opens("i")
+    before = check(desk.table)  # type: ignore[arg-type]
+    reply = desk.changes(add=IDS[:200])
+    assert (reply.status, reply.slug, reply.body["import"]) == (409, "import-open", "i")
+    assert check(desk.table) == before  # type: ignore[arg-type]
+    assert desk.changes(add=IDS[:20]).status == 200
+
+
+def test_a_call_that_never_came_back_makes_room() -> None:
+    """Its batch stays open for a minute; then whoever needs the place takes it, and what was staged never counts."""
+    clock, table = FakeClock(), ReferenceTable()
+    desk = new(0, table=table, clock=clock)
+    flag = desk.flag
+    table.weather = at(len(table.calls) + 6, Fault.CRASH_AFTER)
+    with pytest.raises(Crashed):
+        desk.changes(add=IDS[:500], match=f'"{flag["version"]}"', idem="lost")
+    table.weather = clear
+    assert desk.opens("i").slug == "import-open"
+    clock.advance(61)
+    assert desk.imports("i", IDS[400:600]).body["added"] == 200
+    assert sorted(desk.members()) == IDS[400:600]
+    again = desk.changes(add=IDS[:500], match=f'"{flag["version"]}"', idem="lost")
+    assert again.slug == "precondition-failed"
+    check(table)
+
+
+# -- imports
+
+
+def test_an_import_is_one_entry_with_counts_and_a_digest() -> None:
+    desk = new(5)
+    desk.changes(add=["u0003", "other"])
+    opened = desk.opens("people.2026_05-a")
+    assert (opened.status, opened.body) == (201, desk.shows("people.2026_05-a").body)
+    assert opened.body == {"id": "people.2026_05-a", "kind": "user", "mode": "add", "state": "open", "staged": 0,
+                           "added": 0, "removed": 0, "digest": "0" * 64, "revision": None}  # fmt: skip
+    for begin in (0, 1_000, 2_000):
+        staged = desk.stages("people.2026_05-a", IDS[begin : begin + 1_000], begin)
+    assert (staged.status, staged.body["staged"], staged.body["added"]) == (200, 2_500, 2_499)
+    assert desk.members() == ["other", "u0003"]
+    assert desk.explains(IDS[7]) == (False, "NOT_LISTED")
+    done = desk.commits("people.2026_05-a", IDS)
+    assert (done.status, done.body["added"], done.body["removed"]) == (200, 2_499, 0)
+    assert sorted(desk.members()) == sorted([*IDS, "other"])
+    assert next(iter(desk.pages()))["counts"] == {"users": 2_501, "orgs": 0}
+    *_before, entry = entries(desk.table)  # type: ignore[arg-type]
+    assert (entry["revision"], entry["action"], entry["flag"]) == (3, "flag.import", "f")
+    assert entry["after"]["members"]["changed"] == {
+        "revision": 3, "added": 2_499, "removed": 0,
+        "import": {"id": "people.2026_05-a", "ordinal": 1, "kind": "user", "mode": "add", "count": 2_500,
+                   "digest": digest_of(IDS)},
+    }  # fmt: skip
+    assert len(str(entry)) < 4_000
+    assert check(desk.table) == 3  # type: ignore[arg-type]
+    shown = desk.shows("people.2026_05-a").body
+    assert (shown["state"], shown["revision"], shown["added"]) == ("committed", 3, 2_499)
+
+
+def test_every_call_may_be_sent_again() -> None:
+    desk = new(0)
+    assert [desk.opens("i").status for _ in range(2)] == [201, 200]
+    for _ in range(2):
+        assert desk.stages("i", IDS[:300]).body["staged"] == 300
+    assert desk.stages("i", IDS[100:200], 100).body["staged"] == 300
+    assert desk.stages("i", IDS[200:400], 200).body["staged"] == 400
+    first, second = (desk.commits("i", IDS[:400]) for _ in range(2))
+    assert (first.status, first.body, first.etag) == (second.status, second.body, second.etag)
+    desk.changes(add=["another"])
+    assert desk.commits("i", IDS[:400]).body == first.body
+    assert check(desk.table) == 3  # type: ignore[arg-type]
+    for _ in range(2):
+        desk.opens("j")
+        assert desk.abandons("j").status == 204
+    assert desk.shows("j").body["state"] == "abandoned"
+
+
+def test_one_key_is_one_request() -> None:
+    """The stored answer for the same, 422 for another, for each of them."""
+    desk = new(0)
+    bodies: Mapping[str, tuple[str, Any]] = {
+        f"POST {IMPORTS}": ("", {"id": "i", "kind": "user", "mode": "add", **WHY}),
+        f"POST {IMPORT}/members": ("i", {"at": 0, "ids": IDS[:3]}),
+        f"POST {IMPORT}/commit": ("i", {"count": 3, "digest": digest_of(IDS[:3]), **WHY}),
+        f"DELETE {IMPORT}": ("j", WHY),
+    }
+    for number, (route, (name, body)) in enumerate(bodies.items()):
+        if route.startswith("DELETE"):
+            desk.opens("j")
+        first, again = (desk.does(route, body, name=name, idem=f"key-{number}") for _ in range(2))
+        assert (first.status, first.body) == (again.status, again.body), route
+        assert first.status in (200, 201, 204), first
+        other = desk.does(route, {**body, "reason": "another"}, name=name, idem=f"key-{number}")
+        assert (other.status, other.slug) == (422, "idempotency-key-reused"), route
+        assert desk.does(route, body, name=name, **{"idempotency-key": ""}).slug == "idempotency-key-required"
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    desk = new(0)
+    desk.opens("i")
+    ahead = desk.stages("i", IDS[:2], 5)
+    assert (ahead.status, ahead.slug, ahead.body["staged"]) == (409, "import-differs", 0)
+    desk.stages("i", IDS[:2])
+    for ids in (IDS[:3], IDS[:1], [IDS[1], IDS[0]]):
+        assert desk.commits("i", ids).slug == "import-differs"
+    assert desk.opens("i", "remove").slug == desk.opens("i", "add", "org").slug == "import-differs"
+    assert desk.opens("other").slug == "import-open"
+    assert desk.shows("other").slug == desk.stages("other", IDS[:1]).slug == "unknown-import"
+    assert desk.abandons("i").status == 204
+    assert desk.stages("i", IDS[2:4], 2).slug == desk.commits("i", IDS[:2]).slug == "import-closed"
+    assert desk.members() == []
+    desk.opens("other")
+    assert desk.abandons("other").status == desk.abandons("other").status == 204
+
+
+def test_what_takes_access_away_says_so() -> None:
+    desk = new(2)
+    desk.changes(add=IDS[:10])
+    desk.opens("i", "remove")
+    gone = ["u0001", "u0009", "nobody"]
+    assert desk.stages("i", gone).body["removed"] == 2
+    assert desk.commits("i", gone, shrink=False).slug == "would-shrink"
+    assert desk.commits("i", gone).body["removed"] == 2
+    assert sorted(desk.members()) == [name for name in IDS[:10] if name not in gone]
+    desk.imports("j", ["nobody"], "remove")
+    assert desk.does("POST /admin/v1/flags/{key}/stage", {"stage": "ga", **WHY}, **{"if-match": '"4"'}).status == 200
+    desk.opens("k", "remove")
+    desk.stages("k", IDS[:3])
+    assert desk.commits("k", IDS[:3], shrink=False).status == 200  # at GA the list takes nothing away
+
+
+BAD: Mapping[str, tuple[Any, int, str]] = {
+    "A80-1,001 ids": ({"at": 0, "ids": [f"u{n}" for n in range(1_001)]}, 413, "too-large"),
+    "A80-twice": ({"at": 0, "ids": ["a", "b", "a"]}, 400, "invalid-body"),
+    "A80-none": ({"at": 0, "ids": []}, 400, "invalid-body"),
+    "A80-257 bytes": ({"at": 0, "ids": ["é" * 128 + "e"]}, 400, "invalid-body"),
+    "A81-unknown": ({"at": 0, "ids": ["a"], "version": 1}, 400, "invalid-body"),
+    "A82-e-mail": ({"at": 0, "ids": ["a@example.com"]}, 400, "invalid-body"),
+    "A82-blank": ({"at": 0, "ids": ["a b"]}, 400, "invalid-body"),
+    "A82-newline": ({"at": 0, "ids": ["a\nb"]}, 400, "invalid-body"),
+    "A83-blank reason": ({"at": 0, "ids": ["a"], "reason": " "}, 400, "invalid-body"),
+    "number": ({"at": 0, "ids": [7]}, 400, "invalid-body"),
+    "true as offset": ({"at": True, "ids": ["a"]}, 400, "invalid-body"),
+    "before the beginning": ({"at": -1, "ids": ["a"]}, 400, "invalid-body"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_ids_are_refused(case: str) -> None:
+    body, status, slug = BAD[case]
+    desk = new(0)
+    desk.opens("i")
+    reply = desk.does(f"POST {IMPORT}/members", body, name="i")
+    assert (reply.status, reply.slug) == (status, slug)
+    assert desk.shows("i").body["staged"] == 0
+
+
+@pytest.mark.parametrize("name", ["", "a b", "é", "x" * 65, "call:1", "a/b", "a#b"])
+def test_bad_names_are_refused(name: str) -> None:
+    assert new(0).opens(name).slug == "invalid-body"
+
+
+def test_orgs_are_imported_as_they_are() -> None:
+    desk = new(0)
+    assert desk.imports("i", ["org@1", "u1"], kind="org").body["added"] == 2
+    assert (desk.members("org"), desk.members("user")) == (sorted(desk.members("org")), [])
+    assert desk.explains("u1") == (False, "NOT_LISTED")
+    assert desk.explains("someone", ["org@1"]) == (True, "ALLOWLIST")
+
+
+# -- beside small changes
+
+
+class Truth:
+    """The list as the answers and the stream say, entry by entry: a plain set."""
+
+    def __init__(self, ids: Sequence[str], mode: str) -> None:
+        self.ids, self.mode = set(ids), mode
+
+    def check(self, desk: MembersDesk, answers: Mapping[int, tuple[int, int]]) -> None:
+        """Every entry did what it says; at the end stands who should."""
+        listed: set[str] = set()
+        for entry in entries(desk.table)[1:]:  # type: ignore[arg-type]
+            after, before = entry["after"], entry["before"]
+            now = (listed - set(before["allow"]["users"])) | set(after["allow"]["users"])
+            changed = after.get("members", {}).get("changed", {})
+            if entry["action"] == "flag.import":
+                now = now | self.ids if self.mode == "add" else now - self.ids
+            elif changed.get("revision") == entry["revision"]:
+                now = (now | set(changed["ids"]["added"]["users"])) - set(changed["ids"]["removed"]["users"])
+            counted = answers[entry["revision"]]
+            assert (len(now - listed), len(listed - now)) == counted, entry["revision"]
+            listed = now
+        assert set(desk.members()) == listed
+        assert next(iter(desk.pages()))["counts"] == {"users": len(listed), "orgs": 0}
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Schedules]:
+    schedules = Schedules(4)
+    yield schedules
+    schedules.close()
+
+
+class Crew:
+    """A table where every step is a turn; an importer and admins, all on the same ids. One seed is one run."""
+
+    def __init__(self, seed: int) -> None:
+        self.source, self.table, self.clock = Random(seed), ReferenceTable(page=20), FakeClock()
+        self.mode = self.source.choice(("add", "remove"))
+        self.people = [f"p{n}" for n in range(230)]
+        self.first = new(self.source.choice((0, 4)), table=self.table, clock=self.clock)
+        self.answers: dict[int, tuple[int, int]] = {}
+        assert self.told(self.first.changes(add=self.source.sample(self.people, 40)))
+        self.ids = self.source.sample(self.people, 210)
+
+    def told(self, reply: Any) -> bool:
+        """Whether something was changed, which is kept."""
+        if reply.status == 200:
+            self.answers[reply.body["revision"]] = (reply.body["added"], reply.body["removed"])
+        return bool(reply.status == 200)
+
+    def another(self) -> MembersDesk:
+        """An environment of its own."""
+        return MembersDesk(self.table, self.clock, inline=4, budget=60.0, jitter=self.source.random)
+
+    def until(self, call: Callable[[], Any]) -> Any:
+        """What says nothing is asked for again, when the breaker lets it."""
+        while (reply := call()).status == 503:
+            self.clock.advance(2)
+        return reply
+
+    def importer(self) -> None:
+        """All of an import."""
+        desk = self.another()
+        self.until(lambda: desk.opens("i", self.mode))
+        for begin in range(0, len(self.ids), 105):
+            part = self.ids[begin : begin + 105]
+            assert self.until(lambda begin=begin, part=part: desk.stages("i", part, begin)).status == 200
+        assert self.told(self.until(lambda: desk.commits("i", self.ids)))
+
+    def admin(self, name: str) -> None:
+        """Four changes, each on the newest version then; some come too late."""
+        desk = self.another()
+        for number in range(4):
+            some, idem = self.source.sample(self.people, 6), f"{name}-{number}"
+            match = f'"{self.until(lambda: desk.does("GET /admin/v1/flags/{key}")).body["version"]}"'
+            options = {"add": some[:3], "remove": some[3:], "match": match, "idem": idem}
+            self.told(self.until(lambda options=options: desk.changes(**options)))
+
+    def run(self, stage: Schedules, chances: Mapping[Fault, float]) -> None:
+        """All at once; then what stands there is what the answers and the stream say."""
+        self.table.turn, self.table.weather = stage.turn, mixed(self.source, chances)
+        outcomes = stage.run(self.source, [self.importer, lambda: self.admin("ann"), lambda: self.admin("ben")])
+        assert outcomes == [None] * 3
+        self.table.turn, self.table.weather = lambda: None, clear
+        check(self.table)
+        Truth(self.ids, self.mode).check(self.first, self.answers)
+
+
+FAULTS = {Fault.LOST_ANSWER: 0.05, Fault.LOST_REQUEST: 0.05, Fault.THROTTLED: 0.05}
+
+
+@pytest.mark.parametrize("chances", [{}, FAULTS], ids=["calm", "faults"])
+@quiet()
+def test_staging_and_small_changes_go_on_beside_each_other(stage: Schedules, chances: Mapping[Fault, float]) -> None:
+    for seed in range(150):
+        Crew(seed).run(stage, chances)
+
+
+# -- killed at any moment
+
+
+def story(desk: MembersDesk, ids: Sequence[str]) -> Any:
+    """An import from its beginning to its end, by a client that asks again where it stopped."""
+    desk.opens("i")
+    staged = desk.shows("i").body.get("staged", 0)
+    if staged < len(ids):
+        desk.stages("i", ids[staged:], staged)
+    return desk.commits("i", ids).body
+
+
+@pytest.mark.parametrize("fault", [Fault.CRASH_BEFORE, Fault.CRASH_AFTER, Fault.LOST_ANSWER, Fault.LOST_REQUEST])
+@quiet()
+def test_whatever_call_of_the_store_fails_it_goes_on_where_it_stopped(fault: Fault) -> None:
+    ids = IDS[:250]
+
+    def begin() -> MembersDesk:
+        desk = new(3)
+        desk.changes(add=IDS[240:260])
+        return desk
+
+    plain = begin()
+    start = len(plain.table.calls)  # type: ignore[attr-defined]
+    expected = story(plain, ids)
+    assert expected["added"] == 240
+    for number in range(start, len(plain.table.calls)):  # type: ignore[attr-defined]
+        desk = begin()
+        table: Any = desk.table
+        table.weather = at(number, fault)
+        try:
+            found = story(desk, ids)
+        except Crashed:
+            found = {}
+        table.weather = clear
+        again = MembersDesk(table, FakeClock(), inline=3)
+        if found.get("added") != 240:
+            found = story(again, ids)
+        assert {**found, "updated_at": ""} == {**expected, "updated_at": ""}, (fault, number)
+        assert sorted(again.members()) == sorted({*ids, *IDS[240:260]})
+        assert check(table) == 3
+
+
+@pytest.mark.parametrize("fault", [Fault.CRASH_BEFORE, Fault.CRASH_AFTER, Fault.LOST_ANSWER, Fault.LOST_REQUEST])
+@pytest.mark.parametrize("count", [40, 200], ids=["small", "large"])
+@quiet()
+def test_a_call_that_is_repeated_is_one_change(count: int, fault: Fault) -> None:
+    def begin() -> MembersDesk:
+        desk = new(3)
+        desk.changes(add=IDS[:20])
+        return desk
+
+    def call(desk: MembersDesk) -> Any:
+        return desk.changes(add=IDS[10:count], remove=IDS[:10], match='"2"', idem="once")
+
+    plain = begin()
+    start, expected = len(plain.table.calls), call(plain).body  # type: ignore[attr-defined]
+    assert (expected["added"], expected["removed"]) == (count - 20, 10)
+    for number in range(start, len(plain.table.calls)):  # type: ignore[attr-defined]
+        desk = begin()
+        table: Any = desk.table
+        table.weather = at(number, fault)
+        try:
+            found = call(desk).body
+        except Crashed:
+            found = {}
+        table.weather = clear
+        again = MembersDesk(table, FakeClock(), inline=3)
+        found = found if "added" in found else call(again).body
+        assert {**found, "updated_at": ""} == {**expected, "updated_at": ""}, (fault, number)
+        assert sorted(again.members()) == IDS[10:count]
+        assert check(table) == 3
+
+
+# -- it counts at once
+
+
+def test_a_removal_counts_for_the_next_live_decision_and_costs_one_read() -> None:
+    desk = new(0)
+    desk.changes(add=IDS[:50])
+    table: Any = desk.table
+    environment = Snapshots(table, clock=FakeClock())
+
+    def is_in(user: str) -> tuple[bool, int]:
+        before = len(table.calls)
+        view = environment.live()
+        listing = environment.with_lists(view, Subject(user, ("o1", "o2")), ("f",))
+        return decide(view.snapshot.rules, "f", listing.subject).value, len(table.calls) - before
+
+    assert is_in(IDS[7])[0]
+    assert is_in(IDS[7]) == (True, 1)  # both are known by now
+    assert is_in(IDS[8]) == (True, 2)
+    assert is_in("nobody") == (False, 2)
+    assert is_in("nobody") == (False, 1)
+    desk.changes(remove=[IDS[7]])
+    assert is_in(IDS[7])[0] is False
+    desk.imports("i", IDS[8:20], "remove")
+    assert is_in(IDS[8])[0] is False
+    assert is_in(IDS[7]) == (False, 2)
+    desk.imports("j", IDS[7:8])
+    assert is_in(IDS[7])[0] is True
