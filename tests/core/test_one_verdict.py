@@ -8,6 +8,7 @@ import io
 import json
 from collections.abc import Mapping
 from contextlib import redirect_stdout
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -20,14 +21,18 @@ from fake_clock import FakeClock
 from reference_table import ReferenceTable
 
 from headgate.core.decision import trace
-from headgate.core.model import Subject
+from headgate.core.model import Allow, Flag, LongList, Subject
 from headgate.core.parse import flag_document
+from headgate.core.place import inline
+from headgate.core.ruleset import ruleset
 from headgate.edge.authorizer import Authorizer
 from headgate.edge.evaluate import BULK, Evaluate
 from headgate.edge.gate import Credentials, entitlements
 from headgate.edge.settings import GateSettings
 from headgate.edge.signing import KeyPool
 from headgate.store.items import PROFILE, ROUTES, Head, flag_key, head_item, stored_item
+from headgate.store.members import Held
+from headgate.store.port import Item
 from headgate.store.snapshots import Snapshots, Standing
 from headgate.tokens.claims import Kind
 from headgate.tokens.issue import Grant, issue
@@ -60,13 +65,15 @@ class Gate:
         pool = KeyPool((self.key,), yours)
         self.evaluate = Evaluate(Credentials(settings, pool), pool, yours, clock=self.clock)
         self.tokens: dict[int, str] = {}
+        self.short: dict[str, Flag] = {}
 
     def environment(self) -> Snapshots:
         return Snapshots(self.table, clock=self.clock)
 
     def load(self, number: int, documents: Mapping[str, dict[str, Any]]) -> None:
-        """Other rules, as they would lie in the table at that revision."""
-        flags = {key: vector_files.flag_of(document) for key, document in documents.items()}
+        """Other rules, as they would lie in the table at that revision; every other list in member items."""
+        self.short = {key: replace(vector_files.flag_of(one), version=number) for key, one in documents.items()}
+        flags = {key: in_members(flag) if number % 2 else flag for key, flag in self.short.items()}
         routes = [{"route": f"POST /{key}", "class": "entry", "flags": [key]} for key in KEYS]
         routes.append({"route": ASKED, "class": "continue", "asks": list(KEYS)})
         records = {flag_key(key): flag_document(flag) for key, flag in flags.items()}
@@ -75,7 +82,7 @@ class Gate:
         killed = {key: flag.killed.reach.value for key, flag in flags.items() if flag.killed}
         head = head_item(Head(number, f"digest-{number}", killed))
         rules = {key[1]: stored_item(key, 1, document) for key, document in records.items()}
-        self.table.restore({"rules": rules, "head": {"head": head}})
+        self.table.restore({"rules": rules, "head": {"head": head}, **member_items(self.short if number % 2 else {})})
         self.clock.advance(5)
 
     def token(self, number: int, subject: Subject) -> str:
@@ -98,6 +105,22 @@ class Gate:
         answer = self.evaluate(event(token, BULK))
         assert answer["statusCode"] == 200
         return {flag["key"]: flag for flag in json.loads(answer["body"])["flags"]}
+
+
+def in_members(flag: Flag) -> Flag:
+    """The flag with its list in member items; rules stay where they are."""
+    users, orgs = len(flag.allow.users), len(flag.allow.orgs)
+    return replace(flag, allow=Allow(rules=flag.allow.rules), members=LongList(users, orgs) if users + orgs else None)
+
+
+def member_items(flags: Mapping[str, Flag]) -> dict[str, dict[str, Item]]:
+    """The lists of these flags, by partition."""
+    items: dict[str, dict[str, Item]] = {}
+    for key, flag in flags.items():
+        for member in inline(flag.allow):
+            put = Held().put(key, member, [(0, True)])
+            items.setdefault(str(put.item["pk"]), {})[str(put.item["sk"])] = put.item
+    return items
 
 
 def event(token: str, route: str) -> dict[str, Any]:
@@ -137,13 +160,17 @@ def test_one_verdict(gate: Gate) -> None:
 
 
 def verdicts_on(gate: Gate, token: str, subject: Subject, thrown: Dice) -> dict[str, bool]:
-    """What all four say of each flag, being the same."""
+    """What all four say of each flag, being the same, and what they would say were all lists inside their flags."""
     view = gate.minting.live()
     assert view.standing is Standing.FRESH
-    minted = entitlements(view.snapshot, subject)
-    explained = {}
+    listing = gate.minting.with_lists(view, subject, KEYS)
+    assert not listing.unread
+    minted = entitlements(view.snapshot, listing.subject)
+    explained, short = {}, ruleset(gate.short)
     for key in KEYS:
-        *_passed, (_flag, _step, verdict) = trace(view.snapshot.rules, key, subject)
+        *_passed, (_flag, _step, verdict) = trace(view.snapshot.rules, key, listing.subject)
+        *_passed, (_flag, _step, plain) = trace(short, key, subject)
+        assert verdict == plain
         assert verdict is not None
         explained[key] = verdict
     verdicts = {key: value for key, (value, _reason) in explained.items()}
