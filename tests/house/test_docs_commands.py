@@ -19,6 +19,8 @@ from typing import Any
 
 import pytest
 
+from headgate_cli.local.declared import STACK_NAME
+
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -121,6 +123,7 @@ FILLED_IN: dict[str, Callable[[Command], str]] = {
     "JTI": a_token_id,
     "KID": the_active_key,
     "ANCHOR": an_anchor,
+    "STACK": lambda _: STACK_NAME,
     "TONIGHT": lambda _: (datetime.now(UTC) + timedelta(hours=6)).isoformat(timespec="seconds"),
 }
 """What a reader fills in, and where from."""

@@ -77,7 +77,7 @@ def kill(
     reports = target.each(lambda functions, name: functions.kill(name, flags, work, reason))
     _show(ctx, reports, work)
     _say_next(
-        "A deployment would put the variables back: until it is lifted, deploy with "
+        "A deployment may put the variables back: until it is lifted, deploy with "
         f"--parameter-overrides EmergencyKill='{flags}' and repeat this command afterwards."
     )
     if work is None:
