@@ -1,5 +1,6 @@
 """A manifest is applied on what its plan saw: what another changed in the meantime is never overwritten unseen."""
 
+import json
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -59,3 +60,29 @@ def test_what_changed_while_applying_is_not_overwritten(name: str) -> None:
     check(table)
     one.must(Ask("POST /admin/v1/manifest", {**wanted, **WHY}))
     check(table)
+
+
+WRITTEN = {"reason": "a test", "stage": "allowlist"}
+MEANWHILE = {
+    "killed": (Ask("POST /admin/v1/flags/{key}/kill", {"reason": "now"}, {"key": "f"}), 200),
+    "mended": (Ask("PUT /admin/v1/flags/{key}", WRITTEN, {"key": "f"}, {"if-match": '"1"'}), 412),
+}
+
+
+@pytest.mark.parametrize("name", MEANWHILE)
+@quiet()
+def test_a_flag_that_cannot_be_read_is_mended_and_stays_killed(name: str) -> None:
+    other, status = MEANWHILE[name]
+    clock, table = FakeClock(), Busy()
+    one, another = Desk(table, clock), Desk(table, clock)
+    one.must(Ask("POST /admin/v1/manifest", {"flags": [{"key": "f"}], **WHY}))
+    place = table.partition("rules")
+    body = json.loads(str(place["flag#f"]["body"])) | {"stage": "nonsense"}
+    place["flag#f"] = {**place["flag#f"], "body": json.dumps(body)}
+    fresh = Desk(table, clock)
+    table.before_write = lambda: another.must(other)
+    reply = fresh.answers(Ask("POST /admin/v1/manifest", {"flags": [{"key": "f", "stage": "ga"}], **WHY}))
+    flag = fresh.must(Ask("GET /admin/v1/flags/{key}", None, {"key": "f"})).body
+    assert (reply.status, flag["stage"]) == ((200, "ga") if status == 200 else (412, "allowlist"))
+    assert (flag["killed"] is not None) is (name == "killed")
+    assert set(fresh.must(Ask("GET /admin/v1/health")).body["killed_flags"]) == ({"f"} if name == "killed" else set())

@@ -63,7 +63,7 @@ def put_flag(admin: Admin, request: Request) -> Response:
             held = current.snapshot.rules.given
             check_parents(held, {key: flag}, {**held, key: flag})
         if creates is not None:
-            return _created(current, flag)
+            return _created(admin, current, flag)
         return replaced(current, flag, request, "flag.replace", allow_shrink=body.allow_shrink)
 
     return admin.change(flag_key(key), plan, request, with_rules=_names_parents)
@@ -79,17 +79,19 @@ def _read_put(document: Json, key: str, admin: Admin, stored: Stored | None) -> 
     body = read_body(ChangeBody, named)
     if members.setdefault("key", key) != key:
         refuse("key", "must be the key of the path")
-    held = _flag_in(stored, key)
+    held = flag_in(stored, key)
     flag = parse_flag(members, salt=held.salt if held and held.salt else admin.new_salt())
     if not admin.email_ids:
         check_no_emails(flag.allow.users - (held.allow.users if held else frozenset()))
     return body, flag
 
 
-def _created(current: Current, flag: Flag) -> Change | Refusal:
+def _created(admin: Admin, current: Current, flag: Flag) -> Change | Refusal:
     if current.stored is not None:
         retired = current.stored.retired
         return Refusal(Slug.RETIRED if retired else Slug.EXISTS, "choose another key" if retired else "")
+    if len(admin.snapshots.soft().snapshot.rules.given) >= limits.MAX_FLAGS:
+        return Refusal(Slug.TOO_LARGE, f"at most {limits.MAX_FLAGS} flags")
     return changed("flag.create", None, stamped(flag, 1, current.stamp), status=201)
 
 
@@ -103,7 +105,7 @@ def replaced(
     told: dict[str, Any] | None = None,
 ) -> Change | Refusal:
     """The checks that every update of an existing flag shares, then the change."""
-    before = _flag_in(current.stored, after.key)
+    before = flag_in(current.stored, after.key)
     if before is None or current.stored is None:
         return Refusal(Slug.UNKNOWN_FLAG, "")
     if version_of(request) != current.stored.version:
@@ -146,7 +148,7 @@ def delete_flag(admin: Admin, request: Request) -> Response:
 
     def plan(document: Json, current: Current) -> Change | Refusal:
         body = read_body(ChangeBody, document)
-        before, stored = _flag_in(current.stored, key), current.stored
+        before, stored = flag_in(current.stored, key), current.stored
         if before is None or stored is None:
             return Refusal(Slug.UNKNOWN_FLAG, "")
         if version_of(request) != stored.version:
@@ -188,13 +190,14 @@ def steps_of(stage: Stage, percent: float | None) -> int | None:
     return steps
 
 
-def _flag_in(stored: Stored | None, key: str) -> Flag | None:
+def flag_in(stored: Stored | None, key: str) -> Flag | None:
+    """The flag in its record, quarantined where it cannot be read; None where it is not there, or retired."""
     return None if stored is None or stored.retired else read_flag(key, stored.document)
 
 
 def readable(stored: Stored | None, key: str) -> Flag | None:
     """The stored flag. Raises `Invalid` when it is there but unusable: only replacing it whole can mend it."""
-    flag = _flag_in(stored, key)
+    flag = flag_in(stored, key)
     if flag is not None and flag.quarantined:
         refuse("$", "the stored flag cannot be read; replace it whole")
     return flag

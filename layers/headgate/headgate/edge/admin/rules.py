@@ -24,7 +24,7 @@ from headgate.edge.admin.door import (
     shown,
     version_of,
 )  # fmt: skip
-from headgate.edge.admin.flags import changed
+from headgate.edge.admin.flags import changed, flag_in
 from headgate.edge.admin.past import as_of, read_moment
 from headgate.edge.admin.preview import foreseen
 from headgate.edge.http import Request, Response, respond
@@ -191,13 +191,14 @@ def _planned(step: Step, current: Current) -> Change | Refusal:
             return Refusal(Slug.PRECONDITION_FAILED, f"the {step.target} changed while applying; apply again")
         return _whole(step.target, step.after, current)
     seen = step.before.version if isinstance(step.before, Flag) else None
-    quarantined = isinstance(step.before, Flag) and step.before.quarantined
     if stored is not None and stored.retired:
         return Refusal(Slug.RETIRED, f"{step.key}: choose another key")
-    if held != seen and not quarantined:
+    before = flag_in(stored, step.key)
+    unreadable = before is not None and before.quarantined and isinstance(step.before, Flag) and step.before.quarantined
+    if held != seen and not unreadable:  # what cannot be read has no version; a kill of it may have come since
         return Refusal(Slug.PRECONDITION_FAILED, f"{step.key} changed while applying; apply again")
     document = None if stored is None else stored.document
     if step.after is None:
         return Change("flag.delete", (held or 0) + 1, document, None, Answer(204), step.key)
-    after = stamped(kept(step.before, step.after), (held or 0) + 1, current.stamp)
+    after = stamped(kept(before, step.after), (held or 0) + 1, current.stamp)
     return changed(f"flag.{step.action}", document, after)
