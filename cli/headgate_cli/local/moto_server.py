@@ -40,9 +40,11 @@ TABLE_LIMIT = 20.0
 async def main() -> None:
     """Load moto, read the order, create what it names, serve until standard input closes."""
     from headgate_cli.local.serving import LocalServer
+    from headgate_cli.local.transactions import serve_lean_transactions
 
     listener = socket.socket(fileno=int(sys.argv[1]))
     gc.disable()  # while so much is imported
+    serve_lean_transactions()  # before moto makes a backend
     moto = Moto()
     server = LocalServer([listener], {port_of(listener): moto})
     gc.enable()
