@@ -9,17 +9,19 @@ from typing import Any
 import pytest
 from desk import Ask, Desk, quiet
 from fake_clock import FakeClock
-from histories import History, Saved
+from histories import SESSIONS, History, Saved
 from operators import Operator, creation, killing, staging
 from proofs import Tally, many
 from reference_table import Fault, ReferenceTable, always
 
 from headgate.core.audit import sealed
 from headgate.core.reconcile import Finding, What
+from headgate.core.session import record_id, start
 from headgate.store.items import AUDIT, HEAD, RULES, Head, audit_sk, entry_item, flag_key, head_item, stored_item
 from headgate.store.port import Item, Unavailable
 from headgate.store.reconcile import Reconciler, TooLong
 from headgate.store.record import Answer, Change, Current
+from headgate.store.sessions import Sessions
 
 DEEDS = 25
 
@@ -147,6 +149,41 @@ def test_what_has_expired_may_be_gone(history: History) -> None:
     assert found(history.table, history.clock) == ()
 
 
+def test_denials_are_counted(history: History) -> None:
+    """Two of one second say the same; that the second is not there shows by its record's version."""
+    with quiet():
+        for subject in ("ada", "bob"):
+            for _ in range(2):
+                revocation = {"subject": subject, "reason": "a test"}
+                history.desk.must(Ask("POST /admin/v1/revocations", revocation))
+    first, second = history.table.past[-4][RULES], history.table.past[-3][RULES]
+    assert found(history.table, history.clock) == ()
+    (lost,) = (sk for sk in second if first.get(sk) != second[sk])
+    history.table.partition(RULES)[lost] = first[lost]
+    (finding,) = found(history.table, history.clock)
+    assert (finding.what, finding.stored_version, finding.recorded_version) == (What.STATE_OLDER, 1, 2)
+
+
+def test_a_session_that_was_started_anew_is_another() -> None:
+    """Ended, started, ended again: each end hangs on an entry of its own."""
+    history, sessions = History("sessions"), []
+    subject, name = SESSIONS[0]
+    end = Ask("DELETE /admin/v1/sessions/{id}", {"reason": "a test"}, {"id": record_id(subject, name)})
+    for _ in range(2):
+        history.clock.advance(100)
+        with quiet():
+            history.desk.must(end)
+        sessions.append(history.table.past[-1])
+        assert found(history.table, history.clock) == ()
+        history.clock.advance(100)
+        again = start(subject=subject, session_id=name, now=int(history.clock()), orgs=(), admin=False, attributes={},
+                      client_id="web")  # fmt: skip
+        Sessions(history.table, clock=history.clock).start(again)
+        assert found(history.table, history.clock) == ()
+    (finding,) = of({**sessions[1], **{pk: sessions[0][pk] for pk in (RULES, AUDIT, HEAD[0])}}, history)
+    assert finding.what is What.SESSION_ENDED
+
+
 def test_a_flag_that_cannot_be_read_is_killed_without_an_alarm(history: History) -> None:
     """Its document stays as it is, the version in it too: the record's own version counts on."""
     key, ops = flag_key("odd"), Operator(history.table, history.clock)
@@ -211,6 +248,8 @@ BREAKS: dict[str, tuple[Damage, list[tuple[What, str]]]] = {
     "ahead": (lambda table, _: laid(table, RULES, "flag#killed", version=9), [(What.STATE_NEWER, "flag#killed")]),
     "never retired": (lambda table, _: laid(table, RULES, "flag#gone", body="{}", retired=0),
                       [(What.STATE_DIFFERS, "flag#gone")]),
+    "not quite retired": (lambda table, _: laid(table, RULES, "flag#gone", body="{", retired=0),
+                          [(What.STATE_DIFFERS, "flag#gone")]),
     "unheard of": (lambda table, _: laid(table, RULES, "x", version=1), [(What.STATE_UNRECORDED, "x")]),
 }  # fmt: skip
 

@@ -1,8 +1,8 @@
 """Whether what is stored is what the audit stream says: for a table that was restored to a point in time.
 
 A transaction writes record, entry and head together, and a restore may bring back some of them and not the others. The
-ledger follows the stream; held against the stored records and the head it names each disagreement. What is stored is
-read while changes go on: a record that was changed since the first look may be in any state that it had since then.
+ledger follows the stream; held against the stored records and the head it names each disagreement. It takes what it is
+given for one moment of the table: whoever reads while changes go on has to look more than once.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -74,22 +74,18 @@ class Head(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What the stream says of one record: `states` it may be in (None for no record), the newest last."""
+    """What the stream says of one record: the newest entry about it, and the state that it left."""
 
     revision: int
-    states: tuple[State | None, ...]
+    state: State
     expires: int | None
 
 
 @dataclass(slots=True)
 class Ledger:
-    """What the stream says. `place` names the record that an entry is about; None for what is no record of the rules.
-
-    Entries up to revision `since` were written before anything else was looked at.
-    """
+    """What the stream says. `place` names the record that an entry is about, or none where it is about no record."""
 
     place: Callable[[Entry], str | None]
-    since: int
     revision: int = 0
     digest: str = GENESIS
     records: dict[str, Recorded] = field(default_factory=dict)
@@ -116,9 +112,8 @@ class Ledger:
             return
         before, after = self.records.get(name), entry.get("after")
         state = State(_version(name, entry, before), after, after is None)
-        earlier = (before.states if before else (None,)) if revision > self.since else ()
         expires = after.get("expires") if isinstance(after, dict) else None
-        self.records[name] = Recorded(revision, (*earlier, state), expires)
+        self.records[name] = Recorded(revision, state, expires)
         flag = flag_of(name)
         if flag is not None:
             self.killed.pop(flag, None)
@@ -165,28 +160,20 @@ def _version(name: str, entry: Entry, before: Recorded | None) -> int | None:
         return version if type(version) is int else None
     if entry.get("before") is None:  # the first, or the first since the one before it expired
         return 1
-    held = before.states[-1] if before is not None else None
-    return None if held is None or held.version is None else held.version + 1
+    return None if before is None or before.state.version is None else before.state.version + 1
 
 
 def _agrees(name: str, recorded: Recorded, stored: State | None, now: float) -> bool:
-    if stored is None and recorded.expires is not None and recorded.expires <= now:
-        return True
-    if any(_is_same(state, stored) for state in recorded.states):
+    if stored is None:
+        return recorded.expires is not None and recorded.expires <= now
+    if _is_same(recorded.state, stored):
         return True
     # a flag that cannot be read is killed with its document left as it is, the version in it too
-    flag = flag_of(name)
-    return flag is not None and any(
-        state is not None
-        and _is_same(replace(state, version=None), stored)
-        and read_flag(flag, state.document).quarantined
-        for state in recorded.states
-    )
+    flag, unnumbered = flag_of(name), replace(recorded.state, version=None)
+    return flag is not None and _is_same(unnumbered, stored) and read_flag(flag, stored.document).quarantined
 
 
-def _is_same(state: State | None, stored: State | None) -> bool:
-    if state is None or stored is None:
-        return state is stored
+def _is_same(state: State, stored: State) -> bool:
     if state.retired != stored.retired or state.version not in (None, stored.version):
         return False
     try:
@@ -196,9 +183,7 @@ def _is_same(state: State | None, stored: State | None) -> bool:
 
 
 def _disagreement(name: str, recorded: Recorded, stored: State | None) -> Finding:
-    newest = recorded.states[-1]
-    version = None if newest is None else newest.version
-    held = None if stored is None else stored.version
+    version, held = recorded.state.version, None if stored is None else stored.version
     if stored is None:
         what = What.STATE_MISSING
     elif version is not None and held is not None and held != version:

@@ -1,7 +1,7 @@
-"""Reads a table as it is for `core.reconcile`: head, rules, sessions, stream, and the head again.
+"""Reads a table as it is for `core.reconcile`: rules, sessions, stream, head.
 
-No read of many items is a snapshot. What was changed between the two heads is known by its entries; what a transaction
-was about to do at the very moment is done at the next look: only what every look finds is a finding.
+No read of many items is a snapshot, and changes go on meanwhile: what was half done at one look is done at the next. So
+only what three looks find alike is a finding; a record that is behind in all three, by the same versions, stays so.
 """
 
 import time
@@ -20,7 +20,6 @@ from headgate.store.items import (
     ROUTES,
     RULES,
     Head,
-    audit_sk,
     deny_key,
     flag_key,
     read_entry,
@@ -64,25 +63,17 @@ class Reconciler:
         return found
 
     def _look(self) -> Reconciliation:
-        first = self._head()
         held = {str(item["sk"]): _state(item) for item in self._pages(RULES)}
         sessions = dict(self._timely(Sessions(self._table).every()))
-        ledger = Ledger(place, first.revision)
+        ledger = Ledger(place)
         ledger.follow(map(_entry, self._pages(AUDIT)))
-        last = self._head()
-        if last.revision > ledger.revision:
-            newer = self._pages(AUDIT, audit_sk(ledger.revision), audit_sk(last.revision + 1))
-            ledger.follow(map(_entry, newer))
-        now = self._clock()
-        return Reconciliation(last, (*ledger.compare(held, last, now), *_sessions(ledger, sessions, now)))
+        head, now = read_head(self._table.get((HEAD,)).get(HEAD)), self._clock()
+        return Reconciliation(head, (*ledger.compare(held, head, now), *_sessions(ledger, sessions, now)))
 
-    def _head(self) -> Head:
-        return read_head(self._table.get((HEAD,)).get(HEAD))
-
-    def _pages(self, pk: str, after: str = "", before: str | None = None) -> Iterator[Item]:
-        cursor: str | None = after
+    def _pages(self, pk: str) -> Iterator[Item]:
+        cursor: str | None = ""
         while cursor is not None:
-            page = self._table.query(pk, after=cursor, before=before)
+            page = self._table.query(pk, after=cursor)
             yield from self._timely(page.items)
             cursor = page.next
 
@@ -107,20 +98,19 @@ class Ending:
 
 
 def _sessions(ledger: Ledger, sessions: Mapping[str, Session], now: float) -> Iterator[Finding]:
-    """Sessions that ended without an entry, and those that go on though an entry ended them before this look."""
+    """Sessions that ended without an entry, and those that go on though an entry ended them."""
     endings = dict(_endings(ledger))
     for record, session in sessions.items():
         ending = endings.get(record)
         if session.ended and (ending is None or ending.at < session.started_at):
             yield Finding(What.SESSION_ENDED, f"session#{record}")
-        if ending is not None and not session.ended and ending.revision <= ledger.since and ending.missed(session, now):
+        if ending is not None and not session.ended and ending.missed(session, now):
             yield Finding(What.SESSION_LIVES, f"session#{record}", revision=ending.revision)
 
 
 def _endings(ledger: Ledger) -> Iterator[tuple[str, Ending]]:
     for recorded in ledger.records.values():
-        state = recorded.states[-1]
-        denial = None if state is None else state.document
+        denial = recorded.state.document
         if isinstance(denial, dict) and denial.get("kind") == DenyKind.SESSION:
             yield str(denial["value"]), Ending(recorded.revision, int(denial["at"]), int(denial["expires"]))
 
