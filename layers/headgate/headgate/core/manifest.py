@@ -11,7 +11,7 @@ from typing import Any
 from headgate.core import limits
 from headgate.core.audit import canonical
 from headgate.core.change import check_parents, kept, routes_shrink, shrinks
-from headgate.core.faults import Invalid, Reader
+from headgate.core.faults import Invalid, Reader, refuse
 from headgate.core.model import Flag, Json, Profile
 from headgate.core.parse import OWN_MEMBERS, flag_document, is_key, parse_flag
 from headgate.core.profile import check_told, parse_profile, profile_document
@@ -81,6 +81,8 @@ def plan(manifest: Manifest, snapshot: Snapshot, *, new_salt: Callable[[], str],
     live = snapshot.rules.given
     wanted = _wanted_flags(manifest, snapshot, new_salt)
     after = wanted if _prunes(manifest, prune) else {**live, **wanted}
+    if len(after) > max(limits.MAX_FLAGS, len(live)):
+        refuse("flags", f"there would be more than {limits.MAX_FLAGS} flags")
     check_parents(live, wanted, after)
     check_told(manifest.profile or snapshot.profile, after, manifest.routes or snapshot.routes)
     steps = [*_flag_steps(wanted, snapshot)]
