@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator
 from itertools import takewhile
 
+from headgate.core.audit import is_sealed
 from headgate.core.faults import refuse
-from headgate.core.moment import unix
 from headgate.core.snapshot import EMPTY, Snapshot, apply
 from headgate.edge.admin.door import Admin, Refused
-from headgate.edge.admin.stream import Entry, entries, time_in
+from headgate.edge.admin.stream import Entry, entries, stamped, time_in
 from headgate.store.items import HEAD, read_head
 
 BUDGET = 20.0
@@ -18,7 +18,7 @@ def as_of(admin: Admin, moment: int | str) -> Snapshot:
     """The rules at a revision, or as they stood at a time (RFC 3339).
 
     Entries are stamped by different clocks: at a time stand all before the first that is later. Raises `Invalid` for
-    what is neither, or not yet; `Refused` for a stream too long to be read in one call.
+    what is neither, or not yet; `Refused` for a stream too long to be read in one call, or one that was tampered with.
     """
     head = read_head(admin.table.get((HEAD,)).get(HEAD)).revision
     if isinstance(moment, int):
@@ -26,21 +26,26 @@ def as_of(admin: Admin, moment: int | str) -> Snapshot:
             refuse("as_of", f"must be a revision from 0 to {head}, the newest")
         return _rebuilt(admin, entries(admin, 0, moment + 1))
     seconds = time_in(moment, "as_of")
-    return _rebuilt(admin, takewhile(lambda entry: unix(entry["at"]) <= seconds, entries(admin, 0, head + 1)))
+    return _rebuilt(admin, takewhile(lambda entry: not stamped(entry) > seconds, entries(admin, 0, head + 1)))
 
 
 def _rebuilt(admin: Admin, stream: Iterable[Entry]) -> Snapshot:
-    """Only what stands at the end is parsed: of each flag, of the routes, the profile, the keys, the newest entry."""
+    """Only what stands at the end is parsed: of each flag, of the routes, the profile, the keys, the newest entry.
+
+    And only that is held against its digest: the whole chain is for `headgate audit verify` to walk.
+    """
     newest: dict[tuple[str, str], Entry] = {}
     for entry in _within(admin, stream):
         newest[_target(entry)] = entry
+    if not all(map(is_sealed, newest.values())):
+        raise Refused("chain-broken", "an entry up to there was changed since it was written")
     return apply(EMPTY, sorted(newest.values(), key=lambda entry: int(entry["revision"])))
 
 
 def _target(entry: Entry) -> tuple[str, str]:
     """What an entry replaces whole; denials add up."""
-    kind = str(entry["action"]).partition(".")[0]
-    return kind, str(entry["revision"]) if kind == "deny" else str(entry["flag"])
+    kind = str(entry.get("action")).partition(".")[0]
+    return kind, str(entry.get("revision")) if kind == "deny" else str(entry.get("flag"))
 
 
 def _within(admin: Admin, stream: Iterable[Entry]) -> Iterator[Entry]:

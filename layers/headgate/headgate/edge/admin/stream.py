@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from math import inf
+from math import inf, nan
 from typing import Any
 
 from headgate.core.faults import refuse
@@ -11,6 +11,7 @@ from headgate.edge.admin.door import Admin, Refused, limit_of, shown
 from headgate.edge.admin.paging import read_cursor, write_cursor
 from headgate.edge.http import Request, Response
 from headgate.store.items import AUDIT, HEAD, Head, audit_sk, read_entry, read_head
+from headgate.store.port import Item
 
 Entry = dict[str, Any]
 
@@ -30,25 +31,35 @@ def list_audit(admin: Admin, request: Request) -> Response:
     limit, wanted = limit_of(request), _wanted(request)
     after, before = _revision(request, "after", 0), _start(admin, request, head)
     found: list[Entry] = []
-    seen: Entry | None = None
-    for count, entry in enumerate(entries(admin, after, before, newest_first=True), 1):
-        seen = entry
+    place: tuple[int, str] | None = None
+    for count, item in enumerate(_items(admin, after, before, newest_first=True), 1):
+        entry = _shown(item)
+        place = int(item["sk"]), str(entry.get("digest"))
         if wanted.is_past(entry):
+            place = None
             break
         if wanted.takes(entry):
             found.append(entry)
         if len(found) == limit or count == SCAN_LIMIT:
             break
-    more = seen is not None and seen["revision"] > after + 1 and not wanted.is_past(seen)
-    following = write_cursor("audit", seen["revision"], seen["digest"]) if more and seen else None
+    more = place is not None and place[0] > after + 1
+    following = write_cursor("audit", *place) if more and place else None
     shown_head = {"revision": head.revision, "digest": head.digest}
     return shown({"entries": found, "head": shown_head, "next": following})
 
 
+def _shown(item: Item) -> Entry:
+    """What lies there. Of what cannot be read only where it lies: whoever verifies the chain finds the break there."""
+    try:
+        return read_entry(item)
+    except (KeyError, ValueError, RecursionError):
+        return {"revision": int(item["sk"])}
+
+
 MEMBERS: dict[str, Callable[[Entry], Any]] = {
-    "flag": lambda entry: entry["flag"],
-    "actor": lambda entry: entry["actor"]["arn"],
-    "action": lambda entry: entry["action"],
+    "flag": lambda entry: entry.get("flag"),
+    "actor": lambda entry: actor.get("arn") if isinstance(actor := entry.get("actor"), dict) else None,
+    "action": lambda entry: entry.get("action"),
 }
 
 
@@ -61,12 +72,21 @@ class _Wanted:
     until: float
 
     def takes(self, entry: Entry) -> bool:
-        within = self.since <= unix(entry["at"]) < self.until
-        return within and all(MEMBERS[name](entry) == value for name, value in self.equals)
+        at = stamped(entry)
+        outside = at < self.since or at >= self.until
+        return not outside and all(MEMBERS[name](entry) == value for name, value in self.equals)
 
     def is_past(self, entry: Entry) -> bool:
         """Whether neither this entry nor any before it can be wanted."""
-        return unix(entry["at"]) < self.since - SKEW
+        return stamped(entry) < self.since - SKEW
+
+
+def stamped(entry: Entry) -> float:
+    """When (Unix seconds). What was tampered with may have no time: not a number, which is neither before nor after."""
+    try:
+        return unix(entry["at"])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return nan
 
 
 def _wanted(request: Request) -> _Wanted:
@@ -94,8 +114,8 @@ def _start(admin: Admin, request: Request, head: Head) -> int:
         return before
     last, digest = read_cursor(request.query["cursor"], "audit", int, str)
     held = 1 <= last <= head.revision
-    newest = next(entries(admin, last - 1, last + 1, newest_first=True), None) if held else None
-    if newest is None or newest["digest"] != digest:
+    newest = next(_items(admin, last - 1, last + 1, newest_first=True), None) if held else None
+    if newest is None or str(_shown(newest).get("digest")) != digest:
         raise Refused("invalid-cursor")
     return min(before, int(last))
 
@@ -109,12 +129,20 @@ def _revision(request: Request, name: str, default: int) -> int:
     return int(text)
 
 
-def entries(admin: Admin, after: int, before: int, *, newest_first: bool = False) -> Iterator[Entry]:
-    """The entries between two revisions, both exclusive; read as they are asked for."""
+def entries(admin: Admin, after: int, before: int) -> Iterator[Entry]:
+    """The entries between two revisions, both exclusive; read as they are asked for. Raises `Refused`."""
+    for item in _items(admin, after, before):
+        try:
+            yield read_entry(item)
+        except (KeyError, ValueError, RecursionError):
+            raise Refused("chain-broken", f"entry {item['sk']} cannot be read") from None
+
+
+def _items(admin: Admin, after: int, before: int, *, newest_first: bool = False) -> Iterator[Item]:
     low, high = audit_sk(after), audit_sk(before)
     while True:
         page = admin.table.query(AUDIT, after=low, before=high, newest_first=newest_first)
-        yield from (read_entry(item) for item in page.items)
+        yield from (item for item in page.items if str(item["sk"]).isdigit())
         if page.next is None:
             return
         low, high = (low, page.next) if newest_first else (page.next, high)
