@@ -65,12 +65,14 @@ def histories(table: Table, flag: str, members: Collection[Member]) -> dict[Memb
     return found
 
 
-def walk(table: Table, flag: str, kind: str, shard: str = "", after: str = "") -> Iterator[tuple[str, str, Held]]:
+def walk(
+    table: Table, flag: str, kind: str, *, shard: str = "", after: str = "", at_once: int | None = None
+) -> Iterator[tuple[str, str, Held]]:
     """Everybody of a kind who ever was in member items: partition, id, item; from the one after a place on."""
     for part in SHARDS[SHARDS.index(shard) if shard else 0 :]:
         cursor: str | None = f"{kind}#{after}" if part == shard else f"{kind}#"
         while cursor is not None:
-            page = table.query(members_in(flag, part), after=cursor, before=f"{kind}$")
+            page = table.query(members_in(flag, part), after=cursor, before=f"{kind}$", limit=at_once)
             for item in page.items:
                 yield part, str(item["sk"]).partition("#")[2], read_held(item)
             cursor = page.next

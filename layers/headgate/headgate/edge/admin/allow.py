@@ -66,7 +66,7 @@ def list_members(admin: Admin, request: Request) -> Response:
             raise Refused("invalid-cursor")
     page: list[str] = []
     place_of, more = "", False
-    for number, (where, name) in enumerate(_everybody(admin, flag, kind, after)):
+    for number, (where, name) in enumerate(_everybody(admin, flag, kind, after, at_once=max(100, limit + 1))):
         more = len(page) == limit or number == LOOKED_AT
         if more:
             break
@@ -77,7 +77,7 @@ def list_members(admin: Admin, request: Request) -> Response:
                  version=flag.version)  # fmt: skip
 
 
-def _everybody(admin: Admin, flag: Flag, kind: str, after: str) -> Iterator[tuple[str, str | None]]:
+def _everybody(admin: Admin, flag: Flag, kind: str, after: str, at_once: int) -> Iterator[tuple[str, str | None]]:
     """Places and ids, in order, from the one after a place; no id where somebody is not on the list, or inline too."""
     if not after or after.startswith(INLINE):
         for name in sorted(name for of, name in inline(flag.allow) if of == kind and INLINE + name > after):
@@ -86,7 +86,7 @@ def _everybody(admin: Admin, flag: Flag, kind: str, after: str) -> Iterator[tupl
     if flag.members is None:
         return
     stand = Standpoint.of(flag)
-    for shard, name, held in walk(admin.table, flag.key, kind, after[:1], after[1:]):
+    for shard, name, held in walk(admin.table, flag.key, kind, shard=after[:1], after=after[1:], at_once=at_once):
         is_on = stand.holds(held.events) and not is_inline(flag.allow, (kind, name))
         yield shard + name, name if is_on else None
 
