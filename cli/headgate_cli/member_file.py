@@ -4,6 +4,7 @@ Blank lines and lines that begin with # are passed over. Whatever is wrong is to
 sent.
 """
 
+import re
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from headgate.core.audit import GENESIS
-from headgate.core.limits import MAX_MEMBERS_A_CALL
+from headgate.core.limits import MAX_ID_BYTES, MAX_MEMBERS_A_CALL
 from headgate.core.members import chained
 from headgate.core.parse_allow import is_member_id
 from headgate_cli import failures
@@ -25,6 +26,7 @@ FAULTS_TOLD = 20
 AT_ONCE = 10_000
 BATCH_BYTES = 49_152  # of ids; six times as many as JSON with escapes, which a call of the API takes
 MEMORY_KB = 32_768
+ASCII_ID = re.compile(rf"[!-~]{{1,{MAX_ID_BYTES}}}")  # what nearly all are: told in a tenth of the time
 
 Line = tuple[int, str]
 
@@ -120,7 +122,7 @@ def _ids(stream: BinaryIO, faults: _Faults) -> Iterator[Line]:
         except UnicodeDecodeError:
             faults.add(number, "is not UTF-8")
             continue
-        if not is_member_id(name):
+        if not ASCII_ID.fullmatch(name) and not is_member_id(name):
             faults.add(number, "must hold one id of 1 to 256 bytes without blanks or control characters")
         elif not faults.count:
             yield number, name

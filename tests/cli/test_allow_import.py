@@ -1,6 +1,8 @@
 """`headgate allow import`: a file becomes one import, sent once whatever stops it, and told with its lines."""
 
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -189,6 +191,29 @@ def test_ctrl_c_says_how_to_go_on(server: Server, upstream: Any, environment: di
     assert f"headgate allow import beta --abandon {name}" in told
     assert "Traceback" not in told
     assert server.commits == []
+
+
+def test_a_terminal_gets_a_bar_with_rate_and_time_to_go(
+    server: Server, upstream: Any, environment: dict[str, str], tmp_path: Path
+) -> None:
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "headgate_cli", "allow", "import", "beta", str(listed(tmp_path, 2_500)), "--json"]
+    env = {**environment, "HEADGATE_API": upstream.url, "TERM": "xterm", "COLUMNS": "100"}
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=theirs) as running:
+        os.close(theirs)
+        told = b"".join(iter(lambda: read_terminal(ours), b"")).decode()
+        assert running.stdout is not None
+        answer = json.loads(running.stdout.read())
+    os.close(ours)
+    assert answer["added"] == 2_500
+    assert re.search(r"staging .*/2500\S* [0-9,]+/s .*\d:\d\d:\d\d", told), told
+
+
+def read_terminal(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65_536)
+    except OSError:  # nobody holds the other end any more
+        return b""
 
 
 @pytest.mark.parametrize(

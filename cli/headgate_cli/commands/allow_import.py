@@ -1,5 +1,6 @@
 """`headgate allow import`: list the ids of a file, however many, or take them off. All of them at once, or none."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -69,6 +70,8 @@ def allow_import(
     plan = Plan(key, kind.value, "remove" if remove else "add", reason or f"headgate allow import {path.name}",
                 allow_shrink, again)  # fmt: skip
     client = client_of(ctx)
+    if sys.stderr.isatty():
+        typer.echo(f"reading {render.escaped(path)}", err=True)
     with closing(read_members(path)) as members:
         run = Run(client, plan, members)
         is_new = _carried_out(run, members, key)
@@ -120,8 +123,6 @@ def _with_hint(failure: Failure, run: "Run", members: "MemberFile", key: str) ->
 @contextmanager
 def progress(count: int, done: int) -> Iterator[Callable[[int], None]]:
     """A bar on stderr with rate and time to go, at a terminal; else nothing."""
-    import sys
-
     if not sys.stderr.isatty():
         yield lambda _done: None
         return
