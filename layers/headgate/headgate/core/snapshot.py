@@ -120,13 +120,13 @@ def apply(snapshot: Snapshot, entries: Iterable[Mapping[str, Any]]) -> Snapshot:
 
 def with_kills(snapshot: Snapshot, killed: Mapping[str, Any]) -> Snapshot:
     """The snapshot with the head's set of killed flags laid over it: a kill needs nothing else to be loaded."""
-    flags = dict(snapshot.rules.given)
+    flags, dropped = snapshot.rules.given, {}
     for key, reach in killed.items():
         flag = flags.get(key)
         known = next((one for one in Reach if one == reach), Reach.GATE)
         if flag is not None and (flag.killed is None or flag.killed.reach.rank < known.rank):
-            flags[key] = replace(flag, killed=Kill(known, "", "", ""))
-    return replace(snapshot, rules=ruleset(flags, snapshot.revision))
+            dropped[key] = replace(flag, killed=Kill(known, "", "", ""))
+    return replace(snapshot, rules=ruleset({**flags, **dropped}, snapshot.revision)) if dropped else snapshot
 
 
 def gate_flags(snapshot: Snapshot) -> frozenset[str]:

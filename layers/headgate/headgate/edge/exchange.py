@@ -40,7 +40,7 @@ from headgate.store.snapshots import Snapshots, Standing
 from headgate.tokens.claims import Kind
 from headgate.tokens.identity import IdentityUnavailable, IdentityVerifier
 from headgate.tokens.issue import Grant, InvalidGrant, TokenTooLarge, issue
-from headgate.tokens.keys import jwks
+from headgate.tokens.keys import NotP256, jwks
 from headgate.tokens.refusals import Refused
 
 SHORT_LIFE = 300
@@ -61,7 +61,7 @@ class Minter:
         filled = Grant(issuer=self.settings.issuer_at(request.host), audience=self.settings.audience, **grant)  # type: ignore[arg-type]
         try:
             token, credential = issue(self.keys.signer, filled, now)
-        except Unavailable:
+        except (Unavailable, NotP256):
             raise unavailable("the signing key is") from None
         except (TokenTooLarge, InvalidGrant):
             raise invalid("the subject's claims do not fit into a token") from None

@@ -10,7 +10,7 @@ from typing import Protocol
 from headgate.core.keyring import Keyring, KeyState, states
 from headgate.store.port import Unavailable
 from headgate.store.snapshots import Snapshots
-from headgate.tokens.keys import PublicKey, Signer
+from headgate.tokens.keys import NotP256, PublicKey, Signer
 
 
 class PoolKey(Signer, Protocol):
@@ -49,13 +49,13 @@ class KeyPool(Mapping[str, PublicKey]):
         raise Unavailable("NoActiveKey")
 
     def __getitem__(self, kid: str) -> PublicKey:
-        """The key. `KeyError` when it is not in use, or when KMS does not answer: then `unavailable` says so."""
+        """The key. `KeyError` when it is not in use, or when KMS gives none: then `unavailable` says so."""
         state = self.states[kid]
         held = self._public.get(kid)
         if held is None:
             try:
                 held = PublicKey.from_der(kid, self._keys[kid].public_key(), state)
-            except Unavailable:
+            except (Unavailable, NotP256):
                 self.unavailable = True
                 raise KeyError(kid) from None
         if held.state is not state:

@@ -8,6 +8,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from headgate.store.dynamo import UNREADABLE
 from headgate.store.port import Unavailable
 
 
@@ -19,17 +20,18 @@ class KmsKey:
 
     def sign(self, message: bytes) -> bytes:
         """The signature in DER."""
-        answer = self._call("sign", Message=message, MessageType="RAW", SigningAlgorithm="ECDSA_SHA_256")
-        return bytes(answer["Signature"])
+        return self._call("sign", "Signature", Message=message, MessageType="RAW", SigningAlgorithm="ECDSA_SHA_256")
 
     def public_key(self) -> bytes:
         """The public key as DER SubjectPublicKeyInfo."""
-        return bytes(self._call("get_public_key")["PublicKey"])
+        return self._call("get_public_key", "PublicKey")
 
-    def _call(self, operation: str, **arguments: Any) -> Any:
+    def _call(self, operation: str, member: str, **arguments: Any) -> bytes:
         try:
-            return getattr(self._api, operation)(KeyId=self.kid, **arguments)
+            return bytes(getattr(self._api, operation)(KeyId=self.kid, **arguments)[member])
         except ClientError as error:
             raise Unavailable(str(error.response["Error"]["Code"])) from None
         except BotoCoreError as error:
             raise Unavailable(type(error).__name__) from None
+        except UNREADABLE:
+            raise Unavailable("unreadable") from None

@@ -9,7 +9,7 @@ from typing import Any
 
 from headgate.core.audit import canonical
 from headgate.core.session import MAX_PER_SUBJECT, Session, record_id, subject_hash
-from headgate.store.port import ConditionFailed, Contended, Item, Key, Put, Table
+from headgate.store.port import ConditionFailed, Contended, Item, Key, Put, Table, Unavailable
 
 SHARDS = "0123456789abcdef"
 ROSTER = "!"  # sorts before every hash: the roster is the first item of its subject
@@ -64,7 +64,7 @@ class Sessions:
         return self._one(key)
 
     def start(self, session: Session) -> None:
-        """Store a new session. Raises `Capped`, or `Contended` when three times another start came first."""
+        """Store a new session. Raises `Capped`, `Unavailable`, or `Contended` when others came first three times."""
         prefix = subject_hash(session.subject)
         pk, seat = f"sessions#{prefix[0]}", prefix + ROSTER
         for _attempt in range(3):
@@ -75,7 +75,9 @@ class Sessions:
             live = [other for other in others if other.is_live(self._clock())]
             if len(live) >= MAX_PER_SUBJECT:
                 raise Capped
-            version = int(roster["version"]) if roster else 0
+            version = roster.get("version") if roster else 0
+            if not isinstance(version, int):
+                raise Unavailable("roster")
             taken: Item = {"pk": pk, "sk": seat, "version": version + 1}
             roster_put = Put(taken, equals=("version", version)) if roster else Put(taken, absent=True)
             try:

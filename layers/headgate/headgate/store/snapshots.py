@@ -230,7 +230,10 @@ class Snapshots:
         return self._load_whole(head)
 
     def _load_whole(self, head: Head) -> tuple[Snapshot, Head]:
-        """Rules, then the head again: what changed in between is in the entries between the two heads."""
+        """Rules, then the head again: what changed in between is in the entries between the two heads.
+
+        The head's kills hold whatever the rules say, were these damaged or older than they may be.
+        """
         for _attempt in range(3):
             items = self._rules()
             newer = read_head(self._table.get((HEAD,)).get(HEAD))
@@ -239,7 +242,7 @@ class Snapshots:
             except Gap:
                 head = newer
                 continue
-            return apply(build(items, head.revision), entries), newer
+            return with_kills(apply(build(items, head.revision), entries), newer.killed), newer
         raise Gap
 
     def _rules(self) -> list[Item]:
