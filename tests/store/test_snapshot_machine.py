@@ -6,11 +6,12 @@ served that was never so; a kill in the newest head that an environment has read
 
 from dataclasses import dataclass
 
+import pytest
 from dice import Dice
 from fake_clock import FakeClock
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from operators import (
     Operator,
     check,
@@ -25,6 +26,7 @@ from operators import (
     staging,
     writing,
 )
+from proofs import Tally, many
 from reference_table import Fault, ReferenceTable, always, clear
 
 from headgate.store.items import read_head
@@ -56,6 +58,7 @@ class Machine(RuleBasedStateMachine):
         self.ops = Operator(self.table, self.clock)
         self.environments = [self.started() for _ in range(3)]
         self.backups: list[dict[str, dict[str, object]]] = []
+        self.looks = 0
 
     def started(self) -> Environment:
         return Environment(Snapshots(self.table, clock=self.clock, jitter=lambda: 0.5))
@@ -204,6 +207,7 @@ class Machine(RuleBasedStateMachine):
 
     def judge(self, environment: Environment, view: View, *, read: bool = True) -> None:
         """What holds for any look."""
+        self.looks += 1
         if view.standing is Standing.FRESH:
             if read:
                 environment.fresh_at = self.clock()
@@ -229,5 +233,13 @@ class Machine(RuleBasedStateMachine):
             check(self.table)
 
 
-Machine.TestCase.settings = settings(max_examples=40, stateful_step_count=40)
-test_snapshots_keep_their_promises = Machine.TestCase
+@pytest.mark.proof("the state machine of what an environment serves")
+def test_snapshots_keep_their_promises(tally: Tally) -> None:
+    """Each run is a history of up to 50 steps, chosen for what seldom comes together."""
+    runs, steps = many(40, 5_000), 50
+
+    class Counted(Machine):
+        def teardown(self) -> None:
+            tally.add(runs=1, looks=self.looks)
+
+    run_state_machine_as_test(Counted, settings=settings(max_examples=runs, stateful_step_count=steps, deadline=None))
