@@ -17,9 +17,9 @@ def head_of(client: Client) -> dict[str, Any]:
     return head if isinstance(head, dict) else {"revision": 0, "digest": ""}
 
 
-def oldest_first(client: Client, last: int) -> Iterator[dict[str, Any]]:
-    """Every entry from revision 1 up to `last`, a window at a time: the API answers newest first."""
-    for start in range(0, last, WINDOW):
+def oldest_first(client: Client, last: int, after: int = 0) -> Iterator[dict[str, Any]]:
+    """Every entry from the one after a revision up to `last`, a window at a time: the API answers newest first."""
+    for start in range(after, last, WINDOW):
         window = {"after": start, "before": min(start + WINDOW, last) + 1, "limit": WINDOW}
         entries = [entry for page in client.pages("/admin/v1/audit", window) for entry in page.get("entries", [])]
         yield from reversed(entries)

@@ -70,6 +70,11 @@ def unavailable(title: str, detail: str = "") -> Failure:
     return Failure(ExitCode.UNAVAILABLE, title, detail, slug="no-answer")
 
 
+def chain_broken(revision: int, what: str) -> Failure:
+    """The audit chain does not hold from this revision on."""
+    return Failure(ExitCode.CHECK_FAILED, f"the chain breaks at revision {revision}", what, slug="chain-broken")
+
+
 EXIT_OF_STATUS: Mapping[int, ExitCode] = {
     401: ExitCode.FORBIDDEN,
     403: ExitCode.FORBIDDEN,

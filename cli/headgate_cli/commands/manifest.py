@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from headgate_cli import render, wording
-from headgate_cli.commands.options import AllowShrink, option
+from headgate_cli.commands.options import AllowShrink, AsOf, option
 from headgate_cli.failures import Failure
 from headgate_cli.settings import client_of, settings_of
 
@@ -37,14 +37,14 @@ def _row(step: dict[str, Any]) -> tuple[object, ...]:
     return step.get("action"), step.get("flag") or step.get("target"), "some lose it" if step.get("shrinks") else ""
 
 
-def export(ctx: typer.Context) -> None:
+def export(ctx: typer.Context, as_of: AsOf = None) -> None:
     """Write what is in force as a manifest.
 
-    Salts are in it, so that applying it elsewhere keeps everyone's bucket.
+    Salts are in it, so that applying it elsewhere keeps everyone's bucket. With --as-of it is what was in force then.
     """
     from headgate_cli.manifest_file import manifest_text
 
-    document = client_of(ctx).get("/admin/v1/manifest").document
+    document = client_of(ctx).get("/admin/v1/manifest", {"as_of": as_of}).document
     if settings_of(ctx).as_json:
         render.show_json(document)
     else:

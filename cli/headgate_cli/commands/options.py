@@ -55,6 +55,11 @@ def checked_time(text: str | None) -> str | None:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+def checked_moment(text: str | None) -> str | None:
+    """A revision, or a time as UTC."""
+    return text if text is None or re.fullmatch(r"[0-9]{1,12}", text) else checked_time(text)
+
+
 def pairs(given: Sequence[str]) -> dict[str, Any]:
     """`name=value` options as attributes; a value that reads as a number or boolean is one, the rest is text."""
     found: dict[str, Any] = {}
@@ -102,6 +107,10 @@ Description = Annotated[str | None, option("--description", metavar="TEXT", help
 Owner = Annotated[str | None, option("--owner", metavar="TEXT", help="Who answers for it.")]
 Claim = Annotated[str | None, option("--claim", metavar="NAME", help="A claim that its holders' tokens bear.")]
 Salt = Annotated[str | None, option("--salt", metavar="TEXT", help="Its bucketing salt; made by the server if absent.")]
+AsOf = Annotated[
+    str | None,
+    option("--as-of", metavar="REV|TIME", help="As it was at a revision, or a time.", callback=checked_moment),
+]
 KillReach = Annotated[
     Reach, typer.Option("--reach", help="gate: no new access. drain: sessions end at a time. sever: at once.")
 ]
