@@ -546,3 +546,36 @@ def test_a_removal_counts_for_the_next_live_decision_and_costs_one_read() -> Non
     assert is_in(IDS[7]) == (False, 2)
     desk.imports("j", IDS[7:8])
     assert is_in(IDS[7])[0] is True
+
+
+# -- asked beforehand
+
+
+def previews(desk: MembersDesk, change: Any, *users: str) -> Any:
+    """What a preview says, of these and of all who are known."""
+    body = {"flag": "f", "change": change, "subjects": [{"user": user} for user in users]}
+    reply = desk.does("POST /admin/v1/preview", body)
+    assert reply.status == 200, reply
+    return reply.body
+
+
+@pytest.mark.parametrize("inline", [0, 3, 1_000])
+def test_a_preview_knows_the_long_list_as_far_as_it_knows_anybody(inline: int) -> None:
+    desk = new(inline)
+    desk.changes(add=IDS[:10])
+    named = (*IDS[:12], "stranger")
+
+    def told(change: Any) -> tuple[int, int, bool]:
+        found = previews(desk, change, *named)
+        return found["gains"], found["loses"], found["shrinks"]
+
+    assert told({"stage": "ga"}) == (3, 0, False)
+    assert told({"kill": True}) == (0, 10, False)
+    assert told({"delete": True}) == (0, 10, True)
+    assert told({"remove": {"users": [*IDS[8:12]]}}) == (0, 2, True)
+    assert told({"add": {"users": [*IDS[8:12]]}}) == (2, 0, False)
+    assert told({"add": {"users": [*IDS[:1_000]]}}) == (990, 0, False)
+    assert previews(desk, {"kill": True}, *named)["known"]["complete"] is (inline == 1_000)
+    body = {"stage": "admin_only", "allow_shrink": True, **WHY}
+    desk.does("POST /admin/v1/flags/{key}/stage", body, **{"if-match": '"2"'})
+    assert told({"stage": "allowlist"}) == (10, 0, False)

@@ -4,16 +4,18 @@ The gate sees subjects only as they come; known are those that an operator names
 stand on a list. What the bucket does to all others is told as a share.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from headgate.core.decision import decide
 from headgate.core.limits import PERCENT_STEPS
+from headgate.core.members import Member
 from headgate.core.model import Decision, Flag, Stage, Subject
 from headgate.core.parse import percent_number
-from headgate.core.ruleset import Ruleset
+from headgate.core.place import joined
+from headgate.core.ruleset import Ruleset, ruleset
 
 SAMPLES = 10
 """Subjects shown of those that gain, and as many of those that lose."""
@@ -92,6 +94,25 @@ def listed(rules: Sequence[Ruleset], first: Iterable[str]) -> Iterator[Subject]:
         for org in sorted({org for allow in allows for org in allow.orgs} - orgs):
             orgs.add(org)
             yield Subject(None, (org,))
+
+
+def long_lists(rules: Sequence[Ruleset], keys: Iterable[str]) -> frozenset[str]:
+    """The flags on whose long lists these flags hang, now or after, at whatever stage."""
+    found = (up for held in rules for key in keys for up in (key, *held.lineage.get(key, ())))
+    return frozenset(key for key in found if any(_is_long(held.flags.get(key)) for held in rules))
+
+
+def _is_long(flag: Flag | None) -> bool:
+    return flag is not None and flag.members is not None and flag.members.users + flag.members.orgs > 0
+
+
+def unfolded(rules: Ruleset, on: Mapping[str, Collection[Member]]) -> Ruleset:
+    """The rules with whom is known to stand on long lists inside the flags: whoever is looked at is decided alike."""
+    flags = dict(rules.given)
+    for key, members in on.items():
+        if key in flags:
+            flags[key] = replace(flags[key], members=None, allow=joined(flags[key].allow, members))
+    return ruleset(flags, rules.revision)
 
 
 def dependents(before: Ruleset, after: Ruleset, keys: Iterable[str]) -> tuple[str, ...]:

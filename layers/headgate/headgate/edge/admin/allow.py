@@ -128,7 +128,7 @@ def _asked(admin: Admin, request: Request, document: Json, current: Current) -> 
         return Refusal(Slug.UNKNOWN_FLAG, "")
     if version_of(request) != current.stored.version:
         return Refusal(Slug.PRECONDITION_FAILED, "read it again", version=current.stored.version)
-    add, remove = _members(body.add), _members(body.remove)
+    add, remove = members_of(body.add), members_of(body.remove)
     held = histories(admin.table, flag.key, [*add, *remove]) if flag.members is not None else {}
     stand = Standpoint.of(flag)
     long = frozenset(member for member, one in held.items() if stand.holds(one.events))
@@ -225,7 +225,7 @@ def check_imports(flag: Flag) -> None:
 
 def check_members(admin: Admin, add: Members, remove: Members) -> None:
     """Refuse too many ids, an id named twice, and e-mail addresses. Raises `Refused` or `Invalid`."""
-    if len(_members(add)) + len(_members(remove)) > limits.MAX_MEMBERS_A_CALL:
+    if len(members_of(add)) + len(members_of(remove)) > limits.MAX_MEMBERS_A_CALL:
         raise Refused("too-large", f"at most {limits.MAX_MEMBERS_A_CALL} ids a call")
     for kind in ("users", "orgs"):
         named = [*getattr(add, kind), *getattr(remove, kind)]
@@ -235,5 +235,6 @@ def check_members(admin: Admin, add: Members, remove: Members) -> None:
         check_no_emails(add.users)
 
 
-def _members(members: Members) -> list[Member]:
+def members_of(members: Members) -> list[Member]:
+    """Users, then orgs, as changes take them."""
     return [("user", name) for name in members.users] + [("org", name) for name in members.orgs]
