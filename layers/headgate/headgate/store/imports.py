@@ -27,6 +27,9 @@ ABANDONED_AFTER = 60
 """Seconds after which a call's batch makes room: API Gateway waits 30 s for a call, and a repeated one begins anew."""
 
 
+Stand = tuple[int, Flag]
+"""The ordinal of an open import, and the flag as it was read since that was opened."""
+
 UNREADABLE = ("$", "the stored flag cannot be read; replace it whole")
 
 
@@ -74,11 +77,12 @@ class Imports:
         self._table, self._record, self._clock = table, record, clock
 
     def find(self, flag: str, name: str) -> Import | None:
-        """The import of this id, open or past."""
-        keys = (import_key(flag), import_key(flag, name))
-        items = self._table.get(keys)
-        newest = read_import(items.get(keys[0]))
-        return newest if newest is not None and newest.id == name else read_import(items.get(keys[1]))
+        """The import of this id, open or past. The newest is read first: read together, one put away may be missed."""
+        newest = current(self._table, flag)
+        if newest is not None and newest.id == name:
+            return newest
+        past = import_key(flag, name)
+        return read_import(self._table.get((past,)).get(past))
 
     def open(self, flag: str, wanted: Import, call: Call) -> Answer | Refusal:
         """Open an import, or answer with the one of this id; `wanted` has no ordinal yet."""
@@ -139,7 +143,7 @@ class Imports:
 
         `call` is remembered with the answer. Raises `Unavailable`: whatever was staged by then stays.
         """
-        stand: Flag | None = None
+        stand: Stand | None = None
         begin = at
         while True:
             step = _Batch(self._table, self._record, flag, name, at, steps, call)
@@ -161,33 +165,36 @@ class _Batch:
     steps: Sequence[Step]
     call: Call | None
 
-    def write(self, begin: int, stand: Flag | None) -> Answer | Refusal | tuple[int, Flag | None]:
-        """Stage what follows `begin`, if the import is just there; else where it is."""
+    def write(self, begin: int, stand: Stand | None) -> Answer | Refusal | tuple[int, Stand]:
+        """Stage what follows `begin`, if the import is just there; else where it is.
+
+        The flag is read once the import was seen open: then it tells of every import that was switched on before, and
+        no event of one of these is dropped as abandoned.
+        """
         part = self.steps[begin - self.at : begin - self.at + limits.MAX_STAGED]
         keys = keys_of(self.flag, [step.member for step in part])
-        own = (import_key(self.flag), *(() if stand else (flag_key(self.flag),)))
-        items = self.table.get((*own, *keys.values()))
-        held = read_import(items.get(own[0]))
+        items = self.table.get((import_key(self.flag), *keys.values()))
+        held = read_import(items.get(import_key(self.flag)))
         if held is None or held.id != self.name or not held.is_open:
             return Refusal(Slug.IMPORT_CLOSED, "it is not open any more")
         if held.staged < self.at:
             return Refusal(Slug.IMPORT_DIFFERS, f"{held.staged} ids are staged", told={"staged": held.staged})
-        stand = stand or _flag_in(self.flag, items.get(flag_key(self.flag)))
-        if stand is None:
+        flag = stand[1] if stand is not None and stand[0] == held.ordinal else _flag_in(self.table, self.flag)
+        if flag is None:
             return Refusal(Slug.UNKNOWN_FLAG, "")
-        if stand.quarantined:
+        if flag.quarantined:
             return Refusal(Slug.INVALID, "see errors", (UNREADABLE,))
         end = self.at + len(self.steps)
         if held.staged >= end:
             return self._answer(held, [])
         if held.staged != begin:
-            return held.staged, stand
-        after, puts = self._staged(held, stand, part, {m: read_held(items.get(key)) for m, key in keys.items()})
+            return held.staged, (held.ordinal, flag)
+        after, puts = self._staged(held, flag, part, {m: read_held(items.get(key)) for m, key in keys.items()})
         puts.append(moved(self.flag, held, after))
         if after.staged == end:
             return self._answer(after, puts)
         self.table.write(puts)
-        return after.staged, stand
+        return after.staged, (held.ordinal, flag)
 
     def _answer(self, held: Import, puts: list[Put]) -> Answer | Refusal:
         answer = Answer(200, held.document)
@@ -217,7 +224,8 @@ class _Batch:
         return replace(held, staged=held.staged + len(part), tally=tally, digest=chained(held.digest, lines)), puts
 
 
-def _flag_in(key: str, item: Item | None) -> Flag | None:
+def _flag_in(table: Table, key: str) -> Flag | None:
+    item = table.get((flag_key(key),)).get(flag_key(key))
     stored = None if item is None else read_stored(item)
     return None if stored is None or stored.retired else read_flag(key, stored.document)
 
