@@ -56,6 +56,7 @@ GOOD: Mapping[str, Ask] = {ask.route: ask for ask in (
     Ask("GET /admin/v1/audit"),
     Ask("POST /admin/v1/audit/checkpoints", {}),
     Ask("GET /admin/v1/audit/key"),
+    Ask("GET /admin/v1/audit/reconcile"),
     Ask("POST /admin/v1/revocations", {"subject": "alice", **WHY}),
     Ask("GET /admin/v1/sessions"),
     Ask("DELETE /admin/v1/sessions/{id}", WHY, SESSION),
@@ -243,6 +244,12 @@ def _broken_chain(place: Place, ask: Ask) -> Response:
     return place.send(ask)
 
 
+def _long(place: Place, ask: Ask) -> Response:
+    """Each item takes its time."""
+    place.table.turn = lambda: place.clock.advance(5)
+    return place.send(ask)
+
+
 def _moved_on(place: Place, ask: Ask) -> Response:
     """Another changes the flag between the plan, which reads the rules, and the change, which reads three items."""
 
@@ -289,5 +296,6 @@ OWN: Mapping[tuple[str, str], Callable[[Place, Ask], Response]] = {
     ("POST /admin/v1/keys/rotate", "cannot-rotate"): _cannot_rotate,
     ("POST /admin/v1/keys/revoke", "cannot-rotate"): _cannot_rotate,
     ("POST /admin/v1/audit/checkpoints", "chain-broken"): _broken_chain,
+    ("GET /admin/v1/audit/reconcile", "too-large"): _long,
 }
 """The same for one call alone."""

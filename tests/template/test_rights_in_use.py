@@ -131,6 +131,7 @@ def test_admin_may_do_all_that_its_routes_do(as_function: As, key_as: KeyAs) -> 
     call("GET /admin/v1/audit")
     call("POST /admin/v1/audit/checkpoints", status=201)
     call("GET /admin/v1/audit/key")
+    assert json.loads(call("GET /admin/v1/audit/reconcile")["body"])["findings"] == []
     call("GET /admin/v1/health")
     call("GET /admin/v1/openapi.json")
     assert call.routes == set(ROUTES) == ALL_ADMIN

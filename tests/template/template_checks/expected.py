@@ -26,6 +26,7 @@ POST /admin/v1/preview
 GET /admin/v1/audit
 POST /admin/v1/audit/checkpoints
 GET /admin/v1/audit/key
+GET /admin/v1/audit/reconcile
 GET /admin/v1/sessions
 DELETE /admin/v1/sessions/{id}
 POST /admin/v1/revocations

@@ -93,6 +93,7 @@ ROUTES: Mapping[str, Route] = {
     "POST /admin/v1/audit/checkpoints": Route(
         proof.make_checkpoint, {201: "Checkpoint"}, proof.CheckpointBody, refuses="chain-broken"),
     "GET /admin/v1/audit/key": Route(proof.show_audit_key, {200: "AuditKey"}),
+    "GET /admin/v1/audit/reconcile": Route(proof.reconcile, {200: "Reconciliation"}, refuses="too-large"),
     "POST /admin/v1/revocations": Route(access.revoke, {201: "Revoked"}, access.RevocationBody, takes=ONCE),
     "GET /admin/v1/sessions": Route(access.list_sessions, {200: "SessionPage"}, takes=PAGE),
     "DELETE /admin/v1/sessions/{id}": Route(

@@ -1,9 +1,10 @@
-"""What proves the record to others: its head signed by the audit key, and that key's public half.
+"""What proves the record to others: its head signed by the audit key, that key's public half, and whether it is one
+with what is stored.
 
 The code that handles keys is loaded when a checkpoint is asked for: a kill runs on this function's code too.
 """
 
-from typing import TYPE_CHECKING
+from dataclasses import asdict
 
 from headgate.core.audit import is_sealed
 from headgate.core.moment import rfc3339
@@ -12,9 +13,11 @@ from headgate.edge.admin.door import Admin, Refused, read_document, shown
 from headgate.edge.http import Request, Response
 from headgate.store.items import AUDIT, HEAD, Head, audit_sk, read_entry, read_head
 from headgate.store.port import Unavailable
+from headgate.store.reconcile import Reconciler, TooLong
 
-if TYPE_CHECKING:
-    from headgate.tokens.keys import PublicKey
+RECONCILE_BUDGET = 24.0
+"""Seconds: API Gateway gives a call 30."""
+MOST_FINDINGS = 1_000
 
 
 class CheckpointBody(Body):
@@ -27,6 +30,7 @@ def make_checkpoint(admin: Admin, request: Request) -> Response:
     It changes nothing: it takes no reason, leaves no entry, and a repeated call signs what is the head by then.
     """
     from headgate.tokens.checkpoint import Checkpoint, sign_checkpoint
+    from headgate.tokens.keys import NotP256
 
     read_body(CheckpointBody, read_document(request) if request.body else {})
     head = _standing_head(admin)
@@ -39,8 +43,8 @@ def make_checkpoint(admin: Admin, request: Request) -> Response:
     try:
         key = admin.audit_key()
         signature = sign_checkpoint(key, checkpoint)
-    except Unavailable:
-        raise Refused("unavailable", "the audit key does not answer; no checkpoint was made") from None
+    except (Unavailable, NotP256):
+        raise Refused("unavailable", "the audit key gives no signature; no checkpoint was made") from None
     return shown(
         {"revision": checkpoint.revision, "digest": checkpoint.digest, "at": checkpoint.at,
          "issuer": checkpoint.issuer, "kid": key.kid, "signature": signature},
@@ -67,16 +71,29 @@ def _standing_head(admin: Admin) -> Head:
 def show_audit_key(admin: Admin, _request: Request) -> Response:
     """GET /admin/v1/audit/key: what checkpoints are verified with. Pin it: who can forge this answer can sign, too."""
     from headgate.tokens.checkpoint import thumbprint
+    from headgate.tokens.keys import NotP256, PublicKey
 
     try:
-        key = _public(admin)
-    except Unavailable:
-        raise Refused("unavailable", "the audit key does not answer") from None
-    return shown({"key": key.jwk(), "thumbprint": thumbprint(key)})
+        key = admin.audit_key()
+        public = PublicKey.from_der(key.kid, key.public_key())
+    except (Unavailable, NotP256):
+        raise Refused("unavailable", "the audit key cannot be read") from None
+    return shown({"key": public.jwk(), "thumbprint": thumbprint(public)})
 
 
-def _public(admin: Admin) -> "PublicKey":
-    from headgate.tokens.keys import PublicKey
+def reconcile(admin: Admin, _request: Request) -> Response:
+    """GET /admin/v1/audit/reconcile: whether what is stored is what the audit stream says.
 
-    key = admin.audit_key()
-    return PublicKey.from_der(key.kid, key.public_key())
+    After a restore to a point in time, which may bring back half of a transaction. It reads the whole stream.
+    """
+    try:
+        found = Reconciler(admin.table, budget=RECONCILE_BUDGET, clock=admin.clock).run()
+    except TooLong:
+        detail = "the stream is longer than one call can read; headgate audit reconcile --table reads it by itself"
+        raise Refused("too-large", detail) from None
+    return shown({
+        "consistent": not found.findings,
+        "findings": [asdict(finding) for finding in found.findings[:MOST_FINDINGS]],
+        "total": len(found.findings),
+        "head": {"revision": found.head.revision, "digest": found.head.digest},
+    })  # fmt: skip

@@ -10,6 +10,7 @@ from pydantic import Field, WithJsonSchema
 from headgate.core.keyring import KeyState
 from headgate.core.model import Algorithm, Reach, Reason, RouteClass, Stage, Unit
 from headgate.core.preview import SAMPLES, Source
+from headgate.core.reconcile import What
 from headgate.edge.openapi.lists import LongList
 from headgate.edge.openapi.parts import ABSENT, JSON, Answer, Count, Digest, Key, Next, Time, named
 
@@ -317,6 +318,27 @@ class AuditKey(Answer):
 
     key: AuditPublicKey
     thumbprint: str
+
+
+class Finding(Answer):
+    """One disagreement between what is stored and what is recorded. `record` is the stored one, `revision` the entry
+    that it is about."""
+
+    what: What
+    record: str
+    flag: str | None
+    revision: Count | None
+    stored_version: int | None
+    recorded_version: int | None
+
+
+class Reconciliation(Answer):
+    """Whether what is stored is what the audit stream says; `findings` are the first 1,000 of `total`."""
+
+    consistent: bool
+    findings: Annotated[list[Finding], Field(max_length=1_000)]
+    total: Count
+    head: Head
 
 
 class Revoked(Answer):
