@@ -240,3 +240,10 @@ def test_large_items_and_many_pages(table: Table) -> None:
         table.write([Put(item("p", f"{n:02}", body="x" * 100_000))])
     assert walk(table, "p") == [f"{n:02}" for n in range(25)]
     assert walk(table, "p", after="04", before="20", newest_first=True) == [f"{n:02}" for n in range(19, 4, -1)]
+
+
+def test_a_read_with_something_of_its_budget_spent_is_the_same(table: Table) -> None:
+    """What is left is enough for an attempt: 1 s of a request, or more where a test's tables are slow."""
+    table.write([Put(item("a", "1")), Put(item("a", "2"))])
+    assert table.get([("a", "1")], spent=0.1) == table.get([("a", "1")])
+    assert table.get([("a", "1"), ("a", "2")], spent=0.1).keys() == {("a", "1"), ("a", "2")}

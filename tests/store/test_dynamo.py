@@ -352,3 +352,15 @@ def test_a_range_that_holds_nothing_is_not_asked_for(table: DynamoTable, answers
         page = table.query("rules", after=after, before=before)
         assert (page.items, page.next) == ((), None)
     assert answers.operations == []
+
+
+# -- what another read of the same request has spent
+
+
+@pytest.mark.parametrize("keys", [[KEY], [KEY, OTHER]], ids=["one", "two"])
+def test_no_attempt_that_does_not_fit_into_the_rest_of_the_budget(
+    table_at: NewTable, closed_port: int, keys: Any
+) -> None:
+    """It is a throttle: the store is too slow for this request, which opens no breaker and lets nobody in."""
+    assert timed(lambda: table_at(closed_port).get(keys, spent=REQUEST_BUDGET - 0.3), Throttled) < 0.1
+    assert timed(lambda: table_at(closed_port).get(keys, spent=0.5), Unavailable) < REQUEST_BUDGET
