@@ -14,7 +14,9 @@ import sys
 from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -118,11 +120,24 @@ def an_anchor(command: Command) -> str:
     return f"{entry['revision']}:{entry['digest']}"
 
 
+@cache
+def a_folder() -> "TemporaryDirectory[str]":
+    """Gone with the process."""
+    return TemporaryDirectory()
+
+
+def a_file_of_ids(_command: Command) -> str:
+    file = Path(a_folder().name) / "ids.txt"
+    file.write_text("# the waiting list\n" + "".join(f"guest-{number}\n" for number in range(1_500)))
+    return str(file)
+
+
 FILLED_IN: dict[str, Callable[[Command], str]] = {
     "SESSION_ID": a_session,
     "JTI": a_token_id,
     "KID": the_active_key,
     "ANCHOR": an_anchor,
+    "IDS": a_file_of_ids,
     "STACK": lambda _: STACK_NAME,
     "TONIGHT": lambda _: (datetime.now(UTC) + timedelta(hours=6)).isoformat(timespec="seconds"),
 }
