@@ -244,6 +244,13 @@ def _broken_chain(place: Place, ask: Ask) -> Response:
     return place.send(ask)
 
 
+def _broken_past(place: Place, ask: Ask) -> Response:
+    past = {"as_of": "2099-01-01T00:00:00Z"}
+    stream = place.table.partition("audit")
+    stream[max(stream)] = {**stream[max(stream)], "body": "{}"}
+    return place.send(ask if ask.body is None else replace(ask, body={**ask.body, **past}), query=past)
+
+
 def _long(place: Place, ask: Ask) -> Response:
     """Each item takes its time."""
     place.table.turn = lambda: place.clock.advance(5)
@@ -296,6 +303,8 @@ OWN: Mapping[tuple[str, str], Callable[[Place, Ask], Response]] = {
     ("POST /admin/v1/keys/rotate", "cannot-rotate"): _cannot_rotate,
     ("POST /admin/v1/keys/revoke", "cannot-rotate"): _cannot_rotate,
     ("POST /admin/v1/audit/checkpoints", "chain-broken"): _broken_chain,
+    ("POST /admin/v1/explain", "chain-broken"): _broken_past,
+    ("GET /admin/v1/manifest", "chain-broken"): _broken_past,
     ("GET /admin/v1/audit/reconcile", "too-large"): _long,
 }
 """The same for one call alone."""

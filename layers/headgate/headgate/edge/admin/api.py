@@ -81,11 +81,12 @@ ROUTES: Mapping[str, Route] = {
     "GET /admin/v1/routes": Route(rules.show_routes, {200: "Routes"}),
     "PUT /admin/v1/routes": Route(
         rules.put_routes, {200: "Routes"}, "RoutesBody", takes=UPDATE, refuses="would-shrink"),
-    "GET /admin/v1/manifest": Route(rules.export, {200: "Manifest"}, takes="as_of"),
+    "GET /admin/v1/manifest": Route(rules.export, {200: "Manifest"}, takes="as_of", refuses="chain-broken"),
     "POST /admin/v1/manifest": Route(
         rules.apply, {200: "Applied"}, "ApplyBody", takes=ONCE, refuses="key-retired precondition-failed would-shrink"),
     "POST /admin/v1/manifest/plan": Route(rules.plan, {200: "Plan"}, "PlanBody"),
-    "POST /admin/v1/explain": Route(history.explain, {200: "Explanation"}, ExplainBody),
+    "POST /admin/v1/explain": Route(
+        history.explain, {200: "Explanation"}, ExplainBody, refuses="chain-broken"),
     "POST /admin/v1/preview": Route(
         preview.preview, {200: "Preview"}, PreviewBody, refuses="unknown-flag key-retired"),
     "GET /admin/v1/audit": Route(
