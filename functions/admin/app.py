@@ -4,6 +4,7 @@ import os
 
 from headgate.edge.admin.api import handle
 from headgate.edge.admin.door import Admin
+from headgate.edge.bugs import told_by_place
 from headgate.edge.settings import required
 from headgate.edge.telemetry import Alarms
 from headgate.store.dynamo import DynamoTable, client
@@ -38,5 +39,6 @@ admin = Admin(
 )
 
 
+@told_by_place
 def handler(event, context):
     return handle(admin, event)

@@ -3,6 +3,7 @@
 import os
 
 from headgate.edge.authorizer import Authorizer
+from headgate.edge.bugs import told_by_place
 from headgate.edge.gate import Credentials
 from headgate.edge.settings import emergency_kill, gate_settings
 from headgate.edge.signing import KeyPool
@@ -24,5 +25,6 @@ if os.environ.get("HEADGATE_LEGACY_ISSUER"):  # off by default, and then nothing
 function = Authorizer(Credentials(settings, keys, legacy), snapshots)
 
 
+@told_by_place
 def handler(event, context):
     return function(event)

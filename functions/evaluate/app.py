@@ -1,5 +1,6 @@
 """The evaluate function: wiring only."""
 
+from headgate.edge.bugs import told_by_place
 from headgate.edge.evaluate import Evaluate
 from headgate.edge.gate import Credentials
 from headgate.edge.settings import emergency_kill, gate_settings
@@ -17,5 +18,6 @@ keys = KeyPool(tuple(KmsKey(kid, kms) for kid in settings.signing_keys), snapsho
 function = Evaluate(Credentials(settings, keys), keys, snapshots)
 
 
+@told_by_place
 def handler(event, context):
     return function(event)

@@ -1,6 +1,7 @@
 """The token function: wiring only."""
 
 from headgate.edge.admission import Admission
+from headgate.edge.bugs import told_by_place
 from headgate.edge.exchange import TokenFunction
 from headgate.edge.gate import Credentials
 from headgate.edge.settings import emergency_kill, gate_settings, required
@@ -30,5 +31,6 @@ function = TokenFunction(
 )
 
 
+@told_by_place
 def handler(event, context):
     return function(event)

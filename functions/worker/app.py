@@ -7,9 +7,12 @@ from gastown.routes import Worker
 from gastown.service import Gastown
 from gastown.state import TownTable, dynamodb
 
+from headgate.edge.bugs import told_by_place
+
 _worker = Worker(Gastown(TownTable(os.environ["WORKER_TABLE"], dynamodb())))
 
 
+@told_by_place
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer one event of the HTTP API (payload format 2.0)."""
     return _worker.answer(event, context)

@@ -50,15 +50,19 @@ class Stand:
         name = f"headgate-{uuid.uuid4()}"  # moto keeps its tables for as long as the process lives
         self._tables.create_table(TableName=name, **KEYS)
         os.environ.update(self._environment, HEADGATE_TABLE=name)
-        self.handlers = {
-            name: load_handler(ROOT / "functions" / name) for name in ("token", "evaluate", "authorizer", "admin")
-        }
-        self.handlers["kill"] = self.handlers["admin"]
+        self.start()
         manifest = yaml.safe_load((ROOT / "gastown.yaml").read_text())
         answer = self.admin("POST /admin/v1/manifest", {**manifest, "reason": "for the test"})
         assert answer["statusCode"] == 200
         minted = self.replay("token.exchange")
         self._tokens["ACCESS_TOKEN"] = json.loads(minted["body"])["access_token"]
+
+    def start(self) -> None:
+        """The functions anew on the same table: execution environments that know nothing yet."""
+        self.handlers = {
+            name: load_handler(ROOT / "functions" / name) for name in ("token", "evaluate", "authorizer", "admin")
+        }
+        self.handlers["kill"] = self.handlers["admin"]
 
     def admin(self, route: str, body: Any, *, key: str | None = None, headers: Mapping[str, str] | None = None) -> Any:
         """An admin call, signed as far as the function can tell."""

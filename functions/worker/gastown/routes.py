@@ -7,7 +7,6 @@ nothing is done at all.
 
 import re
 from collections.abc import Callable, Mapping
-from pathlib import PurePath
 from typing import Any
 
 from aws_lambda_powertools import event_handler as powertools
@@ -19,6 +18,7 @@ from gastown.service import Action, Call, Gastown
 from gastown.state import Unavailable
 from headgate.core.faults import Invalid
 from headgate.edge import telemetry
+from headgate.edge.bugs import type_and_place
 from headgate.edge.caller import Caller, MissingContext, caller_from
 from headgate.edge.http import Event, Request, Response, read_request, respond
 from headgate.edge.problems import RETRY_AFTER, problem
@@ -131,11 +131,7 @@ class Worker:
         return respond(results.status, results.document, {"retry-after": RETRY_AFTER} if results.status == 503 else {})
 
     def _broken(self, error: Exception) -> Answering:
-        place = error.__traceback__
-        while place is not None and place.tb_next is not None:
-            place = place.tb_next
-        where = f"{PurePath(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place else ""
-        self._failure = f"{type(error).__name__} {where}"  # never its text: it may hold what the caller sent
+        self._failure = type_and_place(error)
         return _answering(_response(BROKEN))
 
 

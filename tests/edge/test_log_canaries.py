@@ -1,0 +1,214 @@
+"""What a gateway never sends and a store never should hold: a bug may come of it, and its text stays out of the log.
+
+The functions as they are deployed, before moto behind a proxy that breaks; what they write is captured, and what leaves
+them is formatted as Lambda's runtime does it.
+"""
+
+import base64
+import contextlib
+import io
+import json
+import os
+import time
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from canaries import Canaries
+from moto_child import running_dynamodb
+from reference_table import ReferenceTable
+from stand import Stand
+from tcp_proxy import Fault, FaultyProxy
+
+from headgate.edge.admission import Admission
+from headgate.edge.bugs import Bug, told_by_place, type_and_place
+from headgate.edge.exchange import TokenFunction
+from headgate.edge.gate import Credentials
+from headgate.edge.settings import GateSettings
+from headgate.edge.signing import KeyPool
+from headgate.store.sessions import Sessions
+from headgate.store.snapshots import Snapshots
+from headgate.tokens.fetch import Document, FetchFailed
+from headgate.tokens.identity import IdentityVerifier
+from headgate.tokens.issuers import parse_issuers
+
+EVENTS = ("token.exchange", "token.jwks", "evaluate.single", "evaluate.bulk", "authorizer.entry", "authorizer.observe",
+          "admin.show-flag", "admin.audit", "admin.stage", "kill.kill")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def broken(admin_identity: tuple[str, str]) -> Iterator[tuple[Stand, FaultyProxy]]:
+    before = dict(os.environ)
+    with running_dynamodb() as url, contextlib.closing(FaultyProxy(url)) as proxy:
+        try:
+            yield Stand(proxy.url, *admin_identity), proxy
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+
+class Listening:
+    """All that a function writes, and the text of what leaves it."""
+
+    def __init__(self) -> None:
+        self._said = io.StringIO()
+        self.bugs = 0
+
+    def call(self, stand: Stand, name: str, event: dict[str, Any]) -> Any:
+        """The answer, or None where something else came out."""
+        with contextlib.redirect_stdout(self._said), contextlib.redirect_stderr(self._said):
+            try:
+                return stand.handlers[name.partition(".")[0]](event, None)
+            except Bug as bug:  # anything else fails the test
+                self.bugs += 1
+                traceback.print_exception(bug)
+                return None
+
+    @property
+    def said(self) -> str:
+        return self._said.getvalue()
+
+
+def strange(event: dict[str, Any], canaries: Canaries) -> Iterator[dict[str, Any]]:
+    """The event with one thing after the other as no gateway makes it, and canaries within."""
+    new = canaries.new
+    context = event["requestContext"]
+    if "identitySource" not in event:  # the authorizer decides on any route, and logs which: the template's own word
+        yield event | {"routeKey": new("route"), "requestContext": context | {"routeKey": new("route")}}
+    for name in ("headers", "pathParameters", "queryStringParameters", "requestContext"):
+        for odd in (new(f"{name}: text"), [new(f"{name}: list")], 7):
+            yield event | {name: odd}
+    yield event | {"headers": {name: [new("header in a list")] for name in event["headers"]}}
+    yield event | {"pathParameters": {name: [new("parameter in a list")] for name in ("key", "user", "id")}}
+    yield event | {"queryStringParameters": {name: {"a": new("query")} for name in ("limit", "cursor", "after")}}
+    yield event | {"body": [new("body in a list")]}
+    yield event | {"body": new("not base64", "{}!"), "isBase64Encoded": True}
+    yield event | {"requestContext": context | {"http": new("http"), "authorizer": [new("authorizer")]}}
+    yield event | {"requestContext": context | {"authorizer": {"iam": {"userArn": [new("ARN")]}}, "domainName": None}}
+
+
+def test_events_that_no_gateway_makes(broken: tuple[Stand, FaultyProxy]) -> None:
+    stand, _ = broken
+    stand.renew()
+    canaries, listening = Canaries(), Listening()
+    for name in EVENTS:
+        for event in strange(stand.event(name), canaries):
+            listening.call(stand, name, event)
+    assert listening.bugs > 20, "nothing here is a bug any more: look for stranger events"
+    assert len(canaries) > 15
+    assert canaries.within(listening.said) == set()
+
+
+def test_stored_items_that_cannot_be_read(broken: tuple[Stand, FaultyProxy]) -> None:
+    stand, _ = broken
+    canaries = Canaries()
+    for sk in ("flag#gastown-access", "profile", "routes", "keys", "head"):
+        stand.renew()
+        listening = Listening()
+        key = {"pk": {"S": "head" if sk == "head" else "rules"}, "sk": {"S": sk}}
+        garbage = {name: {"S": canaries.new(f"{sk}: {name}")} for name in ("document", "item", "revision", "killed")}
+        stand._tables.put_item(TableName=os.environ["HEADGATE_TABLE"], Item=key | garbage)
+        for name in EVENTS:
+            listening.call(stand, name, stand.event(name))
+        assert canaries.within(listening.said) == set(), sk
+
+
+@pytest.mark.parametrize("fault", [Fault.REFUSED, Fault.FAILING, Fault.THROTTLED], ids=str)
+def test_a_kms_that_fails(broken: tuple[Stand, FaultyProxy], fault: Fault) -> None:
+    """It signs nothing; the tokens that were asked for, and those offered, are in no line."""
+    stand, proxy = broken
+    stand.renew()
+    canaries, listening = Canaries(), Listening()
+    for name, token in stand._tokens.items():
+        canaries.watch(name, token)
+    stand.start()  # new environments: no public key is known yet
+    proxy.break_by(fault, only=() if fault is Fault.REFUSED else ("Sign", "GetPublicKey"))
+    try:
+        for name in EVENTS:
+            answer = listening.call(stand, name, stand.event(name))
+            assert answer is not None, name
+            assert (
+                name.startswith(("admin.", "kill."))
+                or answer.get("isAuthorized") is False
+                or answer["statusCode"] >= 400
+            )
+    finally:
+        proxy.heal()
+    assert "unavailable" in listening.said or "unknown_key" in listening.said
+    assert canaries.within(listening.said) == set()
+
+
+def test_an_identity_provider_that_fails_or_talks() -> None:
+    """Its answer's text and the token that was offered are in no line and no answer."""
+    canaries, listening = Canaries(), Listening()
+    new, table = canaries.new, ReferenceTable()
+    snapshots, issuer = Snapshots(table), "https://idp.example"
+    settings = GateSettings("t", (), "headgate", "https://gate.example.com")
+    keys = KeyPool((), snapshots)
+
+    def down(_url: str) -> Document:
+        raise FetchFailed(new("provider's text"))
+
+    def talks(_url: str) -> Document:
+        return Document(new("provider's answer").encode(), None)
+
+    trusted = parse_issuers(json.dumps([{"issuer": issuer, "audience": ["web"], "algorithms": ["ES256"]}]))
+    for fetch in (down, talks):
+        function = TokenFunction(settings=settings, keys=keys, credentials=Credentials(settings, keys),
+                                 identities=IdentityVerifier(trusted, fetch), snapshots=snapshots,
+                                 admission=Admission(snapshots, Sessions(table)))  # fmt: skip
+        claims = {
+            "iss": issuer,
+            "sub": new("subject"),
+            "email": new("e-mail", "{}@example.com"),
+            "iat": int(time.time()),
+        }
+        header = {"alg": "ES256", "kid": new("kid")}
+        parts = [_part(header), _part(claims), _part(new("signature"))]
+        body = "&".join(
+            (
+                "grant_type=urn:ietf:params:oauth:grant-type:token-exchange",
+                "subject_token_type=urn:ietf:params:oauth:token-type:id_token",
+                f"subject_token={'.'.join(parts)}",
+            )
+        )
+        context = {"routeKey": "POST /v1/token", "domainName": "gate.example.com", "http": {}}
+        headers = {"content-type": "application/x-www-form-urlencoded"}
+        event = {"headers": headers, "body": body, "requestContext": context}
+        with contextlib.redirect_stdout(listening._said):
+            answer = function(event)
+        assert answer["statusCode"] == 503
+        assert canaries.within(listening.said, json.dumps(answer)) == set()
+
+
+def _part(value: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+
+def test_a_bug_is_told_by_its_type_and_place() -> None:
+    canaries = Canaries()
+
+    @told_by_place
+    def handler(event: Any, _context: Any) -> None:
+        raise KeyError(event)
+
+    with pytest.raises(Bug) as caught:
+        handler(canaries.new("event"), None)
+    assert str(caught.value).startswith("KeyError test_log_canaries.py:")
+    assert caught.value.__suppress_context__
+    assert canaries.within("".join(traceback.format_exception(caught.value))) == set()
+    assert type_and_place(ValueError("never raised")) == "ValueError"
+
+
+def test_the_search_finds_what_is_encoded() -> None:
+    """Else nothing would ever be found."""
+    canaries = Canaries()
+    value = canaries.new("one", "user {}@example.com")
+    for form in (value, value.upper(), value.encode().hex(), json.dumps({value: 1}),
+                 "".join(f"\\u{ord(letter):04X}" for letter in value),
+                 "".join(f"%{ord(letter):02X}" for letter in value)):  # fmt: skip
+        assert canaries.within(f"a line: {form}.") == {"one"}
+    for before in range(3):
+        assert canaries.within(base64.b64encode(b"x" * before + value.encode())) == {"one"}
+    assert canaries.within("a line without it", Canaries().new("another")) == set()
