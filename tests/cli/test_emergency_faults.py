@@ -112,20 +112,21 @@ def test_a_change_that_lambda_cannot_take_is_told_and_tried_again() -> None:
     assert (bad.versions, bad.alias["FunctionVersion"]) == ([], "$LATEST")
     bad.failed = ""
     assert bad.functions.kill("f", "*", None, "why").failure == ""
-    assert bad.alias["FunctionVersion"] == "1"
+    assert (bad.revision, bad.alias["FunctionVersion"]) == (2, "1")
 
 
 @pytest.mark.parametrize(
-    "environment", [{"Error": {"ErrorCode": "AccessDeniedException"}}, {"Variables": {"A": "1"}}, {}]
+    ("environment", "says"),
+    [({"Error": {"ErrorCode": "KMSDisabled"}}, "KMSDisabled"), ({"Variables": {"A": "1"}}, KILL), ({}, KILL)],
 )
-def test_variables_that_cannot_be_read_are_not_written(environment: dict[str, Any]) -> None:
+def test_variables_that_cannot_be_read_are_not_written(environment: dict[str, Any], says: str) -> None:
     class Closed(Lambda):
         def get_function_configuration(self, FunctionName: str, Qualifier: str = "") -> dict[str, Any]:  # noqa: N803
             return super().get_function_configuration(FunctionName, Qualifier) | {"Environment": environment}
 
     closed = Closed()
-    assert closed.functions.kill("f", "*", None, "why").failure
-    assert closed.functions.lift("f", "why").failure
+    assert says in closed.functions.kill("f", "*", None, "why").failure
+    assert says in closed.functions.lift("f", "why").failure
     assert (closed.revision, closed.alias["FunctionVersion"]) == (0, "$LATEST")
 
 

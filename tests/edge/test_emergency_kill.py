@@ -12,7 +12,7 @@ from fake_clock import FakeClock
 from reference_table import Fault, always
 from written_rules import WrittenRules
 
-from headgate.core.emergency import packed
+from headgate.core.emergency import packed, running_work
 from headgate.core.routes import parse_routes
 from headgate.edge.admission import Admission, Applicant
 from headgate.edge.authorizer import Authorizer
@@ -28,8 +28,11 @@ from headgate.tokens.keys import LocalSigner
 from headgate.tokens.verify import Credential
 
 CLASSES = ("entry", "continue", "observe", "stop", "machine", "admin")
-ROUTES = [{"route": f"GET /{name}", "class": name} for name in CLASSES]
-WORK = {"continue", "observe", "stop"}
+ROUTES = [
+    *({"route": f"GET /{name}", "class": name} for name in CLASSES),
+    {"route": "GET /asks", "class": "continue", "asks": ["convoys"]},
+]
+WORK = {"continue", "observe", "stop", "asks"}
 SETTINGS = GateSettings("t", ("key",), "headgate", "https://gate.example.com")
 MAX_STALE = 30
 
@@ -54,7 +57,7 @@ class Scene:
         self.rules.routes(*ROUTES, {"route": "GET /convoys", "class": "machine", "flags": ["convoys"]})
         self.rules.flag("access", stage="ga")
         self.rules.flag("convoys", stage="ga", requires=["access"])
-        work = [policy for policy in parse_routes(ROUTES).policies() if policy.route_class in {*WORK, "machine"}]
+        work = running_work(parse_routes(ROUTES))
         environment = {"HEADGATE_EMERGENCY_KILL": kill, "HEADGATE_EMERGENCY_ROUTES": packed(work) if carried else ""}
         with redirect_stdout(io.StringIO()) as said:
             emergency = emergency_kill("authorizer", environment)
@@ -71,7 +74,7 @@ class Scene:
 
     def passes(self, credential: str) -> set[str]:
         """The classes that let a credential through."""
-        return {name for name in (*CLASSES, "convoys") if self._asks(name, self.token(credential)[0])}
+        return {name for name in (*CLASSES, "asks", "convoys") if self._asks(name, self.token(credential)[0])}
 
     def token(self, credential: str) -> tuple[str, Credential]:
         session = credential == "session"
@@ -107,7 +110,7 @@ def test_entry_is_refused_and_all_else_goes_on(kill: str, fault: Fault | None, w
     assert scene.passes("user") == WORK
     assert scene.passes("session") == {*WORK, "machine"}
     known = warm or fault is None
-    admin = set(CLASSES) - {"machine"}
+    admin = {*CLASSES, "asks"} - {"machine"}
     assert scene.passes("admin") == (admin if known else {*admin, "convoys"})  # a route not known is entry
     scene.clock.advance(MAX_STALE + 60)
     assert scene.passes("user") == WORK
@@ -118,7 +121,7 @@ def test_entry_is_refused_and_all_else_goes_on(kill: str, fault: Fault | None, w
 def test_without_routes_a_cold_environment_knows_only_admins(fault: Fault) -> None:
     scene = Scene("*", carried=False, fault=fault)
     assert (scene.passes("user"), scene.passes("session")) == (set(), set())
-    assert scene.passes("admin") == {*CLASSES, "convoys"}
+    assert scene.passes("admin") == {*CLASSES, "asks", "convoys"}
 
 
 def test_routes_without_a_kill_count_for_nothing() -> None:

@@ -132,6 +132,19 @@ def test_what_an_alias_stands_on_is_what_serves(api: Any, echo: Client) -> None:
     assert gate() == 200
 
 
+def test_what_waits_for_an_environment_gets_the_next_one(api: Any, echo: Client) -> None:
+    held = variables(api, GATE)
+    tell(api, GATE, {**held, "ANOTHER": "1"})
+    version = api.publish_version(FunctionName=GATE)["Version"]
+    tell(api, GATE, held)
+    with ThreadPoolExecutor(4) as pool:
+        waiting = []
+        for stands_on in (version, "$LATEST") * 3:
+            api.update_alias(FunctionName=GATE, Name="live", FunctionVersion=stands_on)
+            waiting.append(pool.submit(echo, "GET", "/guarded", headers={"authorization": "Bearer yes"}))
+        assert {one.result().status for one in waiting} == {200}
+
+
 def test_what_there_is_not(api: Any, client: Clients) -> None:
     missing = "ResourceNotFoundException"
     assert code_of(lambda: api.get_alias(FunctionName=ECHO, Name="live")) == missing
