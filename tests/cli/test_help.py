@@ -14,8 +14,9 @@ COMMANDS = (
 ).split()
 PAIRS = [
     tuple(words.split())
-    for words in ("flags create", "allow import", "audit verify", "audit checkpoint", "audit key", "audit export",
-                  "sessions end", "keys rotate", "keys revoke", "emergency kill", "emergency lift", "emergency status")
+    for words in ("flags create", "allow import", "audit verify", "audit checkpoint", "audit key", "audit reconcile",
+                  "audit export", "sessions end", "keys rotate", "keys revoke", "emergency kill", "emergency lift",
+                  "emergency status")
 ]  # fmt: skip
 HEAVY = ("rich", "botocore", "yaml", "moto", "jwt", "uvicorn", "starlette", "asyncio")
 

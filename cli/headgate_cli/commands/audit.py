@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from headgate_cli import render, wording
-from headgate_cli.commands import audit_checkpoint, audit_export, audit_verify, manifest
+from headgate_cli.commands import audit_checkpoint, audit_export, audit_reconcile, audit_verify, manifest
 from headgate_cli.commands.options import COMMON, AsOf, checked_time, option
 from headgate_cli.settings import client_of, settings_of
 
@@ -55,3 +55,4 @@ app.command("verify", epilog=COMMON)(audit_verify.verify_chain)
 app.command("export", epilog=COMMON)(audit_export.export_entries)
 app.command("checkpoint", epilog=COMMON)(audit_checkpoint.make_checkpoint)
 app.command("key", epilog=COMMON)(audit_checkpoint.show_key)
+app.command("reconcile", epilog=COMMON)(audit_reconcile.reconcile)

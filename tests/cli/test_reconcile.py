@@ -1,0 +1,40 @@
+"""`headgate audit reconcile`: what it shows, and the exit code that says so."""
+
+import json
+from typing import Any
+
+import pytest
+
+LINE = "GET /admin/v1/audit/reconcile"
+HEAD = {"revision": 7, "digest": "a" * 64}
+FINDING = {"what": "state-older", "record": "flag#f", "flag": "f", "revision": 7, "stored_version": 2,
+           "recorded_version": 3}  # fmt: skip
+
+
+def test_what_agrees_is_said_in_a_line(invoke: Any, upstream: Any, reply: Any) -> None:
+    upstream.on(LINE, reply(body={"consistent": True, "findings": [], "total": 0, "head": HEAD}))
+    done = invoke("audit", "reconcile")
+    assert (done.exit_code, done.stdout) == (
+        0, "consistent: what is stored is what is on record, up to revision 7\n"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("as_json", [False, True], ids=["table", "json"])
+def test_what_does_not_is_shown_and_is_a_failure(invoke: Any, upstream: Any, reply: Any, as_json: bool) -> None:
+    found = {"consistent": False, "findings": [FINDING], "total": 1, "head": HEAD}
+    upstream.on(LINE, reply(body=found))
+    done = invoke("audit", "reconcile", *(["--json"] if as_json else []))
+    assert done.exit_code == 1
+    assert "what is stored is not what is on record" in done.stderr
+    if as_json:
+        assert json.loads(done.stdout) == found
+    else:
+        assert done.stdout.splitlines()[1].split() == ["state-older", "flag#f", "7", "2", "3"]
+
+
+def test_a_table_that_does_not_answer_is_no_finding(invoke: Any, upstream: Any) -> None:
+    """Nothing listens there; no API is asked."""
+    done = invoke("audit", "reconcile", "--table", "t", env={"AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:9"})
+    assert done.exit_code == 7
+    assert "the table t cannot be read" in done.stderr
+    assert upstream.asked == []
