@@ -337,6 +337,13 @@ def test_bad_names_are_refused(name: str) -> None:
     assert new(0).opens(name).slug == "invalid-body"
 
 
+@pytest.mark.parametrize("name", ["x" * 2_000, "call:1", "a b", "é", "i\n"])
+def test_there_is_no_import_of_such_a_name(name: str) -> None:
+    """No key of any length or kind reaches the table."""
+    desk = new(0)
+    assert desk.shows(name).slug == desk.stages(name, ["a"]).slug == desk.abandons(name).slug == "unknown-import"
+
+
 def test_orgs_are_imported_as_they_are() -> None:
     desk = new(0)
     assert desk.imports("i", ["org@1", "u1"], kind="org").body["added"] == 2

@@ -6,6 +6,7 @@ Each call may be repeated: an offset or a state that is there already is answere
 begins at 64 zeros and becomes sha256(d + "\\n" + id) in hex with each id, so that commit proves what was sent.
 """
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -37,7 +38,8 @@ from headgate.store.members import events_of, histories
 from headgate.store.record import Answer, Call, Current, Refusal, Slug
 from headgate.store.record import Change as Changed
 
-ImportId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+IMPORT_ID = r"^[A-Za-z0-9._-]{1,64}$"
+ImportId = Annotated[str, Field(pattern=IMPORT_ID)]
 Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -89,8 +91,9 @@ def _call(admin: Admin, request: Request) -> tuple[Json, Call, Response | None]:
 
 def _find(admin: Admin, request: Request) -> Import:
     """The import of the path. Raises `Refused`."""
-    found = admin.imports.find(key_in(request), request.path.get("import", ""))
-    if found is None or not found.kind:
+    key, name = key_in(request), request.path.get("import", "")
+    found = admin.imports.find(key, name) if re.fullmatch(IMPORT_ID, name, re.ASCII) else None
+    if found is None:
         raise Refused("unknown-import")
     return found
 

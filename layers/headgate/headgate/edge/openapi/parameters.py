@@ -5,6 +5,7 @@ from typing import Any
 
 from headgate.core import limits
 from headgate.edge.admin.door import ETAG, IDEMPOTENCY_KEY
+from headgate.edge.admin.imports import IMPORT_ID
 
 Parameter = dict[str, Any]
 REVISION = {"type": "integer", "minimum": 0, "maximum": 10**12 - 1}
@@ -47,7 +48,7 @@ PARAMETERS: dict[str, Parameter] = {
 IN_PATH = {
     "key": {"type": "string", "pattern": f"^{limits.KEY.pattern}$"},
     "id": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
-    "import": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
+    "import": {"type": "string", "pattern": IMPORT_ID},
 }
 
 
