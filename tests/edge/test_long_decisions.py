@@ -232,3 +232,13 @@ def test_a_slow_head_leaves_no_time_for_lists() -> None:
     table = DynamoTable("t", object(), budget=REQUEST_BUDGET)
     with pytest.raises(Throttled, match="budget"):
         table.get([("members#f#0", "user#x")], spent=0.6)
+
+
+def test_the_past_is_asked_about_with_the_whole_budget() -> None:
+    """Reading the stream may have taken long, and in a fresh environment nothing was read before."""
+    world = World()
+    revision = world.desk.flag["revision"]
+    world.clock.advance(60)
+    for desk in (world.desk, MembersDesk(world.table, world.clock, key="access")):
+        assert desk.explains(LISTED[0], as_of=revision) == (True, "ALLOWLIST")
+        assert world.table.spent == 0

@@ -146,11 +146,13 @@ class Snapshots:
             return self._last_known(failure)
         return View(*self._follow(head))
 
-    def with_lists(self, view: View, subject: Subject, keys: Iterable[str]) -> Listing:
-        """The subject with the long lists on which it stands, as of a view: at most one batched read, if not kept.
+    def beside(self, snapshot: Snapshot) -> View:
+        """A view of other rules than those held, the past's: what is read for it has the store's whole budget."""
+        self._began = self._clock()
+        return View(snapshot, Standing.FRESH)
 
-        It takes what the view left of the store's budget, behind the same breaker.
-        """
+    def with_lists(self, view: View, subject: Subject, keys: Iterable[str]) -> Listing:
+        """The subject with the long lists on which it stands; what is not kept is read, in what a view left of the budget."""
         if view.standing is Standing.EXPIRED:  # nobody is let in by that
             return Listing(subject)
         return self._lists.of(view.snapshot.rules, subject, keys, self._read_lists)

@@ -12,7 +12,6 @@ from headgate.edge.admin.door import Admin, Refused, read_document, shown
 from headgate.edge.admin.past import as_of
 from headgate.edge.http import Request, Response
 from headgate.store.items import HEAD, read_head
-from headgate.store.snapshots import Standing, View
 
 OLD_AFTER = 90 * 86_400
 """Seconds after which a flag at GA that nobody touched is worth removing from the code."""
@@ -21,11 +20,11 @@ OLD_AFTER = 90 * 86_400
 def explain(admin: Admin, request: Request) -> Response:
     """POST /admin/v1/explain: the decision with each step, now or as of a revision or time."""
     body = read_body(ExplainBody, read_document(request))
-    snapshot = admin.current().snapshot if body.as_of is None else as_of(admin, body.as_of)
-    listing = admin.snapshots.with_lists(View(snapshot, Standing.FRESH), body.subject.subject(), (body.flag,))
+    view = admin.current() if body.as_of is None else admin.snapshots.beside(as_of(admin, body.as_of))
+    listing = admin.snapshots.with_lists(view, body.subject.subject(), (body.flag,))
     if listing.unread:
         raise Refused("unavailable", "the allowlist cannot be read")
-    subject = listing.subject
+    snapshot, subject = view.snapshot, listing.subject
     decision = decide(snapshot.rules, body.flag, subject, gate=True)
     steps = [
         {"flag": flag, "step": step, "outcome": "passed on" if verdict is None else "on" if verdict[0] else "off",
