@@ -152,7 +152,7 @@ class Snapshots:
         return View(snapshot, Standing.FRESH)
 
     def with_lists(self, view: View, subject: Subject, keys: Iterable[str]) -> Listing:
-        """The subject with the long lists on which it stands; what is not kept is read, in what a view left of the budget."""
+        """The subject with the long lists on which it stands; what is not kept is read within what the view left."""
         if view.standing is Standing.EXPIRED:  # nobody is let in by that
             return Listing(subject)
         return self._lists.of(view.snapshot.rules, subject, keys, self._read_lists)
