@@ -1,6 +1,8 @@
 """Whoever stands on a long list, at every door: let in like anybody else, by one batched read, never by an error."""
 
+import asyncio
 import json
+import threading
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -242,3 +244,15 @@ def test_the_past_is_asked_about_with_the_whole_budget() -> None:
     for desk in (world.desk, MembersDesk(world.table, world.clock, key="access")):
         assert desk.explains(LISTED[0], as_of=revision) == (True, "ALLOWLIST")
         assert world.table.spent == 0
+
+
+def test_no_list_is_read_on_an_event_loop() -> None:
+    world = World()
+    provider = HeadgateProvider(world.table, clock=world.clock, jitter=lambda: 0.5)
+    provider.initialize(EvaluationContext())
+    readers: list[int] = []
+    world.table.turn = lambda: readers.append(threading.get_ident())
+    asked = provider.resolve_boolean_details_async("access", False, EvaluationContext(LISTED[0]))
+    assert asyncio.run(asked).value is True
+    assert readers
+    assert threading.get_ident() not in readers

@@ -31,6 +31,7 @@ from openfeature.exception import (
 from openfeature.flag_evaluation import FlagResolutionDetails
 from openfeature.provider import AbstractProvider, Metadata
 
+from headgate.core.listing import concerned
 from headgate.core.snapshot import Snapshot
 from headgate.edge.evaluation import InvalidContext, evaluate, metadata, subject_in
 from headgate.store.port import Table
@@ -114,9 +115,10 @@ class HeadgateProvider(AbstractProvider):
     async def _resolve_async(
         self, key: str, kind: type[Any] | tuple[type[Any], ...], context: EvaluationContext | None
     ) -> FlagResolutionDetails[Any]:
-        """The same, off the event loop where the rules have to be fetched."""
-        if self._snapshots.is_due:
-            await asyncio.to_thread(self._view)
+        """The same, off the event loop where the rules or a long list may have to be fetched."""
+        held = self._snapshots.held
+        if held is None or self._snapshots.is_due or concerned(held.rules, (key,)):
+            return await asyncio.to_thread(self._resolve, key, kind, context)
         return self._resolve(key, kind, context)
 
     def resolve_boolean_details(
