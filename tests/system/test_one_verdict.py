@@ -117,16 +117,17 @@ def test_r46_one_verdict_over_http(asking: Gate) -> None:
 
 
 GATES = ("page", "menu", "tRPC", "worker API", "dispatch", "mint")
+LISTED = {"listed", "imported", "of an imported org"}
 LET_IN = {
-    "ga": {"admin", "listed", "in percent", "out"},
-    "percentage": {"admin", "listed", "in percent"},
-    "allowlist": {"admin", "listed"},
+    "ga": {"admin", "in percent", "out"} | LISTED,
+    "percentage": {"admin", "in percent"} | LISTED,
+    "allowlist": {"admin"} | LISTED,
     "killed": {"admin"},
 }
 
 
 def test_r07_r30_every_gate_says_the_same(fresh: Gate) -> None:
-    """Page and menu (evaluate), tRPC procedure, worker route, container dispatch and mint: six gates, four people.
+    """Page and menu (evaluate), tRPC procedure, worker route, container dispatch and mint: six gates, six people.
 
     At GA everybody is let in, so that those who are out later have a token and a town to try it with. Each answer that
     bears a revision bears the same one.
@@ -138,8 +139,12 @@ def test_r07_r30_every_gate_says_the_same(fresh: Gate) -> None:
     is_inside = [is_in(rules.flags[access], person.user) for person in draw]
     inside, outside = draw[is_inside.index(True)], draw[is_inside.index(False)]
     listed = Person()
-    people = {"admin": Person(admin=True), "listed": listed, "in percent": inside, "out": outside}
+    imported, member = Person(), Person(orgs=("imported-org",))
+    people = {"admin": Person(admin=True), "listed": listed, "in percent": inside, "out": outside,
+              "imported": imported, "of an imported org": member}  # fmt: skip
     fresh.allow(access, users=[listed.user])
+    bring_in(fresh, access, "user", imported.user)
+    bring_in(fresh, access, "org", "imported-org")
     fresh.settled()
     tokens = {who: Held(fresh, person) for who, person in people.items()}
     for state, let_in in LET_IN.items():
@@ -152,6 +157,14 @@ def test_r07_r30_every_gate_says_the_same(fresh: Gate) -> None:
             verdict, stamps = held.ask(access)
             assert verdict == dict.fromkeys(GATES, who in let_in), (state, who)
             assert stamps == {revision}, (state, who)
+
+
+def bring_in(gate: Gate, key: str, kind: str, name: str) -> None:
+    """Put one id on the long part of a list."""
+    path, why = f"/admin/v1/flags/{key}/imports", {"reason": "a test"}
+    gate.change("POST", path, {"id": kind, "kind": kind, "mode": "add", **why}).expect(201)
+    staged = gate.change("POST", f"{path}/{kind}/members", {"at": 0, "ids": [name]}).expect(200)
+    gate.change("POST", f"{path}/{kind}/commit", {"count": 1, "digest": staged.json["digest"], **why}).expect(200)
 
 
 class Held:
