@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from headgate.store.reconcile import Reconciliation
     from headgate_cli.settings import Settings
 
-READ_BUDGET = 5.0
+READ_BUDGET = 3.0
 """Seconds for each read of a table with all its attempts: nobody waits but the operator."""
 
 
@@ -59,6 +59,7 @@ def _of_table(settings: "Settings", name: str) -> dict[str, Any]:
 
 
 def _read(settings: "Settings", name: str) -> "Reconciliation":
+    from botocore.config import Config
     from botocore.exceptions import ProfileNotFound
     from botocore.session import Session
 
@@ -67,7 +68,10 @@ def _read(settings: "Settings", name: str) -> "Reconciliation":
 
     session = Session(profile=settings.profile)
     try:
-        api = session.create_client("dynamodb", region_name=settings.region or region_of("", session))
+        once = Config(
+            connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1}
+        )  # the table's budget decides
+        api = session.create_client("dynamodb", region_name=settings.region or region_of("", session), config=once)
     except ProfileNotFound as error:
         raise failures.usage(str(error)) from None
     return Reconciler(DynamoTable(name, api, budget=READ_BUDGET), budget=math.inf).run()

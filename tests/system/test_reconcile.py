@@ -1,0 +1,148 @@
+"""A restore drill on a running stack: the table as a restore may leave it, found by an operator, mended by the API."""
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import botocore.session
+import pytest
+from moto_child import running_dynamodb
+from running_gate import Gate
+from running_gate.gate import in_parallel
+from running_gate.people import new_id
+from typer.testing import CliRunner, Result
+
+from headgate.store.dynamo import DynamoTable
+from headgate.store.items import HEAD, flag_key
+from headgate.store.port import Item, Key
+from headgate_cli.local.aws import CREDENTIALS
+from headgate_cli.local.declared import REGION, STACK_NAME
+from headgate_cli.local.stack import running_stack
+from headgate_cli.main import app
+
+RECONCILE = "/admin/v1/audit/reconcile"
+TABLE = f"{STACK_NAME}-Table"
+
+
+class Restored:
+    """A stack and its table, whose items can be put back to what they were."""
+
+    def __init__(self, gate: Gate, url: str) -> None:
+        session = botocore.session.get_session()
+        session.set_credentials(*CREDENTIALS)
+        self.gate, self._url = gate, url
+        self._api = session.create_client("dynamodb", region_name=REGION, endpoint_url=url)
+        self._table = DynamoTable(TABLE, self._api)
+
+    def item(self, key: Key) -> Item:
+        return self._table.get((key,))[key]
+
+    def put_back(self, item: Item) -> None:
+        typed = {name: {"N" if isinstance(value, int) else "S": str(value)} for name, value in item.items()}
+        self._api.put_item(TableName=TABLE, Item=typed)
+
+    def found(self) -> list[tuple[str, str]]:
+        """What the API finds; a viewer may ask."""
+        answer = self.gate.signed("GET", RECONCILE, role="viewer").expect(200).json
+        assert answer["consistent"] == (answer["findings"] == [])
+        return [(finding["what"], finding["record"]) for finding in answer["findings"]]
+
+    def headgate(self, *words: str, role: str = "admin") -> Result:
+        """The command, as one of the stack's people; or, by itself, on the table."""
+        keys: Mapping[str, str] = self.gate.ready[role]
+        env: dict[str, str | None] = {
+            "HEADGATE_API": self.gate.api, "AWS_REGION": REGION, "AWS_ENDPOINT_URL_DYNAMODB": self._url,
+            "AWS_ACCESS_KEY_ID": keys["access_key_id"], "AWS_SECRET_ACCESS_KEY": keys["secret_access_key"],
+        }  # fmt: skip
+        return CliRunner().invoke(app, list(words), env=env)
+
+
+@pytest.fixture(scope="module")
+def restored() -> Iterator[Restored]:
+    with running_dynamodb() as url, running_stack(env={"AWS_ENDPOINT_URL_DYNAMODB": url}) as stack:
+        gate = Gate(stack.ready)
+        yield Restored(gate, url)
+        gate.http.close()
+
+
+def test_a_lost_change_is_found_and_made_again(restored: Restored) -> None:
+    """The record of a flag is as before, its entry and the head are there: say it again, and all agree."""
+    gate, key = restored.gate, new_id("restored")
+    gate.create(key)
+    before = restored.item(flag_key(key))
+    gate.stage(key, "ga")
+    assert restored.found() == []
+    restored.put_back(before)
+    assert restored.found() == [("state-older", f"flag#{key}")]
+    done = restored.headgate("audit", "reconcile")
+    assert done.exit_code == 1
+    assert done.stdout.splitlines()[-1].split() == ["state-older", f"flag#{key}", str(gate.revision()), "1", "2"]
+    assert restored.headgate("stage", key, "ga", "--reason", "as it was", "--if-match", "1").exit_code == 0
+    assert restored.found() == []
+    assert restored.headgate("audit", "verify").exit_code == 0
+
+
+def test_a_lost_kill_is_found_and_made_again(restored: Restored) -> None:
+    gate, key = restored.gate, new_id("killed")
+    gate.create(key, stage="ga")
+    before = restored.item(flag_key(key))
+    gate.kill(key)
+    restored.put_back(before)
+    assert restored.found() == [("state-older", f"flag#{key}")]
+    assert restored.headgate("kill", key, "--reason", "as it was", role="kill_operator").exit_code == 0
+    assert restored.found() == []
+
+
+def test_a_head_that_is_behind_is_found_before_the_table_goes_into_use(restored: Restored) -> None:
+    """No change can be made on such a table, a kill neither: it is to be restored to another second. The command reads
+    the table without the API."""
+    gate, key = restored.gate, new_id("headless")
+    gate.create(key)
+    before, newest = restored.item(HEAD), gate.revision()
+    gate.kill(key)
+    after = restored.item(HEAD)
+    restored.put_back(before)
+    try:
+        done = restored.headgate("audit", "reconcile", "--table", TABLE, "--json")
+        assert done.exit_code == 1
+        findings = json.loads(done.stdout)["findings"]
+        assert [(found["what"], found["revision"], found["flag"]) for found in findings] == [
+            ("head-behind", newest, None), ("kill-differs", newest, key)
+        ]  # fmt: skip
+    finally:
+        restored.put_back(after)
+    assert restored.headgate("audit", "reconcile", "--table", TABLE).exit_code == 0
+
+
+def test_changes_that_go_on_are_no_finding(restored: Restored) -> None:
+    """Four people change flags without a pause; whoever looks meanwhile finds nothing."""
+    gate, keys, stop = restored.gate, [new_id("busy") for _ in range(4)], threading.Event()
+    for key in keys:
+        gate.create(key)
+
+    def change(key: str) -> int:
+        count = 0
+        while not stop.is_set():
+            gate.kill(key)
+            gate.restore(key)
+            count += 2
+        return count
+
+    def look(_: Any) -> list[list[tuple[str, str]]]:
+        try:
+            return [restored.found() for _ in range(12)]
+        finally:
+            stop.set()
+
+    *counts, looks = in_parallel(lambda work: work[0](work[1]), [*((change, key) for key in keys), (look, None)])
+    assert looks == [[]] * 12
+    assert sum(counts) > 24, "nothing was changed meanwhile"
+    print(f"12 looks during {sum(counts)} changes: no finding")
+
+
+def test_who_may_ask(restored: Restored) -> None:
+    """Everybody who reads."""
+    roles = ("admin", "viewer", "kill_operator", "editor", "auditor", "service")
+    asked = {role: restored.gate.signed("GET", RECONCILE, role=role).status for role in roles}
+    assert asked == {"admin": 200, "viewer": 200, "kill_operator": 403, "editor": 200, "auditor": 200, "service": 403}
