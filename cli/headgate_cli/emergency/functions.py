@@ -100,7 +100,7 @@ class Functions:
             self._tell(report, with_kill)
             alias = self._alias(function)
             if alias is not None and not self._stands(function, alias):
-                self._pin(report, f"emergency kill of {flags}: {reason}"[:MAX_TEXT])
+                self._pin(report, alias, f"emergency kill of {flags}: {reason}"[:MAX_TEXT])
         return report
 
     def lift(self, function: str, reason: str) -> Report:
@@ -111,7 +111,7 @@ class Functions:
             alias = self._alias(function)
             if alias is not None and alias["FunctionVersion"] != LATEST:
                 with report.step("alias"):
-                    self._move(function, LATEST, f"emergency lifted: {reason}"[:MAX_TEXT])
+                    self._move(function, alias, LATEST, f"emergency lifted: {reason}"[:MAX_TEXT])
         return report
 
     def _tell(self, report: Report, wanted: Callable[[Variables], Variables]) -> None:
@@ -134,29 +134,28 @@ class Functions:
             if _code(error) not in CHANGED_MEANWHILE:
                 raise
             self._pause(EVERY)
-        reason = self._settled(function).get("LastUpdateStatusReasonCode")
-        if reason:
-            raise Stuck(f"Lambda could not take the change: {reason}")
+            return
+        found = self._settled(function)
+        if found.get("LastUpdateStatus") == "Failed":
+            raise Stuck(f"Lambda could not take the change: {found.get('LastUpdateStatusReasonCode')}")
 
-    def _pin(self, report: Report, text: str) -> None:
+    def _pin(self, report: Report, alias: Mapping[str, Any], text: str) -> None:
         guard = _guard(self._settled(report.function))
         with report.step("version"):
             made = self._api.publish_version(FunctionName=report.function, Description=text, **guard)
             self._settled(report.function, made["Version"])
         with report.step("alias"):
-            self._move(report.function, made["Version"], text)
+            self._move(report.function, alias, made["Version"], text)
 
-    def _move(self, function: str, version: str, text: str) -> None:
+    def _move(self, function: str, alias: Mapping[str, Any], version: str, text: str) -> None:
         """Weights are taken away: a share of the requests would still go to another version."""
-        weights: dict[str, Any] = {"AdditionalVersionWeights": {}}
-        self._api.update_alias(
-            FunctionName=function, Name=ALIAS, FunctionVersion=version, Description=text, RoutingConfig=weights
-        )
+        alone: dict[str, Any] = {"RoutingConfig": {"AdditionalVersionWeights": {}}} if _weights(alias) else {}
+        self._api.update_alias(FunctionName=function, Name=ALIAS, FunctionVersion=version, Description=text, **alone)
 
     def _stands(self, function: str, alias: Mapping[str, Any]) -> bool:
         """Whether the alias is on a version that knows what the function knows, and on that alone."""
-        version, weights = alias["FunctionVersion"], alias.get("RoutingConfig", {}).get("AdditionalVersionWeights")
-        if version == LATEST or weights:
+        version = alias["FunctionVersion"]
+        if version == LATEST or _weights(alias):
             return False
         return variables_of(self._configuration(function, version)) == variables_of(self._configuration(function))
 
@@ -197,6 +196,12 @@ def said(error: ClientError | BotoCoreError) -> str:
     if isinstance(error, ClientError):
         return f"{_code(error)}: {error.response['Error'].get('Message', '')}"
     return f"{type(error).__name__}: {error}"
+
+
+def _weights(alias: Mapping[str, Any]) -> Mapping[str, float]:
+    """Versions that get a share of an alias's requests."""
+    shares: Mapping[str, float] = (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
+    return shares
 
 
 def _guard(configuration: Mapping[str, Any]) -> dict[str, str]:
