@@ -252,6 +252,17 @@ def test_every_call_may_be_sent_again() -> None:
     assert desk.shows("j").body["state"] == "abandoned"
 
 
+def test_an_id_that_is_there_twice_is_counted_once() -> None:
+    """Within a call it is refused; from one call to another it is the file's affair, and the counts stay exact."""
+    desk = new(0)
+    desk.opens("i")
+    desk.stages("i", IDS[:300])
+    assert desk.stages("i", IDS[100:400], 300).body["added"] == 400
+    done = desk.commits("i", [*IDS[:300], *IDS[100:400]])
+    assert (done.body["added"], done.body["members"]["users"]) == (400, 400)
+    assert sorted(desk.members()) == IDS[:400]
+
+
 def test_one_key_is_one_request() -> None:
     """The stored answer for the same, 422 for another, for each of them."""
     desk = new(0)
