@@ -19,7 +19,7 @@ from reference_table import Call, ReferenceTable
 from headgate.core.ruleset import Ruleset
 from headgate.store.snapshots import SOFT_JITTER, SOFT_TTL, Snapshots, Standing
 
-FLAGS = 100
+FLAGS, FEW = 100, 10
 COLD, COLD_SECONDS = many(200, 1_000), 10.0
 REQUESTS_A_SECOND = 20.0
 """To each warm environment: so many that what spreads their refreshes is the jitter and not chance."""
@@ -28,10 +28,10 @@ REQUESTS_A_SECOND = 20.0
 class World:
     """One table with some rules, and a count of what is read in each second."""
 
-    def __init__(self, seed: int = 1) -> None:
+    def __init__(self, *, flags: int, seed: int = 1) -> None:
         self.source, self.clock, self.table = Random(seed), FakeClock(0.0), ReferenceTable()
         self.ops = Operator(self.table, self.clock)
-        for number in range(FLAGS):
+        for number in range(flags):
             self.ops.creates(f"flag-{number}", stage="ga", owner="a team", description="what it is good for")
         self.reads: Counter[int] = Counter()
         self.table.weather = self._counted
@@ -53,7 +53,7 @@ class World:
 @pytest.mark.proof("cold starts within ten seconds")
 def test_a_cold_start_is_one_load_between_two_looks_at_the_head(tally: Tally) -> None:
     """The second look is what makes the load whole: it tells what was changed while it was read."""
-    world = World()
+    world = World(flags=FLAGS)
     for at in sorted(world.source.uniform(0, COLD_SECONDS) for _ in range(COLD)):
         world.clock.now = at
         world.table.calls.clear()
@@ -100,7 +100,7 @@ APART = pytest.mark.proof("warm environments that started within ten seconds")
 )
 def test_refreshes_are_spread_by_jitter(start_within: float, tally: Tally) -> None:
     """Two minutes; the second is counted. The first two seconds hold the starts themselves, at two looks each."""
-    world, count, span = World(), many(300, 10_000), 60
+    world, count, span = World(flags=FEW), many(300, 10_000), 60
     requests = Requests(world, [world.environment() for _ in range(count)], start_within=start_within)
     requests.until(2.0 * span)
     late = [world.reads[second] for second in range(span, 2 * span)]
@@ -114,7 +114,7 @@ def test_refreshes_are_spread_by_jitter(start_within: float, tally: Tally) -> No
 
 def test_a_change_reaches_all_within_five_seconds_by_one_entry_each() -> None:
     """No herd of whole loads: whoever is warm reads the head and the entry that is new."""
-    world, count = World(), 300
+    world, count = World(flags=FEW), 300
     requests = Requests(world, [world.environment() for _ in range(count)], start_within=5.0)
     requests.until(20.0)
     world.ops.makes("flag-7", killing("flag-7"))
