@@ -159,7 +159,8 @@ def _looked_at(
 ) -> tuple[Ruleset, Ruleset, Crowd]:
     """The rules before and after with the long lists as far as anybody who is known stands on them, and who that is."""
     named = [one.subject() for one in body.subjects] if body is not None else []
-    seen = _crowd(admin, before, after, keys, named)
+    inside = _inside(admin)
+    seen = _crowd(inside, before, after, keys, named)
     hanging = (*keys, *dependents(before, after, keys))
     long = long_lists((before, after), hanging)
     if not long:
@@ -171,7 +172,7 @@ def _looked_at(
     on = {key: _on_long(admin, before.flags[key], asked) for key in long if key in before.flags}
     left = {key: found - gone if body is not None and key == body.flag else found for key, found in on.items()}
     before, after = unfolded(before, on), unfolded(after, left)
-    return before, after, replace(_crowd(admin, before, after, keys, named), complete=False)
+    return before, after, replace(_crowd(inside, before, after, keys, named), complete=False)
 
 
 def _ids(subjects: Iterable[Subject]) -> Iterator[Member]:
@@ -188,9 +189,11 @@ def _on_long(admin: Admin, flag: Flag, members: Iterable[Member]) -> frozenset[M
     return frozenset(member for member, one in held.items() if stand.holds(one.events))
 
 
-def _crowd(admin: Admin, before: Ruleset, after: Ruleset, keys: Sequence[str], named: Sequence[Subject] = ()) -> Crowd:
+def _crowd(
+    live: tuple[list[Subject], bool], before: Ruleset, after: Ruleset, keys: Sequence[str], named: Sequence[Subject]
+) -> Crowd:
     """The subjects to look at for a change of these flags: named, inside, listed; fewer where many flags hang on it."""
-    inside, all_inside = _inside(admin)
+    inside, all_inside = live
     flags = len(keys) + len(dependents(before, after, keys))
     most = min(KNOWN, DECIDED // max(1, flags))
     known, all_known = crowd(named, inside, listed((after, before), keys), most)
