@@ -7,17 +7,20 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 from template_checks.deployment import Deployment
 from template_checks.expected import ALL_ADMIN, ALLOWED
 from template_checks.policed import Policed
 
+from headgate.core.audit import Break, sealed, verify
 from headgate.core.session import record_id, start
 from headgate.edge.admin.api import ROUTES, handle
 from headgate.edge.admin.door import Admin
 from headgate.store.dynamo import DynamoTable
+from headgate.store.items import audit_sk, entry_item, read_entry
 from headgate.store.kms import KmsKey
-from headgate.store.port import Put, Unavailable
+from headgate.store.port import ConditionFailed, Put, Unavailable
 from headgate.store.record import Record
 from headgate.store.sessions import Sessions
 from headgate.store.snapshots import Snapshots, Standing
@@ -185,6 +188,30 @@ def test_kill_may_not_touch_sessions_or_the_audits_past(as_function: As) -> None
     for action in ("UpdateItem", "DeleteItem"):
         assert not client.may(f"dynamodb:{action}", {"audit"})
         assert not as_function("AdminFunction").may(f"dynamodb:{action}", {"audit"})
+
+
+def test_a86_an_entry_of_the_audit_is_not_rewritten(as_function: As) -> None:
+    """A86: updates and deletions are refused by policy, a second entry by the store; a bare write breaks the chain."""
+    client = as_function("AdminFunction")
+    call, table = Caller(wired(client)), DynamoTable("gate", client)
+    created = call("PUT /admin/v1/flags/{key}", {**FLAG, "stage": "admin_only", **WHY}, match="*", status=201)
+    call("POST /admin/v1/flags/{key}/stage", {"stage": "ga", **WHY}, match=etag(created))
+    place = {"pk": {"S": "audit"}, "sk": {"S": audit_sk(1)}}
+    for operation in ("update_item", "delete_item"):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            getattr(client, operation)(TableName="gate", Key=place)
+    first, _second = whole = stream(table)
+    assert verify(whole) is None
+    forged = sealed({**first, "reason": "another"})
+    with pytest.raises(ConditionFailed):
+        table.write([Put(entry_item(forged), absent=True)])
+    assert stream(table) == whole
+    table.write([Put(entry_item(forged))])
+    assert verify(stream(table)) == Break(2, "it does not follow from the entry before")
+
+
+def stream(table: DynamoTable) -> list[dict[str, Any]]:
+    return [read_entry(item) for item in table.query("audit").items]
 
 
 def test_worker_may_not_see_the_gate(as_function: As) -> None:
