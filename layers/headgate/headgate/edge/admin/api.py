@@ -31,8 +31,8 @@ from headgate.store.port import Throttled, Unavailable
 class Route:
     """One call: who answers it, and what docs/openapi.json says of it. Its words are the handler's docstring.
 
-    `answers`: each status of success and its model in `edge.openapi.answers`, or None for no body. `body`: the model
-    that the handler reads the body by, or the name in `edge.openapi.documents` of one that the core reads. `takes`:
+    `answers`: each status of success and its model's name in `edge.openapi`, or None for no body. `body`: the model
+    that the handler reads the body by, or the name in `edge.openapi.schemas` of one that the core reads. `takes`:
     query parameters and headers, as `edge.openapi.parameters` has them. `refuses`: the problems that do not follow
     from all this by themselves.
     """

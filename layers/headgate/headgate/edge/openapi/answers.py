@@ -5,12 +5,11 @@ Members with `ABSENT` may be left out; all others are always there.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, WithJsonSchema
+from pydantic import Field
 
 from headgate.core.keyring import KeyState
 from headgate.core.model import Algorithm, Reach, Reason, RouteClass, Stage, Unit
-from headgate.core.preview import SAMPLES, Source
-from headgate.core.reconcile import What
+from headgate.edge.openapi.audit import Head
 from headgate.edge.openapi.lists import LongList
 from headgate.edge.openapi.parts import ABSENT, JSON, Answer, Count, Digest, Key, Next, Time, named
 
@@ -119,119 +118,6 @@ class Routes(Answer):
     revision: Count
 
 
-class Step(Answer):
-    """One change that a manifest makes; `flag` is null for routes and profile."""
-
-    target: Literal["flag", "routes", "profile"]
-    action: Literal["create", "replace", "delete"]
-    flag: Key | None
-    shrinks: Annotated[bool, Field(description="It takes access away from some.")]
-
-
-class Sampled(Answer):
-    """A subject; `user` is null for an org of which no more is known."""
-
-    user: str | None
-    orgs: list[str]
-    admin: bool
-
-
-class Verdict(Answer):
-    """A decision."""
-
-    value: bool
-    reason: Reason
-
-
-class Sample(Answer):
-    """Somebody for whom a flag changes. `source` says how they are known."""
-
-    subject: Sampled
-    source: Source
-    before: Verdict
-    after: Verdict
-
-
-class Samples(Answer):
-    """The first of those who gain and of those who lose."""
-
-    gains: Annotated[list[Sample], Field(max_length=SAMPLES)]
-    loses: Annotated[list[Sample], Field(max_length=SAMPLES)]
-
-
-class KnownCounts(Answer):
-    """How many subjects were looked at; `complete` when these are all that are known."""
-
-    named: Count
-    sessions: Count
-    listed: Count
-    complete: bool
-
-
-class Affected(Answer):
-    """Another flag, that hangs on the changed one and changes for somebody."""
-
-    flag: Key
-    gains: Count
-    loses: Count
-
-
-class Open(Answer):
-    """Percent of a unit's ids that a flag's bucket lets in; `unit` is null where there is no flag."""
-
-    percent: Annotated[float, Field(ge=0, le=100)]
-    unit: Unit | None
-
-
-class Share(Answer):
-    """What the bucket alone does to all ids of its unit, known or not: percent that gain and lose."""
-
-    before: Open
-    after: Open
-    gains: Annotated[float, Field(ge=0, le=100)]
-    loses: Annotated[float, Field(ge=0, le=100)]
-
-
-class Preview(Answer):
-    """Who would gain and who would lose. `shrinks`: the change needs `allow_shrink`."""
-
-    flag: Key
-    gains: Count
-    loses: Count
-    samples: Samples
-    shrinks: bool
-    share: Share
-    affects: list[Affected]
-    known: KnownCounts
-    revision: Count
-
-
-class PlannedStep(Step):
-    """A change, and for a flag who gains and loses by all changes together."""
-
-    gains: Count = ABSENT
-    loses: Count = ABSENT
-    samples: Samples = ABSENT
-
-
-class Plan(Answer):
-    """What applying would change."""
-
-    changes: list[PlannedStep]
-    affects: list[Affected]
-    known: KnownCounts
-    shrinks: bool
-    revision: Count
-
-
-class Applied(Answer):
-    """What was changed; `next` where the call's time was spent: send the same again with it."""
-
-    changes: list[Step]
-    next: Next
-    revision: Count = ABSENT
-
-
 class ExplainedStep(Answer):
     """One step of a decision; `reason` is null where it was passed on."""
 
@@ -249,96 +135,6 @@ class Explanation(Answer):
     reason: Reason
     revision: Count
     steps: list[ExplainedStep]
-
-
-class Head(Answer):
-    """The newest revision, and the digest of its entry."""
-
-    revision: Count
-    digest: Digest
-
-
-class Actor(Answer):
-    """Who asked, as API Gateway verified it."""
-
-    arn: str
-    session: str
-    source_ip: str
-
-
-class AuditEntry(Answer):
-    """One change. `digest` covers the rest (SHA-256 of canonical JSON); `prev` is the digest of the entry before."""
-
-    revision: Annotated[int, Field(ge=1)]
-    at: Time
-    actor: Actor
-    action: Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^[a-z]+\.[a-z-]+$"})]
-    flag: str | None
-    before: JSON
-    after: JSON
-    reason: str
-    request_id: str
-    prev: Digest
-    digest: Digest
-
-
-class AuditPage(Answer):
-    """Entries, newest first."""
-
-    entries: list[AuditEntry]
-    head: Head
-    next: Next
-
-
-class Checkpoint(Answer):
-    """The head at `at`, and `signature`: a compact JWS of the audit key `kid` over issuer, revision, digest and at."""
-
-    revision: Count
-    digest: Digest
-    at: Time
-    issuer: str
-    kid: str
-    signature: str
-
-
-class AuditPublicKey(Answer):
-    """A P-256 public key (RFC 7517)."""
-
-    kty: Literal["EC"]
-    crv: Literal["P-256"]
-    x: str
-    y: str
-    use: Literal["sig"]
-    alg: Literal["ES256"]
-    kid: str
-
-
-class AuditKey(Answer):
-    """What checkpoints are verified with, and its RFC 7638 thumbprint."""
-
-    key: AuditPublicKey
-    thumbprint: str
-
-
-class Finding(Answer):
-    """One disagreement between what is stored and what is recorded. `record` is the stored one, `revision` the entry
-    that it is about."""
-
-    what: What
-    record: str
-    flag: str | None
-    revision: Count | None
-    stored_version: int | None
-    recorded_version: int | None
-
-
-class Reconciliation(Answer):
-    """Whether what is stored is what the audit stream says; `findings` are the first 1,000 of `total`."""
-
-    consistent: bool
-    findings: Annotated[list[Finding], Field(max_length=1_000)]
-    total: Count
-    head: Head
 
 
 class Revoked(Answer):

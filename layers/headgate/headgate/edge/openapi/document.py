@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from headgate.edge.admin.api import ROUTES
-from headgate.edge.openapi import answers, evaluation, lists, parts, tokens
+from headgate.edge.openapi import answers, audit, evaluation, lists, parts, preview, tokens
 from headgate.edge.openapi.calls import Described, calls, gateway_responses
 from headgate.edge.openapi.schemas import answers_in, documents, of_models
 
@@ -48,5 +48,6 @@ def _schemas() -> dict[str, Described]:
     bodies: list[type[BaseModel]] = [
         route.body for route in ROUTES.values() if route.body is not None and not isinstance(route.body, str)
     ]
-    made = {**of_models([*bodies, *answers_in(parts, answers, lists, tokens, evaluation)]), **documents()}
+    models = answers_in(parts, answers, audit, lists, preview, tokens, evaluation)
+    made = {**of_models([*bodies, *models]), **documents()}
     return dict(sorted(made.items()))
