@@ -41,9 +41,9 @@ def state(flag: Document) -> str:
 
 
 def listed(flag: Document) -> str:
-    """How many users, orgs and rules the flag lists."""
-    allow = flag.get("allow") or {}
-    counts = [(len(allow.get(kind) or ()), kind) for kind in ("users", "orgs", "rules")]
+    """How many users, orgs and rules the flag lists; an id that stands inside and beyond counts as two."""
+    allow, beyond = flag.get("allow") or {}, flag.get("members") or {}
+    counts = [(len(allow.get(kind) or ()) + (beyond.get(kind) or 0), kind) for kind in ("users", "orgs", "rules")]
     return ", ".join(f"{count} {kind if count > 1 else kind[:-1]}" for count, kind in counts if count)
 
 
@@ -108,6 +108,8 @@ def _members(before: Document, after: Document) -> Iterator[str]:
             yield kill(after) or "restored"
         elif name == "allow":
             yield from _allow(before.get(name) or {}, after.get(name) or {})
+        elif name == "members":
+            yield from _beyond((after.get(name) or {}).get("changed") or {})
         elif name == "salt":
             yield "salt changed"
         elif name not in ("stage", "percent"):
@@ -125,6 +127,19 @@ def _allow(before: Document, after: Document) -> Iterator[str]:
         yield from _named(f"-{word}", old - new)
     if before.get("rules") != after.get("rules"):
         yield f"rules: {len(before.get('rules') or ())} → {len(after.get('rules') or ())}"
+
+
+def _beyond(changed: Document) -> Iterator[str]:
+    """What a change did to the part of a list that does not stand in the flag."""
+    batch = changed.get("import")
+    if isinstance(batch, Mapping):
+        what = f"import {batch.get('id')}" if batch.get("kind") else "in one call"
+        counts = f"+{changed.get('added')} -{changed.get('removed')} of {batch.get('count')} ids"
+        yield f"{what}: {counts}, digest {str(batch.get('digest'))[:12]}…"
+    for sign, name in (("+", "added"), ("-", "removed")):
+        ids = (changed.get("ids") or {}).get(name) or {}
+        for kind, word in (("users", "user"), ("orgs", "org")):
+            yield from _named(sign + word, set(ids.get(kind) or ()))
 
 
 def _named(sign: str, ids: set[str]) -> Iterator[str]:

@@ -87,6 +87,18 @@ def test_differences_in_words(before: Any, after: Any, told: list[str]) -> None:
     assert difference(before, after) == told
 
 
+def test_what_went_beyond_the_flag_is_told_alike() -> None:
+    allow = {"users": ["a"], "orgs": [], "rules": []}
+    before: dict[str, Any] = {"stage": "ga", "allow": allow}
+    small = {"added": 2, "removed": 1, "ids": {"added": {"users": ["b"], "orgs": ["o"]}, "removed": {"users": ["c"]}}}
+    after = {**before, "members": {"users": 3_000, "orgs": 1, "imports": [], "changed": small}}
+    assert difference(before, after) == ["+user b", "+org o", "-user c"]
+    assert listed(after) == "3001 users, 1 org"
+    batch = {"id": "people", "kind": "user", "mode": "add", "count": 2_500, "digest": "0123456789abcdef"}
+    later = {**after, "members": {**after["members"], "changed": {"added": 2_499, "removed": 0, "import": batch}}}
+    assert difference(after, later) == ["import people: +2499 -0 of 2500 ids, digest 0123456789ab…"]
+
+
 def test_long_lists_are_cut() -> None:
     many = {"allow": {"users": [f"u{n:03}" for n in range(300)]}}
     told = difference({"allow": {"users": []}}, many)
