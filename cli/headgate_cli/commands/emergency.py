@@ -77,8 +77,8 @@ def kill(
     reports = target.each(lambda functions, name: functions.kill(name, flags, work, reason))
     _show(ctx, reports, work)
     _say_next(
-        "A deployment may put the variables back: until it is lifted, deploy with "
-        f"--parameter-overrides EmergencyKill='{flags}' and repeat this command afterwards."
+        f"A deployment may put the variables back: until it is lifted, deploy with EmergencyKill='{flags}' among the "
+        "parameters, and repeat this command afterwards."
     )
     if work is None:
         _say_next("No --manifest: where no rule was loaded yet and the table is silent, running work is refused too.")

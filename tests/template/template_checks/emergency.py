@@ -14,7 +14,9 @@ POLICY = "EmergencyPolicy"
 _OF_ALL = {name for function in KILLED for name in (f"<{function}>", f"<{function}>:*")}
 _OF_THE_GATE = {"<AuthorizerFunction>", "<AuthorizerFunction>:*"}
 MAY = {
-    "cloudformation:DescribeStackResource": {"<AWS::StackId>"},
+    "cloudformation:DescribeStackResource": {
+        "arn:aws:cloudformation:ap-southeast-2:123456789012:stack/headgate-production/*"
+    },
     "lambda:UpdateFunctionConfiguration": {f"<{function}>" for function in KILLED},
     "lambda:GetFunctionConfiguration": _OF_ALL,
     "lambda:GetAlias": _OF_ALL,
