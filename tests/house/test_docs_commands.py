@@ -139,6 +139,7 @@ FILLED_IN: dict[str, Callable[[Command], str]] = {
     "ANCHOR": an_anchor,
     "IDS": a_file_of_ids,
     "LOG": lambda _: str(Path(a_folder().name) / "audit.jsonl"),
+    "HEADS": lambda _: str(Path(a_folder().name) / "heads.jsonl"),
     "STACK": lambda _: STACK_NAME,
     "TONIGHT": lambda _: (datetime.now(UTC) + timedelta(hours=6)).isoformat(timespec="seconds"),
 }
