@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import vector_files
+from proofs import Tally, many
 
 from headgate.core.audit import GENESIS, canonical, digest, is_sealed, sealed, verify
 
@@ -116,11 +117,12 @@ WHOLE = (truncate, rewrite)
 """What leaves none: only the head tells, or a note kept elsewhere where the head was forged as well."""
 
 
+@pytest.mark.proof("entries edited, deleted, inserted, reordered, replaced behind the log's back")
 @pytest.mark.parametrize("tamper", WITHIN)
-def test_tampering_is_found(tamper: Any) -> None:
+def test_tampering_is_found(tamper: Any, tally: Tally) -> None:
     """2,000 ways each, without a head and with one: 10,000 in all."""
-    source, whole, without = Random(tamper.__name__), chain(12), 0
-    for _ in range(2_000):
+    source, whole = Random(tamper.__name__), chain(12)
+    for _ in range(many(2_000, 20_000)):
         entries = copy.deepcopy(whole)
         tamper(source, entries)
         found = verify(entries)
@@ -129,18 +131,18 @@ def test_tampering_is_found(tamper: Any) -> None:
             assert entries[:-1] == whole[:-1]
         assert verify(entries, head(whole)) is not None
         assert found is None or 1 <= found.revision <= len(entries)
-        without += found is not None
-    print(f"{tamper.__name__}: 2,000 of 2,000 found, {without:,} of them by the links alone")
+        tally.add(forgeries=1, found=1, by_the_links_alone=found is not None)
 
 
+@pytest.mark.proof("logs cut off, or rewritten to their end, together with the head")
 @pytest.mark.parametrize("tamper", WHOLE)
-def test_what_is_cut_off_or_written_anew_with_its_head_is_found_by_a_note_alone(tamper: Any) -> None:
+def test_what_is_cut_off_or_written_anew_with_its_head_is_found_by_a_note_alone(tamper: Any, tally: Tally) -> None:
     """2,000 ways each. The forger owns the table, the head in it too: the chain then holds, from end to end.
 
     A note of a revision that still stands as it was tells nothing, as it must: what came after it is not in it.
     """
-    source, whole, past = Random(tamper.__name__), chain(12), 0
-    for _ in range(2_000):
+    source, whole = Random(tamper.__name__), chain(12)
+    for _ in range(many(2_000, 20_000)):
         entries = copy.deepcopy(whole)
         tamper(source, entries)
         assert verify(entries) is None
@@ -152,9 +154,8 @@ def test_what_is_cut_off_or_written_anew_with_its_head_is_found_by_a_note_alone(
         found = verify(entries, head(entries), {noted: whole[noted - 1]["digest"]})
         assert (found is not None) == touched
         assert found is None or found.revision <= noted
-        past += not touched
-    print(f"{tamper.__name__}: 2,000 of 2,000 found by a note of the end, none by links and forged head; "
-          f"{past:,} happened after an earlier note")  # fmt: skip
+        tally.add(forgeries=1, found_by_links_and_forged_head=0, found_by_a_note_of_the_end=1)
+        tally.add(found_by_an_earlier_note=touched, after_that_note=not touched)
 
 
 def test_what_was_cut_off_is_found_by_the_head_alone() -> None:

@@ -43,6 +43,7 @@ ANSWERS: dict[str, Any] = {
     "admin.preview": (200, '"gains":1,"loses":0'),
     "admin.audit": (200, "routes.replace"),
     "admin.checkpoint": (201, '"issuer":"https://gate.example.com"'),
+    "admin.reconcile": (200, '"consistent":true,"findings":[]'),
     "admin.health": (200, '"status":"ok"'),
     "kill.kill": (200, '"reach":"gate"'),
     "kill.unknown-flag": (404, "urn:headgate:unknown-flag"),
