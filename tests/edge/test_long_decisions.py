@@ -217,6 +217,7 @@ def test_what_is_kept_is_bounded() -> None:
         subject = Subject(f"u{begin}", tuple(f"o{begin + n}" for n in range(1_000)))
         environment.with_lists(view, subject, ["access"])
     assert len(environment._lists._held) == lists.HELD
+    assert lists.HELD_FOR <= 600
 
 
 def test_the_lists_take_what_the_head_left_of_the_budget() -> None:
