@@ -5,6 +5,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from desk import quiet
+from fake_clock import FakeClock
+from members_desk import MembersDesk
+from reference_table import ReferenceTable
 from stand import Stand
 
 ACCESS, CONVOYS = "gastown-access", "gastown-convoys"
@@ -171,3 +175,20 @@ def test_more_than_a_call_takes(gate: Stand) -> None:
     assert asked(gate, {"add": {"users": many}}, status=413)["type"] == "urn:headgate:too-large"
     assert asked(gate, {"stage": "ga"}, subjects=[{"user": user} for user in many], status=400)
     assert asked(gate, {"stage": "ga"}, subjects=[{"user": "\ud800"}])["gains"] == 1
+
+
+def test_nobody_is_guessed_at_whose_lists_were_not_looked_up() -> None:
+    """1,000 subjects of 25 orgs are more entries than one preview reads; the last one is in by an org already."""
+    desk = MembersDesk(ReferenceTable(), FakeClock(), inline=0)
+    desk.creates()
+    desk.changes(add=["last-org"], kind="orgs")
+    many = [{"user": f"u{number}", "orgs": [f"o{number}-{org}" for org in range(25)]} for number in range(999)]
+    subjects = [*many, {"user": "last", "orgs": ["last-org"]}]
+    with quiet():
+        told = desk.does("POST /admin/v1/preview", {"flag": "f", "change": {"stage": "ga"}, "subjects": subjects}).body
+        first = desk.does(
+            "POST /admin/v1/preview", {"flag": "f", "change": {"stage": "ga"}, "subjects": subjects[-1:]}
+        ).body
+    assert 700 < told["gains"] == told["known"]["named"] < 999
+    assert told["known"]["complete"] is False
+    assert first["gains"] == 0

@@ -1,0 +1,110 @@
+"""The subjects that a preview looks at: named, with a live session, or on a list; long lists are looked up for them."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from headgate.core.members import Member, Standpoint
+from headgate.core.model import Flag, Subject
+from headgate.core.parse_allow import is_member_id
+from headgate.core.preview import (
+    DECIDED,
+    KNOWN,
+    Known,
+    Source,
+    crowd,
+    dependents,
+    effect,
+    listed,
+    long_lists,
+    unfolded,
+)  # fmt: skip
+from headgate.core.ruleset import Ruleset
+from headgate.edge.admin.allow import members_of
+from headgate.edge.admin.bodies import Members, PreviewBody
+from headgate.edge.admin.door import Admin
+from headgate.store.members import histories
+
+LOOKED_UP = 20_000
+"""Member items that one preview reads: 200 batched reads. Of a long list only those who are known are looked at."""
+SESSIONS, SESSIONS_READ = 1_000, 5_000
+"""Live sessions that are looked at, among so many records."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """The subjects that are looked at, and whether these are all that are known."""
+
+    known: tuple[Known, ...]
+    complete: bool
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """How many there are of each source."""
+        sources = [one.source for one in self.known]
+        names = {"named": Source.NAMED, "sessions": Source.SESSION, "listed": Source.LISTED}
+        return {**{name: sources.count(source) for name, source in names.items()}, "complete": self.complete}
+
+
+def looked_at(
+    admin: Admin, before: Ruleset, after: Ruleset, keys: Sequence[str], body: PreviewBody | None = None
+) -> tuple[Ruleset, Ruleset, Crowd]:
+    """The rules before and after with the long lists as far as anybody who is known stands on them, and who that is."""
+    named = [one.subject() for one in body.subjects] if body is not None else []
+    inside = _inside(admin)
+    seen = _crowd(inside, before, after, keys, named)
+    hanging = (*keys, *dependents(before, after, keys))
+    long = long_lists((before, after), hanging)
+    if not long:
+        return before, after, seen
+    add, remove = (body.change.add, body.change.remove) if body is not None else (None, None)
+    gone = frozenset(members_of(remove or Members()))
+    ids = dict.fromkeys((*gone, *members_of(add or Members()), *_ids(known.subject for known in seen.known)))
+    asked = dict.fromkeys(islice(ids, LOOKED_UP // len(long)))
+    on = {key: _on_long(admin, before.flags[key], asked) for key in long if key in before.flags}
+    left = {key: found - gone if body is not None and key == body.flag else found for key, found in on.items()}
+    before, after = unfolded(before, on), unfolded(after, left)
+    seen = _crowd(inside, before, after, keys, named)
+    sure = tuple(one for one in seen.known if all(entry in asked for entry in _ids((one.subject,))))
+    return before, after, Crowd(sure, complete=False)
+
+
+def _ids(subjects: Iterable[Subject]) -> Iterator[Member]:
+    """What may stand on a list: the subjects' users and orgs."""
+    for subject in subjects:
+        entries = (("user", subject.user or ""), *(("org", org) for org in subject.orgs))
+        yield from (entry for entry in entries if is_member_id(entry[1]))
+
+
+def _on_long(admin: Admin, flag: Flag, members: Collection[Member]) -> frozenset[Member]:
+    """Those who stand on a flag's long list."""
+    stand = Standpoint.of(flag)
+    held = histories(admin.table, flag.key, members)
+    return frozenset(member for member, one in held.items() if stand.holds(one.events))
+
+
+def _crowd(
+    live: tuple[list[Subject], bool], before: Ruleset, after: Ruleset, keys: Sequence[str], named: Sequence[Subject]
+) -> Crowd:
+    """The subjects to look at for a change of these flags: named, inside, listed; fewer where many flags hang on it."""
+    inside, all_inside = live
+    flags = len(keys) + len(dependents(before, after, keys))
+    most = min(KNOWN, DECIDED // max(1, flags))
+    known, all_known = crowd(named, inside, listed((after, before), keys), most)
+    return Crowd(known, all_inside and all_known)
+
+
+def _inside(admin: Admin) -> tuple[list[Subject], bool]:
+    """The subjects of live sessions, the newest session of a user first, and whether that is all of them."""
+    now = admin.clock()
+    records = [session for _record, session in islice(admin.sessions.every(), SESSIONS_READ + 1)]
+    live = sorted((one for one in records if one.is_live(now)), key=lambda one: one.started_at, reverse=True)
+    subjects = [Subject(one.subject, one.orgs, one.admin, one.attributes) for one in live[:SESSIONS]]
+    return subjects, len(records) <= SESSIONS_READ and len(live) <= SESSIONS
+
+
+def affected(before: Ruleset, after: Ruleset, keys: Sequence[str], seen: Crowd) -> list[dict[str, Any]]:
+    """The flags that hang on these and change for somebody."""
+    found = ((key, effect(before, after, key, seen.known)) for key in dependents(before, after, keys))
+    return [{"flag": key, "gains": one.gains, "loses": one.loses} for key, one in found if one.gains or one.loses]
