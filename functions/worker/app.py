@@ -1,5 +1,9 @@
 """The reference worker: a small Gastown behind the gate. Wiring only; START at gastown/actions.py."""
 
+import gc
+
+gc.disable()  # imports make no garbage, and looking for it is a twelfth of a cold start
+
 import os
 from typing import Any
 
@@ -10,6 +14,8 @@ from gastown.state import TownTable, dynamodb
 from headgate.edge.bugs import told_by_place
 
 _worker = Worker(Gastown(TownTable(os.environ["WORKER_TABLE"], dynamodb())))
+
+gc.enable()
 
 
 @told_by_place
