@@ -10,6 +10,7 @@ import pytest
 from desk import Ask, Desk, quiet
 from fake_clock import FakeClock
 from histories import SESSIONS, History, Saved
+from members_desk import IMPORT, IMPORTS, WHY, MembersDesk, digest_of
 from operators import Operator, creation, killing, staging
 from proofs import Tally, many
 from reference_table import Fault, ReferenceTable, always
@@ -17,7 +18,18 @@ from reference_table import Fault, ReferenceTable, always
 from headgate.core.audit import sealed
 from headgate.core.reconcile import Finding, What
 from headgate.core.session import record_id, start
-from headgate.store.items import AUDIT, HEAD, RULES, Head, audit_sk, entry_item, flag_key, head_item, stored_item
+from headgate.store.items import (
+    AUDIT,
+    HEAD,
+    RULES,
+    Head,
+    audit_sk,
+    entry_item,
+    flag_key,
+    head_item,
+    import_key,
+    stored_item,
+)
 from headgate.store.port import Item, Unavailable
 from headgate.store.reconcile import Reconciler, TooLong
 from headgate.store.record import Answer, Change, Current
@@ -182,6 +194,36 @@ def test_a_session_that_was_started_anew_is_another() -> None:
         assert found(history.table, history.clock) == ()
     (finding,) = of({**sessions[1], **{pk: sessions[0][pk] for pk in (RULES, AUDIT, HEAD[0])}}, history)
     assert finding.what is What.SESSION_ENDED
+
+
+def test_an_import_that_half_counts_is_found() -> None:
+    """Its own record and the flag's say since when it counts, by one transaction."""
+    table, clock = ReferenceTable(), FakeClock()
+    desk, key, record = MembersDesk(table, clock), flag_key("f"), import_key("f")
+    desk.creates()
+    saved = [table.saved()]
+    steps: list[tuple[str, Any]] = [
+        (IMPORTS, {"id": "one", "kind": "user", "mode": "add"}),
+        (f"{IMPORT}/members", {"at": 0, "ids": ["ada"]}),
+        (f"{IMPORT}/commit", {"count": 1, "digest": digest_of(["ada"])}),
+    ]
+    for name in ("one", "two"):
+        for route, body in steps:
+            given = {**body, **({"id": name} if "id" in body else {}), **WHY}
+            desk.desk.must(desk.ask(f"POST {route}", given, name=name))
+            assert found(table, clock) == ()
+            saved.append(table.saved())
+    *_, staged, committed = saved
+    for lost, whats in ((record, {What.IMPORT_DIFFERS}), (key, {What.IMPORT_DIFFERS, What.STATE_OLDER})):
+        half = {pk: dict(rows) for pk, rows in committed.items()}
+        half[lost[0]][lost[1]] = staged[lost[0]][lost[1]]
+        table.restore(half)
+        assert {finding.what for finding in found(table, clock)} == whats
+        del table.partition(lost[0])[lost[1]]
+        assert found(table, clock)
+    table.restore(committed)
+    laid(table, *record, body="{")
+    assert [finding.what for finding in found(table, clock)] == [What.IMPORT_DIFFERS]
 
 
 def test_a_flag_that_cannot_be_read_is_killed_without_an_alarm(history: History) -> None:

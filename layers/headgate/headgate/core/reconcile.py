@@ -33,6 +33,7 @@ class What(StrEnum):
     STATE_UNRECORDED = "state-unrecorded"
     SESSION_LIVES = "session-lives"
     SESSION_ENDED = "session-ended"
+    IMPORT_DIFFERS = "import-differs"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from headgate.core.deny import DenyKind
-from headgate.core.reconcile import Entry, Finding, Ledger, State, What
+from headgate.core.imports import State as Import
+from headgate.core.reconcile import Entry, Finding, Ledger, State, What, flag_of
 from headgate.core.session import Session
+from headgate.store.imports import read_import
 from headgate.store.items import (
     AUDIT,
     HEAD,
@@ -22,11 +24,13 @@ from headgate.store.items import (
     Head,
     deny_key,
     flag_key,
+    import_key,
     read_entry,
     read_head,
     read_stored,
 )  # fmt: skip
-from headgate.store.port import Item, Table
+from headgate.store.members import AT_ONCE
+from headgate.store.port import Item, Table, Unavailable
 from headgate.store.sessions import Sessions
 
 T = TypeVar("T")
@@ -68,7 +72,18 @@ class Reconciler:
         ledger = Ledger(place)
         ledger.follow(map(_entry, self._pages(AUDIT)))
         head, now = read_head(self._table.get((HEAD,)).get(HEAD)), self._clock()
-        return Reconciliation(head, (*ledger.compare(held, head, now), *_sessions(ledger, sessions, now)))
+        found = (*ledger.compare(held, head, now), *_sessions(ledger, sessions, now), *self._imports(held))
+        return Reconciliation(head, found)
+
+    def _imports(self, held: Mapping[str, State]) -> Iterator[Finding]:
+        """Flags whose newest import says that it counts where they do not, or the other way round."""
+        flags = [name for name, state in held.items() if flag_of(name) is not None and not state.retired]
+        for begin in range(0, len(flags), AT_ONCE):
+            keys = {name: import_key(str(flag_of(name))) for name in self._timely(flags[begin : begin + AT_ONCE])}
+            items = self._table.get(tuple(keys.values()))
+            for name, key in keys.items():
+                if not _is_agreed(held[name], items.get(key)):
+                    yield Finding(What.IMPORT_DIFFERS, f"{key[0]}#{key[1]}", flag_of(name))
 
     def _pages(self, pk: str) -> Iterator[Item]:
         cursor: str | None = ""
@@ -82,6 +97,21 @@ class Reconciler:
             if self._clock() > self._until:
                 raise TooLong
             yield item
+
+
+def _is_agreed(flag: State, item: Item | None) -> bool:
+    """Whether a flag counts its newest import, if that was committed, and none that is newer or was not."""
+    long = flag.document.get("members") if isinstance(flag.document, dict) else None
+    try:
+        newest, counted = read_import(item), dict((long or {}).get("imports", ()))
+    except (Unavailable, TypeError, ValueError):
+        return False
+    last = max(counted, default=0)
+    if newest is None:
+        return last == 0
+    if newest.state is Import.COMMITTED:
+        return last == newest.ordinal and counted[last] == newest.revision
+    return last < newest.ordinal
 
 
 @dataclass(frozen=True, slots=True)
