@@ -1,7 +1,7 @@
 """Leaves of botocore's data what a cold start needs: `python3 trim.py <botocore/data> <service>…`, run by the build.
 
 Of 400 services the named ones; of each model what is not documentation, no longer packed; of the table of endpoints
-the named services. Reading these takes a fifth of the time that a client takes to be made (docs/benchmarks.md).
+the named services. It spares a cold start 65 ms (docs/benchmarks.md).
 """
 
 import gzip
