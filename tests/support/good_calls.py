@@ -14,6 +14,7 @@ from reference_table import Call, Fault, ReferenceTable, always, clear
 from headgate.core.session import record_id, start
 from headgate.edge.admin.api import ROUTES, handle
 from headgate.edge.admin.door import MAX_BODY, no_audit_key
+from headgate.edge.admin.past import BUDGET
 from headgate.store.sessions import Sessions
 from headgate.store.snapshots import Snapshots
 from headgate.tokens.keys import LocalSigner
@@ -244,6 +245,14 @@ def _broken_chain(place: Place, ask: Ask) -> Response:
     return place.send(ask)
 
 
+def _slow_past(place: Place, ask: Ask) -> Response:
+    def sky(call: Call) -> None:
+        place.clock.advance(2 * BUDGET if call.op == "query" else 0)
+
+    place.table.weather = sky
+    return place.send(ask, query={"as_of": "3"})
+
+
 def _broken_past(place: Place, ask: Ask) -> Response:
     past = {"as_of": "2099-01-01T00:00:00Z"}
     stream = place.table.partition("audit")
@@ -305,6 +314,7 @@ OWN: Mapping[tuple[str, str], Callable[[Place, Ask], Response]] = {
     ("POST /admin/v1/audit/checkpoints", "chain-broken"): _broken_chain,
     ("POST /admin/v1/explain", "chain-broken"): _broken_past,
     ("GET /admin/v1/manifest", "chain-broken"): _broken_past,
+    ("GET /admin/v1/manifest", "too-large"): _slow_past,
     ("GET /admin/v1/audit/reconcile", "too-large"): _long,
 }
 """The same for one call alone."""

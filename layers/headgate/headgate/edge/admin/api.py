@@ -81,7 +81,7 @@ ROUTES: Mapping[str, Route] = {
     "GET /admin/v1/routes": Route(rules.show_routes, {200: "Routes"}),
     "PUT /admin/v1/routes": Route(
         rules.put_routes, {200: "Routes"}, "RoutesBody", takes=UPDATE, refuses="would-shrink"),
-    "GET /admin/v1/manifest": Route(rules.export, {200: "Manifest"}, takes="as_of", refuses="chain-broken"),
+    "GET /admin/v1/manifest": Route(rules.export, {200: "Manifest"}, takes="as_of", refuses="chain-broken too-large"),
     "POST /admin/v1/manifest": Route(
         rules.apply, {200: "Applied"}, "ApplyBody", takes=ONCE, refuses="key-retired precondition-failed would-shrink"),
     "POST /admin/v1/manifest/plan": Route(rules.plan, {200: "Plan"}, "PlanBody"),

@@ -31,7 +31,7 @@ def calls() -> dict[str, Described]:
 
 
 def _call(route_key: str, route: Route) -> Described:
-    body = {} if route.body is None else {"requestBody": {"required": True, "content": in_json(_body(route))}}
+    body = {} if route.body is None else {"requestBody": _request(route.body)}
     return {
         "operationId": route.handler.__name__,
         "tags": ["admin"],
@@ -51,12 +51,11 @@ def _words(route: Route) -> Described:
     return {"summary": first[:1].upper() + first[1:], **more}
 
 
-def _body(route: Route) -> Described:
-    return component(route.body if isinstance(route.body, str) else _name(route.body))
-
-
-def _name(model: type[BaseModel] | None) -> str:
-    return "" if model is None else model.__name__
+def _request(body: type[BaseModel] | str) -> Described:
+    """A body of no members may be left out."""
+    if isinstance(body, str):
+        return {"required": True, "content": in_json(component(body))}
+    return {"required": bool(body.model_fields), "content": in_json(component(body.__name__))}
 
 
 def in_json(schema: Described, media_type: str = "application/json") -> Described:
