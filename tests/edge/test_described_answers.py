@@ -36,6 +36,10 @@ def test_every_refusal_that_is_described_is_made_and_as_described(route: str, sl
     assert undescribed(route, answer) == []
 
 
+def test_every_refusal_that_is_known_of_one_call_is_described() -> None:
+    assert set(OWN) <= set(REFUSALS)
+
+
 @pytest.mark.parametrize("route", WITH_BODY)
 def test_whatever_is_sent_the_answer_is_described(route: str) -> None:
     """Bodies that are no JSON, of another shape, without a reason, with a wrong value for each member there may be."""
