@@ -16,6 +16,7 @@ from proofs import Tally, many
 from reference_table import Fault, ReferenceTable, always
 
 from headgate.core.audit import sealed
+from headgate.core.deny import DenyKind
 from headgate.core.reconcile import Finding, What
 from headgate.core.session import record_id, start
 from headgate.store.items import (
@@ -24,6 +25,7 @@ from headgate.store.items import (
     RULES,
     Head,
     audit_sk,
+    deny_key,
     entry_item,
     flag_key,
     head_item,
@@ -278,6 +280,10 @@ BREAKS: dict[str, tuple[Damage, list[tuple[What, str]]]] = {
     "newest sealed anew": (lambda table, head: edited(table, head, reason="x"), [(What.HEAD_DIFFERS, "head")]),
     "no entry": (lambda table, _: laid(table, AUDIT, audit_sk(1), body="["),
                  [(What.CHAIN_BROKEN, "audit"), (What.ENTRY_MISSING, "audit"), (What.STATE_UNRECORDED, "flag#f")]),
+    "no denial": (lambda table, _: edited(table, 1, action="deny.session", flag=None,
+                                          after={"kind": "session", "value": "x", "expires": "soon"}),
+                  [(What.CHAIN_BROKEN, "audit"), (What.STATE_MISSING, deny_key(DenyKind.SESSION, "x")[1]),
+                   (What.STATE_UNRECORDED, "flag#f")]),
     "entry twice": (lambda table, _: twice(table, 1), [(What.CHAIN_BROKEN, "audit")]),
     "head lost": (lambda table, _: table.partition(HEAD[0]).clear(),
                   [(What.HEAD_BEHIND, "head"), (What.KILL_DIFFERS, "head")]),

@@ -114,7 +114,7 @@ class Ledger:
         before, after = self.records.get(name), entry.get("after")
         state = State(_version(name, entry, before), after, after is None)
         expires = after.get("expires") if isinstance(after, dict) else None
-        self.records[name] = Recorded(revision, state, expires)
+        self.records[name] = Recorded(revision, state, expires if type(expires) is int else None)
         flag = flag_of(name)
         if flag is not None:
             self.killed.pop(flag, None)

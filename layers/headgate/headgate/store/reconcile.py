@@ -6,16 +6,19 @@ only what three looks find alike is a finding; a record that is behind in all th
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
-from headgate.core.deny import DenyKind
+from headgate.core.deny import DenyKind, parse_denial
+from headgate.core.faults import Invalid
 from headgate.core.imports import State as Import
 from headgate.core.reconcile import Entry, Finding, Ledger, State, What, flag_of
 from headgate.core.session import Session
 from headgate.store.imports import read_import
 from headgate.store.items import (
     AUDIT,
+    DENY_PREFIX,
     HEAD,
     KEYS,
     PROFILE,
@@ -139,10 +142,11 @@ def _sessions(ledger: Ledger, sessions: Mapping[str, Session], now: float) -> It
 
 
 def _endings(ledger: Ledger) -> Iterator[tuple[str, Ending]]:
-    for recorded in ledger.records.values():
-        denial = recorded.state.document
-        if isinstance(denial, dict) and denial.get("kind") == DenyKind.SESSION:
-            yield str(denial["value"]), Ending(recorded.revision, int(denial["at"]), int(denial["expires"]))
+    for name, recorded in ledger.records.items():
+        if name.startswith(f"{DENY_PREFIX}{DenyKind.SESSION}#"):
+            with suppress(Invalid):
+                denial = parse_denial(recorded.state.document)
+                yield denial.value, Ending(recorded.revision, denial.at, denial.expires)
 
 
 def place(entry: Entry) -> str | None:
