@@ -6,6 +6,6 @@ from headgate.edge.http import Request, Response, respond
 
 def describe(_admin: Admin, _request: Request) -> Response:
     """GET /admin/v1/openapi.json: this document (OpenAPI 3.1)."""
-    from headgate.edge.openapi.document import document  # 0.1 s that no other call's cold start should bear
+    from headgate.edge.openapi.document import document  # up to 0.5 s that no other call should bear
 
     return respond(200, document())
