@@ -178,11 +178,17 @@ def test_killed_with_no_chance_to_say_a_word_it_goes_on(
     assert len(server.commits) == 1
 
 
+def heeds_ctrl_c() -> None:
+    """Whoever is started in the background inherits deafness to SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_says_how_to_go_on(server: Server, upstream: Any, environment: dict[str, str], tmp_path: Path) -> None:
     command = [sys.executable, "-m", "headgate_cli", "allow", "import", "beta", str(listed(tmp_path, 3_000))]
     running = subprocess.Popen(
-        command, env={**environment, "HEADGATE_API": upstream.url}, stderr=subprocess.PIPE, text=True
-    )
+        command, env={**environment, "HEADGATE_API": upstream.url}, stderr=subprocess.PIPE, text=True,
+        preexec_fn=heeds_ctrl_c,
+    )  # fmt: skip
     server.after = lambda: running.send_signal(signal.SIGINT) if len(server.bodies("/members")) == 2 else None
     _, told = running.communicate(timeout=60)
     assert running.returncode == 130

@@ -11,7 +11,7 @@ import pytest
 from headgate.core.audit import GENESIS
 from headgate.core.change import shrinks
 from headgate.core.imports import Import, effect, switch_on
-from headgate.core.members import Event, Member, Standpoint, chained, staged
+from headgate.core.members import LOST, Event, Member, Standpoint, chained, staged
 from headgate.core.model import Flag, Stage
 from headgate.core.parse import flag_document, load_flag
 from headgate.core.place import inline, is_inline, place, with_moved
@@ -181,7 +181,7 @@ def test_a_long_part_that_cannot_be_read_quarantines_the_flag(members: object) -
     document = {**flag_document(Flag("f", "s", stage=Stage.GA, revision=1)), "members": members}
     flag = read_flag("f", document)
     assert flag.quarantined
-    assert flag.members is None
+    assert flag.members is LOST
 
 
 def test_what_can_be_read_of_a_quarantined_flags_long_part_is_kept() -> None:

@@ -17,10 +17,13 @@ from operators import check, entries
 from reference_table import Crashed, Fault, ReferenceTable, at, clear, mixed
 from schedules import Schedules
 
+from headgate.core.audit import canonical
 from headgate.core.decision import decide
 from headgate.core.limits import MAX_SMALL
 from headgate.core.model import Subject
 from headgate.edge.admin.paging import write_cursor
+from headgate.store.items import flag_key
+from headgate.store.port import Put
 from headgate.store.snapshots import Snapshots
 
 IDS = [f"u{n:04}" for n in range(2_500)]
@@ -617,3 +620,29 @@ def test_a_preview_knows_the_long_list_as_far_as_it_knows_anybody(inline: int) -
     body = {"stage": "admin_only", "allow_shrink": True, **WHY}
     desk.does("POST /admin/v1/flags/{key}/stage", body, **{"if-match": '"2"'})
     assert told({"stage": "allowlist"}) == (10, 0, False)
+
+
+@quiet()
+@pytest.mark.parametrize("damage", ["the long part", "all of it"])
+def test_a_long_list_that_was_lost_begins_anew_empty(damage: str) -> None:
+    """Whoever stood on it is not let in by what was written then; the past is told as it was."""
+    table = ReferenceTable()
+    desk = MembersDesk(table, FakeClock(), inline=0)
+    desk.creates()
+    desk.changes(add=["a", "b"])
+    desk.imports("batch", ["c"])
+    before = desk.flag
+    item = table.get([flag_key("f")])[flag_key("f")]
+    body = canonical({**before, "members": "?"}) if damage == "the long part" else "{"
+    table.write([Put({**item, "body": body})])
+    desk = MembersDesk(table, FakeClock(), inline=0)  # one that has not seen the flag as it was
+    assert desk.explains("a") == (False, "ADMIN_ONLY")
+
+    mended = {name: before[name] for name in ("stage", "allow", "salt")} | {"allow_shrink": True, **WHY}
+    etag = f'"{before["version"]}"'
+    assert desk.does("PUT /admin/v1/flags/{key}", mended, **{"if-match": etag}).status == 200
+    assert desk.changes(add=["d"]).status == 200
+    assert desk.members() == ["d"]
+    assert (desk.flag["members"]["users"], desk.flag["members"]["since"]) == (1, before["revision"] + 1)
+    assert [desk.explains(who)[0] for who in "abcd"] == [False, False, False, True]
+    assert [desk.explains(who, as_of=before["revision"])[0] for who in "abcd"] == [True, True, True, False]

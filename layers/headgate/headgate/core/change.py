@@ -21,8 +21,13 @@ class Stamp:
 
 
 def stamped(flag: Flag, version: int, stamp: Stamp) -> Flag:
-    """The flag as it will be stored."""
-    return replace(flag, version=version, revision=stamp.revision, updated_at=stamp.at, updated_by=stamp.by)
+    """The flag as it will be stored. A long list that was lost begins with it."""
+    long = flag.members
+    if long is not None and long.since > stamp.revision:
+        long = replace(long, since=stamp.revision)
+    return replace(
+        flag, version=version, revision=stamp.revision, updated_at=stamp.at, updated_by=stamp.by, members=long
+    )
 
 
 def with_stage(flag: Flag, stage: Stage, steps: int | None, unit: Unit | None) -> Flag:

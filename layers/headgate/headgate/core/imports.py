@@ -106,11 +106,12 @@ def switch_on(flag: Flag, open_import: Import, histories: Mapping[Member, Iterab
             gone.append(member)
     done = replace(open_import, state=State.COMMITTED, tally=counted, revision=revision)
     held = flag.members or LongList()
-    long = LongList(
-        held.users + counted.users_in - counted.users_out,
-        held.orgs + counted.orgs_in - counted.orgs_out,
-        (*held.imports, (done.ordinal, revision)),
-        _changed(done),
+    long = replace(
+        held,
+        users=held.users + counted.users_in - counted.users_out,
+        orgs=held.orgs + counted.orgs_in - counted.orgs_out,
+        imports=(*held.imports, (done.ordinal, revision)),
+        changed=_changed(done),
     )
     return Switched(replace(flag, allow=without(flag.allow, gone), members=long), done)
 

@@ -23,23 +23,30 @@ KINDS = ("user", "org")
 FOREVER = 10**12
 """Above every revision: these have 12 digits."""
 
+LOST = LongList(since=FOREVER)
+"""A long part that cannot be read: nobody is on it, and whoever mends the flag begins it anew."""
+
 
 @dataclass(frozen=True, slots=True)
 class Standpoint:
-    """A flag's document as membership hangs on it: its revision, and since when each import counts, by ordinal."""
+    """A flag's document as membership hangs on it: its revision, since when each import counts, by ordinal, and before
+    which revision nothing counts.
+    """
 
     revision: int
     switched: Mapping[str, int]
+    floor: int = 0
 
     @classmethod
     def of(cls, flag: Flag, *, now: bool = False) -> "Standpoint":
         """That of a flag as it is stored; `now` counts what changes of single members wrote since, too."""
-        imports = flag.members.imports if flag.members is not None else ()
-        return cls(FOREVER if now else flag.revision, {str(ordinal): revision for ordinal, revision in imports})
+        long = flag.members or LongList()
+        switched = {str(ordinal): revision for ordinal, revision in long.imports}
+        return cls(FOREVER if now else flag.revision, switched, long.since)
 
     def holds(self, events: Iterable[Event]) -> bool:
         """Whether who has this history was on the list then: the last event that counted by then says so."""
-        last, came = -1, False
+        last, came = self.floor, False
         for when, is_in in events:
             since = self.switched.get(when) if isinstance(when, str) else when
             if since is not None and last <= since <= self.revision:
@@ -70,12 +77,12 @@ def read_long(read: Reader) -> LongList | None:
     document = read.members.get("members")
     if document is None:
         return None
-    inner = Reader(document, "members", known=("users", "orgs", "imports", "changed"))
+    inner = Reader(document, "members", known=("users", "orgs", "imports", "changed", "since"))
     users, orgs = (inner.whole(name, 0, 0, 2**53) for name in ("users", "orgs"))
     changed = inner.members.get("changed", {})
     if not isinstance(changed, dict):
         inner.fault("changed", "must be an object")
-    long = LongList(users, orgs, _read_imports(inner), changed)
+    long = LongList(users, orgs, _read_imports(inner), changed, inner.whole("since", 0, 0, FOREVER))
     read.absorb(inner)
     return long
 
@@ -95,4 +102,4 @@ def _is_switched(pair: Json) -> bool:
 def long_document(long: LongList) -> dict[str, Json]:
     """As the flag's document tells of it."""
     return {"users": long.users, "orgs": long.orgs, "imports": [list(pair) for pair in long.imports],
-            "changed": dict(long.changed)}  # fmt: skip
+            "changed": dict(long.changed), **({"since": long.since} if long.since else {})}  # fmt: skip

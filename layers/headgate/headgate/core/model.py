@@ -87,13 +87,15 @@ class Allow:
 class LongList:
     """The part of a list that lies in member items: how many there are, and since which revision each import counts.
 
-    `imports` holds (ordinal, revision), oldest first. `changed` says what the last change did to member items.
+    `imports` holds (ordinal, revision), oldest first. `changed` says what the last change did to member items. `since`
+    is the revision at which the list began anew, empty, because what was stored of it could not be read.
     """
 
     users: int = 0
     orgs: int = 0
     imports: tuple[tuple[int, int], ...] = ()
     changed: Mapping[str, Json] = field(default_factory=nothing)
+    since: int = 0
 
 
 @dataclass(frozen=True, slots=True)

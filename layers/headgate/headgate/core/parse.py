@@ -6,7 +6,7 @@ from typing import Any
 from headgate.core import limits
 from headgate.core.audit import canonical
 from headgate.core.faults import Reader
-from headgate.core.members import long_document, read_long
+from headgate.core.members import LOST, long_document, read_long
 from headgate.core.model import Algorithm, Flag, Json, Kill, LongList, Reach, Stage, Unit
 from headgate.core.moment import unix
 from headgate.core.parse_allow import allow_document, read_allow
@@ -64,10 +64,10 @@ def load_kill(document: Json) -> Kill | None:
 
 
 def load_long(document: Json) -> LongList | None:
-    """The long part of the list of a stored flag of which the rest may be unreadable."""
+    """The long part of the list of a stored flag that cannot be read; `LOST` when that part cannot be read either."""
     read = Reader(document)
     long = read_long(read)
-    return None if read.faults else long
+    return LOST if read.faults else long
 
 
 def _read_own(read: Reader, salt: str | None) -> Flag:

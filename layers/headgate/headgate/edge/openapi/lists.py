@@ -30,12 +30,16 @@ class Changed(Answer):
 
 
 class LongList(Answer):
-    """The part of the list that does not fit into the flag: how many, and each import's ordinal and revision."""
+    """The part of the list that does not fit into the flag: how many, and each import's ordinal and revision.
+
+    `since` is there when the list was lost and begun anew, and is the revision of that.
+    """
 
     users: Count
     orgs: Count
     imports: list[list[Count]]
     changed: Changed
+    since: Count = ABSENT
 
 
 class Import(Answer):
