@@ -31,7 +31,7 @@ BULK = "/ofrep/v1/evaluate/flags"
 SETTLED_WITHIN = 10.0
 """Seconds for evaluate to see a change: 5 are promised, the rest is for a busy machine."""
 SERVERS = frozenset(
-    "version revision killed updated_at updated_by added removed sessions_inside last_leaves_at".split()
+    "members version revision killed updated_at updated_by added removed sessions_inside last_leaves_at".split()
 )
 """Members of an answer about a flag that only the server writes."""
 

@@ -1,0 +1,109 @@
+"""Long allowlists while the store is away: whoever's membership is kept is served, nobody is let in by one unread.
+
+The list of the access flag is longer than the flag, so that those who are asked about stand in items of their own.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+
+import pytest
+from breakable import Breakable, breakable_stack
+from exact_http import Timed
+from running_gate import Answer, Gate, Person, until
+from tcp_proxy import Fault
+
+ACCESS = "gastown-access"
+TOWNS = "/api/users/{}/towns"
+BOUND = 3.0
+"""Seconds that an answer may take at the most, on a busy machine; the store budget is 1 s of them."""
+BACK = 6.0
+"""Seconds until everything is as before: a breaker of 1.5 s, and a soft TTL of 5 s."""
+MEMBERS_ALONE = ("BatchGetItem",)
+"""How items of a user and an org are read; the head is read by itself."""
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Breakable]:
+    """A stack of this file's own, whose access flag lists 1,000 people in itself and more beyond."""
+    with breakable_stack(tmp_path_factory.mktemp("project"), max_stale=60) as running:
+        running.gate.stage(ACCESS, "allowlist")
+        running.gate.allow(ACCESS, users=[f"somebody-{number}" for number in range(1_000)])
+        running.gate.allow(ACCESS, orgs=["an-org"])
+        yield running
+
+
+Probes = Mapping[str, Callable[[], Timed]]
+
+
+def listed(gate: Gate) -> Person:
+    """Somebody who stands beyond the flag, and belongs to an org, so that two items are looked at."""
+    person = Person(orgs=("of-nobody",))
+    gate.allow(ACCESS, users=[person.user])
+    assert gate.flag(ACCESS)["members"]["users"] > 0
+    return person
+
+
+def probes(gate: Gate, person: Person) -> Probes:
+    """What hangs on the list, with tokens of before."""
+    identity, evaluation = gate.id_token(person), gate.evaluation_token(person)
+    token = gate.access_token(person)
+    return {
+        "mint": lambda: gate.exchange(identity),
+        "entry": lambda: gate.call("POST", TOWNS.format(person.user), token=token, body={}),
+        "evaluate": lambda: gate.evaluate(ACCESS, evaluation),
+    }
+
+
+def is_well(answer: Answer) -> bool:
+    return answer.status == 200
+
+
+def statuses(asked: Probes) -> dict[str, int]:
+    """What is answered, within the bound."""
+    answers = {name: ask() for name, ask in asked.items()}
+    for name, answer in answers.items():
+        print(f"{name}: {answer.status} after {answer.seconds * 1000:.0f} ms")
+        assert answer.seconds < BOUND, name
+    return {name: answer.status for name, answer in answers.items()}
+
+
+def forgotten(gate: Gate) -> None:
+    """A new version of the flag: whatever is kept of its list is of no use any more."""
+    gate.replace(ACCESS, description="another")
+
+
+@pytest.mark.parametrize("fault", [Fault.HANGING, Fault.FAILING, Fault.THROTTLED], ids=str)
+def test_items_that_cannot_be_read_let_nobody_in(broken: Breakable, fault: Fault) -> None:
+    """The head is read, the members are not: an outage of these alone, from the first request on."""
+    gate, proxy = broken.gate, broken.proxy
+    asked, admin = probes(gate, listed(gate)), Person(admin=True)
+    forgotten(gate)
+    gate.settled()
+    proxy.break_by(fault, only=MEMBERS_ALONE)
+    try:
+        refused = asked["mint"]()
+        assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+        assert refused.seconds < BOUND
+        assert statuses(asked) == {"mint": 503, "entry": 403, "evaluate": 503}
+        assert gate.mint(admin).status == 200
+    finally:
+        proxy.heal()
+    for name, ask in asked.items():
+        assert until(ask, is_well, within=BACK).status == 200, name
+
+
+@pytest.mark.parametrize("fault", [Fault.REFUSED, Fault.HANGING], ids=str)
+def test_whose_membership_is_kept_is_served_while_nothing_answers(broken: Breakable, fault: Fault) -> None:
+    gate, proxy = broken.gate, broken.proxy
+    kept, strange = probes(gate, listed(gate)), probes(gate, listed(gate))
+    forgotten(gate)
+    gate.settled()
+    for name, ask in kept.items():
+        assert until(ask, is_well, within=BACK).status == 200, name
+    proxy.break_by(fault)
+    try:
+        assert statuses(kept) == {"mint": 200, "entry": 200, "evaluate": 200}
+        assert statuses(strange) == {"mint": 503, "entry": 403, "evaluate": 503}
+    finally:
+        proxy.heal()
+    for name, ask in strange.items():
+        assert until(ask, is_well, within=BACK).status == 200, name
