@@ -15,8 +15,7 @@ from headgate.core.imports import Import, State, Tally, effect
 from headgate.core.members import Member, Standpoint, chained, staged
 from headgate.core.model import Flag
 from headgate.core.place import is_inline
-from headgate.core.snapshot import read_flag
-from headgate.store.items import flag_key, import_key, read_stored
+from headgate.store.items import flag_in, flag_key, import_key, stored_at
 from headgate.store.members import NONE, Held, keys_of, read_held
 from headgate.store.port import Item, Put, Table, Unavailable
 from headgate.store.record import Answer, Call, Record, Refusal, Slug
@@ -179,7 +178,8 @@ class _Batch:
             return Refusal(Slug.IMPORT_CLOSED, "it is not open any more")
         if held.staged < self.at:
             return Refusal(Slug.IMPORT_DIFFERS, f"{held.staged} ids are staged", told={"staged": held.staged})
-        flag = stand[1] if stand is not None and stand[0] == held.ordinal else _flag_in(self.table, self.flag)
+        seen = stand[1] if stand is not None and stand[0] == held.ordinal else None
+        flag = seen or flag_in(stored_at(self.table, flag_key(self.flag)), self.flag)
         if flag is None:
             return Refusal(Slug.UNKNOWN_FLAG, "")
         if flag.quarantined:
@@ -222,12 +222,6 @@ class _Batch:
             tally = tally.plus(effect(step.member, comes=step.comes, is_long=is_long, is_in=is_in))
         lines = (step.line for step in part)
         return replace(held, staged=held.staged + len(part), tally=tally, digest=chained(held.digest, lines)), puts
-
-
-def _flag_in(table: Table, key: str) -> Flag | None:
-    item = table.get((flag_key(key),)).get(flag_key(key))
-    stored = None if item is None else read_stored(item)
-    return None if stored is None or stored.retired else read_flag(key, stored.document)
 
 
 def opened(newest: Import | None, wanted: Import) -> Import:

@@ -24,8 +24,9 @@ from typing import Any
 
 from headgate.core.audit import GENESIS, canonical
 from headgate.core.deny import DenyKind
-from headgate.core.model import Json
-from headgate.store.port import Item, Key, Unavailable
+from headgate.core.model import Flag, Json
+from headgate.core.snapshot import read_flag
+from headgate.store.port import Item, Key, Table, Unavailable
 
 HEAD: Key = ("head", "head")
 RULES, AUDIT = "rules", "audit"
@@ -56,6 +57,11 @@ def read_head(item: Item | None) -> Head:
     if head.revision < 1 or not isinstance(head.killed, dict):
         raise Unavailable("head")
     return head
+
+
+def head_of(table: Table) -> Head:
+    """The head as of now, by one consistent read. Raises `Unavailable`."""
+    return read_head(table.get((HEAD,)).get(HEAD))
 
 
 def head_item(head: Head) -> Item:
@@ -107,6 +113,17 @@ def read_stored(item: Item) -> Stored:
         document = None
     version = item.get("version")
     return Stored(version if isinstance(version, int) else 0, document, bool(item.get("retired")))
+
+
+def stored_at(table: Table, key: Key) -> Stored | None:
+    """A record of the rules as of now, by one consistent read; None where there is none."""
+    item = table.get((key,)).get(key)
+    return None if item is None else read_stored(item)
+
+
+def flag_in(stored: Stored | None, key: str) -> Flag | None:
+    """The flag in its record, quarantined where it cannot be read; None where it is not there, or retired."""
+    return None if stored is None or stored.retired else read_flag(key, stored.document)
 
 
 def stored_item(key: Key, version: int, document: Json, expires: int | None = None) -> Item:

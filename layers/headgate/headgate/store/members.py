@@ -5,7 +5,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from headgate.core.audit import canonical
-from headgate.core.members import Event, Member
+from headgate.core.members import Event, Member, Standpoint
+from headgate.core.model import Flag
 from headgate.store.items import member_key, members_in
 from headgate.store.port import Item, Key, Put, Table, Unavailable
 
@@ -76,6 +77,12 @@ def walk(
             for item in page.items:
                 yield part, str(item["sk"]).partition("#")[2], read_held(item)
             cursor = page.next
+
+
+def on_long(flag: Flag, held: Mapping[Member, Held]) -> frozenset[Member]:
+    """Those of these who stand on the flag's long list."""
+    stand = Standpoint.of(flag)
+    return frozenset(member for member, one in held.items() if stand.holds(one.events))
 
 
 def events_of(held: Mapping[Member, Held]) -> dict[Member, tuple[Event, ...]]:

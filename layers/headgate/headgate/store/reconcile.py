@@ -19,7 +19,6 @@ from headgate.store.imports import read_import
 from headgate.store.items import (
     AUDIT,
     DENY_PREFIX,
-    HEAD,
     KEYS,
     PROFILE,
     ROUTES,
@@ -27,9 +26,9 @@ from headgate.store.items import (
     Head,
     deny_key,
     flag_key,
+    head_of,
     import_key,
     read_entry,
-    read_head,
     read_stored,
 )  # fmt: skip
 from headgate.store.members import AT_ONCE
@@ -74,7 +73,7 @@ class Reconciler:
         sessions = dict(self._timely(Sessions(self._table).every()))
         ledger = Ledger(place)
         ledger.follow(map(_entry, self._pages(AUDIT)))
-        head, now = read_head(self._table.get((HEAD,)).get(HEAD)), self._clock()
+        head, now = head_of(self._table), self._clock()
         found = (*ledger.compare(held, head, now), *_sessions(ledger, sessions, now), *self._imports(held))
         return Reconciliation(head, found)
 

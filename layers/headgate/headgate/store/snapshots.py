@@ -44,6 +44,7 @@ from headgate.store.items import (
     RULES,
     Head,
     audit_sk,
+    head_of,
     read_entry,
     read_head,
     read_stored,
@@ -238,7 +239,7 @@ class Snapshots:
         """
         for _attempt in range(3):
             items = self._rules()
-            newer = read_head(self._table.get((HEAD,)).get(HEAD))
+            newer = head_of(self._table)
             try:
                 entries = self._entries(head.revision, head.digest, newer)
             except Gap:

@@ -35,7 +35,7 @@ from headgate.edge.http import Request, Response
 from headgate.store import imports
 from headgate.store.imports import CALL, Step
 from headgate.store.items import flag_key
-from headgate.store.members import NONE, SHARDS, Held, histories, walk
+from headgate.store.members import NONE, SHARDS, Held, histories, on_long, walk
 from headgate.store.port import Put
 from headgate.store.record import Change, Current, Refusal, Slug
 
@@ -96,9 +96,8 @@ def counts(admin: Admin, flag: Flag) -> dict[str, int]:
     found = {"users": len(flag.allow.users), "orgs": len(flag.allow.orgs)}
     if flag.members is None:
         return found
-    stand = Standpoint.of(flag)
-    for (kind, _name), held in histories(admin.table, flag.key, inline(flag.allow)).items():
-        found[f"{kind}s"] -= int(stand.holds(held.events))
+    for kind, _name in on_long(flag, histories(admin.table, flag.key, inline(flag.allow))):
+        found[f"{kind}s"] -= 1
     return {"users": found["users"] + flag.members.users, "orgs": found["orgs"] + flag.members.orgs}
 
 
@@ -130,9 +129,8 @@ def _asked(admin: Admin, request: Request, document: Json, current: Current) -> 
         return Refusal(Slug.PRECONDITION_FAILED, "read it again", version=current.stored.version)
     add, remove = members_of(body.add), members_of(body.remove)
     held = histories(admin.table, flag.key, [*add, *remove]) if flag.members is not None else {}
-    stand = Standpoint.of(flag)
-    long = frozenset(member for member, one in held.items() if stand.holds(one.events))
-    return Asked(body, place(flag, add=add, remove=remove, long=long, most=admin.inline), held)
+    placed = place(flag, add=add, remove=remove, long=on_long(flag, held), most=admin.inline)
+    return Asked(body, placed, held)
 
 
 def _plan(admin: Admin, request: Request, document: Json, current: Current) -> Change | Refusal:

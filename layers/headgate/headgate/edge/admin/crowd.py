@@ -1,12 +1,12 @@
 """The subjects that a preview looks at: named, with a live session, or on a list; long lists are looked up for them."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from headgate.core.members import Member, Standpoint
-from headgate.core.model import Flag, Subject
+from headgate.core.members import Member
+from headgate.core.model import Subject
 from headgate.core.parse_allow import is_member_id
 from headgate.core.preview import (
     DECIDED,
@@ -24,7 +24,7 @@ from headgate.core.ruleset import Ruleset
 from headgate.edge.admin.allow import members_of
 from headgate.edge.admin.bodies import Members, PreviewBody
 from headgate.edge.admin.door import Admin
-from headgate.store.members import histories
+from headgate.store.members import histories, on_long
 
 LOOKED_UP = 20_000
 """Member items that one preview reads: 200 batched reads. Of a long list only those who are known are looked at."""
@@ -62,7 +62,7 @@ def looked_at(
     gone = frozenset(members_of(remove or Members()))
     ids = dict.fromkeys((*gone, *members_of(add or Members()), *_ids(known.subject for known in seen.known)))
     asked = dict.fromkeys(islice(ids, LOOKED_UP // len(long)))
-    on = {key: _on_long(admin, before.flags[key], asked) for key in long if key in before.flags}
+    on = {key: on_long(before.flags[key], histories(admin.table, key, asked)) for key in long if key in before.flags}
     left = {key: found - gone if body is not None and key == body.flag else found for key, found in on.items()}
     before, after = unfolded(before, on), unfolded(after, left)
     seen = _crowd(inside, before, after, keys, named)
@@ -75,13 +75,6 @@ def _ids(subjects: Iterable[Subject]) -> Iterator[Member]:
     for subject in subjects:
         entries = (("user", subject.user or ""), *(("org", org) for org in subject.orgs))
         yield from (entry for entry in entries if is_member_id(entry[1]))
-
-
-def _on_long(admin: Admin, flag: Flag, members: Collection[Member]) -> frozenset[Member]:
-    """Those who stand on a flag's long list."""
-    stand = Standpoint.of(flag)
-    held = histories(admin.table, flag.key, members)
-    return frozenset(member for member, one in held.items() if stand.holds(one.events))
 
 
 def _crowd(

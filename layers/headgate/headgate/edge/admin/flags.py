@@ -9,13 +9,12 @@ from headgate.core.faults import Reader, refuse
 from headgate.core.model import Flag, Json, Stage
 from headgate.core.parse import flag_document, is_key, parse_flag, read_percent
 from headgate.core.place import own_bytes
-from headgate.core.snapshot import read_flag
 from headgate.edge.admin.bodies import Change as ChangeBody
 from headgate.edge.admin.bodies import StageBody, read_body
 from headgate.edge.admin.door import Admin, Refused, shown, version_of
 from headgate.edge.admin.paging import list_page
 from headgate.edge.http import Request, Response
-from headgate.store.items import Stored, flag_key
+from headgate.store.items import Stored, flag_in, flag_key
 from headgate.store.port import Put
 from headgate.store.record import Answer, Change, Current, Refusal, Slug
 
@@ -188,11 +187,6 @@ def steps_of(stage: Stage, percent: float | None) -> int | None:
     steps = read_percent(read)
     read.check()
     return steps
-
-
-def flag_in(stored: Stored | None, key: str) -> Flag | None:
-    """The flag in its record, quarantined where it cannot be read; None where it is not there, or retired."""
-    return None if stored is None or stored.retired else read_flag(key, stored.document)
 
 
 def readable(stored: Stored | None, key: str) -> Flag | None:

@@ -33,7 +33,7 @@ from headgate.edge.admin.stream import entries
 from headgate.edge.http import Request, Response
 from headgate.store import imports
 from headgate.store.imports import Step
-from headgate.store.items import flag_key, read_stored
+from headgate.store.items import flag_key, stored_at
 from headgate.store.members import events_of, histories
 from headgate.store.record import Answer, Call, Current, Refusal, Slug
 from headgate.store.record import Change as Changed
@@ -105,8 +105,7 @@ def open_import(admin: Admin, request: Request) -> Response:
     if answer is not None:
         return answer
     body = read_body(ImportBody, document)
-    item = admin.table.get((flag_key(key),)).get(flag_key(key))
-    flag = readable(None if item is None else read_stored(item), key)
+    flag = readable(stored_at(admin.table, flag_key(key)), key)
     if flag is None:
         raise Refused("unknown-flag")
     check_imports(flag)

@@ -8,7 +8,7 @@ from headgate.core.faults import refuse
 from headgate.core.snapshot import EMPTY, Snapshot, apply
 from headgate.edge.admin.door import Admin, Refused
 from headgate.edge.admin.stream import Entry, entries, stamped, time_in
-from headgate.store.items import HEAD, read_head
+from headgate.store.items import head_of
 
 BUDGET = 20.0
 """Seconds of reading before a call gives up: API Gateway gives 30. At 1 MB a page that is about 100,000 entries."""
@@ -20,7 +20,7 @@ def as_of(admin: Admin, moment: int | str) -> Snapshot:
     Entries are stamped by different clocks: at a time stand all before the first that is later. Raises `Invalid` for
     what is neither, or not yet; `Refused` for a stream too long to be read in one call, or one that was tampered with.
     """
-    head = read_head(admin.table.get((HEAD,)).get(HEAD)).revision
+    head = head_of(admin.table).revision
     if isinstance(moment, int):
         if not 0 <= moment <= head:
             refuse("as_of", f"must be a revision from 0 to {head}, the newest")

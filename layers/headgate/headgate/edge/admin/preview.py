@@ -28,7 +28,7 @@ from headgate.edge.admin.crowd import affected, looked_at
 from headgate.edge.admin.door import Admin, Refused, answered, read_document, shown
 from headgate.edge.admin.flags import changed, steps_of
 from headgate.edge.http import Request, Response
-from headgate.store.items import flag_key, read_stored
+from headgate.store.items import flag_key, stored_at
 from headgate.store.record import Refusal
 
 
@@ -93,8 +93,8 @@ def _put(admin: Admin, key: str, document: Mapping[str, Any], flag: Flag | None,
     check_parents(rules.given, {key: after}, {**rules.given, key: after})
     if flag is not None:
         return kept(flag, after)
-    item = admin.table.get((flag_key(key),)).get(flag_key(key))
-    if item is not None and read_stored(item).retired:
+    stored = stored_at(admin.table, flag_key(key))
+    if stored is not None and stored.retired:
         raise Refused("key-retired", "choose another key")
     return after
 

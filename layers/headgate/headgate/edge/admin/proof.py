@@ -11,7 +11,7 @@ from headgate.core.moment import rfc3339
 from headgate.edge.admin.bodies import Body, read_body
 from headgate.edge.admin.door import Admin, Refused, read_document, shown
 from headgate.edge.http import Request, Response
-from headgate.store.items import AUDIT, HEAD, Head, audit_sk, read_entry, read_head
+from headgate.store.items import AUDIT, Head, audit_sk, head_of, read_entry
 from headgate.store.port import Unavailable
 from headgate.store.reconcile import Reconciler, TooLong
 
@@ -54,7 +54,7 @@ def make_checkpoint(admin: Admin, request: Request) -> Response:
 
 def _standing_head(admin: Admin) -> Head:
     """The head, where its entry is there and is what it says. Raises `Refused`: a false head is not to be signed."""
-    head = read_head(admin.table.get((HEAD,)).get(HEAD))
+    head = head_of(admin.table)
     if head.revision == 0:
         return head
     place = AUDIT, audit_sk(head.revision)

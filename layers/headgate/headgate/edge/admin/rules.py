@@ -24,11 +24,11 @@ from headgate.edge.admin.door import (
     shown,
     version_of,
 )  # fmt: skip
-from headgate.edge.admin.flags import changed, flag_in
+from headgate.edge.admin.flags import changed
 from headgate.edge.admin.past import as_of, read_moment
 from headgate.edge.admin.preview import foreseen
 from headgate.edge.http import Request, Response, respond
-from headgate.store.items import PROFILE, ROUTES, Stored, flag_key
+from headgate.store.items import PROFILE, ROUTES, Stored, flag_in, flag_key
 from headgate.store.port import Key
 from headgate.store.record import Answer, Call, Change, Current, Refusal, Slug
 

@@ -10,7 +10,7 @@ from headgate.core.moment import unix
 from headgate.edge.admin.door import Admin, Refused, limit_of, shown
 from headgate.edge.admin.paging import read_cursor, write_cursor
 from headgate.edge.http import Request, Response
-from headgate.store.items import AUDIT, HEAD, Head, audit_sk, read_entry, read_head
+from headgate.store.items import AUDIT, Head, audit_sk, head_of, read_entry
 from headgate.store.port import Item
 
 Entry = dict[str, Any]
@@ -27,7 +27,7 @@ def list_audit(admin: Admin, request: Request) -> Response:
 
     Between the revisions `after` and `before`, both exclusive, and from the time `since` to before `until`.
     """
-    head = read_head(admin.table.get((HEAD,)).get(HEAD))
+    head = head_of(admin.table)
     limit, wanted = limit_of(request), _wanted(request)
     after, before = _revision(request, "after", 0), _start(admin, request, head)
     found: list[Entry] = []
