@@ -37,7 +37,7 @@ bench: .venv-bench/bench.stamp  ## benchmarks: ratios within one run, beside oth
 	for file in tests/bench/bench_*.py; do .venv-bench/bin/python $$file || missed=1; done; exit $${missed:-0}
 
 openapi: .venv/test.stamp  ## docs/openapi.json and manifest.schema.json anew, from the code
-	$(BIN)/python -m headgate.edge.openapi .
+	$(BIN)/python -m headgate.openapi .
 
 build: .venv/test.stamp  ## the functions and the layer, as SAM deploys them
 	SAM_CLI_TELEMETRY=0 $(BIN)/sam build

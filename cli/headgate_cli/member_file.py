@@ -13,10 +13,10 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
+from headgate.core.allow import is_member_id
 from headgate.core.audit import GENESIS
 from headgate.core.limits import MAX_ID_BYTES, MAX_MEMBERS_A_CALL
 from headgate.core.members import chained
-from headgate.core.parse_allow import is_member_id
 from headgate_cli import failures
 from headgate_cli.failures import ExitCode, Failure
 

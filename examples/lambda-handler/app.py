@@ -10,8 +10,8 @@ import os
 from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
 
-from headgate.edge.in_process import Gate, caller_subject
-from headgate.edge.provider import HeadgateProvider
+from headgate.sdk.gate import Gate, caller_subject
+from headgate.sdk.provider import HeadgateProvider
 from headgate.store.dynamo import REQUEST_PATH, DynamoTable, client
 from headgate.store.snapshots import Snapshots
 

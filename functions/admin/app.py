@@ -7,7 +7,7 @@ gc.disable()  # imports make no garbage, and looking for it is a twelfth of a co
 import os
 
 from headgate.edge.admin.api import handle
-from headgate.edge.admin.door import Admin
+from headgate.edge.admin.call import Admin
 from headgate.edge.bugs import told_by_place
 from headgate.edge.settings import required
 from headgate.edge.telemetry import Alarms

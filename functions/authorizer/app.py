@@ -8,9 +8,9 @@ import os
 
 from headgate.edge.authorizer import Authorizer
 from headgate.edge.bugs import told_by_place
-from headgate.edge.gate import Credentials
+from headgate.edge.credentials import Credentials
+from headgate.edge.key_pool import KeyPool
 from headgate.edge.settings import emergency_kill, gate_settings
-from headgate.edge.signing import KeyPool
 from headgate.edge.telemetry import Alarms
 from headgate.store.dynamo import REQUEST_PATH, DynamoTable, client
 from headgate.store.kms import KmsKey

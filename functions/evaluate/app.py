@@ -5,10 +5,10 @@ import gc
 gc.disable()  # imports make no garbage, and looking for it is a twelfth of a cold start
 
 from headgate.edge.bugs import told_by_place
+from headgate.edge.credentials import Credentials
 from headgate.edge.evaluate import Evaluate
-from headgate.edge.gate import Credentials
+from headgate.edge.key_pool import KeyPool
 from headgate.edge.settings import emergency_kill, gate_settings
-from headgate.edge.signing import KeyPool
 from headgate.edge.telemetry import Alarms
 from headgate.store.dynamo import REQUEST_PATH, DynamoTable, client
 from headgate.store.kms import KmsKey

@@ -47,7 +47,7 @@ ROUNDS, IMPORTS = 11, 15
 FIRST_DECISION, IMPORT = 300, 120
 """Milliseconds: the bars, for ours as it is built. Held against the least of all runs: neighbours only add to it."""
 EVENTS = {"authorizer": "authorizer.entry", "evaluate": "evaluate.single"}
-EDGE = "import headgate.edge.authorizer, headgate.edge.gate, headgate.edge.settings, headgate.edge.signing"
+EDGE = "import headgate.edge.authorizer, headgate.edge.credentials, headgate.edge.settings, headgate.edge.key_pool"
 WITHOUT_STORE = f"{EDGE}; import sys; assert 'botocore' not in sys.modules"
 
 

@@ -32,7 +32,7 @@ from running_gate import Gate  # noqa: E402
 from stand import Stand  # noqa: E402
 from tcp_proxy import FaultyProxy  # noqa: E402
 
-from headgate.core.parse import OWN_MEMBERS, flag_document  # noqa: E402
+from headgate.core.flag import OWN_MEMBERS, flag_document  # noqa: E402
 from headgate_cli.local.addresses import LOOPBACK, listen, port_of, url_of  # noqa: E402
 from headgate_cli.local.children import interpreter  # noqa: E402
 from headgate_cli.local.declared import Function  # noqa: E402

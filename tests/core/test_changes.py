@@ -7,7 +7,7 @@ import vector_files
 from dice import REACHES, Dice, changed, dice
 from hypothesis import given
 
-from headgate.core.change import (
+from headgate.core.changes.flag import (
     check_parents,
     routes_shrink,
     shrinks,
@@ -17,9 +17,9 @@ from headgate.core.change import (
     without_kill,
 )
 from headgate.core.decision import decide
-from headgate.core.faults import Invalid
 from headgate.core.limits import MAX_DEPTH
 from headgate.core.model import Flag, Kill, Reach, RouteClass, RoutePolicy, Stage, Subject, Unit
+from headgate.core.reading import Invalid
 from headgate.core.routes import CREDENTIALS, Pass, RouteTable, live_flags
 from headgate.core.ruleset import ruleset
 

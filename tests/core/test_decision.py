@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from headgate.core.clauses import holds
 from headgate.core.decision import decide, trace
-from headgate.core.faults import Invalid
+from headgate.core.flag import OWN_MEMBERS, flag_document, load_flag, parse_flag
 from headgate.core.model import Flag, Reason, Subject
-from headgate.core.parse import OWN_MEMBERS, flag_document, load_flag, parse_flag
+from headgate.core.reading import Invalid
 from headgate.core.ruleset import Ruleset, ruleset
 from headgate.core.snapshot import read_flag
 

@@ -10,9 +10,9 @@ import pytest
 
 from headgate.core.decision import decide
 from headgate.core.emergency import EVERY, NONE, packed, read_emergency, running_work, unpacked
-from headgate.core.faults import Invalid
+from headgate.core.flag import parse_flag
 from headgate.core.model import Reach, Reason, RouteClass, Subject
-from headgate.core.parse import parse_flag
+from headgate.core.reading import Invalid
 from headgate.core.routes import RouteTable, parse_routes
 from headgate.core.ruleset import ruleset
 from headgate.core.snapshot import EMPTY, Snapshot, with_kills

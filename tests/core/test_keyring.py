@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headgate.core.faults import Invalid
 from headgate.core.keyring import (
     LOST,
     TOKEN_LIFE,
@@ -22,6 +21,7 @@ from headgate.core.keyring import (
     rotated,
     states,
 )
+from headgate.core.reading import Invalid
 from headgate.core.snapshot import EMPTY, apply, read_keyring
 
 POOL = ("k1", "k2", "k3")

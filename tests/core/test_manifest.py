@@ -10,13 +10,13 @@ import vector_files
 from dice import Dice, changed, dice
 from hypothesis import given
 
-from headgate.core.change import Stamp as StampOf
-from headgate.core.change import shrinks, stamped
-from headgate.core.faults import Invalid
+from headgate.core.changes.flag import Stamp as StampOf
+from headgate.core.changes.flag import shrinks, stamped
+from headgate.core.changes.manifest import Manifest, Step, manifest_document, parse_manifest, plan
+from headgate.core.flag import flag_document
 from headgate.core.limits import MAX_DEPTH
-from headgate.core.manifest import Manifest, Step, manifest_document, parse_manifest, plan
 from headgate.core.model import Flag
-from headgate.core.parse import flag_document
+from headgate.core.reading import Invalid
 from headgate.core.snapshot import EMPTY, Snapshot, apply
 
 KEYS = ("f0", "f1", "f2", "f3", "f4")

@@ -9,12 +9,12 @@ from random import Random
 import pytest
 
 from headgate.core.audit import GENESIS
-from headgate.core.change import shrinks
-from headgate.core.imports import Import, effect, switch_on
+from headgate.core.changes.flag import shrinks
+from headgate.core.changes.list_import import Import, effect, switch_on
+from headgate.core.changes.placement import inline, is_inline, place, with_moved
+from headgate.core.flag import flag_document, load_flag
 from headgate.core.members import LOST, Event, Member, Standpoint, chained, staged
 from headgate.core.model import Flag, Stage
-from headgate.core.parse import flag_document, load_flag
-from headgate.core.place import inline, is_inline, place, with_moved
 from headgate.core.snapshot import read_flag
 
 PEOPLE: list[Member] = [(kind, f"{kind[0]}{n}") for kind in ("user", "org") for n in range(12)]

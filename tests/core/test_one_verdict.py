@@ -20,16 +20,16 @@ from dice import Dice
 from fake_clock import FakeClock
 from reference_table import ReferenceTable
 
+from headgate.core.changes.placement import inline
 from headgate.core.decision import trace
+from headgate.core.flag import flag_document
 from headgate.core.model import Allow, Flag, LongList, Subject
-from headgate.core.parse import flag_document
-from headgate.core.place import inline
 from headgate.core.ruleset import ruleset
 from headgate.edge.authorizer import Authorizer
+from headgate.edge.credentials import Credentials, entitlements
 from headgate.edge.evaluate import BULK, Evaluate
-from headgate.edge.gate import Credentials, entitlements
+from headgate.edge.key_pool import KeyPool
 from headgate.edge.settings import GateSettings
-from headgate.edge.signing import KeyPool
 from headgate.store.items import PROFILE, ROUTES, Head, flag_key, head_item, stored_item
 from headgate.store.members import Held
 from headgate.store.port import Item

@@ -8,9 +8,7 @@ import vector_files
 from dice import Dice, changed
 from oracle import expected
 
-from headgate.core.limits import PERCENT_STEPS
-from headgate.core.model import Flag, Kill, Reach, Stage, Subject, Unit
-from headgate.core.preview import (
+from headgate.core.changes.preview import (
     KNOWN,
     SAMPLES,
     Known,
@@ -22,6 +20,8 @@ from headgate.core.preview import (
     listed,
     share,
 )
+from headgate.core.limits import PERCENT_STEPS
+from headgate.core.model import Flag, Kill, Reach, Stage, Subject, Unit
 from headgate.core.ruleset import Ruleset, ruleset
 
 KEYS = ("f0", "f1", "f2", "f3", "f4", "f5")

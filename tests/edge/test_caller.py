@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.edge.caller import Caller, MissingContext, caller_from
+from headgate.sdk.caller import Caller, MissingContext, caller_from
 
 FULL: dict[str, Any] = {
     "subject": "alice",
@@ -164,7 +164,7 @@ def test_whatever_stands_there_it_is_a_caller_or_a_refusal(member: str, value: A
 
 def test_it_needs_the_standard_library_alone() -> None:
     told = subprocess.run(
-        [sys.executable, "-c", "import sys, headgate.edge.caller; print(*sys.modules)"],
+        [sys.executable, "-c", "import sys, headgate.sdk.caller; print(*sys.modules)"],
         capture_output=True,
         text=True,
         check=True,
@@ -172,4 +172,4 @@ def test_it_needs_the_standard_library_alone() -> None:
     outside = {name.partition(".")[0] for name in told} & {"botocore", "boto3", "jwt", "cryptography", "pydantic"}
     assert not outside
     assert not any(name.startswith("aws_lambda_powertools") for name in told)
-    assert {name for name in told if name.startswith("headgate.")} == {"headgate.edge", "headgate.edge.caller"}
+    assert {name for name in told if name.startswith("headgate.")} == {"headgate.edge", "headgate.sdk.caller"}

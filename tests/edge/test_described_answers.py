@@ -9,7 +9,7 @@ from described import described, operation, responses, undescribed
 from good_calls import GOOD, OWN, SPOILT, Place, slug_of
 
 from headgate.edge.admin.api import ROUTES
-from headgate.edge.openapi.calls import slugs
+from headgate.openapi.calls import slugs
 
 REFUSALS = [(route, slug) for route in ROUTES for slug in sorted(slugs(route, ROUTES[route]))]
 WITH_BODY = [route for route in ROUTES if ROUTES[route].body is not None]

@@ -16,10 +16,10 @@ from headgate.core.emergency import packed, running_work
 from headgate.core.routes import parse_routes
 from headgate.edge.admission import Admission, Applicant
 from headgate.edge.authorizer import Authorizer
-from headgate.edge.gate import Credentials
+from headgate.edge.credentials import Credentials
+from headgate.edge.key_pool import KeyPool
 from headgate.edge.oauth import OAuthError
 from headgate.edge.settings import GateSettings, emergency_kill
-from headgate.edge.signing import KeyPool
 from headgate.store.sessions import Sessions
 from headgate.store.snapshots import Snapshots
 from headgate.tokens.claims import Kind

@@ -8,7 +8,7 @@ from reference_table import Fault, always
 from written_rules import WrittenRules
 
 from headgate.core.model import Subject
-from headgate.edge.in_process import Gate, NotAllowed
+from headgate.sdk.gate import Gate, NotAllowed
 from headgate.store.snapshots import Snapshots
 
 BOB, ROOT = Subject(user="bob"), Subject(user="root", admin=True)

@@ -20,9 +20,9 @@ from written_rules import WrittenRules
 
 from headgate.core.moment import rfc3339
 from headgate.edge.authorizer import Authorizer
-from headgate.edge.gate import Credentials
+from headgate.edge.credentials import Credentials
+from headgate.edge.key_pool import KeyPool
 from headgate.edge.settings import GateSettings
-from headgate.edge.signing import KeyPool
 from headgate.store.snapshots import Snapshots
 from headgate.tokens.claims import Kind
 from headgate.tokens.issue import Grant, issue

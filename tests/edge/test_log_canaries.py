@@ -23,10 +23,10 @@ from tcp_proxy import Fault, FaultyProxy
 
 from headgate.edge.admission import Admission
 from headgate.edge.bugs import Bug, told_by_place, type_and_place
+from headgate.edge.credentials import Credentials
 from headgate.edge.exchange import TokenFunction
-from headgate.edge.gate import Credentials
+from headgate.edge.key_pool import KeyPool
 from headgate.edge.settings import GateSettings
-from headgate.edge.signing import KeyPool
 from headgate.store.sessions import Sessions
 from headgate.store.snapshots import Snapshots
 from headgate.tokens.fetch import Document, FetchFailed

@@ -14,9 +14,9 @@ from openfeature.exception import GeneralError
 from reference_table import Call, Fault, ReferenceTable, Weather, clear
 
 from headgate.core.model import Subject
-from headgate.edge.in_process import Gate, NotAllowed
-from headgate.edge.provider import HeadgateProvider
-from headgate.store import lists
+from headgate.sdk.gate import Gate, NotAllowed
+from headgate.sdk.provider import HeadgateProvider
+from headgate.store import memberships as lists
 from headgate.store.dynamo import REQUEST_BUDGET, DynamoTable
 from headgate.store.port import Throttled
 from headgate.store.snapshots import Snapshots

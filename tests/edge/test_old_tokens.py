@@ -19,10 +19,10 @@ from headgate.core.deny import DenyKind
 from headgate.core.keyring import KeyState
 from headgate.core.moment import rfc3339
 from headgate.edge.authorizer import Authorizer
-from headgate.edge.gate import Credentials
+from headgate.edge.credentials import Credentials
+from headgate.edge.key_pool import KeyPool
 from headgate.edge.legacy import HeldSecret, LegacyTokens, legacy_tokens
 from headgate.edge.settings import GateSettings, Misconfigured
-from headgate.edge.signing import KeyPool
 from headgate.store.items import KEYS, deny_key
 from headgate.store.port import Unavailable
 from headgate.store.snapshots import SOFT_TTL, Snapshots

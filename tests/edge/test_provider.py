@@ -16,7 +16,7 @@ from openfeature.flag_evaluation import FlagEvaluationDetails
 from reference_table import Fault, always, clear
 from written_rules import WrittenRules
 
-from headgate.edge.provider import HeadgateProvider
+from headgate.sdk.provider import HeadgateProvider
 
 
 @pytest.fixture

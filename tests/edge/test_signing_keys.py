@@ -11,8 +11,8 @@ from reference_table import ReferenceTable
 
 from headgate.core.keyring import TOKEN_LIFE
 from headgate.edge.admin.api import handle
-from headgate.edge.admin.door import Admin
-from headgate.edge.signing import KeyPool
+from headgate.edge.admin.call import Admin
+from headgate.edge.key_pool import KeyPool
 from headgate.store.items import KEYS
 from headgate.store.port import Put, Unavailable
 from headgate.store.record import Record

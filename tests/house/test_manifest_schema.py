@@ -9,11 +9,11 @@ import jsonschema
 import pytest
 import yaml
 
+from headgate.core.changes.manifest import MEMBERS, parse_manifest, plan
 from headgate.core.clauses import COMPARABLE, OPERATORS
-from headgate.core.faults import Invalid
-from headgate.core.manifest import MEMBERS, parse_manifest, plan
+from headgate.core.flag import OWN_MEMBERS
 from headgate.core.model import Algorithm, RouteClass, Stage, Unit
-from headgate.core.parse import OWN_MEMBERS
+from headgate.core.reading import Invalid
 from headgate.core.snapshot import EMPTY
 
 ROOT = Path(__file__).parents[2]

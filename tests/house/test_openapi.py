@@ -8,9 +8,9 @@ from described import DESCRIBED, described, operation, responses
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from headgate.edge.admin.api import ROUTES
-from headgate.edge.openapi.__main__ import WRITTEN
-from headgate.edge.openapi.calls import slugs
 from headgate.edge.problems import PROBLEMS
+from headgate.openapi.__main__ import WRITTEN
+from headgate.openapi.calls import slugs
 from headgate_cli.local.template import load_template
 
 ROOT = Path(__file__).parents[2]

@@ -16,8 +16,8 @@ from proofs import Tally, many
 from reference_table import Fault, ReferenceTable, always
 
 from headgate.core.audit import sealed
+from headgate.core.changes.reconcile import Finding, What
 from headgate.core.deny import DenyKind
-from headgate.core.reconcile import Finding, What
 from headgate.core.session import record_id, start
 from headgate.store.items import (
     AUDIT,

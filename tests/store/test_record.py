@@ -22,7 +22,7 @@ from operators import (
 from proofs import Tally
 from reference_table import Crashed, Fault, ReferenceTable, always, at, clear, mixed
 
-from headgate.core.faults import refuse
+from headgate.core.reading import refuse
 from headgate.core.snapshot import EMPTY, Snapshot
 from headgate.store.port import Throttled, Unavailable
 from headgate.store.record import IDEMPOTENCY_LIFE, Answer, Plan, Refusal, Slug

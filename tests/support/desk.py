@@ -13,7 +13,7 @@ from typing import Any
 from fake_clock import FakeClock
 
 from headgate.edge.admin.api import handle
-from headgate.edge.admin.door import Admin
+from headgate.edge.admin.call import Admin
 from headgate.store.port import Table
 from headgate.store.record import Record
 from headgate.store.sessions import Sessions

@@ -13,8 +13,8 @@ from reference_table import Call, Fault, ReferenceTable, always, clear
 
 from headgate.core.session import record_id, start
 from headgate.edge.admin.api import ROUTES, handle
-from headgate.edge.admin.door import MAX_BODY, no_audit_key
-from headgate.edge.admin.past import BUDGET
+from headgate.edge.admin.as_of import BUDGET
+from headgate.edge.admin.call import MAX_BODY, no_audit_key
 from headgate.store.sessions import Sessions
 from headgate.store.snapshots import Snapshots
 from headgate.tokens.keys import LocalSigner

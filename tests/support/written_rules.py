@@ -5,7 +5,7 @@ from typing import Any
 
 from reference_table import ReferenceTable
 
-from headgate.core.parse import flag_document, parse_flag
+from headgate.core.flag import flag_document, parse_flag
 from headgate.store.items import PROFILE, ROUTES, flag_key
 from headgate.store.port import Key
 from headgate.store.record import Actor, Answer, Call, Change, Current, Record

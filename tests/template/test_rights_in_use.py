@@ -16,7 +16,7 @@ from template_checks.policed import Policed
 from headgate.core.audit import Break, sealed, verify
 from headgate.core.session import record_id, start
 from headgate.edge.admin.api import ROUTES, handle
-from headgate.edge.admin.door import Admin
+from headgate.edge.admin.call import Admin
 from headgate.store.dynamo import DynamoTable
 from headgate.store.items import audit_sk, entry_item, read_entry
 from headgate.store.kms import KmsKey

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from token_forge.own import ACTIVE, ANY, AUDIENCE, ISSUER, NOW, verifier
 
 from headgate.core import keyring, session
+from headgate.core.flag import RESERVED_CLAIMS
 from headgate.core.limits import MAX_ID_BYTES
-from headgate.core.parse import RESERVED_CLAIMS
 from headgate.core.profile import LIFETIME_HIGH
 from headgate.tokens import limits
 from headgate.tokens.claims import PROFILES, Kind

@@ -21,7 +21,7 @@ from gastown.service import ATTEMPTS, Action, Call, Gastown
 from gastown.state import TownTable, dynamodb
 from worker_calls.requests import Person, Reply, make_event
 
-from headgate.edge.caller import caller_from
+from headgate.sdk.caller import caller_from
 
 Caller = Callable[..., Reply]
 ON, OFF = {"gastown-multi-rig": True, "gastown-access": True}, {"gastown-multi-rig": False, "gastown-access": True}

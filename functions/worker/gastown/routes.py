@@ -16,12 +16,12 @@ from gastown.bodies import read_fields
 from gastown.outcomes import UNAVAILABLE, Done, Outcome, Refused, unfit
 from gastown.service import Action, Call, Gastown
 from gastown.state import Unavailable
-from headgate.core.faults import Invalid
+from headgate.core.reading import Invalid
 from headgate.edge import telemetry
 from headgate.edge.bugs import type_and_place
-from headgate.edge.caller import Caller, MissingContext, caller_from
 from headgate.edge.http import Event, Request, Response, read_request, respond
 from headgate.edge.problems import RETRY_AFTER, problem
+from headgate.sdk.caller import Caller, MissingContext, caller_from
 
 IN_TOWN: Mapping[str, Action] = {
     "GET /api/towns/{town}": actions.show,

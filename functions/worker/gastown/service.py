@@ -14,8 +14,8 @@ from gastown import towns, views
 from gastown.outcomes import BUSY, NO_TOWN, Done, Json, Outcome, Refused
 from gastown.state import TownTable
 from gastown.towns import Owner, OwnerKind, Town
-from headgate.core.faults import Reader
-from headgate.edge.caller import Caller
+from headgate.core.reading import Reader
+from headgate.sdk.caller import Caller
 
 ATTEMPTS = 5
 """Looks at a town before giving up: a race for its first rig is settled by the second."""

@@ -7,7 +7,7 @@ town is, how many rigs it has, whether its container runs. `Caller.allows` answe
 from dataclasses import dataclass
 from enum import StrEnum
 
-from headgate.edge.caller import SESSION, Caller
+from headgate.sdk.caller import SESSION, Caller
 
 ACCESS, MULTI_RIG, PR_MERGE = "gastown-access", "gastown-multi-rig", "gastown-pr-merge"
 

@@ -14,10 +14,10 @@ from gastown.outcomes import Json, Outcome, Refused, unfit
 from gastown.procedures import NAMED_ONLY, SERVED, Procedure
 from gastown.service import Call, Gastown
 from gastown.state import Unavailable
-from headgate.core.faults import Invalid
 from headgate.core.limits import MAX_BATCH
-from headgate.edge.caller import Caller
+from headgate.core.reading import Invalid
 from headgate.edge.http import Request
+from headgate.sdk.caller import Caller
 
 CODES: Mapping[int, tuple[str, int]] = {
     400: ("BAD_REQUEST", -32600),

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from gastown.towns import Agent, Kind, Thing, Town, strategy_for
-from headgate.edge.caller import Caller
+from headgate.sdk.caller import Caller
 
 
 def town_view(town: Town, caller: Caller) -> dict[str, Any]:

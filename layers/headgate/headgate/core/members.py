@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
-from headgate.core.faults import Reader
 from headgate.core.model import Flag, Json, LongList
+from headgate.core.reading import Reader
 
 Member = tuple[str, str]
 """Kind and id."""

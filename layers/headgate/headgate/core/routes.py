@@ -9,9 +9,9 @@ from enum import StrEnum
 from typing import Any
 
 from headgate.core import limits
-from headgate.core.faults import Reader, refuse
+from headgate.core.flag import is_key
 from headgate.core.model import Json, RouteClass, RoutePolicy
-from headgate.core.parse import is_key
+from headgate.core.reading import Reader, refuse
 
 
 class Pass(StrEnum):

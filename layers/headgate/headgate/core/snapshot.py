@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from headgate.core.deny import Denial, DenySet, parse_denial
-from headgate.core.faults import Invalid
+from headgate.core.flag import load_flag, load_kill, load_long
 from headgate.core.keyring import LOST, Keyring, parse_keyring
 from headgate.core.model import Flag, Json, Kill, Profile, Reach
-from headgate.core.parse import load_flag, load_kill, load_long
 from headgate.core.profile import parse_profile
+from headgate.core.reading import Invalid
 from headgate.core.routes import RouteTable, named_flags, parse_routes
 from headgate.core.ruleset import Ruleset, ruleset
 

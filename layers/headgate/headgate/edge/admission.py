@@ -18,7 +18,7 @@ from headgate.core.model import Json, Reach, Subject, nothing
 from headgate.core.moment import unix
 from headgate.core.session import Session, record_id, start
 from headgate.core.snapshot import Snapshot, named_attributes
-from headgate.edge.gate import check_denied
+from headgate.edge.credentials import check_denied
 from headgate.edge.oauth import denied, invalid, unavailable
 from headgate.store.port import Contended, Throttled, Unavailable
 from headgate.store.sessions import Capped, Sessions, session_in, session_key

@@ -19,7 +19,7 @@ from headgate.core.routes import CREDENTIALS, Pass, live_flags, policies_for
 from headgate.core.session import Session
 from headgate.core.snapshot import Snapshot
 from headgate.edge import telemetry
-from headgate.edge.gate import Credentials, check_denied, decide_all, subject_of
+from headgate.edge.credentials import Credentials, check_denied, decide_all, subject_of
 from headgate.edge.http import Event, Request, read_request
 from headgate.store.sessions import session_in, session_key
 from headgate.store.snapshots import Snapshots, Standing, View

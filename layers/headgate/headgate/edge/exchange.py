@@ -19,8 +19,9 @@ from headgate.core.profile import ADMIN_CLAIM, USER_CLAIM
 from headgate.core.snapshot import Snapshot, gate_flags, named_attributes
 from headgate.edge import telemetry
 from headgate.edge.admission import Admission, Applicant
-from headgate.edge.gate import Credentials, check_denied, entitlements
+from headgate.edge.credentials import Credentials, check_denied, entitlements
 from headgate.edge.http import Event, Request, Response, read_request, respond
+from headgate.edge.key_pool import KeyPool
 from headgate.edge.oauth import (
     ACCESS_TOKEN,
     GRANT,
@@ -34,7 +35,6 @@ from headgate.edge.oauth import (
     unavailable,
 )  # fmt: skip
 from headgate.edge.settings import GateSettings
-from headgate.edge.signing import KeyPool
 from headgate.store.port import Unavailable
 from headgate.store.snapshots import Snapshots, Standing
 from headgate.tokens.claims import Kind

@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass, replace
 
 from headgate.core import limits
 from headgate.core.audit import canonical
-from headgate.core.imports import Import, State, Tally, effect
+from headgate.core.changes.list_import import Import, State, Tally, effect
+from headgate.core.changes.placement import is_inline
 from headgate.core.members import Member, Standpoint, chained, staged
 from headgate.core.model import Flag
-from headgate.core.place import is_inline
 from headgate.store.items import flag_in, flag_key, import_key, stored_at
 from headgate.store.members import NONE, Held, keys_of, read_held
 from headgate.store.port import Item, Put, Table, Unavailable

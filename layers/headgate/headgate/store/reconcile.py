@@ -10,10 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
+from headgate.core.changes.list_import import State as Import
+from headgate.core.changes.reconcile import Entry, Finding, Ledger, State, What, flag_of
 from headgate.core.deny import DenyKind, parse_denial
-from headgate.core.faults import Invalid
-from headgate.core.imports import State as Import
-from headgate.core.reconcile import Entry, Finding, Ledger, State, What, flag_of
+from headgate.core.reading import Invalid
 from headgate.core.session import Session
 from headgate.store.imports import read_import
 from headgate.store.items import (

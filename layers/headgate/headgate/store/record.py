@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from headgate.core.audit import sealed
-from headgate.core.change import Stamp
+from headgate.core.changes.flag import Stamp
 from headgate.core.model import Json
 from headgate.core.moment import rfc3339
 from headgate.core.snapshot import Snapshot

@@ -49,7 +49,7 @@ from headgate.store.items import (
     read_head,
     read_stored,
 )  # fmt: skip
-from headgate.store.lists import Lists
+from headgate.store.memberships import Lists
 from headgate.store.port import Item, Key, Table, Throttled, Unavailable
 
 SOFT_TTL, SOFT_JITTER = 5.0, 1.0

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from headgate.core.parse import RESERVED_CLAIMS
+from headgate.core.flag import RESERVED_CLAIMS
 from headgate.tokens import limits
 from headgate.tokens.accept import accept
 from headgate.tokens.claims import PROFILES, Credential, Kind

@@ -7,8 +7,8 @@ import json
 from dataclasses import dataclass
 from math import floor
 
-from headgate.core.faults import Reader, refuse
 from headgate.core.moment import rfc3339, unix
+from headgate.core.reading import Reader, refuse
 from headgate.tokens import limits
 from headgate.tokens.compact import read_json
 from headgate.tokens.refusals import Refused

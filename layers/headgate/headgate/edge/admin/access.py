@@ -7,7 +7,6 @@ from typing import Any
 from pydantic import ConfigDict, model_validator
 
 from headgate.core.deny import Denial, DenyKind
-from headgate.core.faults import refuse
 from headgate.core.keyring import (
     TOKEN_LIFE,
     CannotRotate,
@@ -19,10 +18,11 @@ from headgate.core.keyring import (
 )  # fmt: skip
 from headgate.core.model import Json
 from headgate.core.moment import rfc3339, unix
+from headgate.core.reading import refuse
 from headgate.core.session import MAX_LIFE, Session
 from headgate.core.snapshot import read_keyring
 from headgate.edge.admin.bodies import Body, Member, Reason, read_body
-from headgate.edge.admin.door import Admin, Refused, limit_of, read_document, shown
+from headgate.edge.admin.call import Admin, Refused, limit_of, read_document, shown
 from headgate.edge.admin.paging import read_cursor, write_cursor
 from headgate.edge.http import Request, Response
 from headgate.store.items import KEYS, deny_key

@@ -1,4 +1,4 @@
-"""The list of a flag: who comes, who goes, who is on it. Where an id lies (core/place) no answer tells.
+"""The list of a flag: who comes, who goes, who is on it. Where an id lies (core/changes/placement) no answer tells.
 
 A change of few member items is one transaction like any other. One of more is staged as a batch of its own within the
 call, then switched on by one change with one entry: the call's If-Match holds both to the same version of the flag.
@@ -10,14 +10,14 @@ from hashlib import sha256
 
 from headgate.core import limits
 from headgate.core.audit import GENESIS
-from headgate.core.change import check_no_emails
-from headgate.core.faults import refuse
-from headgate.core.imports import Import, effect, switch_on
+from headgate.core.changes.flag import check_no_emails
+from headgate.core.changes.list_import import Import, effect, switch_on
+from headgate.core.changes.placement import Placed, inline, is_inline, place, with_moved
 from headgate.core.members import KINDS, Member, Standpoint, chained, staged
 from headgate.core.model import Flag, Json
-from headgate.core.place import Placed, inline, is_inline, place, with_moved
+from headgate.core.reading import refuse
 from headgate.edge.admin.bodies import AllowBody, Members, read_body
-from headgate.edge.admin.door import (
+from headgate.edge.admin.call import (
     Admin,
     Refused,
     answered,

@@ -7,9 +7,10 @@ could disagree with the first.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from headgate.core.faults import Invalid
+from headgate.core.reading import Invalid
 from headgate.edge import telemetry
-from headgate.edge.admin import access, allow, described, flags, history, imports, kill, preview, proof, rules, stream
+from headgate.edge.admin import access, allow, described, flags, history, imports, kill, preview, proof, rules
+from headgate.edge.admin import audit as stream
 from headgate.edge.admin.bodies import (
     AllowBody,
     Body,
@@ -20,7 +21,7 @@ from headgate.edge.admin.bodies import (
     RestoreBody,
     StageBody,
 )  # fmt: skip
-from headgate.edge.admin.door import Admin, Refused
+from headgate.edge.admin.call import Admin, Refused
 from headgate.edge.http import Event, Request, Response, read_request
 from headgate.edge.problems import problem
 from headgate.edge.strict_json import Malformed, TooLarge

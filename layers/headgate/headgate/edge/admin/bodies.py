@@ -5,10 +5,10 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from headgate.core import limits
-from headgate.core.faults import Invalid, is_plain
+from headgate.core.allow import is_member_id
+from headgate.core.flag import is_key
 from headgate.core.model import Json, Reach, Stage, Subject, Unit
-from headgate.core.parse import is_key
-from headgate.core.parse_allow import is_member_id
+from headgate.core.reading import Invalid, is_plain
 
 B = TypeVar("B", bound="Body")
 

@@ -4,14 +4,14 @@ from dataclasses import replace
 from typing import Any
 
 from headgate.core import limits
-from headgate.core.change import check_no_emails, check_parents, kept, shrinks, stamped, with_stage
-from headgate.core.faults import Reader, refuse
+from headgate.core.changes.flag import check_no_emails, check_parents, kept, shrinks, stamped, with_stage
+from headgate.core.changes.placement import own_bytes
+from headgate.core.flag import flag_document, is_key, parse_flag, read_percent
 from headgate.core.model import Flag, Json, Stage
-from headgate.core.parse import flag_document, is_key, parse_flag, read_percent
-from headgate.core.place import own_bytes
+from headgate.core.reading import Reader, refuse
 from headgate.edge.admin.bodies import Change as ChangeBody
 from headgate.edge.admin.bodies import StageBody, read_body
-from headgate.edge.admin.door import Admin, Refused, shown, version_of
+from headgate.edge.admin.call import Admin, Refused, shown, version_of
 from headgate.edge.admin.paging import list_page
 from headgate.edge.http import Request, Response
 from headgate.store.items import Stored, flag_in, flag_key

@@ -7,9 +7,9 @@ from headgate.core.model import Stage
 from headgate.core.moment import unix
 from headgate.core.snapshot import missing_flags
 from headgate.edge.admin.access import shown_keys
+from headgate.edge.admin.as_of import as_of
 from headgate.edge.admin.bodies import ExplainBody, read_body
-from headgate.edge.admin.door import Admin, Refused, read_document, shown
-from headgate.edge.admin.past import as_of
+from headgate.edge.admin.call import Admin, Refused, read_document, shown
 from headgate.edge.http import Request, Response
 from headgate.store.items import HEAD, read_head
 

@@ -12,14 +12,15 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from headgate.core import limits
-from headgate.core.change import check_no_emails
-from headgate.core.faults import refuse
-from headgate.core.imports import Import, State, switch_on
+from headgate.core.changes.flag import check_no_emails
+from headgate.core.changes.list_import import Import, State, switch_on
+from headgate.core.changes.placement import inline
 from headgate.core.model import Json
-from headgate.core.place import inline
+from headgate.core.reading import refuse
 from headgate.edge.admin.allow import check_imports
+from headgate.edge.admin.audit import entries
 from headgate.edge.admin.bodies import Body, Change, Member, Reason, read_body
-from headgate.edge.admin.door import (
+from headgate.edge.admin.call import (
     Admin,
     Refused,
     answered,
@@ -29,7 +30,6 @@ from headgate.edge.admin.door import (
     shown,
 )  # fmt: skip
 from headgate.edge.admin.flags import key_in, readable, update
-from headgate.edge.admin.stream import entries
 from headgate.edge.http import Request, Response
 from headgate.store import imports
 from headgate.store.imports import Step

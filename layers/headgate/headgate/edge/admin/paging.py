@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any
 
-from headgate.edge.admin.door import Refused, limit_of
+from headgate.edge.admin.call import Refused, limit_of
 from headgate.edge.http import Request
 
 

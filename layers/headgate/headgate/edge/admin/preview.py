@@ -6,7 +6,7 @@ A change is refused here as the call that makes it would refuse it, but for what
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from headgate.core.change import (
+from headgate.core.changes.flag import (
     check_no_emails,
     check_parents,
     kept,
@@ -16,17 +16,17 @@ from headgate.core.change import (
     with_stage,
     without_kill,
 )  # fmt: skip
-from headgate.core.faults import Invalid, refuse
-from headgate.core.manifest import Step, outcome
+from headgate.core.changes.manifest import Step, outcome
+from headgate.core.changes.preview import effect, effect_document, share
+from headgate.core.flag import parse_flag
 from headgate.core.model import Flag, Kill, Reach
-from headgate.core.parse import parse_flag
-from headgate.core.preview import effect, effect_document, share
+from headgate.core.reading import Invalid, refuse
 from headgate.core.ruleset import Ruleset, ruleset
 from headgate.edge.admin.allow import check_members
 from headgate.edge.admin.bodies import FlagChange, Members, PreviewBody, read_body
-from headgate.edge.admin.crowd import affected, looked_at
-from headgate.edge.admin.door import Admin, Refused, answered, read_document, shown
+from headgate.edge.admin.call import Admin, Refused, answered, read_document, shown
 from headgate.edge.admin.flags import changed, steps_of
+from headgate.edge.admin.known_subjects import affected, looked_at
 from headgate.edge.http import Request, Response
 from headgate.store.items import flag_key, stored_at
 from headgate.store.record import Refusal

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from headgate.core.audit import is_sealed
 from headgate.core.moment import rfc3339
 from headgate.edge.admin.bodies import Body, read_body
-from headgate.edge.admin.door import Admin, Refused, read_document, shown
+from headgate.edge.admin.call import Admin, Refused, read_document, shown
 from headgate.edge.http import Request, Response
 from headgate.store.items import AUDIT, Head, audit_sk, head_of, read_entry
 from headgate.store.port import Unavailable

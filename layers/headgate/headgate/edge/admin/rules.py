@@ -4,17 +4,18 @@ from dataclasses import replace
 from typing import Any
 
 from headgate.core.audit import canonical
-from headgate.core.change import check_no_emails, kept, routes_shrink, stamped
-from headgate.core.faults import refuse
-from headgate.core.manifest import Manifest, Step, manifest_document, parse_manifest
-from headgate.core.manifest import plan as plan_manifest
+from headgate.core.changes.flag import check_no_emails, kept, routes_shrink, stamped
+from headgate.core.changes.manifest import Manifest, Step, manifest_document, parse_manifest
+from headgate.core.changes.manifest import plan as plan_manifest
 from headgate.core.model import Flag, Json
 from headgate.core.profile import check_told, profile_document
+from headgate.core.reading import refuse
 from headgate.core.routes import check_routes_size, parse_routes, routes_document
 from headgate.core.snapshot import Snapshot, read_profile, read_routes
+from headgate.edge.admin.as_of import as_of, read_moment
 from headgate.edge.admin.bodies import Change as ChangeBody
 from headgate.edge.admin.bodies import read_body
-from headgate.edge.admin.door import (
+from headgate.edge.admin.call import (
     Admin,
     Refused,
     answered,
@@ -25,7 +26,6 @@ from headgate.edge.admin.door import (
     version_of,
 )  # fmt: skip
 from headgate.edge.admin.flags import changed
-from headgate.edge.admin.past import as_of, read_moment
 from headgate.edge.admin.preview import foreseen
 from headgate.edge.http import Request, Response, respond
 from headgate.store.items import PROFILE, ROUTES, Stored, flag_in, flag_key

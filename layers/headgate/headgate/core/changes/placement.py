@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 from headgate.core import limits
 from headgate.core.audit import canonical
+from headgate.core.flag import flag_document
 from headgate.core.members import KINDS, Member
 from headgate.core.model import Allow, Flag, Json, LongList
-from headgate.core.parse import flag_document
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 from itertools import takewhile
 
 from headgate.core.audit import is_sealed
-from headgate.core.faults import refuse
+from headgate.core.reading import refuse
 from headgate.core.snapshot import EMPTY, Snapshot, apply
-from headgate.edge.admin.door import Admin, Refused
-from headgate.edge.admin.stream import Entry, entries, stamped, time_in
+from headgate.edge.admin.audit import Entry, entries, stamped, time_in
+from headgate.edge.admin.call import Admin, Refused
 from headgate.store.items import head_of
 
 BUDGET = 20.0

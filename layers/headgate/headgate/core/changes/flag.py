@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 from headgate.core import limits
 from headgate.core.clauses import same
-from headgate.core.faults import refuse
 from headgate.core.model import Clause, Flag, Kill, Reach, RoutePolicy, Rule, Stage, Unit
+from headgate.core.reading import refuse
 from headgate.core.routes import CREDENTIALS, RouteTable, live_flags
 from headgate.core.ruleset import ancestry
 

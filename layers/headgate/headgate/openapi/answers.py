@@ -9,9 +9,9 @@ from pydantic import Field
 
 from headgate.core.keyring import KeyState
 from headgate.core.model import Algorithm, Reach, Reason, RouteClass, Stage, Unit
-from headgate.edge.openapi.audit import Head
-from headgate.edge.openapi.lists import LongList
-from headgate.edge.openapi.parts import ABSENT, JSON, Answer, Count, Digest, Key, Next, Time, named
+from headgate.openapi.audit import Head
+from headgate.openapi.lists import LongList
+from headgate.openapi.parts import ABSENT, JSON, Answer, Count, Digest, Key, Next, Time, named
 
 
 class Killed(Answer):

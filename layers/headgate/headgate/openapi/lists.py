@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from headgate.core.imports import State
-from headgate.edge.openapi.parts import ABSENT, Answer, Count, Digest
+from headgate.core.changes.list_import import State
+from headgate.openapi.parts import ABSENT, Answer, Count, Digest
 
 
 class Importing(Answer):

@@ -6,9 +6,9 @@ from pydantic import Field, WithJsonSchema
 
 from headgate.core.session import SESSION_ID
 from headgate.edge.oauth import ACCESS_TOKEN, GRANT, ID_TOKEN, JWT, SESSION_TOKEN, UNAVAILABLE
-from headgate.edge.openapi.calls import RETRY, REVISION, Described, gateways, in_json
-from headgate.edge.openapi.parts import Answer
-from headgate.edge.openapi.schemas import component
+from headgate.openapi.calls import RETRY, REVISION, Described, gateways, in_json
+from headgate.openapi.parts import Answer
+from headgate.openapi.schemas import component
 
 REFUSED = ("invalid_request", "unsupported_grant_type", "invalid_target", "invalid_scope")
 ERRORS: dict[int, tuple[str, ...]] = {

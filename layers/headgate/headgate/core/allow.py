@@ -5,8 +5,8 @@ from typing import Any
 
 from headgate.core import limits
 from headgate.core.clauses import COMPARABLE, OPERATORS
-from headgate.core.faults import Reader, is_plain
 from headgate.core.model import Allow, Clause, Json, Rule
+from headgate.core.reading import Reader, is_plain
 
 
 def is_member_id(text: str) -> bool:

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+from headgate.core.allow import is_member_id
 from headgate.core.listing import Listing, concerned
 from headgate.core.members import Member, Standpoint
 from headgate.core.model import Flag, Subject
-from headgate.core.parse_allow import is_member_id
 from headgate.core.ruleset import Ruleset
 from headgate.store.items import member_key
 from headgate.store.members import AT_ONCE, read_held

@@ -33,7 +33,7 @@ from openfeature.provider import AbstractProvider, Metadata
 
 from headgate.core.listing import concerned
 from headgate.core.snapshot import Snapshot
-from headgate.edge.evaluation import InvalidContext, evaluate, metadata, subject_in
+from headgate.edge.openfeature import InvalidContext, evaluate, metadata, subject_in
 from headgate.store.port import Table
 from headgate.store.snapshots import Snapshots, Standing, View
 

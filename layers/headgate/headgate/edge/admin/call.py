@@ -12,8 +12,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from headgate.core import limits
-from headgate.core.faults import Invalid
 from headgate.core.model import Json
+from headgate.core.reading import Invalid
 from headgate.edge.http import Request, Response, respond
 from headgate.edge.problems import problem
 from headgate.edge.strict_json import read_json
@@ -24,7 +24,7 @@ from headgate.store.sessions import Sessions
 from headgate.store.snapshots import Snapshots, Standing, View
 
 if TYPE_CHECKING:
-    from headgate.edge.signing import PoolKey
+    from headgate.edge.key_pool import PoolKey
 
 MAX_BODY = 393_216
 """Bytes: a manifest of 1,000 routes and some hundred flags."""

@@ -1,11 +1,11 @@
-"""`python -m headgate.edge.openapi FOLDER`: writes docs/openapi.json and manifest.schema.json anew, from the code."""
+"""`python -m headgate.openapi FOLDER`: writes docs/openapi.json and manifest.schema.json anew, from the code."""
 
 import json
 import sys
 from pathlib import Path
 
-from headgate.edge.openapi.document import document
-from headgate.edge.openapi.manifest import manifest_schema
+from headgate.openapi.document import document
+from headgate.openapi.manifest import manifest_schema
 
 WRITTEN = {"docs/openapi.json": document, "manifest.schema.json": manifest_schema}
 

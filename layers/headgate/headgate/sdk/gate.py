@@ -11,9 +11,9 @@ from typing import Any
 
 from headgate.core.decision import decide
 from headgate.core.model import Subject
-from headgate.edge.caller import MissingContext, caller_from
 from headgate.edge.http import Event, Response
 from headgate.edge.problems import problem
+from headgate.sdk.caller import MissingContext, caller_from
 from headgate.store.snapshots import Snapshots, Standing
 
 

@@ -5,11 +5,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, WithJsonSchema
 
 from headgate.core.model import Reason
-from headgate.edge.evaluation import MAX_ORGS, OPENFEATURE
-from headgate.edge.openapi.calls import ETAG, RETRY, REVISION, Described, gateways, in_json
-from headgate.edge.openapi.parameters import IN_PATH
-from headgate.edge.openapi.parts import ABSENT, Answer, Count, Key
-from headgate.edge.openapi.schemas import component
+from headgate.edge.openfeature import MAX_ORGS, OPENFEATURE
+from headgate.openapi.calls import ETAG, RETRY, REVISION, Described, gateways, in_json
+from headgate.openapi.parameters import IN_PATH
+from headgate.openapi.parts import ABSENT, Answer, Count, Key
+from headgate.openapi.schemas import component
 
 FAILURES = {
     400: "The request is malformed: `PARSE_ERROR`, `INVALID_CONTEXT`, `TARGETING_KEY_MISSING` or `GENERAL`.",

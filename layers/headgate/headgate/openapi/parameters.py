@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from headgate.core import limits
-from headgate.edge.admin.door import ETAG, IDEMPOTENCY_KEY
+from headgate.edge.admin.call import ETAG, IDEMPOTENCY_KEY
 from headgate.edge.admin.imports import IMPORT_ID
 
 Parameter = dict[str, Any]

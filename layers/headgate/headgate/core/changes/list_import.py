@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from headgate.core.audit import GENESIS
+from headgate.core.changes.placement import inline, without
 from headgate.core.members import Event, Member, Standpoint, staged
 from headgate.core.model import Flag, Json, LongList
-from headgate.core.place import inline, without
 
 
 class State(StrEnum):

@@ -5,9 +5,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from headgate.edge.admin.api import ROUTES
-from headgate.edge.openapi import answers, audit, evaluation, lists, parts, preview, tokens
-from headgate.edge.openapi.calls import Described, calls, gateway_responses
-from headgate.edge.openapi.schemas import answers_in, documents, of_models
+from headgate.openapi import answers, audit, evaluation, lists, parts, preview, tokens
+from headgate.openapi.calls import Described, calls, gateway_responses
+from headgate.openapi.schemas import answers_in, documents, of_models
 
 TITLE = "Headgate"
 ABOUT = """\

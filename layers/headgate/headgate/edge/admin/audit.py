@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from math import inf, nan
 from typing import Any
 
-from headgate.core.faults import refuse
 from headgate.core.moment import unix
-from headgate.edge.admin.door import Admin, Refused, limit_of, shown
+from headgate.core.reading import refuse
+from headgate.edge.admin.call import Admin, Refused, limit_of, shown
 from headgate.edge.admin.paging import read_cursor, write_cursor
 from headgate.edge.http import Request, Response
 from headgate.store.items import AUDIT, Head, audit_sk, head_of, read_entry

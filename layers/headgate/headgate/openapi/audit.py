@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, WithJsonSchema
 
-from headgate.core.reconcile import What
-from headgate.edge.openapi.parts import JSON, Answer, Count, Digest, Next, Time
+from headgate.core.changes.reconcile import What
+from headgate.openapi.parts import JSON, Answer, Count, Digest, Next, Time
 
 
 class Head(Answer):

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from headgate.core.members import Member
-from headgate.core.model import Subject
-from headgate.core.parse_allow import is_member_id
-from headgate.core.preview import (
+from headgate.core.allow import is_member_id
+from headgate.core.changes.preview import (
     DECIDED,
     KNOWN,
     Known,
@@ -20,10 +18,12 @@ from headgate.core.preview import (
     long_lists,
     unfolded,
 )  # fmt: skip
+from headgate.core.members import Member
+from headgate.core.model import Subject
 from headgate.core.ruleset import Ruleset
 from headgate.edge.admin.allow import members_of
 from headgate.edge.admin.bodies import Members, PreviewBody
-from headgate.edge.admin.door import Admin
+from headgate.edge.admin.call import Admin
 from headgate.store.members import histories, on_long
 
 LOOKED_UP = 20_000

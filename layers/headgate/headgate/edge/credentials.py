@@ -8,8 +8,8 @@ from headgate.core.model import Decision, Subject
 from headgate.core.session import Session, record_id
 from headgate.core.snapshot import Snapshot, gate_flags
 from headgate.edge.http import Request
+from headgate.edge.key_pool import KeyPool
 from headgate.edge.settings import GateSettings
-from headgate.edge.signing import KeyPool
 from headgate.tokens.claims import Credential, Kind
 from headgate.tokens.refusals import RefusalCode, Refused
 from headgate.tokens.verify import VerifiedTokens, Verifier

@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from headgate.edge.admin.api import ROUTES, Route
-from headgate.edge.openapi.parameters import taken
-from headgate.edge.openapi.schemas import component
 from headgate.edge.problems import PROBLEMS, RETRY_AFTER
+from headgate.openapi.parameters import taken
+from headgate.openapi.schemas import component
 
 Described = dict[str, Any]
 

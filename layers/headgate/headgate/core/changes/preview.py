@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from headgate.core.changes.placement import joined
 from headgate.core.decision import decide
+from headgate.core.flag import percent_number
 from headgate.core.limits import PERCENT_STEPS
 from headgate.core.members import Member
 from headgate.core.model import Decision, Flag, Stage, Subject
-from headgate.core.parse import percent_number
-from headgate.core.place import joined
 from headgate.core.ruleset import Ruleset, ruleset
 
 SAMPLES = 10

@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from headgate.core.changes.preview import SAMPLES, Source
 from headgate.core.model import Reason, Unit
-from headgate.core.preview import SAMPLES, Source
-from headgate.edge.openapi.parts import ABSENT, Answer, Count, Key, Next
+from headgate.openapi.parts import ABSENT, Answer, Count, Key, Next
 
 
 class Step(Answer):

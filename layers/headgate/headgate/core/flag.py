@@ -4,12 +4,12 @@ from decimal import Decimal
 from typing import Any
 
 from headgate.core import limits
+from headgate.core.allow import allow_document, read_allow
 from headgate.core.audit import canonical
-from headgate.core.faults import Reader
 from headgate.core.members import LOST, long_document, read_long
 from headgate.core.model import Algorithm, Flag, Json, Kill, LongList, Reach, Stage, Unit
 from headgate.core.moment import unix
-from headgate.core.parse_allow import allow_document, read_allow
+from headgate.core.reading import Reader
 
 SERVER_MEMBERS = ("version", "revision", "killed", "updated_at", "updated_by", "members")
 OWN_MEMBERS = tuple("key description owner stage percent unit algorithm salt requires allow values claim".split())

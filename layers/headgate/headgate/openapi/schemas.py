@@ -12,8 +12,8 @@ from pydantic_core.core_schema import WithDefaultSchema
 from headgate.core import limits
 from headgate.edge.admin.bodies import Change
 from headgate.edge.admin.rules import ApplyBody, PlanBody
-from headgate.edge.openapi.manifest import DEFINITIONS, FLAG, MEMBERS, Schema, closed, listed, ref
-from headgate.edge.openapi.parts import NAMED, Answer
+from headgate.openapi.manifest import DEFINITIONS, FLAG, MEMBERS, Schema, closed, listed, ref
+from headgate.openapi.parts import NAMED, Answer
 
 COMPONENTS = "#/components/schemas/"
 IN_MANIFEST = {
