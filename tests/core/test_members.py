@@ -8,14 +8,14 @@ from random import Random
 
 import pytest
 
+from headgate.core.allow import LOST
 from headgate.core.audit import GENESIS
 from headgate.core.changes.flag import shrinks
 from headgate.core.changes.list_import import Import, effect, switch_on
 from headgate.core.changes.placement import inline, is_inline, place, with_moved
-from headgate.core.flag import flag_document, load_flag
-from headgate.core.members import LOST, Event, Member, Standpoint, chained, staged
+from headgate.core.flag import flag_document, load_flag, read_flag
+from headgate.core.members import Event, Member, Standpoint, chained, staged
 from headgate.core.model import Flag, Stage
-from headgate.core.snapshot import read_flag
 
 PEOPLE: list[Member] = [(kind, f"{kind[0]}{n}") for kind in ("user", "org") for n in range(12)]
 

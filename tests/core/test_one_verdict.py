@@ -168,12 +168,13 @@ def verdicts_on(gate: Gate, token: str, subject: Subject, thrown: Dice) -> dict[
     minted = entitlements(view.snapshot, listing.subject)
     explained, short = {}, ruleset(gate.short)
     for key in KEYS:
-        *_passed, (_flag, _step, verdict) = trace(view.snapshot.rules, key, listing.subject)
+        *_passed, (_flag, _step, made) = trace(view.snapshot.rules, key, listing.subject)
         *_passed, (_flag, _step, plain) = trace(short, key, subject)
-        assert verdict == plain
-        assert verdict is not None
-        explained[key] = verdict
-    verdicts = {key: value for key, (value, _reason) in explained.items()}
+        assert made is not None
+        assert plain is not None
+        assert (made.value, made.reason) == (plain.value, plain.reason)
+        explained[key] = made
+    verdicts = {key: made.value for key, made in explained.items()}
     assert {key: key in minted for key in KEYS} == verdicts
 
     passed, context = gate.asks(token, ASKED)
@@ -182,7 +183,7 @@ def verdicts_on(gate: Gate, token: str, subject: Subject, thrown: Dice) -> dict[
     key = thrown.one(KEYS)
     passed, context = gate.asks(token, f"POST /{key}")
     assert passed is verdicts[key]
-    assert context.get("reason") == (explained[key][1].value if passed else None)
+    assert context.get("reason") == (explained[key].reason.value if passed else None)
     assert context.get("revision", view.snapshot.revision) == view.snapshot.revision
 
     evaluated = gate.evaluates(token)

@@ -61,8 +61,8 @@ def test_the_smallest_step_is_a_step() -> None:
     """0.004 % of 200,000 is about eight; each thousandth adds."""
     crowd = [f"c{n}" for n in range(200_000)]
     flag = vector_files.flag_of({"key": "ramp", "stage": "percentage", "percent": 0.004})
-    evaluate = ruleset({"ramp": flag}).compiled("ramp")
-    few = {person for person in crowd if evaluate(Subject(person)).value}
+    rules = ruleset({"ramp": flag})
+    few = {person for person in crowd if decide(rules, "ramp", Subject(person)).value}
     assert 1 <= len(few) <= 30
     assert few <= inside(0.005, [*few, *crowd[:1_000]])
     fewer = inside(0.003, [*few])

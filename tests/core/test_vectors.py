@@ -9,7 +9,7 @@ import vector_files
 from headgate.core import bucket
 from headgate.core.audit import digest, verify
 from headgate.core.changes.flag import shrinks
-from headgate.core.clauses import OPERATORS, holds
+from headgate.core.clauses import OPERATORS, compile_rule
 from headgate.core.decision import decide, trace
 from headgate.core.flag import flag_document, parse_flag
 from headgate.core.model import Algorithm, Flag, Reason, Stage, Unit
@@ -35,8 +35,9 @@ def test_decision(case: vector_files.Case) -> None:
     "case", [case for case in DECISIONS if case.gate or case.reason != "FLAG_NOT_FOUND"], ids=lambda case: case.name
 )
 def test_decision_explained(case: vector_files.Case) -> None:
-    *_passed, (_flag, _step, verdict) = trace(case.rules, case.flag, case.subject)
-    assert verdict == (case.value, Reason(case.reason))
+    *_passed, (_flag, _step, made) = trace(case.rules, case.flag, case.subject)
+    assert made is not None
+    assert (made.value, made.reason) == (case.value, Reason(case.reason))
 
 
 def test_decision_vectors_leave_nothing_out() -> None:
@@ -56,9 +57,9 @@ def test_clauses(case: dict[str, Any]) -> None:
     for clauses in [case["clauses"]] if "clauses" in case else [[clause] for clause in case["clauses_each"]]:
         rule = vector_files.flag_of({"key": "f", "allow": {"rules": [{"clauses": clauses}]}}).allow.rules[0]
         for attributes in case["all"]:
-            assert holds(rule, vector_files.subject_of({"user": "u", "attributes": attributes})) is case["holds"], (
-                attributes
-            )
+            assert (
+                compile_rule(rule)(vector_files.subject_of({"user": "u", "attributes": attributes})) is case["holds"]
+            ), attributes
 
 
 def test_clause_vectors_leave_no_operator_out() -> None:

@@ -17,7 +17,7 @@ from written_rules import WrittenRules
 
 from headgate.core.deny import DenyKind
 from headgate.core.keyring import KeyState
-from headgate.core.moment import rfc3339
+from headgate.core.reading import rfc3339
 from headgate.edge.authorizer import Authorizer
 from headgate.edge.credentials import Credentials
 from headgate.edge.key_pool import KeyPool

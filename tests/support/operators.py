@@ -16,9 +16,9 @@ from vector_files import flag_of
 from headgate.core.audit import verify
 from headgate.core.changes.flag import stamped, with_kill, with_members, with_stage, without_kill
 from headgate.core.deny import DenyKind
-from headgate.core.flag import flag_document
+from headgate.core.flag import flag_document, read_flag
 from headgate.core.model import Flag, Json, Kill, Reach, Stage
-from headgate.core.snapshot import EMPTY, Snapshot, apply, read_flag
+from headgate.core.snapshot import EMPTY, Snapshot, apply
 from headgate.store.items import (
     FLAG_PREFIX,
     HEAD,

@@ -5,8 +5,12 @@ from typing import Any
 
 from headgate.core import limits
 from headgate.core.clauses import COMPARABLE, OPERATORS
-from headgate.core.model import Allow, Clause, Json, Rule
+from headgate.core.members import FOREVER
+from headgate.core.model import Allow, Clause, Json, LongList, Rule
 from headgate.core.reading import Reader, is_plain
+
+LOST = LongList(since=FOREVER)
+"""A long part that cannot be read: nobody is on it, and whoever mends the flag begins it anew."""
 
 
 def is_member_id(text: str) -> bool:
@@ -107,3 +111,36 @@ def _clause_document(clause: Clause) -> dict[str, Any]:
     if clause.op in ("less", "greater"):
         document["kind"] = clause.kind
     return document
+
+
+def read_long(read: Reader) -> LongList | None:
+    """The long part as the flag's document tells of it; None where there is none."""
+    document = read.members.get("members")
+    if document is None:
+        return None
+    inner = Reader(document, "members", known=("users", "orgs", "imports", "changed", "since"))
+    users, orgs = (inner.whole(name, 0, 0, 2**53) for name in ("users", "orgs"))
+    changed = inner.members.get("changed", {})
+    if not isinstance(changed, dict):
+        inner.fault("changed", "must be an object")
+    long = LongList(users, orgs, _read_imports(inner), changed, inner.whole("since", 0, 0, FOREVER))
+    read.absorb(inner)
+    return long
+
+
+def _read_imports(read: Reader) -> tuple[tuple[int, int], ...]:
+    document = read.members.get("imports", [])
+    if isinstance(document, list) and all(map(_is_switched, document)):
+        return tuple((ordinal, revision) for ordinal, revision in document)
+    read.fault("imports", "must list pairs of an ordinal and a revision")
+    return ()
+
+
+def _is_switched(pair: Json) -> bool:
+    return isinstance(pair, list) and len(pair) == 2 and all(type(item) is int and item > 0 for item in pair)
+
+
+def long_document(long: LongList) -> dict[str, Json]:
+    """As the flag's document tells of it."""
+    return {"users": long.users, "orgs": long.orgs, "imports": [list(pair) for pair in long.imports],
+            "changed": dict(long.changed), **({"since": long.since} if long.since else {})}  # fmt: skip

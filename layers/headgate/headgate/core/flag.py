@@ -1,23 +1,17 @@
 """Flags between JSON and frozen types. The same reading on write and on load; evaluation trusts its result."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from headgate.core import limits
-from headgate.core.allow import allow_document, read_allow
+from headgate.core.allow import LOST, allow_document, long_document, read_allow, read_long
 from headgate.core.audit import canonical
-from headgate.core.members import LOST, long_document, read_long
 from headgate.core.model import Algorithm, Flag, Json, Kill, LongList, Reach, Stage, Unit
-from headgate.core.moment import unix
-from headgate.core.reading import Reader
+from headgate.core.reading import Invalid, Reader, is_key, unix
 
 SERVER_MEMBERS = ("version", "revision", "killed", "updated_at", "updated_by", "members")
 OWN_MEMBERS = tuple("key description owner stage percent unit algorithm salt requires allow values claim".split())
-
-
-def is_key(text: str) -> bool:
-    """Whether this is a well-formed flag key."""
-    return limits.KEY.fullmatch(text) is not None
 
 
 def parse_flag(document: Json, *, salt: str, path: str = "") -> Flag:
@@ -54,6 +48,17 @@ def load_flag(document: Json) -> Flag:
         killed=killed, version=version, revision=revision, updated_at=updated_at, updated_by=updated_by,
         members=long,
     )  # fmt: skip
+
+
+def read_flag(key: str, document: Json) -> Flag:
+    """A stored flag, quarantined when it cannot be used. A kill of it holds all the same, sessions included."""
+    try:
+        flag: Flag | None = load_flag(document)
+    except (Invalid, RecursionError):
+        flag = None
+    if flag is not None and flag.key == key:
+        return flag
+    return Flag(key=key, salt="", killed=load_kill(document), members=load_long(document), quarantined=True)
 
 
 def load_kill(document: Json) -> Kill | None:
@@ -215,3 +220,8 @@ def _kill_document(kill: Kill | None) -> dict[str, Any] | None:
         return None
     document = {"reach": kill.reach.value, "reason": kill.reason, "at": kill.at, "by": kill.by}
     return document | ({"drain_until": kill.drain_until} if kill.drain_until else {})
+
+
+def stored_bytes(flag: Flag) -> int:
+    """The size of a flag as it is stored, but for what the server says of member items."""
+    return len(canonical(flag_document(replace(flag, members=None))).encode())

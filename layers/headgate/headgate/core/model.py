@@ -1,6 +1,6 @@
 """The nouns of the gate, as frozen types. Parsed once at the door (`parse`), never validated again."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -206,3 +206,8 @@ class Decision:
     reason: Reason
     flag: str
     revision: int
+
+
+Test = Callable[[Subject], bool]
+Evaluator = Callable[[Subject], Decision]
+"""One flag's whole decision, compiled."""

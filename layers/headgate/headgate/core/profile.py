@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from headgate.core import limits
-from headgate.core.flag import is_claim_name, is_key
+from headgate.core.flag import is_claim_name
 from headgate.core.model import Flag, Json, Profile
-from headgate.core.reading import Reader, is_plain, refuse
+from headgate.core.reading import Reader, is_key, is_plain, refuse
 from headgate.core.routes import RouteTable, named_flags
 
 USER_CLAIM, ADMIN_CLAIM = "$user", "$admin"

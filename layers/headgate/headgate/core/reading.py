@@ -1,9 +1,11 @@
 """Reading JSON into frozen types: every fault found, each with the path to it, or the value."""
 
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NoReturn, TypeVar
 
+from headgate.core import limits
 from headgate.core.model import Json
 
 E = TypeVar("E", bound=StrEnum)
@@ -104,6 +106,11 @@ class Reader:
         return value
 
 
+def is_key(text: str) -> bool:
+    """Whether this is a well-formed flag key."""
+    return limits.KEY.fullmatch(text) is not None
+
+
 def is_plain(text: str) -> bool:
     """No control characters, no lone surrogates: safe to store, to hash and to print on one line."""
     return all(
@@ -119,3 +126,16 @@ def is_plain(text: str) -> bool:
 def refuse(path: str, message: str) -> NoReturn:
     """Refuse a document for one fault."""
     raise Invalid([(path, message)])
+
+
+def rfc3339(seconds: float) -> str:
+    """Unix seconds as text."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def unix(text: str) -> float:
+    """RFC 3339 text as Unix seconds. Raises `ValueError` when it is not a time with an offset."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a time needs an offset")
+    return moment.timestamp()

@@ -9,9 +9,8 @@ from enum import StrEnum
 from typing import Any
 
 from headgate.core import limits
-from headgate.core.flag import is_key
 from headgate.core.model import Json, RouteClass, RoutePolicy
-from headgate.core.reading import Reader, refuse
+from headgate.core.reading import Reader, is_key, refuse
 
 
 class Pass(StrEnum):

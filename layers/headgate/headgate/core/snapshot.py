@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from headgate.core.deny import Denial, DenySet, parse_denial
-from headgate.core.flag import load_flag, load_kill, load_long
+from headgate.core.flag import read_flag
 from headgate.core.keyring import LOST, Keyring, parse_keyring
-from headgate.core.model import Flag, Json, Kill, Profile, Reach
+from headgate.core.model import Json, Kill, Profile, Reach
 from headgate.core.profile import parse_profile
 from headgate.core.reading import Invalid
 from headgate.core.routes import RouteTable, named_flags, parse_routes
@@ -42,17 +42,6 @@ class Snapshot:
 
 EMPTY = Snapshot(ruleset({}))
 """Nothing known: at a gate admins in, all others out; every route is `entry`."""
-
-
-def read_flag(key: str, document: Json) -> Flag:
-    """A stored flag, quarantined when it cannot be used. A kill of it holds all the same, sessions included."""
-    try:
-        flag: Flag | None = load_flag(document)
-    except (Invalid, RecursionError):
-        flag = None
-    if flag is not None and flag.key == key:
-        return flag
-    return Flag(key=key, salt="", killed=load_kill(document), members=load_long(document), quarantined=True)
 
 
 def read_routes(document: Json) -> RouteTable:

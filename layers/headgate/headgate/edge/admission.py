@@ -15,7 +15,7 @@ from typing import Any
 
 from headgate.core.decision import decide
 from headgate.core.model import Json, Reach, Subject, nothing
-from headgate.core.moment import unix
+from headgate.core.reading import unix
 from headgate.core.session import Session, record_id, start
 from headgate.core.snapshot import Snapshot, named_attributes
 from headgate.edge.credentials import check_denied

@@ -14,7 +14,7 @@ from typing import Any
 
 from headgate.core.listing import Listing
 from headgate.core.model import Reach, RoutePolicy, Subject
-from headgate.core.moment import unix
+from headgate.core.reading import unix
 from headgate.core.routes import CREDENTIALS, Pass, live_flags, policies_for
 from headgate.core.session import Session
 from headgate.core.snapshot import Snapshot

@@ -10,8 +10,8 @@ from hashlib import sha256
 from typing import Any
 
 from headgate.core.audit import canonical
-from headgate.core.flag import is_key
 from headgate.core.model import Json, Subject
+from headgate.core.reading import is_key
 from headgate.edge import telemetry
 from headgate.edge.credentials import Credentials, check_denied, subject_of
 from headgate.edge.http import Event, Request, Response, read_request, respond

@@ -24,8 +24,8 @@ from typing import Any
 
 from headgate.core.audit import GENESIS, canonical
 from headgate.core.deny import DenyKind
+from headgate.core.flag import read_flag
 from headgate.core.model import Flag, Json
-from headgate.core.snapshot import read_flag
 from headgate.store.port import Item, Key, Table, Unavailable
 
 HEAD: Key = ("head", "head")

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from headgate.core.audit import sealed
 from headgate.core.changes.flag import Stamp
 from headgate.core.model import Json
-from headgate.core.moment import rfc3339
+from headgate.core.reading import rfc3339
 from headgate.core.snapshot import Snapshot
 from headgate.store.items import HEAD, Head, Stored, entry_item, head_item, read_head, read_stored, stored_item
 from headgate.store.port import ConditionFailed, Contended, Item, Key, Put, Table, Throttled, Unavailable

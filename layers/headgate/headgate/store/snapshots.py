@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 from headgate.core.audit import is_sealed
 from headgate.core.emergency import NONE, Emergency
+from headgate.core.flag import read_flag
 from headgate.core.listing import Listing
 from headgate.core.model import Subject
 from headgate.core.ruleset import ruleset
@@ -26,7 +27,6 @@ from headgate.core.snapshot import (
     EMPTY,
     Snapshot,
     apply,
-    read_flag,
     read_keyring,
     read_profile,
     read_routes,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from headgate.core import limits
 from headgate.core.audit import canonical
-from headgate.core.flag import flag_document
+from headgate.core.flag import stored_bytes
 from headgate.core.members import KINDS, Member
 from headgate.core.model import Allow, Flag, Json, LongList
 
@@ -62,17 +62,12 @@ def joined(allow: Allow, members: Collection[Member]) -> Allow:
 
 def _fitting(flag: Flag, members: Collection[Member], most: int) -> int:
     """How many of these fit inline, one after another."""
-    count, size = len(flag.allow.users) + len(flag.allow.orgs), own_bytes(flag)
+    count, size = len(flag.allow.users) + len(flag.allow.orgs), stored_bytes(flag)
     for number, (_kind, name) in enumerate(members):
         count, size = count + 1, size + len(canonical(name).encode()) + 1
         if count > most or size > limits.INLINE_BYTES:
             return number
     return len(members)
-
-
-def own_bytes(flag: Flag) -> int:
-    """The size of a flag as it is stored, but for what the server says of member items."""
-    return len(canonical(flag_document(replace(flag, members=None))).encode())
 
 
 def with_moved(flag: Flag, moved: Mapping[Member, bool], revision: int) -> Flag:

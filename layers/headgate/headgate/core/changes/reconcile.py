@@ -11,8 +11,8 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from headgate.core.audit import GENESIS, canonical, is_sealed
+from headgate.core.flag import read_flag
 from headgate.core.model import Json
-from headgate.core.snapshot import read_flag
 
 Entry = Mapping[str, Any]
 

@@ -17,8 +17,7 @@ from headgate.core.keyring import (
     rotated,
 )  # fmt: skip
 from headgate.core.model import Json
-from headgate.core.moment import rfc3339, unix
-from headgate.core.reading import refuse
+from headgate.core.reading import refuse, rfc3339, unix
 from headgate.core.session import MAX_LIFE, Session
 from headgate.core.snapshot import read_keyring
 from headgate.edge.admin.bodies import Body, Member, Reason, read_body

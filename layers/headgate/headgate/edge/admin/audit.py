@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from math import inf, nan
 from typing import Any
 
-from headgate.core.moment import unix
-from headgate.core.reading import refuse
+from headgate.core.reading import refuse, unix
 from headgate.edge.admin.call import Admin, Refused, limit_of, shown
 from headgate.edge.admin.paging import read_cursor, write_cursor
 from headgate.edge.http import Request, Response

@@ -6,9 +6,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from headgate.core import limits
 from headgate.core.allow import is_member_id
-from headgate.core.flag import is_key
 from headgate.core.model import Json, Reach, Stage, Subject, Unit
-from headgate.core.reading import Invalid, is_plain
+from headgate.core.reading import Invalid, is_key, is_plain
 
 B = TypeVar("B", bound="Body")
 

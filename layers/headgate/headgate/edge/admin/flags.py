@@ -5,10 +5,9 @@ from typing import Any
 
 from headgate.core import limits
 from headgate.core.changes.flag import check_no_emails, check_parents, kept, shrinks, stamped, with_stage
-from headgate.core.changes.placement import own_bytes
-from headgate.core.flag import flag_document, is_key, parse_flag, read_percent
+from headgate.core.flag import flag_document, parse_flag, read_percent, stored_bytes
 from headgate.core.model import Flag, Json, Stage
-from headgate.core.reading import Reader, refuse
+from headgate.core.reading import Reader, is_key, refuse
 from headgate.edge.admin.bodies import Change as ChangeBody
 from headgate.edge.admin.bodies import StageBody, read_body
 from headgate.edge.admin.call import Admin, Refused, shown, version_of
@@ -135,7 +134,7 @@ def changed(
 ) -> Change | Refusal:
     """The change to a flag, if the flag is of a size that can be stored."""
     document = flag_document(after)
-    if own_bytes(after) > limits.MAX_FLAG_BYTES:
+    if stored_bytes(after) > limits.MAX_FLAG_BYTES:
         return Refusal(Slug.TOO_LARGE, f"a flag takes at most {limits.MAX_FLAG_BYTES} bytes")
     answer = Answer(status, {**document, **(told or {})}, after.version)
     return Change(action, after.version, before, document, answer, after.key)

@@ -4,7 +4,7 @@ from headgate.core.audit import GENESIS
 from headgate.core.decision import decide, trace
 from headgate.core.keyring import KeyState
 from headgate.core.model import Stage
-from headgate.core.moment import unix
+from headgate.core.reading import unix
 from headgate.core.snapshot import missing_flags
 from headgate.edge.admin.access import shown_keys
 from headgate.edge.admin.as_of import as_of
@@ -27,9 +27,9 @@ def explain(admin: Admin, request: Request) -> Response:
     snapshot, subject = view.snapshot, listing.subject
     decision = decide(snapshot.rules, body.flag, subject, gate=True)
     steps = [
-        {"flag": flag, "step": step, "outcome": "passed on" if verdict is None else "on" if verdict[0] else "off",
-         "reason": None if verdict is None else verdict[1].value}
-        for flag, step, verdict in trace(snapshot.rules, body.flag, subject)
+        {"flag": flag, "step": step, "outcome": "passed on" if made is None else "on" if made.value else "off",
+         "reason": None if made is None else made.reason.value}
+        for flag, step, made in trace(snapshot.rules, body.flag, subject)
     ]  # fmt: skip
     return shown({"flag": body.flag, "value": decision.value, "reason": decision.reason.value,
                   "revision": decision.revision, "steps": steps})  # fmt: skip

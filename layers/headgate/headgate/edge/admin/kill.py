@@ -8,11 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from headgate.core.changes.flag import stamped, with_kill, without_kill
-from headgate.core.flag import flag_document
+from headgate.core.flag import flag_document, read_flag
 from headgate.core.model import Flag, Json, Kill, Reach
-from headgate.core.moment import rfc3339, unix
-from headgate.core.reading import refuse
-from headgate.core.snapshot import read_flag
+from headgate.core.reading import refuse, rfc3339, unix
 from headgate.edge.admin.bodies import KillBody, RestoreBody, read_body
 from headgate.edge.admin.call import Admin, answered, call_of, checked, read_document
 from headgate.edge.admin.flags import key_in

@@ -7,7 +7,7 @@ The code that handles keys is loaded when a checkpoint is asked for: a kill runs
 from dataclasses import asdict
 
 from headgate.core.audit import is_sealed
-from headgate.core.moment import rfc3339
+from headgate.core.reading import rfc3339
 from headgate.edge.admin.bodies import Body, read_body
 from headgate.edge.admin.call import Admin, Refused, read_document, shown
 from headgate.edge.http import Request, Response
