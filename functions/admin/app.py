@@ -6,11 +6,11 @@ gc.disable()  # imports make no garbage, and looking for it is a twelfth of a co
 
 import os
 
-from headgate.edge.admin.api import handle
-from headgate.edge.admin.call import Admin
-from headgate.edge.bugs import told_by_place
+from headgate.edge.admin.call import Admin, handle
+from headgate.edge.http import redact_errors
 from headgate.edge.settings import required
 from headgate.edge.telemetry import Alarms
+from headgate.openapi import SERVED
 from headgate.store.dynamo import DynamoTable, client
 from headgate.store.kms import KmsKey
 from headgate.store.record import Record
@@ -45,6 +45,6 @@ admin = Admin(
 gc.enable()
 
 
-@told_by_place
+@redact_errors
 def handler(event, context):
-    return handle(admin, event)
+    return handle(admin, SERVED, event)

@@ -7,8 +7,8 @@ gc.disable()  # imports make no garbage, and looking for it is a twelfth of a co
 import os
 
 from headgate.edge.authorizer import Authorizer
-from headgate.edge.bugs import told_by_place
 from headgate.edge.credentials import Credentials
+from headgate.edge.http import redact_errors
 from headgate.edge.key_pool import KeyPool
 from headgate.edge.settings import emergency_kill, gate_settings
 from headgate.edge.telemetry import Alarms
@@ -31,6 +31,6 @@ function = Authorizer(Credentials(settings, keys, legacy), snapshots)
 gc.enable()
 
 
-@told_by_place
+@redact_errors
 def handler(event, context):
     return function(event)

@@ -4,9 +4,9 @@ import gc
 
 gc.disable()  # imports make no garbage, and looking for it is a twelfth of a cold start
 
-from headgate.edge.bugs import told_by_place
 from headgate.edge.credentials import Credentials
 from headgate.edge.evaluate import Evaluate
+from headgate.edge.http import redact_errors
 from headgate.edge.key_pool import KeyPool
 from headgate.edge.settings import emergency_kill, gate_settings
 from headgate.edge.telemetry import Alarms
@@ -24,6 +24,6 @@ function = Evaluate(Credentials(settings, keys), keys, snapshots)
 gc.enable()
 
 
-@told_by_place
+@redact_errors
 def handler(event, context):
     return function(event)

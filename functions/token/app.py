@@ -5,9 +5,9 @@ import gc
 gc.disable()  # imports make no garbage, and looking for it is a twelfth of a cold start
 
 from headgate.edge.admission import Admission
-from headgate.edge.bugs import told_by_place
 from headgate.edge.credentials import Credentials
 from headgate.edge.exchange import TokenFunction
+from headgate.edge.http import redact_errors
 from headgate.edge.key_pool import KeyPool
 from headgate.edge.settings import emergency_kill, gate_settings, required
 from headgate.edge.telemetry import Alarms
@@ -37,6 +37,6 @@ function = TokenFunction(
 gc.enable()
 
 
-@told_by_place
+@redact_errors
 def handler(event, context):
     return function(event)

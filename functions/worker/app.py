@@ -11,14 +11,14 @@ from gastown.routes import Worker
 from gastown.service import Gastown
 from gastown.state import TownTable, dynamodb
 
-from headgate.edge.bugs import told_by_place
+from headgate.edge.http import redact_errors
 
 _worker = Worker(Gastown(TownTable(os.environ["WORKER_TABLE"], dynamodb())))
 
 gc.enable()
 
 
-@told_by_place
+@redact_errors
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer one event of the HTTP API (payload format 2.0)."""
     return _worker.answer(event, context)

@@ -172,4 +172,4 @@ def test_it_needs_the_standard_library_alone() -> None:
     outside = {name.partition(".")[0] for name in told} & {"botocore", "boto3", "jwt", "cryptography", "pydantic"}
     assert not outside
     assert not any(name.startswith("aws_lambda_powertools") for name in told)
-    assert {name for name in told if name.startswith("headgate.")} == {"headgate.edge", "headgate.sdk.caller"}
+    assert {name for name in told if name.startswith("headgate.")} == {"headgate.sdk", "headgate.sdk.caller"}

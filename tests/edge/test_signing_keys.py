@@ -10,9 +10,9 @@ from fake_clock import FakeClock
 from reference_table import ReferenceTable
 
 from headgate.core.keyring import TOKEN_LIFE
-from headgate.edge.admin.api import handle
-from headgate.edge.admin.call import Admin
+from headgate.edge.admin.call import Admin, handle
 from headgate.edge.key_pool import KeyPool
+from headgate.openapi import SERVED
 from headgate.store.items import KEYS
 from headgate.store.port import Put, Unavailable
 from headgate.store.record import Record
@@ -74,7 +74,7 @@ class World:
                 "authorizer": {"iam": {"userArn": "arn:aws:iam::1:role/admin", "callerId": "A:admin"}},
             },
         }  # fmt: skip
-        answer = handle(admin, event)
+        answer = handle(admin, SERVED, event)
         return answer["statusCode"], json.loads(answer["body"])
 
     def spoil(self, body: str) -> None:

@@ -28,7 +28,7 @@ NOT_FOR = {
     ),
     "evaluate": ("pydantic", "jwt", "aws_lambda_powertools", "boto3", "openfeature", "headgate.edge.admin"),
     "token": ("pydantic", "aws_lambda_powertools", "boto3", "openfeature", "headgate.edge.admin"),
-    "admin": ("headgate.tokens", "headgate.openapi", "jwt", "aws_lambda_powertools", "boto3", "openfeature"),
+    "admin": ("headgate.tokens", "headgate.openapi.document", "jwt", "aws_lambda_powertools", "boto3", "openfeature"),
     "worker": ("pydantic", "jwt", "headgate.tokens", "headgate.core.decision", "boto3", "openfeature"),
 }
 

@@ -32,9 +32,10 @@ from proofs import Tally
 from reference_table import Fault, ReferenceTable, mixed
 from schedules import Schedules
 
+from headgate.core.changes.refusal import Refusal, Slug
 from headgate.core.session import MAX_PER_SUBJECT, TOKEN_LIFE, Session, start
 from headgate.store.port import Contended, Put, Unavailable
-from headgate.store.record import Answer, Plan, Refusal, Slug
+from headgate.store.record import Answer, Plan
 from headgate.store.sessions import Capped, Sessions
 from headgate.store.snapshots import Snapshots, Standing, View
 

@@ -15,6 +15,7 @@ from vector_files import flag_of
 
 from headgate.core.audit import verify
 from headgate.core.changes.flag import stamped, with_kill, with_members, with_stage, without_kill
+from headgate.core.changes.refusal import Refusal, Slug
 from headgate.core.deny import DenyKind
 from headgate.core.flag import flag_document, read_flag
 from headgate.core.model import Flag, Json, Kill, Reach, Stage
@@ -31,7 +32,7 @@ from headgate.store.items import (
     read_stored,
 )
 from headgate.store.port import Table
-from headgate.store.record import Actor, Answer, Call, Change, Current, Plan, Record, Refusal, Slug
+from headgate.store.record import Actor, Answer, Call, Change, Current, Plan, Record
 from headgate.store.snapshots import build
 
 TARGETS = {"routes": ROUTES, "profile": PROFILE, "keys": KEYS}
@@ -54,8 +55,11 @@ class Operator:
         return Call(actor, "a test", f"req-{number}", f"caller-{self.name}", idem or f"key-{number}", fingerprint)
 
     def does(self, key: str, plan: Plan, call: Call | None = None, **options: Any) -> Answer | Refusal:
-        """One change of a flag, or of the routes, the profile, the keys."""
-        return self.record.change(TARGETS.get(key, flag_key(key)), plan, call or self.call(), **options)
+        """One change of a flag, or of the routes, the profile, the keys; a refusal is an outcome."""
+        try:
+            return self.record.change(TARGETS.get(key, flag_key(key)), plan, call or self.call(), **options)
+        except Refusal as refusal:
+            return refusal
 
     def creates(self, key: str, **members: Any) -> Answer:
         """A flag that is not there yet."""
@@ -73,9 +77,9 @@ class Operator:
 def creation(key: str, **members: Any) -> Plan:
     """Create it, unless it exists or is retired."""
 
-    def plan(current: Current) -> Change | Refusal:
+    def plan(current: Current) -> Change:
         if current.stored is not None:
-            return Refusal(Slug.RETIRED if current.stored.retired else Slug.EXISTS, "")
+            raise Refusal(Slug.RETIRED if current.stored.retired else Slug.EXISTS, "")
         flag = flag_of({"key": key, **members})
         return _changed("flag.create", None, stamped(flag, 1, current.stamp), 201)
 
@@ -85,12 +89,12 @@ def creation(key: str, **members: Any) -> Plan:
 def update(key: str, action: str, step: Callable[[Flag], Flag], *, if_match: int | None = None) -> Plan:
     """Change it by a step; on a version, where one is named."""
 
-    def plan(current: Current) -> Change | Refusal:
+    def plan(current: Current) -> Change:
         stored = current.stored
         if stored is None or stored.retired:
-            return Refusal(Slug.UNKNOWN_FLAG, "")
+            raise Refusal(Slug.UNKNOWN_FLAG, "")
         if if_match is not None and stored.version != if_match:
-            return Refusal(Slug.PRECONDITION_FAILED, "", version=stored.version)
+            raise Refusal(Slug.PRECONDITION_FAILED, "", version=stored.version)
         before = read_flag(key, stored.document)
         after = step(before)
         if after == before:
@@ -136,12 +140,12 @@ def writing(key: str, flag: Mapping[str, Any]) -> Plan:
 def deletion(key: str, *, if_match: int | None = None) -> Plan:
     """Retire it."""
 
-    def plan(current: Current) -> Change | Refusal:
+    def plan(current: Current) -> Change:
         stored = current.stored
         if stored is None or stored.retired:
-            return Refusal(Slug.UNKNOWN_FLAG, "")
+            raise Refusal(Slug.UNKNOWN_FLAG, "")
         if if_match is not None and stored.version != if_match:
-            return Refusal(Slug.PRECONDITION_FAILED, "", version=stored.version)
+            raise Refusal(Slug.PRECONDITION_FAILED, "", version=stored.version)
         return Change("flag.delete", stored.version + 1, stored.document, None, Answer(204), key)
 
     return plan
@@ -150,7 +154,7 @@ def deletion(key: str, *, if_match: int | None = None) -> Plan:
 def replacement(target: str, members: Mapping[str, Json]) -> Plan:
     """Replace the routes, the profile or the keys whole."""
 
-    def plan(current: Current) -> Change | Refusal:
+    def plan(current: Current) -> Change:
         held = 0 if current.stored is None else current.stored.version
         document = {**members, "version": held + 1, "revision": current.stamp.revision}
         before = None if current.stored is None else current.stored.document

@@ -2,7 +2,7 @@
 
 from gastown.outcomes import Json, Refused, unfit
 from headgate.core.reading import Reader, is_plain
-from headgate.edge.strict_json import Malformed, TooLarge, read_json
+from headgate.edge.http import Malformed, TooLarge, read_json
 
 MAX_BYTES = 32_768
 """A body holds a name, a setting or a letter."""

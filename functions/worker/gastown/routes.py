@@ -18,8 +18,7 @@ from gastown.service import Action, Call, Gastown
 from gastown.state import Unavailable
 from headgate.core.reading import Invalid
 from headgate.edge import telemetry
-from headgate.edge.bugs import type_and_place
-from headgate.edge.http import Event, Request, Response, read_request, respond
+from headgate.edge.http import Event, Request, Response, read_request, respond, type_and_place
 from headgate.edge.problems import RETRY_AFTER, problem
 from headgate.sdk.caller import Caller, MissingContext, caller_from
 

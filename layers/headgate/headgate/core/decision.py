@@ -163,7 +163,7 @@ def _compile_own(rules: Ruleset, key: str) -> Evaluator:
 
 
 def _reached(flag: Flag) -> list[Step]:
-    """The steps that can apply, up to the first that applies to every subject: `admin`, perhaps `listed`, a last one."""
+    """The steps that can apply, up to the first that always does: `admin`, perhaps `listed`, and a last one."""
     reached = []
     for step in steps(flag):
         if step.applies is not False:

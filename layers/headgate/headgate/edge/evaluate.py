@@ -14,11 +14,10 @@ from headgate.core.model import Json, Subject
 from headgate.core.reading import is_key
 from headgate.edge import telemetry
 from headgate.edge.credentials import Credentials, check_denied, subject_of
-from headgate.edge.http import Event, Request, Response, read_request, respond
+from headgate.edge.http import Event, Malformed, Request, Response, TooLarge, read_json, read_request, respond
 from headgate.edge.key_pool import KeyPool
 from headgate.edge.openfeature import InvalidContext, about, evaluate, metadata, subject_in
 from headgate.edge.problems import RETRY_AFTER
-from headgate.edge.strict_json import Malformed, TooLarge, read_json
 from headgate.store.snapshots import Snapshots, Standing, View
 from headgate.tokens.claims import Credential, Kind
 from headgate.tokens.refusals import Refused

@@ -9,12 +9,12 @@ from pydantic import Field
 
 from headgate.core.keyring import KeyState
 from headgate.core.model import Algorithm, Reach, Reason, RouteClass, Stage, Unit
-from headgate.openapi.audit import Head
-from headgate.openapi.lists import LongList
-from headgate.openapi.parts import ABSENT, JSON, Answer, Count, Digest, Key, Next, Time, named
+from headgate.openapi.audit import HeadSchema
+from headgate.openapi.lists import LongListSchema
+from headgate.openapi.parts import ABSENT, JSON, AnswerSchema, Count, Digest, Key, Next, Time, named
 
 
-class Killed(Answer):
+class KilledSchema(AnswerSchema):
     """The switch over the stage; `drain_until` exactly with reach `drain`."""
 
     reach: Reach
@@ -24,7 +24,7 @@ class Killed(Answer):
     drain_until: Time = ABSENT
 
 
-class Allow(Answer):
+class AllowSchema(AnswerSchema):
     """Who is listed."""
 
     users: list[Annotated[str, named("Member")]]
@@ -32,14 +32,14 @@ class Allow(Answer):
     rules: list[Annotated[Any, named("Rule")]]
 
 
-class Values(Answer):
+class ValuesSchema(AnswerSchema):
     """What clients that want a value get."""
 
     on: JSON
     off: JSON
 
 
-class Flag(Answer):
+class FlagSchema(AnswerSchema):
     """A named gate."""
 
     key: Key
@@ -51,56 +51,56 @@ class Flag(Answer):
     algorithm: Algorithm
     salt: str
     requires: list[Key]
-    allow: Allow
-    values: Values
+    allow: AllowSchema
+    values: ValuesSchema
     claim: str | None
-    killed: Killed | None
+    killed: KilledSchema | None
     version: Count
     revision: Count
     updated_at: str
     updated_by: str
-    members: LongList = ABSENT
+    members: LongListSchema = ABSENT
 
 
-class ListedFlag(Flag):
+class ListedFlagSchema(FlagSchema):
     """The flag after a change of its list, and how many came and went."""
 
     added: Count
     removed: Count
 
 
-class KilledFlag(Flag):
+class KilledFlagSchema(FlagSchema):
     """The flag after the kill, and who is inside still; nulls where that could not be told in time."""
 
     sessions_inside: Count | None
     last_leaves_at: Time | None
 
 
-class FlagPage(Answer):
+class FlagPageSchema(AnswerSchema):
     """Flags, sorted by key."""
 
-    flags: list[Flag]
+    flags: list[FlagSchema]
     revision: Count
     next: Next
 
 
-class MemberCounts(Answer):
+class MemberCountsSchema(AnswerSchema):
     """How many are listed."""
 
     users: Count
     orgs: Count
 
 
-class MemberPage(Answer):
+class MemberPageSchema(AnswerSchema):
     """Ids on a flag's list, each once; those inside the flag first, sorted."""
 
     kind: Literal["user", "org"]
     members: list[Annotated[str, named("Member")]]
-    counts: MemberCounts
+    counts: MemberCountsSchema
     next: Next
 
 
-class RoutePolicy(Answer):
+class RoutePolicySchema(AnswerSchema):
     """What a worker route needs: `route` or `procedure` names it."""
 
     route: str = ABSENT
@@ -110,15 +110,15 @@ class RoutePolicy(Answer):
     asks: list[Key] = ABSENT
 
 
-class Routes(Answer):
+class RoutesSchema(AnswerSchema):
     """Every route policy."""
 
-    routes: list[RoutePolicy]
+    routes: list[RoutePolicySchema]
     version: Count
     revision: Count
 
 
-class ExplainedStep(Answer):
+class ExplainedStepSchema(AnswerSchema):
     """One step of a decision; `reason` is null where it was passed on."""
 
     flag: str
@@ -127,17 +127,17 @@ class ExplainedStep(Answer):
     reason: Reason | None
 
 
-class Explanation(Answer):
+class ExplanationSchema(AnswerSchema):
     """The decision with each step."""
 
     flag: Key
     value: bool
     reason: Reason
     revision: Count
-    steps: list[ExplainedStep]
+    steps: list[ExplainedStepSchema]
 
 
-class Revoked(Answer):
+class RevokedSchema(AnswerSchema):
     """What was issued up to `at` is refused."""
 
     kind: Literal["subject", "jti"]
@@ -145,7 +145,7 @@ class Revoked(Answer):
     revision: Count
 
 
-class Session(Answer):
+class SessionSchema(AnswerSchema):
     """Admitted work that lives. `id` is the record's, made here."""
 
     id: Digest
@@ -155,22 +155,22 @@ class Session(Answer):
     expires_at: Time
 
 
-class SessionCounts(Answer):
+class SessionCountsSchema(AnswerSchema):
     """How many are inside, and when the last must leave; nulls above what one call counts."""
 
     inside: Count | None
     last_leaves_at: Time | None
 
 
-class SessionPage(Answer):
+class SessionPageSchema(AnswerSchema):
     """Live sessions."""
 
-    sessions: list[Session]
-    counts: SessionCounts
+    sessions: list[SessionSchema]
+    counts: SessionCountsSchema
     next: Next
 
 
-class SigningKey(Answer):
+class SigningKeySchema(AnswerSchema):
     """A signing key of the pool; nulls for one that was never moved."""
 
     kid: str
@@ -179,27 +179,27 @@ class SigningKey(Answer):
     age_seconds: int | None
 
 
-class Keys(Answer):
+class KeysSchema(AnswerSchema):
     """The signing keys in use."""
 
-    keys: list[SigningKey]
+    keys: list[SigningKeySchema]
     revision: Count
 
 
-class Health(Answer):
+class HealthSchema(AnswerSchema):
     """What an operator should look at."""
 
     status: Literal["ok", "degraded"]
     missing_flags: list[str]
     quarantined_flags: list[str]
     stale_flags: list[str]
-    keys: list[SigningKey]
+    keys: list[SigningKeySchema]
     killed_flags: dict[str, str]
-    head: Head
+    head: HeadSchema
     revision: Count
 
 
-class Document(Answer):
+class DocumentSchema(AnswerSchema):
     """This document."""
 
     openapi: str

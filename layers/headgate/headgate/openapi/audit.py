@@ -5,17 +5,17 @@ from typing import Annotated, Literal
 from pydantic import Field, WithJsonSchema
 
 from headgate.core.changes.reconcile import What
-from headgate.openapi.parts import JSON, Answer, Count, Digest, Next, Time
+from headgate.openapi.parts import JSON, AnswerSchema, Count, Digest, Next, Time
 
 
-class Head(Answer):
+class HeadSchema(AnswerSchema):
     """The newest revision, and the digest of its entry."""
 
     revision: Count
     digest: Digest
 
 
-class Actor(Answer):
+class ActorSchema(AnswerSchema):
     """Who asked, as API Gateway verified it."""
 
     arn: str
@@ -23,12 +23,12 @@ class Actor(Answer):
     source_ip: str
 
 
-class AuditEntry(Answer):
+class AuditEntrySchema(AnswerSchema):
     """One change. `digest` covers the rest (SHA-256 of canonical JSON); `prev` is the digest of the entry before."""
 
     revision: Annotated[int, Field(ge=1)]
     at: Time
-    actor: Actor
+    actor: ActorSchema
     action: Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^[a-z]+\.[a-z-]+$"})]
     flag: str | None
     before: JSON
@@ -39,15 +39,15 @@ class AuditEntry(Answer):
     digest: Digest
 
 
-class AuditPage(Answer):
+class AuditPageSchema(AnswerSchema):
     """Entries, newest first."""
 
-    entries: list[AuditEntry]
-    head: Head
+    entries: list[AuditEntrySchema]
+    head: HeadSchema
     next: Next
 
 
-class Checkpoint(Answer):
+class CheckpointSchema(AnswerSchema):
     """The head at `at`, and `signature`: a compact JWS of the audit key `kid` over issuer, revision, digest and at."""
 
     revision: Count
@@ -58,7 +58,7 @@ class Checkpoint(Answer):
     signature: str
 
 
-class AuditPublicKey(Answer):
+class AuditPublicKeySchema(AnswerSchema):
     """A P-256 public key (RFC 7517)."""
 
     kty: Literal["EC"]
@@ -70,14 +70,14 @@ class AuditPublicKey(Answer):
     kid: str
 
 
-class AuditKey(Answer):
+class AuditKeySchema(AnswerSchema):
     """What checkpoints are verified with, and its RFC 7638 thumbprint."""
 
-    key: AuditPublicKey
+    key: AuditPublicKeySchema
     thumbprint: str
 
 
-class Finding(Answer):
+class FindingSchema(AnswerSchema):
     """One disagreement between what is stored and what is recorded. `record` is the stored one, `revision` the entry
     that it is about."""
 
@@ -89,10 +89,10 @@ class Finding(Answer):
     recorded_version: int | None
 
 
-class Reconciliation(Answer):
+class ReconciliationSchema(AnswerSchema):
     """Whether what is stored is what the audit stream says; `findings` are the first 1,000 of `total`."""
 
     consistent: bool
-    findings: Annotated[list[Finding], Field(max_length=1_000)]
+    findings: Annotated[list[FindingSchema], Field(max_length=1_000)]
     total: Count
-    head: Head
+    head: HeadSchema

@@ -1,13 +1,14 @@
 """The admin API's calls, described from its table."""
 
 import inspect
+from collections.abc import Mapping
 from http import HTTPStatus
 from itertools import groupby
 from typing import Any
 
 from pydantic import BaseModel
 
-from headgate.edge.admin.api import ROUTES, Route
+from headgate.edge.admin.call import Route
 from headgate.edge.problems import PROBLEMS, RETRY_AFTER
 from headgate.openapi.parameters import taken
 from headgate.openapi.schemas import component
@@ -25,9 +26,9 @@ ETAG = {"ETag": {"description": "The version, for If-Match.", "schema": {"type":
 RETRY = {"Retry-After": {"description": "Seconds.", "required": True, "schema": {"const": RETRY_AFTER}}}
 
 
-def calls() -> dict[str, Described]:
+def calls(routes: Mapping[str, Route]) -> dict[str, Described]:
     """Every call of the table, by its route key."""
-    return {route_key: _call(route_key, route) for route_key, route in ROUTES.items()}
+    return {route_key: _call(route_key, route) for route_key, route in routes.items()}
 
 
 def _call(route_key: str, route: Route) -> Described:

@@ -4,8 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from headgate.edge.admin.api import ROUTES
-from headgate.openapi import answers, audit, evaluation, lists, parts, preview, tokens
+from headgate.openapi import SERVED, answers, audit, evaluation, lists, parts, preview, tokens
 from headgate.openapi.calls import Described, calls, gateway_responses
 from headgate.openapi.schemas import answers_in, documents, of_models
 
@@ -30,7 +29,7 @@ SECURITY: Described = {
 
 def document() -> dict[str, Any]:
     """The document, as it is served."""
-    described = {**tokens.token_calls(), **evaluation.evaluate_calls(), **calls()}
+    described = {**tokens.token_calls(), **evaluation.evaluate_calls(), **calls(SERVED)}
     paths: dict[str, Described] = {}
     for route_key, call in described.items():
         method, path = route_key.split()
@@ -46,7 +45,7 @@ def document() -> dict[str, Any]:
 
 def _schemas() -> dict[str, Described]:
     bodies: list[type[BaseModel]] = [
-        route.body for route in ROUTES.values() if route.body is not None and not isinstance(route.body, str)
+        route.body for route in SERVED.values() if route.body is not None and not isinstance(route.body, str)
     ]
     models = answers_in(parts, answers, audit, lists, preview, tokens, evaluation)
     made = {**of_models([*bodies, *models]), **documents()}

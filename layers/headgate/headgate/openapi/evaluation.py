@@ -8,7 +8,7 @@ from headgate.core.model import Reason
 from headgate.edge.openfeature import MAX_ORGS, OPENFEATURE
 from headgate.openapi.calls import ETAG, RETRY, REVISION, Described, gateways, in_json
 from headgate.openapi.parameters import IN_PATH
-from headgate.openapi.parts import ABSENT, Answer, Count, Key
+from headgate.openapi.parts import ABSENT, AnswerSchema, Count, Key
 from headgate.openapi.schemas import component
 
 FAILURES = {
@@ -21,37 +21,37 @@ FAILURES = {
 CHALLENGE = {"WWW-Authenticate": {"required": True, "schema": {"const": "Bearer"}}}
 
 
-class About(Answer):
+class AboutSchema(AnswerSchema):
     """What holds for every decision of an answer; `stale` where the last known good rules were used."""
 
     revision: Count
     stale: Literal[True] = ABSENT
 
 
-class Why(About):
+class WhySchema(AboutSchema):
     """Headgate's own reason."""
 
     reason: Reason
 
 
-class Evaluation(Answer):
+class EvaluationSchema(AnswerSchema):
     """A flag's value for the subject, and why."""
 
     key: Key
     value: Annotated[Any, WithJsonSchema({"type": ["boolean", "string", "number", "object"]})]
     variant: Literal["on", "off"]
     reason: Annotated[str, WithJsonSchema({"enum": sorted({*OPENFEATURE.values(), "DEFAULT"})})]
-    metadata: Why
+    metadata: WhySchema
 
 
-class Evaluations(Answer):
+class EvaluationsSchema(AnswerSchema):
     """Every flag."""
 
-    flags: list[Evaluation]
-    metadata: About
+    flags: list[EvaluationSchema]
+    metadata: AboutSchema
 
 
-class EvaluationFailure(Answer):
+class EvaluationFailureSchema(AnswerSchema):
     """OFREP's failure. No `errorCode` where the token, or the store, is at fault."""
 
     key: str = ABSENT
@@ -59,7 +59,7 @@ class EvaluationFailure(Answer):
         ABSENT
     )
     errorDetails: Annotated[str, Field(description="For people.")]  # noqa: N815
-    metadata: Why = ABSENT
+    metadata: WhySchema = ABSENT
 
 
 CONTEXT: Described = {

@@ -4,11 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from headgate.core.changes.list_import import State
-from headgate.openapi.parts import ABSENT, Answer, Count, Digest
+from headgate.core.changes.list_import import ImportState
+from headgate.openapi.parts import ABSENT, AnswerSchema, Count, Digest
 
 
-class Importing(Answer):
+class ImportingSchema(AnswerSchema):
     """A batch that was switched on: `kind` and `mode` are empty for one call of many ids."""
 
     id: str
@@ -19,17 +19,17 @@ class Importing(Answer):
     digest: Digest
 
 
-class Changed(Answer):
+class ChangedSchema(AnswerSchema):
     """What the last change of member items did: by its ids, or for a batch by count and digest."""
 
     revision: Count
     added: Count
     removed: Count
     ids: dict[Literal["added", "removed"], dict[Literal["users", "orgs"], list[str]]] = ABSENT
-    import_: Annotated[Importing, Field(alias="import")] = ABSENT
+    import_: Annotated[ImportingSchema, Field(alias="import")] = ABSENT
 
 
-class LongList(Answer):
+class LongListSchema(AnswerSchema):
     """The part of the list that does not fit into the flag: how many, and each import's ordinal and revision.
 
     `since` is there when the list was lost and begun anew, and is the revision of that.
@@ -38,17 +38,17 @@ class LongList(Answer):
     users: Count
     orgs: Count
     imports: list[list[Count]]
-    changed: Changed
+    changed: ChangedSchema
     since: Count = ABSENT
 
 
-class Import(Answer):
+class ImportSchema(AnswerSchema):
     """How far an import is. `added` and `removed` are what its commit does as of now; `revision` is the commit's."""
 
     id: str
     kind: Literal["user", "org"]
     mode: Literal["add", "remove"]
-    state: State
+    state: ImportState
     staged: Count
     added: Count
     removed: Count

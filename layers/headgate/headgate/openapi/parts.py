@@ -24,32 +24,32 @@ Count = Annotated[int, Field(ge=0)]
 Next = Annotated[str | None, Field(description="The next page's cursor; null on the last.")]
 
 
-class Answer(BaseModel):
+class AnswerSchema(BaseModel):
     """These members and no others."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class Problem(Answer):
+class ProblemSchema(AnswerSchema):
     """A failure (RFC 9457). `errors` names each member at fault; `staged`, `import` say how an import stands."""
 
     type: Annotated[str, WithJsonSchema({"enum": [f"urn:headgate:{slug}" for slug in PROBLEMS]})]
     title: str
     status: Annotated[int, Field(ge=400, le=599)]
     detail: str = ABSENT
-    errors: list["Fault"] = ABSENT
+    errors: list["FaultSchema"] = ABSENT
     staged: Count = ABSENT
     import_: Annotated[str, Field(alias="import")] = ABSENT
 
 
-class Fault(Answer):
+class FaultSchema(AnswerSchema):
     """One member at fault: a dotted path, $ for the whole."""
 
     path: str
     message: str
 
 
-class GatewayAnswer(Answer):
+class GatewayAnswerSchema(AnswerSchema):
     """What API Gateway itself answers: no right to this route, too many requests, no such route."""
 
     message: str

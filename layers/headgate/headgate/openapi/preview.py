@@ -6,10 +6,10 @@ from pydantic import Field
 
 from headgate.core.changes.preview import SAMPLES, Source
 from headgate.core.model import Reason, Unit
-from headgate.openapi.parts import ABSENT, Answer, Count, Key, Next
+from headgate.openapi.parts import ABSENT, AnswerSchema, Count, Key, Next
 
 
-class Step(Answer):
+class StepSchema(AnswerSchema):
     """One change that a manifest makes; `flag` is null for routes and profile."""
 
     target: Literal["flag", "routes", "profile"]
@@ -18,7 +18,7 @@ class Step(Answer):
     shrinks: Annotated[bool, Field(description="It takes access away from some.")]
 
 
-class Sampled(Answer):
+class SampledSchema(AnswerSchema):
     """A subject; `user` is null for an org of which no more is known."""
 
     user: str | None
@@ -26,30 +26,30 @@ class Sampled(Answer):
     admin: bool
 
 
-class Verdict(Answer):
+class VerdictSchema(AnswerSchema):
     """A decision."""
 
     value: bool
     reason: Reason
 
 
-class Sample(Answer):
+class SampleSchema(AnswerSchema):
     """Somebody for whom a flag changes. `source` says how they are known."""
 
-    subject: Sampled
+    subject: SampledSchema
     source: Source
-    before: Verdict
-    after: Verdict
+    before: VerdictSchema
+    after: VerdictSchema
 
 
-class Samples(Answer):
+class SamplesSchema(AnswerSchema):
     """The first of those who gain and of those who lose."""
 
-    gains: Annotated[list[Sample], Field(max_length=SAMPLES)]
-    loses: Annotated[list[Sample], Field(max_length=SAMPLES)]
+    gains: Annotated[list[SampleSchema], Field(max_length=SAMPLES)]
+    loses: Annotated[list[SampleSchema], Field(max_length=SAMPLES)]
 
 
-class KnownCounts(Answer):
+class KnownCountsSchema(AnswerSchema):
     """How many subjects were looked at; `complete` when these are all that are known."""
 
     named: Count
@@ -58,7 +58,7 @@ class KnownCounts(Answer):
     complete: bool
 
 
-class Affected(Answer):
+class AffectedSchema(AnswerSchema):
     """Another flag, that hangs on the changed one and changes for somebody."""
 
     flag: Key
@@ -66,57 +66,57 @@ class Affected(Answer):
     loses: Count
 
 
-class Open(Answer):
+class OpenSchema(AnswerSchema):
     """Percent of a unit's ids that a flag's bucket lets in; `unit` is null where there is no flag."""
 
     percent: Annotated[float, Field(ge=0, le=100)]
     unit: Unit | None
 
 
-class Share(Answer):
+class ShareSchema(AnswerSchema):
     """What the bucket alone does to all ids of its unit, known or not: percent that gain and lose."""
 
-    before: Open
-    after: Open
+    before: OpenSchema
+    after: OpenSchema
     gains: Annotated[float, Field(ge=0, le=100)]
     loses: Annotated[float, Field(ge=0, le=100)]
 
 
-class Preview(Answer):
+class PreviewSchema(AnswerSchema):
     """Who would gain and who would lose. `shrinks`: the change needs `allow_shrink`."""
 
     flag: Key
     gains: Count
     loses: Count
-    samples: Samples
+    samples: SamplesSchema
     shrinks: bool
-    share: Share
-    affects: list[Affected]
-    known: KnownCounts
+    share: ShareSchema
+    affects: list[AffectedSchema]
+    known: KnownCountsSchema
     revision: Count
 
 
-class PlannedStep(Step):
+class PlannedStepSchema(StepSchema):
     """A change, and for a flag who gains and loses by all changes together."""
 
     gains: Count = ABSENT
     loses: Count = ABSENT
-    samples: Samples = ABSENT
+    samples: SamplesSchema = ABSENT
 
 
-class Plan(Answer):
+class PlanSchema(AnswerSchema):
     """What applying would change."""
 
-    changes: list[PlannedStep]
-    affects: list[Affected]
-    known: KnownCounts
+    changes: list[PlannedStepSchema]
+    affects: list[AffectedSchema]
+    known: KnownCountsSchema
     shrinks: bool
     revision: Count
 
 
-class Applied(Answer):
+class AppliedSchema(AnswerSchema):
     """What was changed; `next` where the call's time was spent: send the same again with it."""
 
-    changes: list[Step]
+    changes: list[StepSchema]
     next: Next
     revision: Count = ABSENT

@@ -10,10 +10,10 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from pydantic_core.core_schema import WithDefaultSchema
 
 from headgate.core import limits
-from headgate.edge.admin.bodies import Change
-from headgate.edge.admin.rules import ApplyBody, PlanBody
+from headgate.edge.admin.bodies import ChangeBody
+from headgate.edge.admin.manifest import ApplyBody, PlanBody
 from headgate.openapi.manifest import DEFINITIONS, FLAG, MEMBERS, Schema, closed, listed, ref
-from headgate.openapi.parts import NAMED, Answer
+from headgate.openapi.parts import NAMED, AnswerSchema
 
 COMPONENTS = "#/components/schemas/"
 IN_MANIFEST = {
@@ -23,7 +23,10 @@ IN_MANIFEST = {
 
 
 class _Generator(GenerateJsonSchema):
-    """Without titles that only repeat names, and without the null of what may be left out."""
+    """Components named without the suffix of their classes, no titles, and no null for members that may be absent."""
+
+    def normalize_name(self, name: str) -> str:
+        return super().normalize_name(name).removesuffix("Schema")
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002  # the signature is pydantic's
         return False
@@ -69,8 +72,8 @@ def documents() -> dict[str, Schema]:
     """What the core reads: the manifest, its parts, and the bodies that hold them."""
     bodies = {
         "Manifest": closed(MEMBERS),
-        "FlagBody": _with(FLAG, Change),
-        "RoutesBody": _with({"routes": listed(ref("route"), limits.MAX_ROUTES)}, Change, "routes"),
+        "FlagBody": _with(FLAG, ChangeBody),
+        "RoutesBody": _with({"routes": listed(ref("route"), limits.MAX_ROUTES)}, ChangeBody, "routes"),
         "ApplyBody": _with(MEMBERS, ApplyBody),
         "PlanBody": _with(MEMBERS, PlanBody),
     }
@@ -81,5 +84,5 @@ def documents() -> dict[str, Schema]:
 def answers_in(*modules: ModuleType) -> list[type[BaseModel]]:
     """Every model of an answer that the modules name."""
     named = [value for module in modules for value in vars(module).values()]
-    models = [one for one in named if inspect.isclass(one) and issubclass(one, Answer) and one is not Answer]
-    return list(dict.fromkeys(models))
+    classes = [one for one in named if inspect.isclass(one) and issubclass(one, AnswerSchema)]
+    return list(dict.fromkeys(one for one in classes if one is not AnswerSchema))

@@ -7,7 +7,7 @@ from pydantic import Field, WithJsonSchema
 from headgate.core.session import SESSION_ID
 from headgate.edge.oauth import ACCESS_TOKEN, GRANT, ID_TOKEN, JWT, SESSION_TOKEN, UNAVAILABLE
 from headgate.openapi.calls import RETRY, REVISION, Described, gateways, in_json
-from headgate.openapi.parts import Answer
+from headgate.openapi.parts import AnswerSchema
 from headgate.openapi.schemas import component
 
 REFUSED = ("invalid_request", "unsupported_grant_type", "invalid_target", "invalid_scope")
@@ -22,7 +22,7 @@ Url = Annotated[str, WithJsonSchema({"type": "string", "format": "uri"})]
 Base64Url = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9_-]{43}$"})]
 
 
-class Token(Answer):
+class TokenSchema(AnswerSchema):
     """A signed token (RFC 8693 §2.2.1)."""
 
     access_token: Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^[\w-]+\.[\w-]+\.[\w-]+$"})]
@@ -32,14 +32,14 @@ class Token(Answer):
     scope: Literal["access", "evaluate", "session", "service"]
 
 
-class OAuthError(Answer):
+class OAuthErrorSchema(AnswerSchema):
     """A refusal; the description is generic and never holds what was sent."""
 
     error: Annotated[str, WithJsonSchema({"enum": sorted({error for errors in ERRORS.values() for error in errors})})]
     error_description: str
 
 
-class PublicKey(Answer):
+class PublicKeySchema(AnswerSchema):
     """A key that verifies tokens (RFC 7517, RFC 7518 §6.2)."""
 
     kty: Literal["EC"]
@@ -51,13 +51,13 @@ class PublicKey(Answer):
     alg: Literal["ES256"]
 
 
-class KeySet(Answer):
+class KeySetSchema(AnswerSchema):
     """The keys in states next, active and previous."""
 
-    keys: list[PublicKey]
+    keys: list[PublicKeySchema]
 
 
-class Metadata(Answer):
+class MetadataSchema(AnswerSchema):
     """The authorization server (RFC 8414 §2)."""
 
     issuer: Url

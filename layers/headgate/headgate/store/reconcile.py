@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
-from headgate.core.changes.list_import import State as Import
+from headgate.core.changes.list_import import ImportState
 from headgate.core.changes.reconcile import Entry, Finding, Ledger, State, What, flag_of
 from headgate.core.deny import DenyKind, parse_denial
 from headgate.core.reading import Invalid
@@ -111,7 +111,7 @@ def _is_agreed(flag: State, item: Item | None) -> bool:
     last = max(counted, default=0)
     if newest is None:
         return last == 0
-    if newest.state is Import.COMMITTED:
+    if newest.state is ImportState.COMMITTED:
         return last == newest.ordinal and counted[last] == newest.revision
     return last < newest.ordinal
 

@@ -14,7 +14,7 @@ from headgate.core.members import Event, Member, Standpoint, staged
 from headgate.core.model import Flag, Json, LongList
 
 
-class State(StrEnum):
+class ImportState(StrEnum):
     """How far an import is."""
 
     OPEN = "open"
@@ -61,7 +61,7 @@ class Import:
     opened_at: int
     reason: str = ""
     version: int = 1
-    state: State = State.OPEN
+    state: ImportState = ImportState.OPEN
     staged: int = 0
     tally: Tally = field(default_factory=Tally)
     digest: str = GENESIS
@@ -70,7 +70,7 @@ class Import:
     @property
     def is_open(self) -> bool:
         """Whether it can be staged, committed, abandoned."""
-        return self.state is State.OPEN
+        return self.state is ImportState.OPEN
 
     @property
     def document(self) -> dict[str, Json]:
@@ -104,7 +104,7 @@ def switch_on(flag: Flag, open_import: Import, histories: Mapping[Member, Iterab
         counted = counted.plus(effect(member, comes=comes, is_long=is_long, is_in=True))
         if comes is False:
             gone.append(member)
-    done = replace(open_import, state=State.COMMITTED, tally=counted, revision=revision)
+    done = replace(open_import, state=ImportState.COMMITTED, tally=counted, revision=revision)
     held = flag.members or LongList()
     long = replace(
         held,

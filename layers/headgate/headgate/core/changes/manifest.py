@@ -73,7 +73,7 @@ def parse_manifest(document: Json) -> Manifest:
     return Manifest(tuple(flags) if "flags" in read.members else None, routes, profile)
 
 
-def plan(manifest: Manifest, snapshot: Snapshot, *, new_salt: Callable[[], str], prune: bool) -> list[Step]:
+def plan_manifest(manifest: Manifest, snapshot: Snapshot, *, new_salt: Callable[[], str], prune: bool) -> list[Step]:
     """The changes, in the order of applying: parents before children, then profile and routes, deletions last.
 
     `new_salt` is for flags that are new and name none. Raises `Invalid` with every fault.

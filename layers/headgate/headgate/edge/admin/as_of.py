@@ -4,10 +4,11 @@ from collections.abc import Iterable, Iterator
 from itertools import takewhile
 
 from headgate.core.audit import is_sealed
+from headgate.core.changes.refusal import Refusal, Slug
 from headgate.core.reading import refuse
 from headgate.core.snapshot import EMPTY, Snapshot, apply
-from headgate.edge.admin.audit import Entry, entries, stamped, time_in
-from headgate.edge.admin.call import Admin, Refused
+from headgate.edge.admin.audit import Entry, entries, entry_time, time_in
+from headgate.edge.admin.call import Admin
 from headgate.store.items import head_of
 
 BUDGET = 20.0
@@ -18,7 +19,7 @@ def as_of(admin: Admin, moment: int | str) -> Snapshot:
     """The rules at a revision, or as they stood at a time (RFC 3339).
 
     Entries are stamped by different clocks: at a time stand all before the first that is later. Raises `Invalid` for
-    what is neither, or not yet; `Refused` for a stream too long to be read in one call, or one that was tampered with.
+    what is neither, or not yet; `Refusal` for a stream too long to be read in one call, or one that was tampered with.
     """
     head = head_of(admin.table).revision
     if isinstance(moment, int):
@@ -26,7 +27,7 @@ def as_of(admin: Admin, moment: int | str) -> Snapshot:
             refuse("as_of", f"must be a revision from 0 to {head}, the newest")
         return _rebuilt(admin, entries(admin, 0, moment + 1))
     seconds = time_in(moment, "as_of")
-    return _rebuilt(admin, takewhile(lambda entry: not stamped(entry) > seconds, entries(admin, 0, head + 1)))
+    return _rebuilt(admin, takewhile(lambda entry: not entry_time(entry) > seconds, entries(admin, 0, head + 1)))
 
 
 def _rebuilt(admin: Admin, stream: Iterable[Entry]) -> Snapshot:
@@ -38,7 +39,7 @@ def _rebuilt(admin: Admin, stream: Iterable[Entry]) -> Snapshot:
     for entry in _within(admin, stream):
         newest[_target(entry)] = entry
     if not all(map(is_sealed, newest.values())):
-        raise Refused("chain-broken", "an entry up to there was changed since it was written")
+        raise Refusal(Slug.CHAIN_BROKEN, "an entry up to there was changed since it was written")
     return apply(EMPTY, sorted(newest.values(), key=lambda entry: int(entry["revision"])))
 
 
@@ -52,7 +53,7 @@ def _within(admin: Admin, stream: Iterable[Entry]) -> Iterator[Entry]:
     deadline = admin.clock() + BUDGET
     for entry in stream:
         if admin.clock() > deadline:
-            raise Refused("too-large", "the stream up to there cannot be read in one call")
+            raise Refusal(Slug.TOO_LARGE, "the stream up to there cannot be read in one call")
         yield entry
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from math import inf, nan
 from typing import Any
 
+from headgate.core.changes.refusal import Refusal, Slug
 from headgate.core.reading import refuse, unix
-from headgate.edge.admin.call import Admin, Refused, limit_of, shown
+from headgate.edge.admin.call import Admin, limit_of, shown
 from headgate.edge.admin.paging import read_cursor, write_cursor
 from headgate.edge.http import Request, Response
 from headgate.store.items import AUDIT, Head, audit_sk, head_of, read_entry
@@ -22,7 +23,7 @@ SKEW = 60.0
 
 
 def list_audit(admin: Admin, request: Request) -> Response:
-    """GET /admin/v1/audit: the log of changes, newest first.
+    """GET /admin/v1/audit: list changes, newest first.
 
     Between the revisions `after` and `before`, both exclusive, and from the time `since` to before `until`.
     """
@@ -55,7 +56,7 @@ def _shown(item: Item) -> Entry:
         return {"revision": int(item["sk"])}
 
 
-MEMBERS: dict[str, Callable[[Entry], Any]] = {
+FILTERS: dict[str, Callable[[Entry], Any]] = {
     "flag": lambda entry: entry.get("flag"),
     "actor": lambda entry: actor.get("arn") if isinstance(actor := entry.get("actor"), dict) else None,
     "action": lambda entry: entry.get("action"),
@@ -71,16 +72,16 @@ class _Wanted:
     until: float
 
     def takes(self, entry: Entry) -> bool:
-        at = stamped(entry)
+        at = entry_time(entry)
         outside = at < self.since or at >= self.until
-        return not outside and all(MEMBERS[name](entry) == value for name, value in self.equals)
+        return not outside and all(FILTERS[name](entry) == value for name, value in self.equals)
 
     def is_past(self, entry: Entry) -> bool:
         """Whether neither this entry nor any before it can be wanted."""
-        return stamped(entry) < self.since - SKEW
+        return entry_time(entry) < self.since - SKEW
 
 
-def stamped(entry: Entry) -> float:
+def entry_time(entry: Entry) -> float:
     """When (Unix seconds). What was tampered with may have no time: not a number, which is neither before nor after."""
     try:
         return unix(entry["at"])
@@ -89,7 +90,7 @@ def stamped(entry: Entry) -> float:
 
 
 def _wanted(request: Request) -> _Wanted:
-    equals = tuple((name, request.query[name]) for name in MEMBERS if name in request.query)
+    equals = tuple((name, request.query[name]) for name in FILTERS if name in request.query)
     since, until = (request.query.get(name) for name in ("since", "until"))
     return _Wanted(
         equals,
@@ -107,7 +108,7 @@ def time_in(text: str, name: str) -> float:
 
 
 def _start(admin: Admin, request: Request, head: Head) -> int:
-    """The revision before which reading begins. Raises `Refused` for a cursor that is not of this stream."""
+    """The revision before which reading begins. Raises `Refusal` for a cursor that is not of this stream."""
     before = min(_revision(request, "before", MAX_REVISION), head.revision + 1)
     if "cursor" not in request.query:
         return before
@@ -115,7 +116,7 @@ def _start(admin: Admin, request: Request, head: Head) -> int:
     held = 1 <= last <= head.revision
     newest = next(_items(admin, last - 1, last + 1, newest_first=True), None) if held else None
     if newest is None or str(_shown(newest).get("digest")) != digest:
-        raise Refused("invalid-cursor")
+        raise Refusal(Slug.INVALID_CURSOR)
     return min(before, int(last))
 
 
@@ -129,12 +130,12 @@ def _revision(request: Request, name: str, default: int) -> int:
 
 
 def entries(admin: Admin, after: int, before: int) -> Iterator[Entry]:
-    """The entries between two revisions, both exclusive; read as they are asked for. Raises `Refused`."""
+    """The entries between two revisions, both exclusive; read as they are asked for. Raises `Refusal`."""
     for item in _items(admin, after, before):
         try:
             yield read_entry(item)
         except (KeyError, ValueError, RecursionError):
-            raise Refused("chain-broken", f"entry {item['sk']} cannot be read") from None
+            raise Refusal(Slug.CHAIN_BROKEN, f"entry {item['sk']} cannot be read") from None
 
 
 def _items(admin: Admin, after: int, before: int, *, newest_first: bool = False) -> Iterator[Item]:

@@ -36,18 +36,22 @@ def _true(value: bool) -> bool:
     return value
 
 
-def _told(**more: Any) -> Any:
-    """What the OpenAPI document says of a value beside its type, where it is checked by code."""
+def _schema(**more: Any) -> Any:
+    """What the OpenAPI document says about a value that code checks."""
     return Field(json_schema_extra=more)
 
 
 PLAIN = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$"
-Reason = Annotated[str, AfterValidator(_plain), _told(minLength=1, maxLength=limits.MAX_REASON_BYTES, pattern=PLAIN)]
-Member = Annotated[str, AfterValidator(_member), _told(minLength=1, maxLength=limits.MAX_ID_BYTES, pattern=r"^\S+$")]
-FlagKey = Annotated[str, AfterValidator(_key), _told(pattern=f"^{limits.KEY.pattern}$")]
-Percent = Annotated[int | float | None, _told(minimum=0, maximum=100, description="With at most 3 decimals.")]
-Moment = Annotated[int | str | None, _told(minimum=0, format="date-time", description="A revision, or a time.")]
-Yes = Annotated[bool, AfterValidator(_true), _told(const=True)]
+ReasonText = Annotated[
+    str, AfterValidator(_plain), _schema(minLength=1, maxLength=limits.MAX_REASON_BYTES, pattern=PLAIN)
+]
+MemberId = Annotated[
+    str, AfterValidator(_member), _schema(minLength=1, maxLength=limits.MAX_ID_BYTES, pattern=r"^\S+$")
+]
+FlagKey = Annotated[str, AfterValidator(_key), _schema(pattern=f"^{limits.KEY.pattern}$")]
+PercentNumber = Annotated[int | float | None, _schema(minimum=0, maximum=100, description="With at most 3 decimals.")]
+Moment = Annotated[int | str | None, _schema(minimum=0, format="date-time", description="A revision, or a time.")]
+OnlyTrue = Annotated[bool, AfterValidator(_true), _schema(const=True)]
 
 
 class Body(BaseModel):
@@ -56,47 +60,47 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class Change(Body):
+class ChangeBody(Body):
     """What every change takes: why, and whether it may take access away."""
 
-    reason: Reason
+    reason: ReasonText
     allow_shrink: bool = False
 
 
-class StageBody(Change):
+class StageBody(ChangeBody):
     """`percent` and `unit` may come with any stage; stage `percentage` needs `percent`."""
 
     stage: Annotated[Stage, Field(strict=False)]
-    percent: Percent = None
+    percent: PercentNumber = None
     unit: Annotated[Unit | None, Field(strict=False)] = None
 
 
-class Members(Body):
+class MembersBody(Body):
     """Users and orgs; the two never mix."""
 
-    users: Annotated[list[Member], _told(maxItems=limits.MAX_MEMBERS_A_CALL, uniqueItems=True)] = []
-    orgs: Annotated[list[Member], _told(maxItems=limits.MAX_MEMBERS_A_CALL, uniqueItems=True)] = []
+    users: Annotated[list[MemberId], _schema(maxItems=limits.MAX_MEMBERS_A_CALL, uniqueItems=True)] = []
+    orgs: Annotated[list[MemberId], _schema(maxItems=limits.MAX_MEMBERS_A_CALL, uniqueItems=True)] = []
 
 
-class AllowBody(Change):
+class AllowBody(ChangeBody):
     """Who comes and who goes, at most 1,000 ids a call."""
 
-    add: Members = Members()
-    remove: Members = Members()
+    add: MembersBody = MembersBody()
+    remove: MembersBody = MembersBody()
 
 
 class KillBody(Body):
     """`drain_until` (RFC 3339) exactly with reach `drain`."""
 
-    reason: Reason
+    reason: ReasonText
     reach: Annotated[Reach, Field(strict=False)] = Reach.GATE
-    drain_until: Annotated[str | None, _told(format="date-time")] = None
+    drain_until: Annotated[str | None, _schema(format="date-time")] = None
 
 
-class RestoreBody(Body):
-    """Why the gate opens again."""
+class ReasonBody(Body):
+    """Why."""
 
-    reason: Reason
+    reason: ReasonText
 
 
 class SubjectBody(Body):
@@ -120,21 +124,21 @@ class ExplainBody(Body):
     as_of: Moment = None
 
 
-class FlagChange(Body):
+class FlagChangeBody(Body):
     """One change as the admin API makes it: a stage, members, a kill, a restore, a whole flag, or a deletion."""
 
     stage: Annotated[Stage | None, Field(strict=False)] = None
-    percent: Percent = None
+    percent: PercentNumber = None
     unit: Annotated[Unit | None, Field(strict=False)] = None
-    add: Members | None = None
-    remove: Members | None = None
-    kill: Yes | None = None
-    restore: Yes | None = None
+    add: MembersBody | None = None
+    remove: MembersBody | None = None
+    kill: OnlyTrue | None = None
+    restore: OnlyTrue | None = None
     put: dict[str, Any] | None = None
-    delete: Yes | None = None
+    delete: OnlyTrue | None = None
 
     @model_validator(mode="after")
-    def _one(self) -> "FlagChange":
+    def _one(self) -> "FlagChangeBody":
         kinds = ("stage", "add", "remove", "kill", "restore", "put", "delete")
         named = [kind for kind in kinds if getattr(self, kind) is not None]
         if len(named) != 1 and named != ["add", "remove"]:
@@ -148,7 +152,7 @@ class PreviewBody(Body):
     """`subjects` are looked at beside those that are known anyway."""
 
     flag: FlagKey
-    change: FlagChange
+    change: FlagChangeBody
     subjects: Annotated[list[SubjectBody], Field(max_length=1_000, default_factory=list)]
 
 

@@ -1,4 +1,4 @@
-"""What every admin call passes: who asks, the body as JSON, the precondition, the Idempotency-Key, and the way out.
+"""What every admin call passes: the body as JSON, who asks, the Idempotency-Key, the precondition, and the way out.
 
 Order of refusal: signature (API Gateway), JSON, idempotency, validation, precondition, shrink.
 """
@@ -12,14 +12,15 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from headgate.core import limits
+from headgate.core.changes.refusal import Refusal, Slug
 from headgate.core.model import Json
-from headgate.core.reading import Invalid
-from headgate.edge.http import Request, Response, respond
+from headgate.core.reading import Invalid, is_key, refuse
+from headgate.edge import telemetry
+from headgate.edge.http import Event, Malformed, Request, Response, TooLarge, read_json, read_request, respond
 from headgate.edge.problems import problem
-from headgate.edge.strict_json import read_json
 from headgate.store.imports import Imports
-from headgate.store.port import Key, Table, Unavailable
-from headgate.store.record import Actor, Answer, Call, Change, Current, Record, Refusal, Slug
+from headgate.store.port import Key, Table, Throttled, Unavailable
+from headgate.store.record import Actor, Answer, Call, Plan, Record
 from headgate.store.sessions import Sessions
 from headgate.store.snapshots import Snapshots, Standing, View
 
@@ -32,30 +33,16 @@ IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9._:/+=-]{1,64}")
 ETAG = re.compile(r'"(0|[1-9][0-9]{0,15})"')
 
 
-class Refused(Exception):
-    """The call is answered with a problem."""
-
-    def __init__(self, slug: str, detail: str = "", *, faults: tuple[tuple[str, str], ...] = (),
-                 version: int | None = None, told: Mapping[str, Any] | None = None) -> None:  # fmt: skip
-        super().__init__(slug)
-        self.slug, self.detail, self.faults, self.version, self.told = slug, detail, faults, version, told
-
-    def response(self) -> Response:
-        """As problem+json, with the current ETag where a precondition failed."""
-        headers = {} if self.version is None else {"etag": f'"{self.version}"'}
-        return problem(self.slug, self.detail, faults=self.faults, headers=headers, told=self.told)
-
-
 def no_audit_key() -> "PoolKey":
-    """Where no audit key is configured, no checkpoint can be made. Raises `Unavailable`."""
+    """The default of `Admin.audit_key`: without an audit key, no checkpoint can be made. Raises `Unavailable`."""
     raise Unavailable("NoAuditKey")
 
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """What the calls work with. `audit_key` is made when it is needed; an empty `issuer` means the request's host.
+    """What the calls work with. `audit_key` is made when first needed; an empty `issuer` means the request's host.
 
-    `inline` is how many ids of a flag's list stand in the flag itself.
+    `inline` is how many ids of a flag's list are stored in the flag itself.
     """
 
     table: Table
@@ -71,10 +58,10 @@ class Admin:
     new_salt: Callable[[], str] = field(default=lambda: secrets.token_hex(16))
 
     def current(self) -> View:
-        """The rules as of now. Raises `Refused` when the store does not answer: operators never see old state."""
+        """The rules as of now. Raises `Refusal` when the store does not answer: operators never see stale state."""
         view = self.snapshots.live()
         if view.standing is not Standing.FRESH:
-            raise Refused("unavailable", "the store does not answer; nothing was changed")
+            raise Refusal(Slug.UNAVAILABLE, "the store does not answer; nothing was changed")
         return view
 
     @property
@@ -82,41 +69,65 @@ class Admin:
         """The imports of all flags."""
         return Imports(self.table, self.record, clock=self.clock)
 
-    def change(
-        self, target: Key, plan: "DocumentPlan", request: Request, *, with_rules: Callable[[Json], bool] | None = None
-    ) -> Response:
-        """Read the body, plan, commit, answer. `with_rules` says whether the plan judges by other flags too."""
-        document = read_document(request)
+    def commit(self, target: Key, plan: Plan, request: Request, document: Json, *, rules: bool = False) -> Response:
+        """Make one change and answer. Set `rules` where the plan depends on other flags."""
         call = call_of(request, document, idempotency_key(request))
-        rules = (lambda: self.current().snapshot) if with_rules is not None and with_rules(document) else None
-        return answered(self.record.change(target, checked(plan, document), call, rules=rules))
+        return answered(
+            self.record.change(target, plan, call, rules=(lambda: self.current().snapshot) if rules else None)
+        )
 
 
-DocumentPlan = Callable[[Json, Current], Change | Refusal]
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One call: its handler, and what docs/openapi.json says about it beside the handler's docstring.
+
+    `answers` maps each status of success to its model's name in `headgate.openapi`, or None for no body. `body` is the
+    model that the handler reads the body with, or the name of a schema in `openapi.schemas` for bodies that the core
+    parses. `takes` lists query parameters and headers by their names in `openapi.parameters`, `refuses` the problems
+    that do not follow from the rest.
+    """
+
+    handler: Callable[[Admin, Request], Response]
+    answers: Mapping[int, str | None]
+    body: Any = None
+    takes: str = ""
+    refuses: str = ""
 
 
-def checked(plan: DocumentPlan, document: Json) -> Callable[[Current], Change | Refusal]:
-    """The plan for one document; what is invalid in it is a refusal."""
+def handle(admin: Admin, routes: Mapping[str, Route], event: Event) -> Response:
+    """Answer one request. API Gateway has matched the route and verified the signature."""
+    request = read_request(event)
+    try:
+        response = routes[request.route_key].handler(admin, request)
+    except Refusal as refusal:
+        headers = {} if refusal.version is None else {"etag": f'"{refusal.version}"'}
+        response = problem(
+            refusal.slug, refusal.detail, faults=refusal.faults, headers=headers, members=refusal.members
+        )
+    except Invalid as invalid:
+        response = problem(Slug.INVALID_BODY, "see errors", faults=invalid.faults)
+    except Malformed as fault:
+        response = problem(Slug.INVALID_JSON, str(fault))
+    except TooLarge as fault:
+        response = problem(Slug.TOO_LARGE, str(fault))
+    except (Unavailable, Throttled) as failure:
+        telemetry.count("StoreUnavailable", function="admin")
+        telemetry.log("unavailable", function="admin", error=str(failure), request_id=request.request_id)
+        response = problem(
+            Slug.UNAVAILABLE, "the change may or may not have been made; retry with the same Idempotency-Key"
+        )
+    telemetry.log("answered", function="admin", route=request.route_key, status=response["statusCode"],
+                  request_id=request.request_id)  # fmt: skip
+    return response
 
-    def planned(current: Current) -> Change | Refusal:
-        try:
-            return plan(document, current)
-        except Invalid as invalid:
-            return Refusal(Slug.INVALID, "see errors", invalid.faults)
 
-    return planned
-
-
-def answered(outcome: Answer | Refusal) -> Response:
-    """The response for an outcome."""
-    if isinstance(outcome, Refusal):
-        return Refused(outcome.slug, outcome.detail, faults=outcome.faults, version=outcome.version,
-                       told=outcome.told).response()  # fmt: skip
-    return shown(outcome.body, status=outcome.status, version=outcome.version)
+def answered(answer: Answer) -> Response:
+    """The response for an answer."""
+    return shown(answer.body, status=answer.status, version=answer.version)
 
 
 def shown(body: Any, *, status: int = 200, version: int | None = None) -> Response:
-    """A good answer, with its ETag and revision where it has them."""
+    """A successful response, with its ETag and revision where it has them."""
     headers = {} if version is None else {"etag": f'"{version}"'}
     if isinstance(body, Mapping) and isinstance(body.get("revision"), int):
         headers["x-headgate-revision"] = str(body["revision"])
@@ -124,20 +135,20 @@ def shown(body: Any, *, status: int = 200, version: int | None = None) -> Respon
 
 
 def read_document(request: Request) -> Json:
-    """The body. Raises `strict_json.Malformed` or `TooLarge`."""
+    """The body as JSON. Raises `Malformed` or `TooLarge`."""
     return read_json(request.body, MAX_BODY)
 
 
 def idempotency_key(request: Request) -> str:
-    """The caller's key. Raises `Refused`."""
+    """The caller's key. Raises `Refusal`."""
     key = request.headers.get("idempotency-key", "")
     if not IDEMPOTENCY_KEY.fullmatch(key):
-        raise Refused("idempotency-key-required", "1 to 64 letters, digits or . _ : / + = -")
+        raise Refusal(Slug.KEY_REQUIRED, "1 to 64 letters, digits or . _ : / + = -")
     return key
 
 
 def call_of(request: Request, document: Json, key: str) -> Call:
-    """Who asks for what. A reason that is no string is refused by the plan."""
+    """Who asks for what. A reason that is not a string is refused by the plan."""
     arn = str(request.iam.get("userArn", ""))
     actor = Actor(arn, str(request.iam.get("callerId", "")), request.source_ip)
     reason = document.get("reason") if isinstance(document, dict) else None
@@ -152,20 +163,29 @@ def call_of(request: Request, document: Json, key: str) -> Call:
     )
 
 
-def version_of(request: Request) -> int:
-    """The version in If-Match, for a plan to compare. Raises `Refused`: 428 without, 400 for anything but one ETag."""
+def check_version(request: Request, version: int) -> None:
+    """Compare If-Match with the stored version. Raises `Refusal`: 428 if absent, 400 unless one ETag, 412 if stale."""
     text = request.headers.get("if-match")
     if text is None:
-        raise Refused("precondition-required", "If-Match with the current ETag is required")
+        raise Refusal(Slug.PRECONDITION_REQUIRED, "send If-Match with the current ETag")
     match = ETAG.fullmatch(text.strip())
     if match is None:
-        raise Refused("invalid-body", "If-Match takes one ETag, as a read gave it")
-    return int(match[1])
+        raise Refusal(Slug.INVALID_BODY, "If-Match takes one ETag, as returned by a read")
+    if int(match[1]) != version:
+        raise Refusal(Slug.PRECONDITION_FAILED, "read it again and retry with the new ETag", version=version)
+
+
+def key_in(request: Request) -> str:
+    """The flag key of the path. Raises `Refusal`."""
+    key = request.path.get("key", "")
+    if not is_key(key):
+        raise Refusal(Slug.INVALID_FLAG_KEY, "must match ^[a-z0-9][a-z0-9._-]{0,63}$")
+    return key
 
 
 def limit_of(request: Request) -> int:
     """`limit`, 1 to 1,000, 100 unless given. Raises `Invalid`."""
     text = request.query.get("limit", "100")
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 1_000):
-        raise Invalid([("limit", "must be a whole number from 1 to 1000")])
+        refuse("limit", "must be a whole number from 1 to 1000")
     return int(text)

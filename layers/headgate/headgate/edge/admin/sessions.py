@@ -1,0 +1,62 @@
+"""Sessions: who is inside, and ending one."""
+
+from itertools import islice
+from typing import Any
+
+from headgate.core.changes.refusal import Refusal, Slug
+from headgate.core.deny import Denial, DenyKind
+from headgate.core.keyring import TOKEN_LIFE
+from headgate.core.reading import rfc3339, unix
+from headgate.core.session import Session
+from headgate.edge.admin.bodies import ReasonBody, read_body
+from headgate.edge.admin.call import Admin, limit_of, read_document, shown
+from headgate.edge.admin.paging import read_cursor, write_cursor
+from headgate.edge.admin.revocations import denial_change
+from headgate.edge.http import Request, Response
+from headgate.store.items import deny_key
+from headgate.store.record import Change, Current
+from headgate.store.sessions import ending, is_record_id
+
+
+def list_sessions(admin: Admin, request: Request) -> Response:
+    """GET /admin/v1/sessions: list live sessions, their count, and when the last must end."""
+    limit, now = limit_of(request), admin.clock()
+    after = ""
+    if "cursor" in request.query:
+        (after,) = read_cursor(request.query["cursor"], "sessions", str)
+        if not is_record_id(after):
+            raise Refusal(Slug.INVALID_CURSOR)
+    live = (pair for pair in admin.sessions.every(after) if pair[1].is_live(now))
+    found = list(islice(live, limit + 1))
+    following = write_cursor("sessions", found[limit - 1][0]) if len(found) > limit else None
+    count, last = admin.sessions.inside() or (None, None)
+    counts = {"inside": count, "last_leaves_at": None if last is None else rfc3339(last)}
+    return shown({"sessions": [_session(*pair) for pair in found[:limit]], "counts": counts, "next": following})
+
+
+def _session(record: str, session: Session) -> dict[str, Any]:
+    return {
+        "id": record,
+        "subject": session.subject,
+        "session_id": session.session_id,
+        "started_at": rfc3339(session.started_at),
+        "expires_at": rfc3339(session.expires_at),
+    }
+
+
+def end_session(admin: Admin, request: Request) -> Response:
+    """DELETE /admin/v1/sessions/{id}: end a session; its token is refused within 5 s and cannot be renewed."""
+    record = request.path.get("id", "")
+    if not is_record_id(record):
+        raise Refusal(Slug.NOT_FOUND)
+    document = read_document(request)
+
+    def plan(current: Current) -> Change:
+        read_body(ReasonBody, document)
+        session = admin.sessions.by_record(record)
+        if session is None or session.ended:
+            raise Refusal(Slug.NOT_FOUND)
+        denial = Denial(DenyKind.SESSION, record, int(unix(current.stamp.at)), session.expires_at + TOKEN_LIFE)
+        return denial_change("deny.session", denial, current, status=204, also=(ending(session),))
+
+    return admin.commit(deny_key(DenyKind.SESSION, record), plan, request, document)
