@@ -44,7 +44,7 @@ Environment:
                                 who signs, as for every AWS tool
   headgate local prints those of the laptop's stack, ready to copy.
 
-Words: docs/glossary.md"""
+Glossary: docs/glossary.md"""
 
 
 def hoisted(args: list[str]) -> list[str]:
