@@ -42,7 +42,9 @@ Environment:
   HEADGATE_API, HEADGATE_IDP    the API; a dev identity provider
   AWS_PROFILE, AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN
                                 who signs, as for every AWS tool
-  headgate local prints those of the laptop's stack, ready to copy."""
+  headgate local prints those of the laptop's stack, ready to copy.
+
+Glossary: docs/glossary.md"""
 
 
 def hoisted(args: list[str]) -> list[str]:

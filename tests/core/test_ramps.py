@@ -80,7 +80,7 @@ def test_flags_are_independent(algorithm: str) -> None:
 
 
 def test_an_id_is_its_own_bytes() -> None:
-    """Twins land where they land: no id is folded into another."""
+    """E71: twins land where they land: no id is folded into another."""
     flag = vector_files.flag_of({"key": "ramp", "stage": "percentage", "percent": 50})
     rules = ruleset({"ramp": flag})
     for one, other in (("caf\u00e9", "cafe\u0301"), ("alice", "Alice"), ("alice", "alice\u200d"), ("1", "\uff11")):
