@@ -31,7 +31,7 @@ def went_on(
 
     Each of those is written when whoever walks the chain asks for the next: what does not continue it never is.
     """
-    from headgate.core.audit import canonical
+    from headgate.core.documents import canonical
 
     last = 0
     for entry in held:

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from headgate.core.decision import decide
+from headgate.core.documents import Invalid
 from headgate.core.flag import OWN_MEMBERS, load_flag
 from headgate.core.model import Decision, Flag, Subject
-from headgate.core.reading import Invalid
 from headgate.core.ruleset import Ruleset, ruleset
 from headgate_cli import failures
 

@@ -10,14 +10,10 @@ import os
 from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
 
-from headgate.sdk.gate import Gate, caller_subject
-from headgate.sdk.provider import HeadgateProvider
-from headgate.store.dynamo import REQUEST_PATH, DynamoTable, client
-from headgate.store.snapshots import Snapshots
+from headgate import Gate, HeadgateProvider, caller_subject
 
-table = DynamoTable(os.environ["HEADGATE_TABLE"], client("dynamodb", **REQUEST_PATH))
-gate = Gate(Snapshots(table), live=True)
-api.set_provider_and_wait(HeadgateProvider(table))
+gate = Gate(os.environ["HEADGATE_TABLE"], live=True)
+api.set_provider_and_wait(HeadgateProvider(os.environ["HEADGATE_TABLE"]))
 flags = api.get_client()
 
 

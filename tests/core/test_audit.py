@@ -9,7 +9,8 @@ import pytest
 import vector_files
 from proofs import Tally, many
 
-from headgate.core.audit import GENESIS, canonical, digest, is_sealed, sealed, verify
+from headgate.core.audit import GENESIS, digest, is_sealed, sealed, verify
+from headgate.core.documents import canonical
 
 Entry = dict[str, Any]
 

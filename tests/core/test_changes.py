@@ -17,9 +17,9 @@ from headgate.core.changes.flag import (
     without_kill,
 )
 from headgate.core.decision import decide
+from headgate.core.documents import Invalid
 from headgate.core.limits import MAX_DEPTH
 from headgate.core.model import Flag, Kill, Reach, RouteClass, RoutePolicy, Stage, Subject, Unit
-from headgate.core.reading import Invalid
 from headgate.core.routes import CREDENTIALS, Pass, RouteTable, live_flags
 from headgate.core.ruleset import ruleset
 

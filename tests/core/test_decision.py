@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from headgate.core.clauses import compile_rule
 from headgate.core.decision import decide, trace
+from headgate.core.documents import Invalid
 from headgate.core.flag import OWN_MEMBERS, flag_document, load_flag, parse_flag, read_flag
 from headgate.core.model import Flag, Reason, Subject
-from headgate.core.reading import Invalid
 from headgate.core.ruleset import Ruleset, ruleset
 
 KEYS = ("f0", "f1", "f2", "f3", "f4", "f5")

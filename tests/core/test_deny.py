@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headgate.core.deny import Denial, DenyKind, DenySet, parse_denial
-from headgate.core.reading import Invalid
+from headgate.core.documents import Invalid
 from headgate.core.snapshot import EMPTY, apply, with_denials
 
 AT = 1_780_000_000

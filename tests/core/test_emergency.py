@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from headgate.core.decision import decide
+from headgate.core.documents import Invalid
 from headgate.core.emergency import EVERY, NONE, packed, read_emergency, running_work, unpacked
 from headgate.core.flag import parse_flag
 from headgate.core.model import Reach, Reason, RouteClass, Subject
-from headgate.core.reading import Invalid
 from headgate.core.routes import RouteTable, parse_routes
 from headgate.core.ruleset import ruleset
 from headgate.core.snapshot import EMPTY, Snapshot, with_kills

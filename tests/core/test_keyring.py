@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headgate.core.documents import Invalid
 from headgate.core.keyring import (
     LOST,
     TOKEN_LIFE,
@@ -21,7 +22,6 @@ from headgate.core.keyring import (
     rotated,
     states,
 )
-from headgate.core.reading import Invalid
 from headgate.core.snapshot import EMPTY, apply, read_keyring
 
 POOL = ("k1", "k2", "k3")

@@ -12,11 +12,11 @@ from hypothesis import given
 
 from headgate.core.changes.flag import Stamp as StampOf
 from headgate.core.changes.flag import shrinks, stamped
-from headgate.core.changes.manifest import Manifest, Step, manifest_document, parse_manifest, plan
+from headgate.core.changes.manifest import Manifest, Step, manifest_document, parse_manifest, plan_manifest
+from headgate.core.documents import Invalid
 from headgate.core.flag import flag_document
 from headgate.core.limits import MAX_DEPTH
 from headgate.core.model import Flag
-from headgate.core.reading import Invalid
 from headgate.core.snapshot import EMPTY, Snapshot, apply
 
 KEYS = ("f0", "f1", "f2", "f3", "f4")
@@ -31,7 +31,7 @@ def new_salt() -> str:
 
 def planned(document: Any, snapshot: Snapshot, *, prune: bool = False) -> list[Step]:
     """The steps for a manifest as JSON."""
-    return plan(parse_manifest(json.loads(json.dumps(document))), snapshot, new_salt=new_salt, prune=prune)
+    return plan_manifest(parse_manifest(json.loads(json.dumps(document))), snapshot, new_salt=new_salt, prune=prune)
 
 
 def applied(snapshot: Snapshot, steps: Iterable[Step]) -> Snapshot:

@@ -26,8 +26,9 @@ from headgate.core.flag import flag_document
 from headgate.core.model import Allow, Flag, LongList, Subject
 from headgate.core.ruleset import ruleset
 from headgate.edge.authorizer import Authorizer
-from headgate.edge.credentials import Credentials, entitlements
+from headgate.edge.credentials import Credentials
 from headgate.edge.evaluate import BULK, Evaluate
+from headgate.edge.exchange import entitlements
 from headgate.edge.key_pool import KeyPool
 from headgate.edge.settings import GateSettings
 from headgate.store.items import PROFILE, ROUTES, Head, flag_key, head_item, stored_item
@@ -189,6 +190,6 @@ def verdicts_on(gate: Gate, token: str, subject: Subject, thrown: Dice) -> dict[
     evaluated = gate.evaluates(token)
     assert "gone" not in evaluated
     assert {key: (flag["variant"] == "on", flag["metadata"]["reason"]) for key, flag in evaluated.items()} == {
-        key: (value, reason.value) for key, (value, reason) in explained.items() if key != "gone"
+        key: (made.value, made.reason.value) for key, made in explained.items() if key != "gone"
     }
     return verdicts

@@ -11,9 +11,9 @@ from headgate.core.audit import digest, verify
 from headgate.core.changes.flag import shrinks
 from headgate.core.clauses import OPERATORS, compile_rule
 from headgate.core.decision import decide, trace
+from headgate.core.documents import Invalid
 from headgate.core.flag import flag_document, parse_flag
 from headgate.core.model import Algorithm, Flag, Reason, Stage, Unit
-from headgate.core.reading import Invalid
 from headgate.core.routes import live_flags, parse_routes, policies_for
 
 DECISIONS = list(vector_files.decisions())

@@ -8,6 +8,7 @@ from fake_clock import FakeClock
 from reference_table import Fault, ReferenceTable, always, at
 
 from headgate.core.deny import Denial, DenyKind
+from headgate.core.model import Subject
 from headgate.core.session import TOKEN_LIFE, record_id
 from headgate.edge.admission import Admission, Applicant
 from headgate.edge.oauth import OAuthError
@@ -54,7 +55,9 @@ class World:
             sid=SID if kind is Kind.SESSION else None, rev=0, jti="t", iat=int(self.clock()), nbf=NOW, exp=NOW * 2,
             kid="k1",
         )  # fmt: skip
-        return replace(Applicant("root", "web", admin=kind is not Kind.SESSION, own=own or None), **members)  # type: ignore[arg-type]
+        return replace(
+            Applicant("root", Subject("root", admin=kind is not Kind.SESSION), "web", own or None), **members
+        )  # type: ignore[arg-type]
 
     def admit(self, kind: Kind | None = Kind.ACCESS) -> int:
         """The seconds that the new token lives."""

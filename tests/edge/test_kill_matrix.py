@@ -18,7 +18,7 @@ from fake_clock import FakeClock
 from reference_table import Fault, always
 from written_rules import WrittenRules
 
-from headgate.core.reading import rfc3339
+from headgate.core.documents import rfc3339
 from headgate.edge.authorizer import Authorizer
 from headgate.edge.credentials import Credentials
 from headgate.edge.key_pool import KeyPool

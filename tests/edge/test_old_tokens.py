@@ -16,8 +16,8 @@ from fake_clock import FakeClock
 from written_rules import WrittenRules
 
 from headgate.core.deny import DenyKind
+from headgate.core.documents import rfc3339
 from headgate.core.keyring import KeyState
-from headgate.core.reading import rfc3339
 from headgate.edge.authorizer import Authorizer
 from headgate.edge.credentials import Credentials
 from headgate.edge.key_pool import KeyPool

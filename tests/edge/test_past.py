@@ -10,7 +10,7 @@ from dice import IDS, Dice
 from fake_clock import FakeClock
 from reference_table import Call, Fault, ReferenceTable
 
-from headgate.core.reading import rfc3339
+from headgate.core.documents import rfc3339
 from headgate.edge.admin.as_of import BUDGET
 
 KEYS = ("f", "g", "h")

@@ -9,11 +9,11 @@ import jsonschema
 import pytest
 import yaml
 
-from headgate.core.changes.manifest import MEMBERS, parse_manifest, plan
+from headgate.core.changes.manifest import MEMBERS, parse_manifest, plan_manifest
 from headgate.core.clauses import COMPARABLE, OPERATORS
+from headgate.core.documents import Invalid
 from headgate.core.flag import OWN_MEMBERS
 from headgate.core.model import Algorithm, RouteClass, Stage, Unit
-from headgate.core.reading import Invalid
 from headgate.core.snapshot import EMPTY
 
 ROOT = Path(__file__).parents[2]
@@ -53,7 +53,7 @@ GOOD: dict[str, Any] = {
 
 def parses(document: Any) -> bool:
     try:
-        plan(parse_manifest(document), EMPTY, new_salt=lambda: "s", prune=False)
+        plan_manifest(parse_manifest(document), EMPTY, new_salt=lambda: "s", prune=False)
     except Invalid:
         return False
     return True

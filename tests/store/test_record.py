@@ -23,7 +23,7 @@ from proofs import Tally
 from reference_table import Crashed, Fault, ReferenceTable, always, at, clear, mixed
 
 from headgate.core.changes.refusal import Refusal, Slug
-from headgate.core.reading import refuse
+from headgate.core.documents import refuse
 from headgate.core.snapshot import EMPTY, Snapshot
 from headgate.store.port import Throttled, Unavailable
 from headgate.store.record import IDEMPOTENCY_LIFE, Answer, Plan

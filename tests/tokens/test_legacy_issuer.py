@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from headgate.core.reading import Invalid, rfc3339
+from headgate.core.documents import Invalid, rfc3339
 from headgate.tokens import limits
 from headgate.tokens.legacy_issuer import LegacyIssuer, NoSecret, parse_legacy_issuer, shared_secret
 

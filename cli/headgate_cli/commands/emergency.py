@@ -147,8 +147,8 @@ def _target(ctx: typer.Context, stack: str | None, names: list[str] | None) -> T
 
 
 def _work(manifest: Path, flags: Sequence[str]) -> "tuple[RoutePolicy, ...]":
+    from headgate.core.documents import Invalid
     from headgate.core.emergency import running_work
-    from headgate.core.reading import Invalid
     from headgate.core.routes import parse_routes
     from headgate_cli.manifest_file import read_manifest
 

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+from headgate.core.documents import is_plain
 from headgate.core.limits import KEY
 from headgate.core.model import Reach, Stage, Unit
-from headgate.core.reading import is_plain
 from headgate_cli import failures
 
 COMMON = "Every command also takes --json, --api URL, --profile NAME and --region NAME; see headgate --help."

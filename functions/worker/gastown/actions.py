@@ -10,7 +10,7 @@ from gastown.bodies import prose
 from gastown.outcomes import Done, Outcome, Refused
 from gastown.service import Call, Gastown, name_in, new_id
 from gastown.towns import Choice, Container, Kind, Strategy, Thing, Town
-from headgate.core.reading import Reader
+from headgate.core.documents import Reader
 
 MAX_LETTER = 16_384
 """Bytes."""

@@ -1,7 +1,7 @@
 """Reads what a caller sent: one strict JSON object of at most 32 KB. What it reads is never repeated in a refusal."""
 
 from gastown.outcomes import Json, Refused, unfit
-from headgate.core.reading import Reader, is_plain
+from headgate.core.documents import Reader, is_plain
 from headgate.edge.http import Malformed, TooLarge, read_json
 
 MAX_BYTES = 32_768

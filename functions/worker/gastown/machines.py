@@ -13,7 +13,7 @@ from gastown.bodies import prose
 from gastown.outcomes import Done, Outcome, Refused
 from gastown.service import MAX_NAME, Action, Call, Gastown, name_in, new_id
 from gastown.towns import Agent, Kind, Thing, Town
-from headgate.core.reading import Reader
+from headgate.core.documents import Reader
 
 AGENT_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 

@@ -10,7 +10,7 @@ from gastown import actions, towns
 from gastown.outcomes import Json, Outcome, Refused
 from gastown.service import Action, Call, Gastown
 from gastown.towns import Owner, OwnerKind
-from headgate.core.reading import Reader
+from headgate.core.documents import Reader
 
 Run = Callable[[Gastown, Call], Outcome]
 

@@ -16,7 +16,7 @@ from gastown.bodies import read_fields
 from gastown.outcomes import UNAVAILABLE, Done, Outcome, Refused, unfit
 from gastown.service import Action, Call, Gastown
 from gastown.state import Unavailable
-from headgate.core.reading import Invalid
+from headgate.core.documents import Invalid
 from headgate.edge import telemetry
 from headgate.edge.http import Event, Request, Response, read_request, respond, type_and_place
 from headgate.edge.problems import RETRY_AFTER, problem

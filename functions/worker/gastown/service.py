@@ -14,7 +14,7 @@ from gastown import towns, views
 from gastown.outcomes import BUSY, NO_TOWN, Done, Json, Outcome, Refused
 from gastown.state import TownTable
 from gastown.towns import Owner, OwnerKind, Town
-from headgate.core.reading import Reader
+from headgate.core.documents import Reader
 from headgate.sdk.caller import Caller
 
 ATTEMPTS = 5

@@ -14,8 +14,8 @@ from gastown.outcomes import Json, Outcome, Refused, unfit
 from gastown.procedures import NAMED_ONLY, SERVED, Procedure
 from gastown.service import Call, Gastown
 from gastown.state import Unavailable
+from headgate.core.documents import Invalid
 from headgate.core.limits import MAX_BATCH
-from headgate.core.reading import Invalid
 from headgate.edge.http import Request
 from headgate.sdk.caller import Caller
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from headgate.core import limits
 from headgate.core.clauses import COMPARABLE, OPERATORS
+from headgate.core.documents import Reader, is_plain
 from headgate.core.members import FOREVER
 from headgate.core.model import Allow, Clause, Json, LongList, Rule
-from headgate.core.reading import Reader, is_plain
 
 LOST = LongList(since=FOREVER)
 """A long part that cannot be read: nobody is on it, and whoever mends the flag begins it anew."""

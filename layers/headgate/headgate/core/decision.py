@@ -16,7 +16,7 @@ One pure function, used by mint, evaluate, authorizer, preview, explain, the CLI
 closure when the flag is first asked for. Nothing here validates, reads a clock, or raises.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from headgate.core import bucket, clauses
@@ -30,6 +30,11 @@ def decide(rules: Ruleset, key: str, subject: Subject, *, gate: bool = False) ->
         return rules.evaluators[key](subject)
     except KeyError:  # not asked for before, or no such flag
         return _decide_first(rules, key, subject, gate=gate)
+
+
+def decide_all(rules: Ruleset, keys: Iterable[str], subject: Subject) -> dict[str, Decision]:
+    """Decide several flags at a gate."""
+    return {key: decide(rules, key, subject, gate=True) for key in keys}
 
 
 def _decide_first(rules: Ruleset, key: str, subject: Subject, *, gate: bool) -> Decision:
@@ -53,14 +58,14 @@ class Step:
 
 def steps(flag: Flag) -> tuple[Step, ...]:
     """Steps 3 to 9 for one flag. The first that applies decides."""
-    stage = flag.stage
+    stage, by_share = flag.stage, flag.stage is Stage.PERCENTAGE
     return (
         Step("admin", _is_admin, True, Reason.ADMIN),
         Step("killed", flag.killed is not None, False, Reason.KILLED),
         Step("admin_only", stage is Stage.ADMIN_ONLY, False, Reason.ADMIN_ONLY),
         Step("listed", _is_listed(flag), True, Reason.ALLOWLIST),
         Step("allowlist", stage is Stage.ALLOWLIST, False, Reason.NOT_LISTED),
-        Step("percentage", stage is Stage.PERCENTAGE, bucket.compile_share(flag), Reason.SPLIT),
+        Step("percentage", by_share, by_share and bucket.compile_share(flag), Reason.SPLIT),
         Step("ga", stage is Stage.GA, True, Reason.GA),
     )
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from headgate.core.documents import Reader
 from headgate.core.model import Json
-from headgate.core.reading import Reader
 
 
 class DenyKind(StrEnum):

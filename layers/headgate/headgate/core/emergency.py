@@ -11,9 +11,9 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from headgate.core.documents import Invalid, is_key
 from headgate.core.limits import MAX_ROUTES_BYTES
 from headgate.core.model import Reach, RouteClass, RoutePolicy
-from headgate.core.reading import Invalid, is_key
 from headgate.core.routes import RouteTable, parse_routes, policy_document
 from headgate.core.snapshot import EMPTY, Snapshot, with_kills
 

@@ -6,9 +6,8 @@ from typing import Any
 
 from headgate.core import limits
 from headgate.core.allow import LOST, allow_document, long_document, read_allow, read_long
-from headgate.core.audit import canonical
+from headgate.core.documents import Invalid, Reader, canonical, is_key, unix
 from headgate.core.model import Algorithm, Flag, Json, Kill, LongList, Reach, Stage, Unit
-from headgate.core.reading import Invalid, Reader, is_key, unix
 
 SERVER_MEMBERS = ("version", "revision", "killed", "updated_at", "updated_by", "members")
 OWN_MEMBERS = tuple("key description owner stage percent unit algorithm salt requires allow values claim".split())

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from headgate.core.documents import Reader
 from headgate.core.model import Json
-from headgate.core.reading import Reader
 
 TOKEN_LIFE = 3_660
 """Seconds after which the last token that a key signed is dead: the longest life of any token, and the leeway."""

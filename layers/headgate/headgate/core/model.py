@@ -23,10 +23,9 @@ class Stage(StrEnum):
     PERCENTAGE = "percentage"
     GA = "ga"
 
-    @property
-    def rank(self) -> int:
-        """0 for `admin_only` up to 3 for `ga`."""
-        return list(Stage).index(self)
+
+STAGES = tuple(Stage)
+"""In the order in which they open a flag."""
 
 
 class Unit(StrEnum):

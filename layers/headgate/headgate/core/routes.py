@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import Any
 
 from headgate.core import limits
+from headgate.core.documents import Reader, is_key, refuse
 from headgate.core.model import Json, RouteClass, RoutePolicy
-from headgate.core.reading import Reader, is_key, refuse
 
 
 class Pass(StrEnum):
@@ -35,11 +35,15 @@ CREDENTIALS: Mapping[RouteClass, frozenset[Pass]] = {
 
 @dataclass(frozen=True, slots=True)
 class RouteTable:
-    """Every listed policy, by route key and by procedure."""
+    """Every listed policy, by route key and by procedure; `flags` are all that they name, as condition or as ask."""
 
     routes: Mapping[str, RoutePolicy] = field(default_factory=dict)
     procedures: Mapping[str, RoutePolicy] = field(default_factory=dict)
     version: int = 0
+    flags: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "flags", frozenset(k for one in self.policies() for k in (*one.flags, *one.asks)))
 
     def policies(self) -> tuple[RoutePolicy, ...]:
         """All policies, routes first."""
@@ -67,11 +71,6 @@ def live_flags(policy: RoutePolicy, access: str | None) -> tuple[str, ...]:
     if policy.flags or policy.route_class is not RouteClass.ENTRY:
         return policy.flags
     return (access or "",)  # with no manifest: a flag that cannot exist, so admins in, all others out
-
-
-def named_flags(table: RouteTable) -> frozenset[str]:
-    """Every flag that a route names, as a condition or as an ask."""
-    return frozenset(key for policy in table.policies() for key in (*policy.flags, *policy.asks))
 
 
 def parse_routes(document: Json, path: str = "routes") -> RouteTable:

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from headgate.core.deny import Denial, DenySet, parse_denial
+from headgate.core.documents import Invalid
 from headgate.core.flag import read_flag
 from headgate.core.keyring import LOST, Keyring, parse_keyring
 from headgate.core.model import Json, Kill, Profile, Reach
 from headgate.core.profile import parse_profile
-from headgate.core.reading import Invalid
-from headgate.core.routes import RouteTable, named_flags, parse_routes
+from headgate.core.routes import RouteTable, parse_routes
 from headgate.core.ruleset import Ruleset, ruleset
 
 
@@ -122,7 +122,7 @@ def gate_flags(snapshot: Snapshot) -> frozenset[str]:
     """The flags that a token tells of: those that a route, an ask or a claim names, and the access flag."""
     claimed = frozenset(key for key, flag in snapshot.rules.flags.items() if flag.claim)
     access = frozenset(filter(None, (snapshot.profile.access,)))
-    return named_flags(snapshot.routes) | claimed | access
+    return snapshot.routes.flags | claimed | access
 
 
 def named_attributes(snapshot: Snapshot) -> frozenset[str]:

@@ -9,13 +9,13 @@ token that is newer than its revocation, and so outlives it.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from headgate.core.decision import decide
-from headgate.core.model import Json, Reach, Subject, nothing
-from headgate.core.reading import unix
+from headgate.core.documents import unix
+from headgate.core.model import Reach, Subject
 from headgate.core.session import Session, record_id, start
 from headgate.core.snapshot import Snapshot, named_attributes
 from headgate.edge.credentials import check_denied
@@ -24,34 +24,16 @@ from headgate.store.port import Contended, Throttled, Unavailable
 from headgate.store.sessions import Capped, Sessions, session_in, session_key
 from headgate.store.snapshots import Snapshots, Standing, View
 from headgate.tokens.claims import Credential, Kind
-from headgate.tokens.identity import Identity
 
 
 @dataclass(frozen=True, slots=True)
 class Applicant:
-    """Who asks for a token, and by what: an identity, or one of our own tokens."""
+    """Who asks for a token. `own` is the token of ours that they sent, or None for an identity token."""
 
     user: str = field(repr=False)
+    subject: Subject = field(repr=False)
     client_id: str = field(repr=False)
-    orgs: tuple[str, ...] = field(default=(), repr=False)
-    admin: bool = False
-    attributes: Mapping[str, Json] = field(default_factory=nothing, repr=False)
     own: Credential | None = field(default=None, repr=False)
-
-    @classmethod
-    def of_identity(cls, identity: Identity) -> "Applicant":
-        """Someone whom an identity provider vouches for."""
-        return cls(identity.user, identity.client_id, identity.orgs, identity.admin, identity.attributes)
-
-    @classmethod
-    def of_credential(cls, own: Credential) -> "Applicant":
-        """Someone who was let in before."""
-        return cls(own.subject, own.client_id, own.orgs, own.admin, own.attributes, own)
-
-    @property
-    def subject(self) -> Subject:
-        """As decisions see them."""
-        return Subject(self.user, self.orgs, self.admin, self.attributes)
 
 
 class Admission:
@@ -99,16 +81,17 @@ class Admission:
 
     def _start(self, applicant: Applicant, view: View, session_id: str, now: int) -> dict[str, Any]:
         snapshot = view.snapshot
-        if view.standing is Standing.EXPIRED and not applicant.admin:
+        if view.standing is Standing.EXPIRED and not applicant.subject.admin:
             raise unavailable("the rules are")
         access = snapshot.profile.access or ""
         listing = self._snapshots.with_lists(view, applicant.subject, (access,))
-        if listing.unsure(snapshot.rules, (access,)):
+        if listing.unread and listing.unsure(snapshot.rules, (access,)):
             raise unavailable("an allowlist is")
         if not decide(snapshot.rules, access, listing.subject, gate=True).value:
             raise denied(snapshot.revision)
-        session = start(subject=applicant.user, session_id=session_id, now=now, orgs=applicant.orgs,
-                        admin=applicant.admin, attributes=applicant.attributes,
+        subject = applicant.subject
+        session = start(subject=applicant.user, session_id=session_id, now=now, orgs=subject.orgs,
+                        admin=subject.admin, attributes=subject.attributes,
                         client_id=applicant.client_id)  # fmt: skip
         if _is_ended(session, snapshot):  # this very second: its token would be refused with those before it
             raise unavailable("a session of this id is")

@@ -1,12 +1,11 @@
 """What mint, authorizer and evaluate share: a credential as a subject, and decisions on a view of the rules."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 
-from headgate.core.decision import decide
 from headgate.core.keyring import is_revoked
-from headgate.core.model import Decision, Subject
+from headgate.core.model import Subject
 from headgate.core.session import Session, record_id
-from headgate.core.snapshot import Snapshot, gate_flags
+from headgate.core.snapshot import Snapshot
 from headgate.edge.http import Request
 from headgate.edge.key_pool import KeyPool
 from headgate.edge.settings import GateSettings
@@ -36,7 +35,7 @@ class Credentials:
 
     def token(self, token: str, request: Request, now: float, *kinds: Kind) -> Credential:
         """The credential in a token. Raises `Refused`."""
-        issuer = self._settings.issuer_at(request.host)
+        issuer = self._settings.issuer or request.origin
         verifier = Verifier(issuer, self._settings.audience, self._keys, self._seen)
         try:
             return verifier.verify(token, now, frozenset(kinds))
@@ -68,14 +67,3 @@ def subject_of(credential: Credential, session: Session | None = None, acting_or
         attributes=credential.attributes,
         acting_org=acting_org if acting_org in credential.orgs else None,
     )
-
-
-def decide_all(snapshot: Snapshot, keys: Iterable[str], subject: Subject) -> Mapping[str, Decision]:
-    """Decisions at a gate: a missing flag lets admins in and nobody else."""
-    return {key: decide(snapshot.rules, key, subject, gate=True) for key in keys}
-
-
-def entitlements(snapshot: Snapshot, subject: Subject) -> tuple[str, ...]:
-    """The flags that are on, sorted, among those that a route, an ask or a claim names."""
-    decided = decide_all(snapshot, sorted(gate_flags(snapshot)), subject)
-    return tuple(key for key, decision in decided.items() if decision.value)

@@ -9,9 +9,8 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
-from headgate.core.audit import canonical
+from headgate.core.documents import canonical, is_key
 from headgate.core.model import Json, Subject
-from headgate.core.reading import is_key
 from headgate.edge import telemetry
 from headgate.edge.credentials import Credentials, check_denied, subject_of
 from headgate.edge.http import Event, Malformed, Request, Response, TooLarge, read_json, read_request, respond
@@ -65,7 +64,7 @@ class Evaluate:
             raise self._unauthorized(refused, request) from None
         rules = view.snapshot.rules
         listing = self._snapshots.with_lists(view, subject, rules.flags if key is None else (key,))
-        if listing.unsure(rules, rules.flags if key is None else (key,)):
+        if listing.unread and listing.unsure(rules, rules.flags if key is None else (key,)):
             raise Failed(503, "an allowlist is not available")
         subject = listing.subject
         if key is not None:
@@ -144,7 +143,7 @@ def _bulk(view: View, subject: Subject, if_none_match: str) -> Response:
 
 
 def _headers(view: View) -> dict[str, str]:
-    return {"x-headgate-revision": str(view.snapshot.revision), "cache-control": "private, no-cache"}
+    return {"x-headgate-revision": str(view.revision), "cache-control": "private, no-cache"}
 
 
 def _failure(failure: Failed, request: Request) -> Response:

@@ -13,13 +13,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from headgate.core.decision import decide
+from headgate.core.decision import decide, decide_all
 from headgate.core.model import Json, Profile, Subject
 from headgate.core.profile import ADMIN_CLAIM, USER_CLAIM
 from headgate.core.snapshot import Snapshot, gate_flags, named_attributes
 from headgate.edge import telemetry
 from headgate.edge.admission import Admission, Applicant
-from headgate.edge.credentials import Credentials, check_denied, entitlements
+from headgate.edge.credentials import Credentials, check_denied, subject_of
 from headgate.edge.http import Event, Request, Response, read_request, respond
 from headgate.edge.key_pool import KeyPool
 from headgate.edge.oauth import (
@@ -58,7 +58,7 @@ class Minter:
 
     def mint(self, request: Request, now: float, **grant: object) -> Response:
         """The token endpoint's answer for a grant. Raises `OAuthError`."""
-        filled = Grant(issuer=self.settings.issuer_at(request.host), audience=self.settings.audience, **grant)  # type: ignore[arg-type]
+        filled = Grant(issuer=self.settings.issuer or request.origin, audience=self.settings.audience, **grant)  # type: ignore[arg-type]
         try:
             token, credential = issue(self.keys.signer, filled, now)
         except (Unavailable, NotP256):
@@ -122,11 +122,12 @@ class TokenFunction:
     def _applicant(self, exchange: Exchange, request: Request) -> Applicant:
         try:
             if exchange.subject_type == ID_TOKEN:
-                return Applicant.of_identity(self.identities.verify(exchange.subject_token, self.clock()))
+                one = self.identities.verify(exchange.subject_token, self.clock())
+                return Applicant(one.user, Subject(one.user, one.orgs, one.admin, one.attributes), one.client_id)
             kinds = (Kind.ACCESS, Kind.SESSION)
             own = self.credentials.token(exchange.subject_token, request, self.clock(), *kinds)
             check_denied(self.snapshots.soft().snapshot, own)
-            return Applicant.of_credential(own)
+            return Applicant(own.subject, subject_of(own), own.client_id, own)
         except IdentityUnavailable:
             raise unavailable("the identity provider is") from None
         except Refused as refused:
@@ -141,7 +142,7 @@ class TokenFunction:
         if view.standing is Standing.EXPIRED and not subject.admin:
             raise unavailable("the rules are")
         listing = self.snapshots.with_lists(view, subject, gate_flags(snapshot))
-        if listing.unsure(snapshot.rules, gate_flags(snapshot)):
+        if listing.unread and listing.unsure(snapshot.rules, gate_flags(snapshot)):
             raise unavailable("an allowlist is")
         subject = listing.subject
         decision = decide(snapshot.rules, snapshot.profile.access or "", subject, gate=True)
@@ -180,7 +181,7 @@ class TokenFunction:
 
     def _metadata(self, request: Request) -> Response:
         """RFC 8414 §2."""
-        issuer = self.settings.issuer_at(request.host)
+        issuer = self.settings.issuer or request.origin
         document = {
             "issuer": issuer,
             "token_endpoint": f"{issuer}/v1/token",
@@ -204,6 +205,12 @@ def _claims(applicant: Applicant, snapshot: Snapshot) -> dict[str, object]:
         "attributes": {name: value for name, value in subject.attributes.items() if name in named},
         "rev": snapshot.revision,
     }
+
+
+def entitlements(snapshot: Snapshot, subject: Subject) -> tuple[str, ...]:
+    """The flags that are on, sorted, among those that a route, an ask or a claim names."""
+    decided = decide_all(snapshot.rules, sorted(gate_flags(snapshot)), subject)
+    return tuple(key for key, decision in decided.items() if decision.value)
 
 
 def added_claims(snapshot: Snapshot, entitled: tuple[str, ...], subject: Subject) -> dict[str, Json]:

@@ -34,6 +34,11 @@ class Request:
     source_ip: str = field(repr=False)
     raw_path: str = field(repr=False)
 
+    @property
+    def origin(self) -> str:
+        """https and the host that the request came to, as named by API Gateway, not by the caller."""
+        return f"https://{self.host}"
+
 
 def read_request(event: Event) -> Request:
     """The request in an event. A body that is not what it says it is reads as one NUL: no parser takes it."""

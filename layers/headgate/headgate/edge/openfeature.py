@@ -62,4 +62,4 @@ def metadata(decision: Decision, view: View) -> dict[str, bool | int | float | s
 def about(view: View) -> dict[str, bool | int | float | str]:
     """What holds for every decision on a view."""
     stale = {} if view.standing is Standing.FRESH else {"stale": True}
-    return {"revision": view.snapshot.revision, **stale}
+    return {"revision": view.revision, **stale}

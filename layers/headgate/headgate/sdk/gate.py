@@ -1,10 +1,11 @@
-"""A gate inside a Python service that may read the table: ask it, or put it in front of a handler.
+"""A gate inside a Python service that may read the table: call it, or put it in front of a handler.
 
-The same decision as mint and authorizer: a flag that does not exist lets admins in and nobody else, and when the rules
-are not available only admins pass. Unlike the authorizer it may be up to 5 s behind; `live` asks for one consistent
-read per decision instead.
+It decides as mint and the authorizer do: a missing flag admits only admins, and so do rules that are not available.
+Unlike the authorizer's, its rules may be up to 5 s old; with `live` it does one consistent read per decision instead.
 """
 
+import random
+import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -14,6 +15,8 @@ from headgate.core.model import Subject
 from headgate.edge.http import Event, Response
 from headgate.edge.problems import problem
 from headgate.sdk.caller import MissingContext, caller_from
+from headgate.sdk.table import open_table
+from headgate.store.port import Table
 from headgate.store.snapshots import Snapshots, Standing
 
 
@@ -22,10 +25,18 @@ class NotAllowed(Exception):
 
 
 class Gate:
-    """Decides on flags; `live` reads the head for each decision."""
+    """Decides on flags, from Headgate's table; one instance per process.
 
-    def __init__(self, snapshots: Snapshots, *, live: bool = False) -> None:
-        self._snapshots, self._view = snapshots, snapshots.live if live else snapshots.soft
+    `table` is the table's name (the stack's output `TableName`). With `live`, each decision reads the head, and a kill
+    is seen at once.
+    """
+
+    def __init__(
+        self, table: str | Table, *, live: bool = False,
+        clock: Callable[[], float] = time.time, jitter: Callable[[], float] = random.random,
+    ) -> None:  # fmt: skip
+        self._snapshots = Snapshots(open_table(table), clock=clock, jitter=jitter)
+        self._view = self._snapshots.live if live else self._snapshots.soft
 
     def allows(self, flag: str, subject: Subject) -> bool:
         """Whether the flag is on."""
@@ -42,7 +53,9 @@ class Gate:
         listing = self._snapshots.with_lists(view, subject, (flag,))
         decision = decide(rules, flag, listing.subject, gate=True)
         if not decision.value:
-            raise NotAllowed("UNAVAILABLE" if listing.unsure(rules, (flag,)) else decision.reason.value)
+            raise NotAllowed(
+                "UNAVAILABLE" if listing.unread and listing.unsure(rules, (flag,)) else decision.reason.value
+            )
         if view.standing is Standing.EXPIRED and not subject.admin:
             raise NotAllowed("UNAVAILABLE")
 
@@ -51,7 +64,7 @@ class Gate:
     ) -> Callable[[Callable[[Event, Any], Response]], Callable[[Event, Any], Response]]:
         """A decorator for Lambda handlers behind API Gateway: 403 unless the flag is on, 401 without a caller.
 
-        `subject` says who asks; by default whom Headgate's authorizer let in.
+        `subject` says who asks; by default the caller that Headgate's authorizer admitted.
         """
 
         def decorate(handler: Callable[[Event, Any], Response]) -> Callable[[Event, Any], Response]:
@@ -62,7 +75,7 @@ class Gate:
                 except MissingContext:
                     return problem("missing-context")
                 except NotAllowed:
-                    return problem("forbidden", "this is not open to you")
+                    return problem("forbidden", "the flag is off for this caller")
                 return handler(event, context)
 
             return gated
@@ -71,6 +84,6 @@ class Gate:
 
 
 def caller_subject(event: Event) -> Subject:
-    """The subject of a request that Headgate's authorizer let through. Raises `MissingContext`."""
+    """The subject of a request that Headgate's authorizer admitted. Raises `MissingContext`."""
     caller = caller_from(event)
     return Subject(user=caller.subject, orgs=caller.orgs, admin=caller.admin)

@@ -7,7 +7,7 @@ evaluation is an error, and so gives the caller's default.
 
 The evaluation context is trusted, as it comes from the service itself: `targeting_key` is the user, `orgs` and `admin`
 are strict, everything else is an attribute. OpenFeature gives the caller's default for a flag that does not exist; a
-gate must not rely on that and asks `in_process.Gate` instead.
+gate must not rely on that and asks `Gate` instead.
 
 Specification: https://openfeature.dev/specification/sections/providers
 """
@@ -34,18 +34,19 @@ from openfeature.provider import AbstractProvider, Metadata
 from headgate.core.listing import concerned
 from headgate.core.snapshot import Snapshot
 from headgate.edge.openfeature import InvalidContext, evaluate, metadata, subject_in
+from headgate.sdk.table import open_table
 from headgate.store.port import Table
 from headgate.store.snapshots import Snapshots, Standing, View
 
 
 class HeadgateProvider(AbstractProvider):
-    """Evaluates from the rules of one table. Safe to use from many threads."""
+    """Evaluates from the rules of one table, given by its name. Safe to use from many threads."""
 
     def __init__(
-        self, table: Table, *, clock: Callable[[], float] = time.time, jitter: Callable[[], float] = random.random
+        self, table: str | Table, *, clock: Callable[[], float] = time.time, jitter: Callable[[], float] = random.random
     ) -> None:
         super().__init__()
-        self._snapshots = Snapshots(table, watch=self, clock=clock, jitter=jitter)
+        self._snapshots = Snapshots(open_table(table), watch=self, clock=clock, jitter=jitter)
         self._refreshing = threading.Lock()
         self._held: View | None = None
         self._before: Snapshot | None = None

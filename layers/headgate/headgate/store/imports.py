@@ -10,13 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from headgate.core import limits
-from headgate.core.audit import canonical
 from headgate.core.changes.list_import import Import, ImportState, Tally, effect
 from headgate.core.changes.placement import is_inline
 from headgate.core.changes.refusal import Refusal, Slug
+from headgate.core.documents import Invalid, canonical
 from headgate.core.members import Member, Standpoint, chained, staged
 from headgate.core.model import Flag
-from headgate.core.reading import Invalid
 from headgate.store.items import flag_in, flag_key, import_key, stored_at
 from headgate.store.members import NONE, Held, keys_of, read_held
 from headgate.store.port import Item, Put, Table, Unavailable

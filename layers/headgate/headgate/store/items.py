@@ -22,8 +22,9 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from headgate.core.audit import GENESIS, canonical
+from headgate.core.audit import GENESIS
 from headgate.core.deny import DenyKind
+from headgate.core.documents import canonical
 from headgate.core.flag import read_flag
 from headgate.core.model import Flag, Json
 from headgate.store.port import Item, Key, Table, Unavailable

@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from headgate.core.audit import canonical
+from headgate.core.documents import canonical
 from headgate.core.members import Event, Member, Standpoint
 from headgate.core.model import Flag
 from headgate.store.items import member_key, members_in

@@ -13,7 +13,7 @@ from typing import TypeVar
 from headgate.core.changes.list_import import ImportState
 from headgate.core.changes.reconcile import Entry, Finding, Ledger, State, What, flag_of
 from headgate.core.deny import DenyKind, parse_denial
-from headgate.core.reading import Invalid
+from headgate.core.documents import Invalid
 from headgate.core.session import Session
 from headgate.store.imports import read_import
 from headgate.store.items import (

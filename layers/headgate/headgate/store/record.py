@@ -16,8 +16,8 @@ from typing import Any, ParamSpec, TypeVar
 from headgate.core.audit import sealed
 from headgate.core.changes.flag import Stamp
 from headgate.core.changes.refusal import Refusal, Slug
+from headgate.core.documents import Invalid, rfc3339
 from headgate.core.model import Json
-from headgate.core.reading import Invalid, rfc3339
 from headgate.core.snapshot import Snapshot
 from headgate.store.items import HEAD, Head, Stored, entry_item, head_item, read_head, read_stored, stored_item
 from headgate.store.port import ConditionFailed, Contended, Item, Key, Put, Table, Throttled, Unavailable

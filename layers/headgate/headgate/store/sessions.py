@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from headgate.core.audit import canonical
+from headgate.core.documents import canonical
 from headgate.core.session import MAX_PER_SUBJECT, Session, record_id, subject_hash
 from headgate.store.port import ConditionFailed, Contended, Item, Key, Put, Table, Unavailable
 

@@ -76,6 +76,11 @@ class View:
     standing: Standing
     items: Mapping[Key, Item] = field(default_factory=dict)
 
+    @property
+    def revision(self) -> int:
+        """The revision that decisions on this view are stamped with."""
+        return self.snapshot.rules.revision
+
 
 class Gap(Exception):
     """The audit entries do not follow one another up to the head: load whole."""
@@ -102,7 +107,7 @@ class Snapshots:
         self._emergency, self._unknown = emergency, emergency.unknown
         self._laid: tuple[Snapshot, Snapshot] | None = None
         self._snapshot: Snapshot | None = None
-        self._digest = ""
+        self._head = Head()
         self._killed: Mapping[str, str] = {}
         self._lists = Lists(clock)
         self._checked = self._due = self._shut_until = self._began = 0.0
@@ -154,7 +159,7 @@ class Snapshots:
 
     def with_lists(self, view: View, subject: Subject, keys: Iterable[str]) -> Listing:
         """The subject with the long lists on which it stands; what is not kept is read within what the view left."""
-        if view.standing is Standing.EXPIRED:  # nobody is let in by that
+        if view.standing is Standing.EXPIRED or not view.snapshot.rules.long:  # lists admit nobody, or none is long
             return Listing(subject)
         return self._lists.of(view.snapshot.rules, subject, keys, self._read_lists)
 
@@ -205,7 +210,7 @@ class Snapshots:
         For a live decision a throttle expires it here too: the head says that the rules held are not the newest.
         """
         held = self._snapshot
-        if held is not None and (held.revision, self._digest) == (head.revision, head.digest):
+        if held is not None and (self._head.revision, self._head.digest) == (head.revision, head.digest):
             return self._keep(held, head), Standing.FRESH
         try:
             return self._keep(*self._catch_up(head)), Standing.FRESH
@@ -218,16 +223,16 @@ class Snapshots:
     def _keep(self, snapshot: Snapshot, head: Head) -> Snapshot:
         if self._watch is not None and snapshot is not self._snapshot:
             self._watch.changed(snapshot)
-        self._snapshot, self._digest, self._killed = snapshot, head.digest, {}
+        self._snapshot, self._head, self._killed = snapshot, head, {}
         self._checked = self._clock()
         self._due = self._checked + SOFT_TTL - SOFT_JITTER * self._jitter()
         return snapshot
 
     def _catch_up(self, head: Head) -> tuple[Snapshot, Head]:
-        held = self._snapshot
-        if held is not None and 0 < head.revision - held.revision <= DELTA_LIMIT:
+        held, known = self._snapshot, self._head
+        if held is not None and 0 < head.revision - known.revision <= DELTA_LIMIT:
             try:
-                return apply(held, self._entries(held.revision, self._digest, head)), head
+                return apply(held, self._entries(known.revision, known.digest, head)), head
             except Gap:
                 pass
         return self._load_whole(head)

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 
 from headgate.core.flag import RESERVED_CLAIMS
 from headgate.tokens import limits
-from headgate.tokens.accept import accept
-from headgate.tokens.claims import PROFILES, Credential, Kind
+from headgate.tokens.claims import PROFILES, Credential, Kind, accept
 from headgate.tokens.compact import encode, read_object
 from headgate.tokens.fields import no_attributes
 from headgate.tokens.keys import ALGORITHM, Signer, raw_signature
@@ -68,7 +67,6 @@ def issue(signer: Signer, grant: Grant, now: float, *, jti: str | None = None) -
             issuer=grant.issuer,
             audience=grant.audience,
             kid=signer.kid,
-            now=int(now),
         )
     except Refused as refused:
         raise InvalidGrant(f"no verifier would take this token: {refused.code}") from None

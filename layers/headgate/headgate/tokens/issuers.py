@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
-from headgate.core.reading import Reader, refuse
+from headgate.core.documents import Reader, refuse
 from headgate.tokens import limits
 from headgate.tokens.compact import read_json
 from headgate.tokens.fields import is_plain
@@ -42,7 +42,7 @@ class IdentityIssuer:
 
 
 def parse_issuers(text: str) -> tuple[IdentityIssuer, ...]:
-    """The issuers in a JSON list. Raises `headgate.core.reading.Invalid` with every fault found."""
+    """The issuers in a JSON list. Raises `headgate.core.documents.Invalid` with every fault found."""
     try:
         document = read_json(text.encode("utf-8", "surrogatepass"))
     except Refused as refused:

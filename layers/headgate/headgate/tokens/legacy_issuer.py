@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from math import floor
 
-from headgate.core.reading import Reader, refuse, rfc3339, unix
+from headgate.core.documents import Reader, refuse, rfc3339, unix
 from headgate.tokens import limits
 from headgate.tokens.compact import read_json
 from headgate.tokens.refusals import Refused

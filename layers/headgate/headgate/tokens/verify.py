@@ -13,8 +13,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 
 from headgate.tokens import compact, limits
-from headgate.tokens.accept import accept, check_time
-from headgate.tokens.claims import BY_TYP, Credential, Kind, KindProfile
+from headgate.tokens.claims import BY_TYP, Credential, Kind, KindProfile, accept
 from headgate.tokens.fields import is_plain
 from headgate.tokens.keys import ALGORITHM, KeySet, PublicKey
 from headgate.tokens.refusals import RefusalCode, Refused
@@ -90,7 +89,8 @@ class Verifier:
         if not key.is_signed(parts.signing_input, compact.decode(parts.signature)):
             raise Refused(RefusalCode.SIGNATURE)
         claims = compact.read_object(compact.decode(parts.payload))
-        credential = accept(claims, profile, issuer=self.issuer, audience=self.audience, kid=key.kid, now=now)
+        credential = accept(claims, profile, issuer=self.issuer, audience=self.audience, kid=key.kid)
+        check_time(credential, now)
         if self.seen is not None:
             self.seen.keep(token, credential, key)
         return credential
@@ -119,3 +119,12 @@ class Verifier:
         if not key.verifies:
             raise Refused(RefusalCode.REVOKED_KEY)
         return key
+
+
+def check_time(credential: Credential, now: float) -> None:
+    """Refuse outside the credential's time. A token seen before is checked again for this and its key's state only."""
+    if credential.exp <= now:
+        raise Refused(RefusalCode.EXPIRED)
+    ahead = now + limits.CLOCK_LEEWAY
+    if credential.iat > ahead or credential.nbf > ahead:
+        raise Refused(RefusalCode.NOT_YET_VALID)

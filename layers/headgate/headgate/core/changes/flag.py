@@ -4,9 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from headgate.core import limits
+from headgate.core.changes.refusal import Refusal, Slug
 from headgate.core.clauses import same
-from headgate.core.model import Clause, Flag, Kill, Reach, RoutePolicy, Rule, Stage, Unit
-from headgate.core.reading import refuse
+from headgate.core.documents import refuse
+from headgate.core.flag import stored_bytes
+from headgate.core.model import STAGES, Clause, Flag, Kill, Reach, RoutePolicy, Rule, Stage, Unit
 from headgate.core.routes import CREDENTIALS, RouteTable, live_flags
 from headgate.core.ruleset import ancestry
 
@@ -71,7 +73,7 @@ def shrinks(before: Flag | None, after: Flag | None) -> bool:
     """Whether the change takes access away, judged by structure at the stage in force, as if not killed."""
     if before is None or before.stage is Stage.ADMIN_ONLY:
         return False
-    if after is None or after.stage.rank < before.stage.rank:
+    if after is None or STAGES.index(after.stage) < STAGES.index(before.stage):
         return True
     if not set(after.requires) <= set(before.requires):
         return True
@@ -120,6 +122,12 @@ def check_parents(before: Mapping[str, Flag], changed: Mapping[str, Flag], after
     for key in after:
         if ancestry(after, key) is None and (key in changed or key not in before or ancestry(before, key) is not None):
             refuse("requires", f"makes a cycle, or a chain longer than {limits.MAX_DEPTH}, at {key}")
+
+
+def check_size(flag: Flag) -> None:
+    """Refuse a flag that does not fit its record. Raises `Refusal`."""
+    if stored_bytes(flag) > limits.MAX_FLAG_BYTES:
+        raise Refusal(Slug.TOO_LARGE, f"a flag must be at most {limits.MAX_FLAG_BYTES} bytes")
 
 
 def check_no_emails(users: Iterable[str]) -> None:

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from headgate.core import limits
 from headgate.core.audit import GENESIS
 from headgate.core.changes.placement import inline, without
+from headgate.core.changes.refusal import Refusal, Slug
 from headgate.core.members import Event, Member, Standpoint, staged
 from headgate.core.model import Flag, Json, LongList
 
@@ -120,3 +122,12 @@ def _changed(done: Import) -> dict[str, Json]:
     batch = {"id": done.id, "ordinal": done.ordinal, "kind": done.kind, "mode": done.mode, "count": done.staged,
              "digest": done.digest}  # fmt: skip
     return {"revision": done.revision, "added": done.tally.added, "removed": done.tally.removed, "import": batch}
+
+
+def check_imports(flag: Flag) -> None:
+    """Refuse an import beyond the flag's limit. Raises `Refusal`."""
+    if flag.members is not None and len(flag.members.imports) >= limits.MAX_IMPORTS:
+        raise Refusal(
+            Slug.IMPORTS_SPENT,
+            f"a flag takes {limits.MAX_IMPORTS} imports; changes of up to {limits.MAX_SMALL} ids still work",
+        )

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from headgate.core import limits
-from headgate.core.audit import canonical
 from headgate.core.changes.flag import check_parents, kept, routes_shrink, shrinks
+from headgate.core.documents import Invalid, Reader, canonical, is_key, refuse
 from headgate.core.flag import OWN_MEMBERS, flag_document, parse_flag
 from headgate.core.model import Flag, Json, Profile
 from headgate.core.profile import check_told, parse_profile, profile_document
-from headgate.core.reading import Invalid, Reader, is_key, refuse
 from headgate.core.routes import RouteTable, parse_routes, routes_document
 from headgate.core.snapshot import Snapshot
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from headgate.core import limits
-from headgate.core.audit import canonical
+from headgate.core.documents import canonical
 from headgate.core.flag import stored_bytes
 from headgate.core.members import KINDS, Member
 from headgate.core.model import Allow, Flag, Json, LongList

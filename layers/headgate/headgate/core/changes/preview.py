@@ -161,7 +161,7 @@ def share(before: Flag | None, after: Flag | None) -> dict[str, Any]:
 
 
 def _steps(flag: Flag | None) -> int:
-    if flag is None or flag.killed is not None or flag.stage.rank < Stage.PERCENTAGE.rank:
+    if flag is None or flag.killed is not None or flag.stage in (Stage.ADMIN_ONLY, Stage.ALLOWLIST):
         return 0
     return PERCENT_STEPS if flag.stage is Stage.GA else flag.steps
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
-from headgate.core.audit import GENESIS, canonical, is_sealed
+from headgate.core.audit import GENESIS, is_sealed
+from headgate.core.documents import canonical
 from headgate.core.flag import read_flag
 from headgate.core.model import Json
 

@@ -1,6 +1,6 @@
 """Why a call of the admin API is refused: the closed set, and the one exception that carries it.
 
-A plan either gives a change or raises: `Refusal` for what the rules forbid, `reading.Invalid` for a body with faults.
+A plan either gives a change or raises: `Refusal` for what the rules forbid, `documents.Invalid` for a body with faults.
 """
 
 from collections.abc import Mapping

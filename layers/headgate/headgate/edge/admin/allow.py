@@ -11,14 +11,13 @@ from hashlib import sha256
 
 from headgate.core import limits
 from headgate.core.audit import GENESIS
-from headgate.core.changes.flag import check_no_emails
-from headgate.core.changes.list_import import Import, effect, switch_on
+from headgate.core.changes.list_import import Import, check_imports, effect, switch_on
 from headgate.core.changes.placement import Placed, inline, is_inline, place, with_moved
 from headgate.core.changes.refusal import Refusal, Slug
+from headgate.core.documents import Invalid, refuse
 from headgate.core.members import KINDS, Member, Standpoint, chained, staged
 from headgate.core.model import Flag, Json
-from headgate.core.reading import Invalid, refuse
-from headgate.edge.admin.bodies import AllowBody, MembersBody, read_body
+from headgate.edge.admin.bodies import AllowBody, check_members, read_body
 from headgate.edge.admin.call import (
     Admin,
     answered,
@@ -28,9 +27,10 @@ from headgate.edge.admin.call import (
     key_in,
     limit_of,
     read_document,
+    readable,
     shown,
 )
-from headgate.edge.admin.flags import existing, readable, update
+from headgate.edge.admin.flags import existing, update
 from headgate.edge.admin.paging import read_cursor, write_cursor
 from headgate.edge.http import Request, Response
 from headgate.store import imports
@@ -127,10 +127,10 @@ class Asked:
 
 def _asked(admin: Admin, request: Request, document: Json, current: Current) -> Asked:
     body = read_body(AllowBody, document)
-    check_members(admin, body.add, body.remove)
+    check_members(body.add, body.remove, email_ids=admin.email_ids)
     flag = readable(current.stored, key_in(request))
     check_version(request, current.stored.version if current.stored else 0)
-    add, remove = members_of(body.add), members_of(body.remove)
+    add, remove = body.add.members, body.remove.members
     held = histories(admin.table, flag.key, [*add, *remove]) if flag.members is not None else {}
     placed = place(flag, add=add, remove=remove, long=on_long(flag, held), most=admin.inline)
     return Asked(body, flag, placed, held)
@@ -220,29 +220,3 @@ def _staged_ids(placed: Placed) -> list[StagedId]:
         StagedId((kind, name), comes, f"{'+' if comes else '-'}{kind}#{name}")
         for (kind, name), comes in placed.moved.items()
     ]
-
-
-def check_imports(flag: Flag) -> None:
-    """Refuse an import beyond the flag's limit. Raises `Refusal`."""
-    if flag.members is not None and len(flag.members.imports) >= limits.MAX_IMPORTS:
-        raise Refusal(
-            Slug.IMPORTS_SPENT,
-            f"a flag takes {limits.MAX_IMPORTS} imports; changes of up to {limits.MAX_SMALL} ids still work",
-        )
-
-
-def check_members(admin: Admin, add: MembersBody, remove: MembersBody) -> None:
-    """Refuse too many ids, an id named twice, and e-mail addresses. Raises `Refusal` or `Invalid`."""
-    if len(members_of(add)) + len(members_of(remove)) > limits.MAX_MEMBERS_A_CALL:
-        raise Refusal(Slug.TOO_LARGE, f"a call takes at most {limits.MAX_MEMBERS_A_CALL} ids")
-    for kind in ("users", "orgs"):
-        named = [*getattr(add, kind), *getattr(remove, kind)]
-        if len(set(named)) != len(named):
-            refuse(kind, "must not name an id twice")
-    if not admin.email_ids:
-        check_no_emails(add.users)
-
-
-def members_of(members: MembersBody) -> list[Member]:
-    """Users, then orgs, as changes take them."""
-    return [("user", name) for name in members.users] + [("org", name) for name in members.orgs]

@@ -5,7 +5,7 @@ from itertools import takewhile
 
 from headgate.core.audit import is_sealed
 from headgate.core.changes.refusal import Refusal, Slug
-from headgate.core.reading import refuse
+from headgate.core.documents import refuse
 from headgate.core.snapshot import EMPTY, Snapshot, apply
 from headgate.edge.admin.audit import Entry, entries, entry_time, time_in
 from headgate.edge.admin.call import Admin

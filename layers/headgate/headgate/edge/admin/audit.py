@@ -6,7 +6,7 @@ from math import inf, nan
 from typing import Any
 
 from headgate.core.changes.refusal import Refusal, Slug
-from headgate.core.reading import refuse, unix
+from headgate.core.documents import refuse, unix
 from headgate.edge.admin.call import Admin, limit_of, shown
 from headgate.edge.admin.paging import read_cursor, write_cursor
 from headgate.edge.http import Request, Response

@@ -6,8 +6,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from headgate.core import limits
 from headgate.core.allow import is_member_id
+from headgate.core.changes.flag import check_no_emails
+from headgate.core.changes.refusal import Refusal, Slug
+from headgate.core.documents import Invalid, Reader, is_key, is_plain, refuse
+from headgate.core.flag import read_percent
+from headgate.core.members import Member
 from headgate.core.model import Json, Reach, Stage, Subject, Unit
-from headgate.core.reading import Invalid, is_key, is_plain
 
 B = TypeVar("B", bound="Body")
 
@@ -80,6 +84,11 @@ class MembersBody(Body):
 
     users: Annotated[list[MemberId], _schema(maxItems=limits.MAX_MEMBERS_A_CALL, uniqueItems=True)] = []
     orgs: Annotated[list[MemberId], _schema(maxItems=limits.MAX_MEMBERS_A_CALL, uniqueItems=True)] = []
+
+    @property
+    def members(self) -> list[Member]:
+        """Users, then orgs, as changes take them."""
+        return [("user", name) for name in self.users] + [("org", name) for name in self.orgs]
 
 
 class AllowBody(ChangeBody):
@@ -167,3 +176,27 @@ def read_body(model: type[B], document: Json) -> B:
 
 def _message(text: str) -> str:
     return text.removeprefix("Value error, ")
+
+
+def steps_of(stage: Stage, percent: float | None) -> int | None:
+    """The percent that comes with a stage, in steps; None without one. Raises `Invalid`."""
+    if percent is None:
+        if stage is Stage.PERCENTAGE:
+            refuse("percent", "is required with stage percentage")
+        return None
+    read = Reader({"percent": percent})
+    steps = read_percent(read)
+    read.check()
+    return steps
+
+
+def check_members(add: MembersBody, remove: MembersBody, *, email_ids: bool) -> None:
+    """Refuse too many ids, an id named twice, and e-mail addresses. Raises `Refusal` or `Invalid`."""
+    if len(add.members) + len(remove.members) > limits.MAX_MEMBERS_A_CALL:
+        raise Refusal(Slug.TOO_LARGE, f"a call takes at most {limits.MAX_MEMBERS_A_CALL} ids")
+    for kind in ("users", "orgs"):
+        named = [*getattr(add, kind), *getattr(remove, kind)]
+        if len(set(named)) != len(named):
+            refuse(kind, "must not name an id twice")
+    if not email_ids:
+        check_no_emails(add.users)

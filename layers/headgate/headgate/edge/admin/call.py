@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from headgate.core import limits
 from headgate.core.changes.refusal import Refusal, Slug
-from headgate.core.model import Json
-from headgate.core.reading import Invalid, is_key, refuse
+from headgate.core.documents import Invalid, is_key, refuse
+from headgate.core.model import Flag, Json
 from headgate.edge import telemetry
 from headgate.edge.http import Event, Malformed, Request, Response, TooLarge, read_json, read_request, respond
 from headgate.edge.problems import problem
 from headgate.store.imports import Imports
+from headgate.store.items import Stored, flag_in
 from headgate.store.port import Key, Table, Throttled, Unavailable
 from headgate.store.record import Actor, Answer, Call, Plan, Record
 from headgate.store.sessions import Sessions
@@ -189,3 +190,13 @@ def limit_of(request: Request) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 1_000):
         refuse("limit", "must be a whole number from 1 to 1000")
     return int(text)
+
+
+def readable(stored: Stored | None, key: str) -> Flag:
+    """The stored flag. Raises `Refusal` when there is none, and `Invalid` when only replacing it whole can mend it."""
+    flag = flag_in(stored, key)
+    if flag is None:
+        raise Refusal(Slug.UNKNOWN_FLAG)
+    if flag.quarantined:
+        refuse("$", "the stored flag cannot be read; replace the whole flag")
+    return flag

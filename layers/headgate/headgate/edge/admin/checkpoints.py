@@ -5,7 +5,7 @@ The code that handles keys is loaded with the first checkpoint: a kill runs on t
 
 from headgate.core.audit import is_sealed
 from headgate.core.changes.refusal import Refusal, Slug
-from headgate.core.reading import rfc3339
+from headgate.core.documents import rfc3339
 from headgate.edge.admin.bodies import Body, read_body
 from headgate.edge.admin.call import Admin, read_document, shown
 from headgate.edge.http import Request, Response

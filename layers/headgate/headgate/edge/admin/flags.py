@@ -4,13 +4,13 @@ from dataclasses import replace
 from typing import Any
 
 from headgate.core import limits
-from headgate.core.changes.flag import check_no_emails, check_parents, kept, shrinks, stamped, with_stage
+from headgate.core.changes.flag import check_no_emails, check_parents, check_size, kept, shrinks, stamped, with_stage
 from headgate.core.changes.refusal import Refusal, Slug
-from headgate.core.flag import flag_document, parse_flag, read_percent, stored_bytes
-from headgate.core.model import Flag, Json, Stage
-from headgate.core.reading import Reader, refuse
-from headgate.edge.admin.bodies import ChangeBody, StageBody, read_body
-from headgate.edge.admin.call import Admin, check_version, key_in, read_document, shown
+from headgate.core.documents import refuse
+from headgate.core.flag import flag_document, parse_flag
+from headgate.core.model import Flag, Json
+from headgate.edge.admin.bodies import ChangeBody, StageBody, read_body, steps_of
+from headgate.edge.admin.call import Admin, check_version, key_in, read_document, readable, shown
 from headgate.edge.admin.paging import list_page
 from headgate.edge.http import Request, Response
 from headgate.store.items import Stored, flag_in, flag_key
@@ -113,9 +113,8 @@ def changed(
     action: str, before: Json, after: Flag, *, status: int = 200, counts: dict[str, int] | None = None
 ) -> Change:
     """The change to a flag, if the flag fits its record. Raises `Refusal`."""
+    check_size(after)
     document: dict[str, Any] = flag_document(after)
-    if stored_bytes(after) > limits.MAX_FLAG_BYTES:
-        raise Refusal(Slug.TOO_LARGE, f"a flag must be at most {limits.MAX_FLAG_BYTES} bytes")
     answer = Answer(status, {**document, **(counts or {})}, after.version)
     return Change(action, after.version, before, document, answer, after.key)
 
@@ -150,25 +149,3 @@ def set_stage(admin: Admin, request: Request) -> Response:
         return update(current, before, after, "flag.stage", allow_shrink=body.allow_shrink)
 
     return admin.commit(flag_key(key), plan, request, document)
-
-
-def steps_of(stage: Stage, percent: float | None) -> int | None:
-    """The percent that comes with a stage, in steps; None without one. Raises `Invalid`."""
-    if percent is None:
-        if stage is Stage.PERCENTAGE:
-            refuse("percent", "is required with stage percentage")
-        return None
-    read = Reader({"percent": percent})
-    steps = read_percent(read)
-    read.check()
-    return steps
-
-
-def readable(stored: Stored | None, key: str) -> Flag:
-    """The stored flag. Raises `Refusal` when there is none, and `Invalid` when only replacing it whole can mend it."""
-    flag = flag_in(stored, key)
-    if flag is None:
-        raise Refusal(Slug.UNKNOWN_FLAG)
-    if flag.quarantined:
-        refuse("$", "the stored flag cannot be read; replace the whole flag")
-    return flag

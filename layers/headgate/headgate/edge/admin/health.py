@@ -1,9 +1,9 @@
 """Health: what an operator should look at."""
 
 from headgate.core.audit import GENESIS
+from headgate.core.documents import unix
 from headgate.core.keyring import KeyState
 from headgate.core.model import Stage
-from headgate.core.reading import unix
 from headgate.core.snapshot import missing_flags
 from headgate.edge.admin.call import Admin, shown
 from headgate.edge.admin.keys import shown_keys

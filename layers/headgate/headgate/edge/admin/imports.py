@@ -13,16 +13,15 @@ from pydantic import Field
 
 from headgate.core import limits
 from headgate.core.changes.flag import check_no_emails
-from headgate.core.changes.list_import import Import, ImportState, switch_on
+from headgate.core.changes.list_import import Import, ImportState, check_imports, switch_on
 from headgate.core.changes.placement import inline
 from headgate.core.changes.refusal import Refusal, Slug
+from headgate.core.documents import refuse
 from headgate.core.model import Json
-from headgate.core.reading import refuse
-from headgate.edge.admin.allow import check_imports
 from headgate.edge.admin.audit import entries
 from headgate.edge.admin.bodies import Body, ChangeBody, MemberId, ReasonBody, ReasonText, read_body
-from headgate.edge.admin.call import Admin, answered, call_of, idempotency_key, key_in, read_document, shown
-from headgate.edge.admin.flags import readable, update
+from headgate.edge.admin.call import Admin, answered, call_of, idempotency_key, key_in, read_document, readable, shown
+from headgate.edge.admin.flags import update
 from headgate.edge.http import Request, Response
 from headgate.store import imports
 from headgate.store.imports import StagedId

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from headgate.core.changes.refusal import Refusal, Slug
+from headgate.core.documents import refuse, rfc3339, unix
 from headgate.core.keyring import CannotRotate, Keyring, in_use, keyring_document, revoked, rotated
-from headgate.core.reading import refuse, rfc3339, unix
 from headgate.core.snapshot import read_keyring
 from headgate.edge.admin.bodies import Body, ReasonBody, ReasonText, read_body
 from headgate.edge.admin.call import Admin, read_document, shown

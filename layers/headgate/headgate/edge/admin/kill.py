@@ -10,9 +10,9 @@ from typing import Any
 
 from headgate.core.changes.flag import stamped, with_kill, without_kill
 from headgate.core.changes.refusal import Refusal, Slug
+from headgate.core.documents import refuse, rfc3339, unix
 from headgate.core.flag import flag_document, read_flag
 from headgate.core.model import Flag, Kill, Reach
-from headgate.core.reading import refuse, rfc3339, unix
 from headgate.edge.admin.bodies import KillBody, ReasonBody, read_body
 from headgate.edge.admin.call import Admin, answered, call_of, key_in, read_document
 from headgate.edge.http import Request, Response

@@ -21,7 +21,6 @@ from headgate.core.changes.preview import (
 from headgate.core.members import Member
 from headgate.core.model import Subject
 from headgate.core.ruleset import Ruleset
-from headgate.edge.admin.allow import members_of
 from headgate.edge.admin.bodies import MembersBody, PreviewBody
 from headgate.edge.admin.call import Admin
 from headgate.store.members import histories, on_long
@@ -59,8 +58,8 @@ def looked_at(
     if not long:
         return before, after, seen
     add, remove = (body.change.add, body.change.remove) if body is not None else (None, None)
-    gone = frozenset(members_of(remove or MembersBody()))
-    ids = dict.fromkeys((*gone, *members_of(add or MembersBody()), *_ids(known.subject for known in seen.known)))
+    gone = frozenset((remove or MembersBody()).members)
+    ids = dict.fromkeys((*gone, *(add or MembersBody()).members, *_ids(known.subject for known in seen.known)))
     asked = dict.fromkeys(islice(ids, LOOKED_UP // len(long)))
     on = {key: on_long(before.flags[key], histories(admin.table, key, asked)) for key in long if key in before.flags}
     left = {key: found - gone if body is not None and key == body.flag else found for key, found in on.items()}

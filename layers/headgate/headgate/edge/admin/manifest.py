@@ -3,13 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
-from headgate.core.audit import canonical
 from headgate.core.changes.flag import check_no_emails, kept, stamped
 from headgate.core.changes.manifest import Manifest, Step, manifest_document, parse_manifest, plan_manifest
 from headgate.core.changes.refusal import Refusal, Slug
+from headgate.core.documents import canonical, refuse
 from headgate.core.model import Flag, Json
 from headgate.core.profile import profile_document
-from headgate.core.reading import refuse
 from headgate.core.routes import check_routes_size, routes_document
 from headgate.core.snapshot import Snapshot, read_profile, read_routes
 from headgate.edge.admin.as_of import as_of, read_moment

@@ -9,6 +9,7 @@ from typing import Any
 from headgate.core.changes.flag import (
     check_no_emails,
     check_parents,
+    check_size,
     kept,
     shrinks,
     with_kill,
@@ -19,14 +20,12 @@ from headgate.core.changes.flag import (
 from headgate.core.changes.manifest import Step, outcome
 from headgate.core.changes.preview import effect, effect_document, share
 from headgate.core.changes.refusal import Refusal, Slug
+from headgate.core.documents import Invalid, refuse
 from headgate.core.flag import parse_flag
 from headgate.core.model import Flag, Kill, Reach
-from headgate.core.reading import Invalid, refuse
 from headgate.core.ruleset import Ruleset, ruleset
-from headgate.edge.admin.allow import check_members
-from headgate.edge.admin.bodies import FlagChangeBody, MembersBody, PreviewBody, read_body
+from headgate.edge.admin.bodies import FlagChangeBody, MembersBody, PreviewBody, check_members, read_body, steps_of
 from headgate.edge.admin.call import Admin, read_document, shown
-from headgate.edge.admin.flags import changed, steps_of
 from headgate.edge.admin.known_subjects import affected, looked_at
 from headgate.edge.http import Request, Response
 from headgate.store.items import flag_key, stored_at
@@ -63,7 +62,7 @@ def _after(admin: Admin, key: str, change: FlagChangeBody, flag: Flag | None, ru
     """The flag as the change leaves it; None where it deletes it. Raises `Invalid` or `Refusal`."""
     steps = None if change.stage is None else steps_of(change.stage, change.percent)
     add, remove = change.add or MembersBody(), change.remove or MembersBody()
-    check_members(admin, add, remove)
+    check_members(add, remove, email_ids=admin.email_ids)
     if change.put is not None:
         return _stored(_put(admin, key, change.put, flag, rules))
     if flag is None:
@@ -99,7 +98,7 @@ def _put(admin: Admin, key: str, document: Mapping[str, Any], flag: Flag | None,
 
 def _stored(after: Flag) -> Flag:
     """The flag, if it fits its record. Raises `Refusal`."""
-    changed("preview", None, after)
+    check_size(after)
     return after
 
 

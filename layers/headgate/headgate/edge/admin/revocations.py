@@ -5,9 +5,9 @@ from typing import Any
 from pydantic import ConfigDict, model_validator
 
 from headgate.core.deny import Denial, DenyKind
+from headgate.core.documents import rfc3339, unix
 from headgate.core.keyring import TOKEN_LIFE
 from headgate.core.model import Json
-from headgate.core.reading import rfc3339, unix
 from headgate.core.session import MAX_LIFE
 from headgate.edge.admin.bodies import Body, MemberId, ReasonText, read_body
 from headgate.edge.admin.call import Admin, read_document

@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from headgate.core.audit import canonical
 from headgate.core.changes.flag import routes_shrink
 from headgate.core.changes.refusal import Refusal, Slug
+from headgate.core.documents import canonical, refuse
 from headgate.core.profile import check_told
-from headgate.core.reading import refuse
 from headgate.core.routes import check_routes_size, parse_routes, routes_document
 from headgate.core.snapshot import read_routes
 from headgate.edge.admin.bodies import ChangeBody, read_body

@@ -5,8 +5,8 @@ from typing import Any
 
 from headgate.core.changes.refusal import Refusal, Slug
 from headgate.core.deny import Denial, DenyKind
+from headgate.core.documents import rfc3339, unix
 from headgate.core.keyring import TOKEN_LIFE
-from headgate.core.reading import rfc3339, unix
 from headgate.core.session import Session
 from headgate.edge.admin.bodies import ReasonBody, read_body
 from headgate.edge.admin.call import Admin, limit_of, read_document, shown

@@ -1,9 +1,10 @@
-"""Reading JSON into frozen types: every fault found, each with the path to it, or the value."""
+"""JSON documents: read with every fault found, each with its path; written in one way. Times as text."""
 
+import json
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from headgate.core import limits
 from headgate.core.model import Json
@@ -104,6 +105,11 @@ class Reader:
             self.fault(name, f"must be a list of at most {limit} items")
             return []
         return value
+
+
+def canonical(value: Any) -> str:
+    """The one way to write a JSON value."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def is_key(text: str) -> bool:

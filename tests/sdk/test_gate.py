@@ -9,7 +9,6 @@ from written_rules import WrittenRules
 
 from headgate.core.model import Subject
 from headgate.sdk.gate import Gate, NotAllowed
-from headgate.store.snapshots import Snapshots
 
 BOB, ROOT = Subject(user="bob"), Subject(user="root", admin=True)
 
@@ -28,7 +27,7 @@ def rules(clock: FakeClock) -> WrittenRules:
 
 
 def gate(rules: WrittenRules, clock: FakeClock, *, live: bool = False) -> Gate:
-    return Gate(Snapshots(rules.table, clock=clock, jitter=lambda: 0.0), live=live)
+    return Gate(rules.table, clock=clock, jitter=lambda: 0.0, live=live)
 
 
 def test_a_live_gate_sees_a_kill_at_once_and_reads_once_a_decision(rules: WrittenRules, clock: FakeClock) -> None:
