@@ -11,18 +11,17 @@ import typer
 
 from headgate_cli import failures
 from headgate_cli.failures import ExitCode, Failure
+from headgate_cli.project import EXAMPLE, MANIFEST, TEMPLATE, find_project
 
 if TYPE_CHECKING:
     from headgate_cli.local.run import Ready
 
 option = partial(typer.Option, show_default=False)
 
-TEMPLATE, MANIFEST = "template.yaml", "gastown.yaml"
-
 Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="The API's port; 0 picks a free one.")]
 IdpPort = Annotated[int, typer.Option("--idp-port", min=0, max=65535, help="The dev identity provider's port.")]
 Manifest = Annotated[
-    Path | None, option("--manifest", metavar="FILE", help="The manifest to apply; else the project's gastown.yaml.")
+    Path | None, option("--manifest", metavar="FILE", help="The manifest to apply; else manifest.yaml beside the app.")
 ]
 Legacy = Annotated[
     Path | None,
@@ -33,6 +32,10 @@ ReadyJson = Annotated[bool, typer.Option("--ready-json", help="The first line on
 Logs = Annotated[
     Path | None, option("--logs", metavar="FILE", help="Write the functions' output there, not to stderr.")
 ]
+Apps = Annotated[
+    list[Path] | None,
+    option("--app", metavar="FILE", help="The template of a service behind the gate; else the example's. Repeatable."),
+]
 Project = Annotated[Path | None, option("--project", metavar="DIR", help="The project; else found from here upward.")]
 Parent = Annotated[int | None, option("--parent", metavar="PID", hidden=True, help="End when this process is gone.")]
 
@@ -40,6 +43,7 @@ Parent = Annotated[int | None, option("--parent", metavar="PID", hidden=True, he
 def local(
     port: Port = 3000,
     idp_port: IdpPort = 3001,
+    app: Apps = None,
     manifest: Manifest = None,
     legacy: Legacy = None,
     empty: Empty = False,
@@ -60,10 +64,12 @@ def local(
     except ModuleNotFoundError as error:
         raise failures.usage(f"{error.name} is not installed", "pip install 'headgate[local]'") from None
 
-    root = project or _project()
+    root = project or find_project()
+    apps = app or [found for found in [root / EXAMPLE / TEMPLATE] if found.is_file()]
     options = Options(
-        project=root,
-        manifest=manifest or root / MANIFEST,
+        template=root / TEMPLATE,
+        apps=apps,
+        manifest=manifest or (apps[0].parent if apps else root) / MANIFEST,
         old_tokens=None if legacy is None else read_old_tokens(legacy),
         empty=empty,
         port=port,
@@ -78,15 +84,6 @@ def local(
         raise failures.usage(str(error)) from None
     except StartFailed as error:
         raise Failure(ExitCode.UNAVAILABLE, str(error), slug="local") from None
-
-
-def _project() -> Path:
-    """The folder with template.yaml: the working folder or one above it, else the checkout that this package is of."""
-    for start in (Path.cwd(), Path(__file__).resolve().parent):
-        for folder in (start, *start.parents):
-            if (folder / TEMPLATE).is_file() and (folder / "functions").is_dir():
-                return folder
-    raise failures.usage("no project here: template.yaml was not found", "give --project DIR")
 
 
 def _say_json(ready: "Ready") -> None:

@@ -25,7 +25,7 @@ TOWN = Town("7d1c2f1e-3a52-4e0b-9a53-0c9f6a1e4b21", "Old", Owner(OwnerKind.USER,
 @pytest.fixture(scope="module")
 def old_town(environment: dict[str, str], table: None) -> None:
     """The town that the stories speak of, with its one rig."""
-    towns = TownTable(environment["WORKER_TABLE"], dynamodb())
+    towns = TownTable(environment["GASTOWN_TABLE"], dynamodb())
     towns.create(TOWN)
     assert towns.add_rig(TOWN, Thing(Kind.RIG, "r", "repository", "alice", "2026-11-20"), only_first=True)
 

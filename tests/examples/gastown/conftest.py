@@ -29,7 +29,7 @@ ENVIRONMENT = {
     "AWS_EC2_METADATA_DISABLED": "true",
     "AWS_CONFIG_FILE": "/dev/null",
     "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-    "WORKER_TABLE": TABLE,
+    "GASTOWN_TABLE": TABLE,
 }
 
 
