@@ -62,7 +62,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     except MissingContext:
         detail = "This service answers only behind its gate."
         return problem("missing-context", detail, headers={"www-authenticate": "Bearer"})
-    app.append_context(caller=caller)
+    app.context["caller"] = caller
     response = app.resolve(_by_route_key(event), context)
     response["headers"]["x-headgate-revision"] = str(caller.revision)
     return response

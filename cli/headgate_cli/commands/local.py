@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,10 +19,13 @@ if TYPE_CHECKING:
 
 option = partial(typer.Option, show_default=False)
 
+EXTRA = ("moto", "starlette", "uvicorn", "python_multipart")
+"""What the extra `local` brings, by import name."""
+
 Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="The API's port; 0 picks a free one.")]
 IdpPort = Annotated[int, typer.Option("--idp-port", min=0, max=65535, help="The dev identity provider's port.")]
 Manifest = Annotated[
-    Path | None, option("--manifest", metavar="FILE", help="The manifest to apply; else manifest.yaml beside the app.")
+    Path | None, option("--manifest", metavar="FILE", help="The manifest to apply; else the app's manifest.yaml.")
 ]
 Legacy = Annotated[
     Path | None,
@@ -34,7 +38,7 @@ Logs = Annotated[
 ]
 Apps = Annotated[
     list[Path] | None,
-    option("--app", metavar="FILE", help="The template of a service behind the gate; else the example's. Repeatable."),
+    option("--app", metavar="DIR", help="Serve this folder's template.yaml behind the gate, not the example. Repeatable."),
 ]
 Project = Annotated[Path | None, option("--project", metavar="DIR", help="The project; else found from here upward.")]
 Parent = Annotated[int | None, option("--parent", metavar="PID", hidden=True, help="End when this process is gone.")]
@@ -54,22 +58,22 @@ def local(
 ) -> None:
     """Start the API, the functions, DynamoDB, KMS and a dev identity provider on this machine, until Ctrl-C."""
     began = time.monotonic()
+    for name in EXTRA:
+        if find_spec(name) is None:
+            raise failures.usage(f"{name} is not installed", "pip install 'headgate[local]'")
     import asyncio
 
-    try:
-        from headgate_cli.local.aws import EndpointRefused
-        from headgate_cli.local.intrinsics import TemplateError
-        from headgate_cli.local.old_tokens import read_old_tokens
-        from headgate_cli.local.run import Options, StartFailed, run_local
-    except ModuleNotFoundError as error:
-        raise failures.usage(f"{error.name} is not installed", "pip install 'headgate[local]'") from None
+    from headgate_cli.local.aws import EndpointRefused
+    from headgate_cli.local.intrinsics import TemplateError
+    from headgate_cli.local.old_tokens import read_old_tokens
+    from headgate_cli.local.run import Options, StartFailed, run_local
 
     root = project or find_project()
-    apps = app or [found for found in [root / EXAMPLE / TEMPLATE] if found.is_file()]
+    apps = app or [folder for folder in [root / EXAMPLE] if folder.is_dir()]
     options = Options(
         template=root / TEMPLATE,
-        apps=apps,
-        manifest=manifest or (apps[0].parent if apps else root) / MANIFEST,
+        apps=[folder / TEMPLATE for folder in apps],
+        manifest=manifest or (apps[0] if apps else root) / MANIFEST,
         old_tokens=None if legacy is None else read_old_tokens(legacy),
         empty=empty,
         port=port,

@@ -27,8 +27,8 @@ from headgate_cli.local.declared import (
     Template,
     local_arn,
 )
-from headgate_cli.local.joining import joined
 from headgate_cli.local.intrinsics import Resolver, TemplateError, read_template
+from headgate_cli.local.joining import joined
 from headgate_cli.local.routes import Auth, read_auth, read_cors, read_route, refuse_twins, refuse_unread
 
 _FUNCTION, _API = "AWS::Serverless::Function", "AWS::Serverless::HttpApi"
