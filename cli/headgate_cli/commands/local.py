@@ -38,7 +38,9 @@ Logs = Annotated[
 ]
 Apps = Annotated[
     list[Path] | None,
-    option("--app", metavar="DIR", help="Serve this folder's template.yaml behind the gate, not the example. Repeatable."),
+    option(
+        "--app", metavar="DIR", help="Serve the service of this folder behind the gate, not the example. Repeatable."
+    ),
 ]
 Project = Annotated[Path | None, option("--project", metavar="DIR", help="The project; else found from here upward.")]
 Parent = Annotated[int | None, option("--parent", metavar="PID", hidden=True, help="End when this process is gone.")]

@@ -1,4 +1,4 @@
-"""Each events/worker.*.json against the handler, as `sam local invoke -e` would send it."""
+"""Each examples/gastown/events/*.json against the handler, as `sam local invoke -e` would send it."""
 
 import json
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from gastown.towns import Kind, Owner, OwnerKind, Thing, Town
 from worker_calls.requests import read
 
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
-EVENTS = sorted((Path(__file__).parents[2] / "events").glob("worker.*.json"))
+EVENTS = sorted((Path(__file__).parents[3] / "examples/gastown/events").glob("*.json"))
 STATUSES = {
     "batch-of-procedures": 207,
     "create-town": 201,
@@ -31,13 +31,13 @@ def old_town(environment: dict[str, str], table: None) -> None:
 
 
 def test_each_story_has_its_end_here() -> None:
-    assert {path.name for path in EVENTS} == {f"worker.{story}.json" for story in STATUSES}
+    assert {path.stem for path in EVENTS} == STATUSES.keys()
 
 
 @pytest.mark.parametrize("path", EVENTS, ids=lambda path: path.stem)
 def test_the_story_ends_as_it_should(path: Path, handler: Handler, old_town: None) -> None:
     event = json.loads(path.read_text(encoding="utf-8"))
     reply = read(handler(event, None))
-    assert reply.status == STATUSES[path.stem.removeprefix("worker.")], reply.body
+    assert reply.status == STATUSES[path.stem], reply.body
     context = event["requestContext"].get("authorizer", {}).get("lambda")
     assert reply.headers.get("x-headgate-revision") == (str(context["revision"]) if context else None)
