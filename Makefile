@@ -18,6 +18,7 @@ lint: .venv/test.stamp  ## style, types, and who may import whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy examples/lambda-handler/app.py
 	$(BIN)/lint-imports --no-logo
 
 test: .venv/test.stamp  ## every test

@@ -6,6 +6,8 @@ uses Headgate's layer. In front of it stands Headgate's authorizer, which says w
 
 import json
 import os
+from collections.abc import Mapping
+from typing import Any
 
 from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
@@ -18,7 +20,7 @@ flags = api.get_client()
 
 
 @gate.required("gastown-convoys")
-def handler(event, context):
+def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     subject = caller_subject(event)
     who = EvaluationContext(subject.user, {"orgs": list(subject.orgs), "admin": subject.admin})
     strategy = flags.get_string_value("gastown-pr-merge", "direct", who)

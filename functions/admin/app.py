@@ -5,6 +5,7 @@ import gc
 gc.disable()  # imports make no garbage, and looking for it is a twelfth of a cold start
 
 import os
+from typing import Any
 
 from headgate.edge.admin.call import Admin, handle
 from headgate.edge.http import redact_errors
@@ -25,7 +26,7 @@ table = DynamoTable(
 )
 
 
-def audit_key():
+def audit_key() -> KmsKey:
     """KMS is asked for by checkpoints alone: no other call, a kill least of all, waits for its client to load."""
     kid = required("HEADGATE_AUDIT_KEY")["HEADGATE_AUDIT_KEY"]
     return KmsKey(kid, client("kms", connect_timeout=0.5, read_timeout=2.0))
@@ -46,5 +47,5 @@ gc.enable()
 
 
 @redact_errors
-def handler(event, context):
+def handler(event: dict[str, Any], context: Any) -> Any:
     return handle(admin, SERVED, event)

@@ -5,6 +5,7 @@ import gc
 gc.disable()  # imports make no garbage, and looking for it is a twelfth of a cold start
 
 import os
+from typing import Any
 
 from headgate.edge.authorizer import Authorizer
 from headgate.edge.credentials import Credentials
@@ -32,5 +33,5 @@ gc.enable()
 
 
 @redact_errors
-def handler(event, context):
+def handler(event: dict[str, Any], context: Any) -> Any:
     return function(event)

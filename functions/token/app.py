@@ -4,6 +4,8 @@ import gc
 
 gc.disable()  # imports make no garbage, and looking for it is a twelfth of a cold start
 
+from typing import Any
+
 from headgate.edge.admission import Admission
 from headgate.edge.credentials import Credentials
 from headgate.edge.exchange import TokenFunction
@@ -38,5 +40,5 @@ gc.enable()
 
 
 @redact_errors
-def handler(event, context):
+def handler(event: dict[str, Any], context: Any) -> Any:
     return function(event)

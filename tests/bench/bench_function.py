@@ -56,7 +56,7 @@ Ask = Callable[[int], Any]
 
 def manifest() -> dict[str, Any]:
     """The reference manifest, filled up to 100 flags."""
-    made: dict[str, Any] = yaml.safe_load((ROOT / "gastown.yaml").read_text())
+    made: dict[str, Any] = yaml.safe_load((ROOT / "examples/gastown/manifest.yaml").read_text())
     more = [flag_document(flag(spec)) for spec in mixture(100 - len(made["flags"]))]
     made["flags"] += [{name: document[name] for name in OWN_MEMBERS} for document in more]
     return made

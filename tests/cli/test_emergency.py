@@ -21,7 +21,7 @@ from headgate_cli.emergency.variables import MAX_BYTES, size
 from headgate_cli.main import app
 from headgate_cli.manifest_file import read_manifest
 
-MANIFEST = Path(__file__).parents[2] / "gastown.yaml"
+MANIFEST = Path(__file__).parents[2] / "examples/gastown/manifest.yaml"
 REGION = "eu-central-1"
 KILL, ROUTES = "HEADGATE_EMERGENCY_KILL", "HEADGATE_EMERGENCY_ROUTES"
 GATE, TOKEN, EVALUATE = "AuthorizerFunction", "TokenFunction", "EvaluateFunction"

@@ -138,6 +138,6 @@ def test_only_running_work_is_carried_the_most_needed_first() -> None:
 
 def test_the_reference_manifest_fits() -> None:
     """An environment is 4 KB at most, in all."""
-    carried = running_work(parse_routes(read_manifest(ROOT / "gastown.yaml")["routes"]))
+    carried = running_work(parse_routes(read_manifest(ROOT / "examples/gastown/manifest.yaml")["routes"]))
     assert len(carried) > 150
     assert len(packed(carried)) < 2_048

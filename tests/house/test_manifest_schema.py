@@ -61,7 +61,7 @@ def parses(document: Any) -> bool:
 
 def test_the_reference_manifest_fits() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
-    VALIDATOR.validate(yaml.safe_load((ROOT / "gastown.yaml").read_text()))
+    VALIDATOR.validate(yaml.safe_load((ROOT / "examples/gastown/manifest.yaml").read_text()))
 
 
 def test_names_and_choices_are_the_parsers() -> None:

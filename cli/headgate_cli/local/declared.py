@@ -112,3 +112,11 @@ class Template:
     policies: Mapping[str, Mapping[str, Any]]
     parameters: Mapping[str, Any]
     aliases: Mapping[str, str] = field(default_factory=dict)
+
+    def guarded_reads(self) -> tuple[str, ...]:
+        """For each function behind an authorizer, the path of its first GET route without parameters."""
+        reads: dict[str, str] = {}
+        for route in self.routes:
+            if route.method == "GET" and route.auth in self.authorizers and "{" not in route.path:
+                reads.setdefault(route.function, route.path)
+        return tuple(reads.values())

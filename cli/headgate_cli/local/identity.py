@@ -33,11 +33,14 @@ _OWN = frozenset({"iss", "aud", "exp", "iat", "jti", "nbf"})
 
 
 class IdentityProvider:
-    """The provider behind one URL, with one ES256 key. `api` is where its page exchanges the tokens."""
+    """The provider behind one URL, with one ES256 key.
 
-    def __init__(self, issuer: str, audience: str, api: str) -> None:
+    `api` is where its page exchanges the tokens, `worker` the path of a guarded GET route that it shows.
+    """
+
+    def __init__(self, issuer: str, audience: str, api: str, worker: str = "/") -> None:
         self.issuer = issuer
-        self._api = api
+        self._api, self._worker = api, worker
         self._audience = audience
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._kid = uuid.uuid4().hex
@@ -72,7 +75,7 @@ class IdentityProvider:
         return JSONResponse({"id_token": self.id_token(_claims(fields))}, headers={"cache-control": "no-store"})
 
     async def _page(self, _: Request) -> Response:
-        html = PAGE.read_text(encoding="utf-8").replace("__API__", self._api)
+        html = PAGE.read_text(encoding="utf-8").replace("__API__", self._api).replace("__WORKER__", self._worker)
         policy = (
             f"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self' {self._api}"
         )

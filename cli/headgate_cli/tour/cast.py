@@ -6,7 +6,8 @@ Each method makes one request and gives its scene, compared with what was expect
 import base64
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,18 +17,10 @@ from headgate_cli.exchange import Who
 from headgate_cli.tour.scene import Scene
 from headgate_cli.transport import Answer, NoAnswer, Transport
 
-PEOPLE: Mapping[str, Who] = {
-    "root": Who("root", admin=True),
-    "alice": Who("alice"),
-    "bob": Who("bob", ("acme",)),
-    "carol": Who("carol"),
-}
 OPERATOR, AGENT = "operator", "agent"
 STALE_AT_MOST = 6.0
 """Seconds that evaluate may lag behind a change: it refreshes after 4 to 5."""
 POLL = 0.2
-
-Told = Callable[[Any], str]
 
 
 @dataclass
@@ -36,16 +29,17 @@ class Cast:
 
     api: str
     idp: str
+    people: Mapping[str, Who]
     admin: Client
     transport: Transport
     tokens: dict[str, str] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
     flags: dict[str, dict[str, Any]] = field(default_factory=dict)
-    before_kill: dict[str, Any] = field(default_factory=dict)
+    before_kill: dict[str, dict[str, Any]] = field(default_factory=dict)
     began_at: int = 0  # the revision at which the tour began
     found: dict[str, dict[str, Any]] = field(default_factory=dict)
     revision: int = 0  # of the newest change
-    killed_at: float = 0.0
+    killed_at: float = 0.0  # monotonic time of a kill that nobody has felt yet
 
     def mint(self, who: str, *, expect: int, on: tuple[str, ...] | None = None, keep: str | None = None) -> Scene:
         """Exchange an identity token for an access token; `on` are the flags it must name."""
@@ -94,10 +88,11 @@ class Cast:
         found: dict[str, Any] = self.admin.get(f"/admin/v1/flags/{key}").document
         return found
 
-    def work(
-        self, who: str, asked: str, *, expect: int, told: str | Told, body: Any = None, keep: str | None = None
-    ) -> Scene:
-        """One request to the protected service. `keep` names the place that the answer's `id` becomes."""
+    def work(self, who: str, asked: str, *, expect: int, told: str, body: Any = None, keep: str | None = None) -> Scene:
+        """One request to the protected service. `keep` names the place that the answer's `id` becomes.
+
+        `told` may name members of the answer, in braces.
+        """
         method, _, path = asked.partition(" ")
         headers = {"Authorization": f"Bearer {self._token(who)}", "Content-Type": "application/json"}
         data = b"" if body is None else json.dumps(body).encode()
@@ -105,8 +100,9 @@ class Cast:
         document = answer.document
         if keep is not None and answer.ok:
             self.places[keep] = str(document.get("id"))
-        words = told if isinstance(told, str) else told(document)
-        return scene(who, asked, answer, expect, words if answer.status == expect else detail_of(document))
+        members = defaultdict(str, document if isinstance(document, dict) else {})
+        words = told.format_map(members) if answer.status == expect else detail_of(document)
+        return scene(who, asked, answer, expect, words)
 
     def evaluate(self, who: str, key: str, *, value: bool, reason: str) -> Scene:
         """Ask for one flag by an evaluation token, once the answer is of the newest change or may be stale no more."""
@@ -145,7 +141,8 @@ class Cast:
     def _identity(self, who: str) -> str:
         held = self.tokens.get(f"{who}'s identity")
         if held is None:
-            held = self.tokens[f"{who}'s identity"] = exchange.identity_token(self.transport, self.idp, PEOPLE[who])
+            held = exchange.identity_token(self.transport, self.idp, self.people[who])
+            self.tokens[f"{who}'s identity"] = held
         return held
 
     def _token(self, who: str) -> str:

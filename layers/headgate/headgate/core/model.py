@@ -163,7 +163,7 @@ class RouteClass(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RoutePolicy:
-    """What one route needs. `name` is a route key (`POST /api/towns`) or a procedure (`gastown.sling`)."""
+    """What one route needs. `name` is a route key (`POST /orders`) or a procedure (`orders.create`)."""
 
     name: str
     route_class: RouteClass = RouteClass.ENTRY

@@ -96,7 +96,7 @@ def _read_policy(read: Reader) -> RoutePolicy:
         read.fault("", "must name either a route or a procedure")
     name = read.text("procedure" if procedure else "route", default="", limit=512, blank=False)
     if not procedure and not _is_route_key(name):
-        read.fault("route", "must be a route key such as POST /api/towns/{town}")
+        read.fault("route", "must be a route key such as POST /orders/{order}")
     if procedure and not all(ch.isalnum() or ch in "._-" for ch in name):
         read.fault("procedure", "must be letters, digits, dot, _ or -")
     policy = RoutePolicy(

@@ -25,7 +25,7 @@ from headgate.sdk.caller import caller_from
 
 Caller = Callable[..., Reply]
 ON, OFF = {"gastown-multi-rig": True, "gastown-access": True}, {"gastown-multi-rig": False, "gastown-access": True}
-WORKER = Path(__file__).parents[2] / "functions" / "worker"
+GASTOWN = Path(__file__).parents[3] / "examples" / "gastown"
 TOGETHER = 4
 
 
@@ -182,7 +182,7 @@ for line in sys.stdin:
 
 def test_two_real_environments_agree_on_the_first_rig(environment: dict[str, str], call: Caller, alice: Person) -> None:
     command = [sys.executable, "-c", ENVIRONMENT]
-    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": WORKER}
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": GASTOWN}
     rounds = 8
     towns = [call(alice, "POST /api/users/{user}/towns", user=alice.name, body={}).body["id"] for _ in range(rounds)]
     events = [make_event(alice, "POST /api/towns/{town}/rigs", {"town": town}, body={}, asks=OFF) for town in towns]

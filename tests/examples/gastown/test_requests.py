@@ -29,7 +29,9 @@ def named_in(key: str) -> dict[str, str]:
 
 class TestTheGate:
     def test_the_routes_are_those_that_the_gate_knows(self, pytestconfig: pytest.Config) -> None:
-        listed = yaml.safe_load((pytestconfig.rootpath / "gastown.yaml").read_text(encoding="utf-8"))["routes"]
+        listed = yaml.safe_load((pytestconfig.rootpath / "examples/gastown/manifest.yaml").read_text(encoding="utf-8"))[
+            "routes"
+        ]
         known = {entry.get("route") for entry in listed}
         assert set(ROUTES) - set(PROCEDURES) <= known
         assert len(ROUTES) == len(set(ROUTES)) == 18

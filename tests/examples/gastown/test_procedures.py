@@ -115,7 +115,9 @@ class TestForm:
 
 class TestTheGateKnowsThem:
     def test_all_of_the_manifest_are_known_and_no_other(self, pytestconfig: pytest.Config) -> None:
-        listed = yaml.safe_load((pytestconfig.rootpath / "gastown.yaml").read_text(encoding="utf-8"))["routes"]
+        listed = yaml.safe_load((pytestconfig.rootpath / "examples/gastown/manifest.yaml").read_text(encoding="utf-8"))[
+            "routes"
+        ]
         names = {entry["procedure"] for entry in listed if "procedure" in entry}
         assert set(SERVED) | NAMED_ONLY == names
         assert not set(SERVED) & NAMED_ONLY

@@ -14,7 +14,9 @@ import yaml
 
 HERE = Path(__file__).parent
 SURFACE: dict[str, Any] = json.loads((HERE / "surface.json").read_text(encoding="utf-8"))
-MANIFEST: dict[str, Any] = yaml.safe_load((HERE.parents[1] / "gastown.yaml").read_text(encoding="utf-8"))
+MANIFEST: dict[str, Any] = yaml.safe_load(
+    (HERE.parents[2] / "examples/gastown/manifest.yaml").read_text(encoding="utf-8")
+)
 SUB_FEATURES = ("gastown-convoys", "gastown-pr-merge", "gastown-multi-rig", "gastown-molecules")
 
 

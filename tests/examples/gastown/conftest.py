@@ -15,11 +15,11 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import make_server
 
 sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[2] / "functions" / "worker"))  # as Lambda has it
+GASTOWN = Path(__file__).parents[3] / "examples" / "gastown"
+sys.path.insert(0, str(GASTOWN))  # as Lambda has it
 
-from worker_calls.requests import Person, Reply, make_event, read
+from worker_calls.requests import Person, Reply, make_event, read  # noqa: E402 - it lies beside this file
 
-WORKER = Path(__file__).parents[2] / "functions" / "worker"
 TABLE = "worker"
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "local",
@@ -29,7 +29,7 @@ ENVIRONMENT = {
     "AWS_EC2_METADATA_DISABLED": "true",
     "AWS_CONFIG_FILE": "/dev/null",
     "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-    "WORKER_TABLE": TABLE,
+    "GASTOWN_TABLE": TABLE,
 }
 
 
@@ -76,8 +76,8 @@ def table(environment: dict[str, str]) -> None:
 
 @pytest.fixture(scope="module")
 def handler(environment: dict[str, str]) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
-    """functions/worker/app.py's handler, loaded once for each file, as Lambda does for an environment."""
-    spec = importlib.util.spec_from_file_location("worker_app", WORKER / "app.py")
+    """examples/gastown/app.py's handler, loaded once for each file, as Lambda does for an environment."""
+    spec = importlib.util.spec_from_file_location("gastown_app", GASTOWN / "app.py")
     assert spec is not None
     assert spec.loader is not None
     app = importlib.util.module_from_spec(spec)

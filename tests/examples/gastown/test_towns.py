@@ -223,7 +223,7 @@ class TestAgents:
     def test_old_agents_are_dropped_in_time(self, call: Caller, environment: Env, alice: Person, town: str) -> None:
         call(alice.within(town), HEARTBEAT, town=town, agent="a")
         key = {"pk": {"S": town_partition(town)}, "sk": {"S": "AGENT#a"}}
-        item = dynamodb().get_item(TableName=environment["WORKER_TABLE"], Key=key)["Item"]
+        item = dynamodb().get_item(TableName=environment["GASTOWN_TABLE"], Key=key)["Item"]
         assert int(item["expires"]["N"]) > 1_700_000_000
 
 
@@ -250,7 +250,7 @@ class TestDeleting:
         assert (gone.status, gone.body) == (200, {"id": town, "deleted": True})
         assert call(alice, DELETE, town=town).status == 404
         assert call(alice, LIST).body == {"towns": []}
-        left = dynamodb().scan(TableName=environment["WORKER_TABLE"])["Items"]
+        left = dynamodb().scan(TableName=environment["GASTOWN_TABLE"])["Items"]
         assert [item for item in left if town in item["pk"]["S"] + item["sk"]["S"]] == []
 
     def test_a_large_town_goes_too(self, call: Caller, alice: Person, town: str) -> None:

@@ -82,8 +82,8 @@ def test_an_item_that_nobody_here_wrote_is_no_town(
 ) -> None:
     town = call(alice, "POST /api/users/{user}/towns", user=alice.name, body={}).body["id"]
     api, key = dynamodb(), {"pk": {"S": f"TOWN#{town}"}, "sk": {"S": "TOWN"}}
-    item = api.get_item(TableName=environment["WORKER_TABLE"], Key=key)["Item"]
+    item = api.get_item(TableName=environment["GASTOWN_TABLE"], Key=key)["Item"]
     del item["created_at"]
-    api.put_item(TableName=environment["WORKER_TABLE"], Item=item | broken)
+    api.put_item(TableName=environment["GASTOWN_TABLE"], Item=item | broken)
     reply = call(alice, "GET /api/towns/{town}", town=town)
     assert (reply.status, reply.slug) == (503, "unavailable")
