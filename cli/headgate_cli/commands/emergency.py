@@ -13,7 +13,7 @@ from headgate.core.emergency import EVERY
 from headgate_cli import failures, render
 from headgate_cli.commands.options import COMMON, checked_key, checked_reason, option
 from headgate_cli.failures import ExitCode, Failure
-from headgate_cli.settings import region_of, settings_of
+from headgate_cli.settings import aws_session, region_of, settings_of
 
 if TYPE_CHECKING:
     from headgate.core.model import RoutePolicy
@@ -126,19 +126,18 @@ def _target(ctx: typer.Context, stack: str | None, names: list[str] | None) -> T
         raise failures.usage("give --stack NAME, or --function NAME for each function")
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
-    from botocore.session import Session
 
     from headgate_cli.emergency.functions import Functions, find, said
 
     settings = settings_of(ctx)
     retries: Any = {"mode": "standard", "max_attempts": 4}
     config = Config(connect_timeout=3, read_timeout=20, retries=retries)
+    session = aws_session(settings)
+    region = region_of("", session)
     try:
-        session = Session(profile=settings.profile)
-        region = settings.region or region_of("", session)
         if stack is not None:
-            names = find(session.create_client("cloudformation", region_name=region, config=config), stack)
-        api = session.create_client("lambda", region_name=region, config=config)
+            names = find(session.client("cloudformation", region_name=region, config=config), stack)
+        api = session.client("lambda", region_name=region, config=config)
     except (ClientError, BotoCoreError) as error:
         hint = "name the functions instead: --function NAME (the stack's output EmergencyFunctions)"
         title = "the functions were not found"
