@@ -1,49 +1,56 @@
-# Everything runs from one virtual environment, .venv, which these targets make: Python 3.11 or newer, nothing else.
+# Everything runs from one virtual environment, .venv, which these targets create: it needs Python 3.11 or newer.
 PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
+QUICK = tests/core tests/events/test_replay.py
 CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
 
-.PHONY: tour local check lint test prove dynamodb-local fuzz bench openapi build clean
+.PHONY: help tour local quick check lint test prove dynamodb-local fuzz bench openapi build clean
 
-tour: .venv/local.stamp  ## the whole story on a laptop: start everything, walk from admins only to GA, kill, restore, prove
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-15s %s\n", $$1, $$2}' Makefile
+
+tour: .venv/local.stamp  ## Walk through a rollout on a local stack: from admins only to GA, then kill, restore, and audit
 	$(BIN)/headgate tour
 
-local: .venv/local.stamp  ## start everything on a laptop, and keep it running until Ctrl-C
+local: .venv/local.stamp  ## Start a local stack and keep it running until Ctrl-C
 	$(BIN)/headgate local
 
-check: lint test  ## what CI runs
+quick: lint  ## Run lint, the core tests, and the sample events of every function; under a minute
+	HEADGATE_CASES=quick $(BIN)/pytest -n $(WORKERS) $(QUICK)
 
-lint: .venv/test.stamp  ## style, types, and who may import whom
+check: lint test  ## Run lint and every test, as CI does
+
+lint: .venv/test.stamp  ## Check style, types, and import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy examples/lambda-handler/app.py
 	$(BIN)/lint-imports --no-logo
 
-test: .venv/test.stamp  ## every test
+test: .venv/test.stamp  ## Run every test
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile
 
-prove: .venv/test.stamp  ## the counted proofs at their full numbers, a line for each at the end (docs/assurance.md)
-	HEADGATE_PROVE=full $(BIN)/pytest -m proof
+prove: .venv/test.stamp  ## Run the counted proofs and the property tests with all their cases (docs/assurance.md)
+	HEADGATE_CASES=full $(BIN)/pytest -n $(WORKERS) -m "proof or hypothesis"
 
-dynamodb-local: .venv/test.stamp build/dynamodb-local/stamp  ## the store's contract and 32 admins at once on AWS's DynamoDB Local, seen by nobody (Linux, Java 17, npm)
-	HEADGATE_PROVE=full unshare --map-root-user --net -- $(BIN)/python tests/support/dynamodb_local.py \
+dynamodb-local: .venv/test.stamp build/dynamodb-local/stamp  ## Test the store on AWS's DynamoDB Local, in a network namespace (Linux, Java 17, npm)
+	HEADGATE_CASES=full unshare --map-root-user --net -- $(BIN)/python tests/support/dynamodb_local.py \
 		build/dynamodb-local $(BIN)/pytest tests/store/test_contract.py tests/store/test_many_admins.py
 
-fuzz: .venv/test.stamp  ## a million forged tokens, 100,000 beside another library: what was tried, and how it ended
+fuzz: .venv/test.stamp  ## Verify a million forged tokens, and 100,000 more against another library
 	$(BIN)/python tests/tokens/fuzz_tokens.py
 
-bench: .venv-bench/bench.stamp  ## benchmarks: ratios within one run, beside other flag systems (docs/benchmarks.md)
+bench: .venv-bench/bench.stamp  ## Run the benchmarks against other flag systems (docs/benchmarks.md)
 	for file in tests/bench/bench_*.py; do .venv-bench/bin/python $$file || missed=1; done; exit $${missed:-0}
 
-openapi: .venv/test.stamp  ## docs/openapi.json and manifest.schema.json anew, from the code
+openapi: .venv/test.stamp  ## Generate docs/openapi.json and manifest.schema.json from the code
 	$(BIN)/python -m headgate.openapi .
 
-build: .venv/test.stamp  ## the functions and the layer, as SAM deploys them
+build: .venv/test.stamp  ## Build the functions and the layer as SAM deploys them
 	SAM_CLI_TELEMETRY=0 $(BIN)/sam build
 
-clean:
+clean:  ## Remove everything that these targets created
 	rm -rf .venv .venv-bench .aws-sam build *.egg-info
 
 .venv/bin/python:

@@ -10,9 +10,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import settings
 from moto.server import ThreadedMotoServer
-from proofs import Tally, table
+from proofs import EXAMPLES, PROFILE, Tally, table
 from stand import Stand
+
+for name, examples in EXAMPLES.items():
+    settings.register_profile(name, max_examples=examples, deadline=None, print_blob=True)
+settings.load_profile(PROFILE)
 
 
 @pytest.fixture(scope="module")

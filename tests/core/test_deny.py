@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.core.deny import Denial, DenyKind, DenySet, parse_denial
@@ -62,7 +62,6 @@ def test_nothing_denied_refuses_nothing() -> None:
     assert not DenySet().refuses(subject="alice", jti="t1", issued_at=0, session="s1")
 
 
-@settings(deadline=None)
 @given(DENIALS, st.randoms(use_true_random=False), NAMES, NAMES, st.integers(AT - 6, AT + 6), st.none() | NAMES)
 def test_the_order_is_of_no_account_and_more_never_refuses_less(
     denials: list[Denial], source: Any, subject: str, jti: str, issued_at: int, session: str | None
@@ -76,7 +75,6 @@ def test_the_order_is_of_no_account_and_more_never_refuses_less(
     assert refused[-1] is any(denied(denial).refuses(**asked) for denial in denials)
 
 
-@settings(deadline=None)
 @given(DENIALS)
 def test_what_is_written_is_what_is_read(denials: list[Denial]) -> None:
     for denial in denials:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proofs import many
 
 from headgate.core.documents import Invalid
 from headgate.core.keyring import (
@@ -133,7 +134,7 @@ STEPS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=many(300, 3_000))
 @given(STEPS)
 def test_whatever_is_done_one_key_signs_and_tokens_stay_verifiable(steps: list[tuple[str, int]]) -> None:
     """Exactly one active key; a revoked one never returns; whoever signed is known until its tokens are dead."""
@@ -209,7 +210,6 @@ DOCUMENTS = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(DOCUMENTS)
 def test_reading_a_record_never_fails_otherwise(document: Any) -> None:
     try:

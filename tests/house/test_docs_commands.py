@@ -1,9 +1,11 @@
-"""What the README and the docs tell people to type works, in the order in which they read it, on one running stack.
+"""What the README and the docs tell people to type works: each page in its order, on a stack of its own.
 
 A line whose comment begins with `refused` must end with the exit code of a refusal, every other with 0. The stack is
-started as a person would, and the commands get the environment that it prints.
+started as a person would, and the commands get the environment that it prints. The first line of a page is typed into
+a shell, so that the installed command is tested; the others run in this process.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -12,16 +14,17 @@ import signal
 import subprocess
 import sys
 from base64 import urlsafe_b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from headgate_cli.local.declared import STACK_NAME
+from headgate_cli.main import app
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -35,6 +38,11 @@ LASTING = {"local", "tour", "console"}
 """Commands that start a stack of their own."""
 GROUPS = {"flags", "audit", "sessions", "keys", "emergency"}
 EVERYWHERE = {"--json", "--api", "--profile", "--region"}
+FIRST = (
+    'headgate allow gastown-access --user alice --reason "first tester"',
+    'headgate stage gastown-access percentage --percent 25 --reason "a quarter"',
+)
+"""What a reader of the docs has done before: the README's five minutes."""
 
 
 def lines(page: Path, program: str) -> list[str]:
@@ -53,37 +61,67 @@ def lasts(line: str) -> bool:
 
 
 HERE = [page for page in pages() if page.relative_to(ROOT).as_posix() not in ELSEWHERE]
-RUN = [(page.name, line) for page in HERE for line in lines(page, "headgate") if not lasts(line)]
+RUN = {page.name: found for page in HERE if (found := [line for line in lines(page, "headgate") if not lasts(line)])}
 CHECKED = [line for page in pages() for line in lines(page, "headgate") if page not in HERE or lasts(line)]
 
-Command = Callable[[str], "subprocess.CompletedProcess[str]"]
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """How a command ended, and what it wrote."""
+
+    code: int
+    out: str
+    err: str
 
 
-@pytest.fixture(scope="module")
-def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
-    """Runs a line of shell beside a stack, with what `headgate local` said to export."""
-    logs = tmp_path_factory.mktemp("local") / "functions.log"
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Somebody beside a stack. `environment` is the whole of it, with what `headgate local` said to export."""
+
+    environment: Mapping[str, str]
+    folder: Path
+
+    def runs(self, line: str) -> Said:
+        """The command in this process. What is no failure of the command's own is raised."""
+        gone = dict.fromkeys(os.environ)
+        with contextlib.chdir(ROOT):
+            done = CliRunner().invoke(app, shlex.split(line, comments=True)[1:], env={**gone, **self.environment})
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return Said(done.exit_code, done.stdout, done.stderr)
+
+    def types(self, line: str) -> Said:
+        """The line, into a shell."""
+        done = subprocess.run(
+            ["bash", "-c", line], env=self.environment, cwd=ROOT,
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        return Said(done.returncode, done.stdout, done.stderr)
+
+    def asks(self, line: str) -> Any:
+        """What a command answers as JSON."""
+        said = self.runs(f"{line} --json")
+        assert said.code == 0, said.err
+        return json.loads(said.out)
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Iterator[Reader]:
+    """One, beside a new stack."""
+    logs = tmp_path / "functions.log"
     start = [str(BIN / "headgate"), "local", "--port", "0", "--idp-port", "0", "--logs", str(logs)]
     start += ["--parent", str(os.getpid())]
+    nobody = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "HEADGATE_"))}
+    path = {"PATH": f"{BIN}:{os.environ['PATH']}", "AWS_EC2_METADATA_DISABLED": "true"}
     with subprocess.Popen(start, stdout=subprocess.PIPE, text=True) as stack:
         try:
-            exports = exported(stack)
-            nobody = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "HEADGATE_"))}
-            environment = {**nobody, "PATH": f"{BIN}:{os.environ['PATH']}", "AWS_EC2_METADATA_DISABLED": "true"}
-
-            def run(line: str) -> "subprocess.CompletedProcess[str]":
-                shell = ["bash", "-c", f"{exports}\n{line}"]
-                return subprocess.run(
-                    shell, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=60, check=False
-                )
-
-            yield run
+            yield Reader(exported(stack, {**nobody, **path}), tmp_path)
         finally:
             stack.send_signal(signal.SIGTERM)
 
 
-def exported(stack: "subprocess.Popen[str]") -> str:
-    """The lines that a stack tells to copy, as soon as it says them."""
+def exported(stack: "subprocess.Popen[str]", environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment after the lines that a stack tells to copy, as soon as it says them."""
     assert stack.stdout is not None
     said: list[str] = []
     for line in stack.stdout:
@@ -92,72 +130,68 @@ def exported(stack: "subprocess.Popen[str]") -> str:
             break
     copied = [line for line in said if line.startswith(("export ", "unset "))]
     assert len(copied) == 4, said
-    return "\n".join(copied)
+    script = "\n".join([*copied, "env -0"])
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=environment, check=True)
+    return dict(each.split("=", 1) for each in done.stdout.split("\0") if each)
 
 
-def asked(command: Command, line: str) -> Any:
-    """What a command answers as JSON."""
-    done = command(f"{line} --json")
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+def a_session(reader: Reader) -> str:
+    return str(reader.asks("headgate sessions --subject alice")["sessions"][0]["id"])
 
 
-def a_session(command: Command) -> str:
-    return str(asked(command, "headgate sessions --subject alice")["sessions"][0]["id"])
-
-
-def a_token_id(command: Command) -> str:
-    payload = asked(command, "headgate token --sub alice")["access_token"].split(".")[1]
+def a_token_id(reader: Reader) -> str:
+    payload = reader.asks("headgate token --sub alice")["access_token"].split(".")[1]
     return str(json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["jti"])
 
 
-def the_active_key(command: Command) -> str:
-    return str(next(key["kid"] for key in asked(command, "headgate keys")["keys"] if key["state"] == "active"))
+def the_active_key(reader: Reader) -> str:
+    return str(next(key["kid"] for key in reader.asks("headgate keys")["keys"] if key["state"] == "active"))
 
 
-def an_anchor(command: Command) -> str:
-    entry = asked(command, "headgate audit --limit 3")["entries"][-1]
+def an_anchor(reader: Reader) -> str:
+    entry = reader.asks("headgate audit --limit 3")["entries"][-1]
     return f"{entry['revision']}:{entry['digest']}"
 
 
-@cache
-def a_folder() -> "TemporaryDirectory[str]":
-    """Gone with the process."""
-    return TemporaryDirectory()
-
-
-def a_file_of_ids(_command: Command) -> str:
-    file = Path(a_folder().name) / "ids.txt"
+def a_file_of_ids(reader: Reader) -> str:
+    file = reader.folder / "ids.txt"
     file.write_text("# the waiting list\n" + "".join(f"guest-{number}\n" for number in range(1_500)))
     return str(file)
 
 
-FILLED_IN: dict[str, Callable[[Command], str]] = {
+FILLED_IN: dict[str, Callable[[Reader], str]] = {
     "SESSION_ID": a_session,
     "JTI": a_token_id,
     "KID": the_active_key,
     "ANCHOR": an_anchor,
     "IDS": a_file_of_ids,
-    "LOG": lambda _: str(Path(a_folder().name) / "audit.jsonl"),
-    "HEADS": lambda _: str(Path(a_folder().name) / "heads.jsonl"),
+    "LOG": lambda reader: str(reader.folder / "audit.jsonl"),
+    "HEADS": lambda reader: str(reader.folder / "heads.jsonl"),
     "STACK": lambda _: STACK_NAME,
     "TONIGHT": lambda _: (datetime.now(UTC) + timedelta(hours=6)).isoformat(timespec="seconds"),
 }
 """What a reader fills in, and where from."""
 
 
-def filled_in(line: str, command: Command) -> str:
-    return re.sub(r"\$([A-Z_]+)", lambda named: FILLED_IN[named[1]](command), line)
+def filled_in(line: str, reader: Reader) -> str:
+    return re.sub(r"\$([A-Z_]+)", lambda named: FILLED_IN[named[1]](reader), line)
 
 
 @pytest.mark.system
-def test_what_the_pages_say_to_type_does_what_they_say(command: Command) -> None:
-    assert len(RUN) > 30
-    for page, line in RUN:
-        done = command(filled_in(line, command))
+@pytest.mark.parametrize("page", RUN)
+def test_what_a_page_says_to_type_does_what_it_says(reader: Reader, page: str) -> None:
+    for line in () if page == "README.md" else FIRST:
+        assert reader.runs(line).code == 0
+    for number, line in enumerate(RUN[page]):
+        way = reader.types if number == 0 else reader.runs
+        said = way(filled_in(line, reader))
         expected = REFUSED if re.search(r"\s# refused\b", line) else 0
-        assert done.returncode == expected, f"{page}: {line}\n{done.stdout}{done.stderr}"
-        assert "Traceback" not in done.stderr
+        assert said.code == expected, f"{page}: {line}\n{said.out}{said.err}"
+        assert "Traceback" not in said.err
+
+
+def test_the_pages_say_what_to_type() -> None:
+    assert sum(map(len, RUN.values())) > 30
 
 
 def options(words: list[str]) -> set[str]:
@@ -169,9 +203,8 @@ def test_what_is_typed_elsewhere_has_these_options(line: str) -> None:
     words = shlex.split(line, comments=True)
     group = words[1:3] if len(words) > 2 and words[1] in GROUPS else words[1:2]
     group = [word for word in group if re.fullmatch(r"[a-z]+", word)]
-    asked = [str(BIN / "headgate"), *group, "--help"]
-    told = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=False)
-    assert told.returncode == 0, told.stderr
+    told = CliRunner().invoke(app, [*group, "--help"])
+    assert told.exit_code == 0, told.output
     assert options(words) <= set(re.findall(r"--[a-z-]+", told.stdout)) | EVERYWHERE
 
 

@@ -21,6 +21,7 @@ from operators import (
     staging,
     writing,
 )
+from proofs import many
 from reference_table import ReferenceTable
 
 from headgate.core.decision import decide
@@ -82,7 +83,7 @@ def test_pieces_and_the_whole_are_the_same(thrown: Dice) -> None:
         assert same_rules(whole, apply(held, stream)), "entries that it contains are passed over"
 
 
-@settings(max_examples=40)
+@settings(max_examples=many(40, 400))
 @given(dice())
 def test_any_past_revision_can_be_rebuilt(thrown: Dice) -> None:
     """As it was served then: a reader of that time is the witness."""

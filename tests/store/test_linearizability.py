@@ -263,7 +263,7 @@ def stage() -> Any:
 @pytest.mark.parametrize("part", range(4))
 @quiet()
 def test_a_flag_is_one_register(stage: Schedules, part: int, tally: Tally) -> None:
-    most = many(40, 500)
+    most = many(8, 500)
     for seed in range(part * most, part * most + most):
         world = history_of(stage, seed)
         assert is_linearizable(world.history, Flag(), flag_register), seed
@@ -312,7 +312,7 @@ PLANTED: dict[str, dict[str, Any]] = {
 def test_a_planted_fault_is_found(stage: Schedules, name: str, tally: Tally) -> None:
     found = [
         not is_linearizable(history_of(stage, seed, is_foul=False, **PLANTED[name]).history, Flag(), flag_register)
-        for seed in range(20)
+        for seed in range(many(4, 20))
     ]
-    tally.add(histories=20, found=sum(found))
-    assert sum(found) >= 10
+    tally.add(histories=len(found), found=sum(found))
+    assert sum(found) >= len(found) / 2

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bad_bodies import Document, encoded
-from exact_http import ExactHttp, Timed
-from running_gate import Gate
+from exact_http import ExactHttp
+from running_gate import Answer, Gate
 from running_gate.people import new_id
 
 from headgate_cli.local.stack import Stack
@@ -64,7 +64,7 @@ class Target:
 
     def send(
         self, name: str, body: bytes | None = None, headers: Mapping[str, str | None] | None = None, path: str = ""
-    ) -> Timed:
+    ) -> Answer:
         """A call with another body, path, or headers (None takes one away)."""
         call = CALLS[name]
         sent: dict[str, str | None] = {"content-type": "application/json", "idempotency-key": new_id("key")}
@@ -74,7 +74,7 @@ class Target:
         raw = encoded(call.document) if body is None else body
         return self.gate.signed(call.method, "/admin/v1" + (path or call.path), raw, headers=kept)
 
-    def create(self, key: str, document: Document, headers: Mapping[str, str]) -> Timed:
+    def create(self, key: str, document: Document, headers: Mapping[str, str]) -> Answer:
         """A PUT that holds no version."""
         body = {"reason": "because", **document}
         return self.gate.change("PUT", f"/admin/v1/flags/{key}", body, headers=headers)
@@ -91,7 +91,7 @@ def aim(stack: Stack) -> Target:
     return Target(gate, {"flag": flag["version"], "routes": routes["version"]}, [gate.revision()])
 
 
-def refused(answer: Timed, status: int, slug: str) -> Timed:
+def refused(answer: Answer, status: int, slug: str) -> Answer:
     """The answer, if it is this problem and no other."""
     assert (answer.status, answer.slug) == (status, slug), answer.text[:600]
     assert answer.headers["content-type"] == "application/problem+json"

@@ -13,9 +13,9 @@ from random import Random
 from typing import Any
 
 import boto3
-from samcli.yamlhelper import yaml_parse
-from samtranslator.parser.parser import Parser
-from samtranslator.translator.translator import Translator
+from samcli.yamlhelper import yaml_parse  # type: ignore[import-untyped]
+from samtranslator.parser.parser import Parser  # type: ignore[import-untyped]
+from samtranslator.translator.translator import Translator  # type: ignore[import-untyped]
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 EXAMPLE = TEMPLATE.parent / "examples/gastown/template.yaml"

@@ -1,25 +1,11 @@
-"""HTTP that sends a path as it is, on a connection of its own for each call, and says when it was sent and answered."""
+"""HTTP that sends a path as it is, on a connection of its own for each call."""
 
 import http.client
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from running_gate.http import TIMEOUT, Answer
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timed(Answer):
-    """An answer. `began` and `ended` are of the monotonic clock, in seconds."""
-
-    began: float
-    ended: float
-
-    @property
-    def seconds(self) -> float:
-        """How long it took."""
-        return self.ended - self.began
 
 
 class ExactHttp:
@@ -27,7 +13,7 @@ class ExactHttp:
 
     def send(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None
-    ) -> Timed:
+    ) -> Answer:
         """One request, one answer. Raises OSError where there is none."""
         address = urlsplit(url).netloc
         path = url.partition(address)[2] or "/"
@@ -37,7 +23,7 @@ class ExactHttp:
             connection.request(method, path, body, dict(headers or {}))
             response = connection.getresponse()
             named = {name.lower(): value for name, value in response.getheaders()}
-            return Timed(response.status, named, response.read(), began=began, ended=time.monotonic())
+            return Answer(response.status, named, response.read(), began, time.monotonic())
         finally:
             connection.close()
 

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from exact_http import Timed
+from running_gate import Answer
 
-Call = Callable[[], Timed]
+Call = Callable[[], Answer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Shot:
     """One call: which, and its answer."""
 
     name: str
-    answer: Timed
+    answer: Answer
 
 
 class Hammer:
@@ -79,5 +79,5 @@ class Hammer:
 
 
 def now() -> float:
-    """The clock of `Timed.began`."""
+    """The clock of `Answer.began`."""
     return time.monotonic()

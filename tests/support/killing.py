@@ -1,6 +1,5 @@
 """Moves that the tests of the kill share, on one running stack."""
 
-from exact_http import Timed
 from running_gate import Answer, Gate, Person
 
 ACCESS, CONVOYS = "gastown-access", "gastown-convoys"
@@ -23,13 +22,13 @@ def open_all(gate: Gate) -> None:
             gate.stage(key, "ga")
 
 
-def kill(gate: Gate, key: str = ACCESS, *, role: str = "kill_operator", **members: object) -> Timed:
+def kill(gate: Gate, key: str = ACCESS, *, role: str = "kill_operator", **members: object) -> Answer:
     """The kill with its whole answer."""
     body = {"reason": "a test's kill", **members}
     return gate.signed("POST", f"/admin/v1/flags/{key}/kill", body, role=role).expect(200)
 
 
-def restore(gate: Gate, key: str = ACCESS) -> Timed:
+def restore(gate: Gate, key: str = ACCESS) -> Answer:
     """Lifting it, with its whole answer."""
     return gate.change("POST", f"/admin/v1/flags/{key}/restore", {"reason": "a test's end"}).expect(200)
 
@@ -41,11 +40,11 @@ def make_session(gate: Gate, person: Person) -> tuple[str, str, str]:
     return town, token, gate.session_token(token, f"town:{town}")
 
 
-def post(gate: Gate, path: str, token: str) -> Timed:
+def post(gate: Gate, path: str, token: str) -> Answer:
     """POST without a body to speak of."""
     return gate.call("POST", path, token=token, body={})
 
 
-def heartbeat(gate: Gate, town: str, session: str) -> Timed:
+def heartbeat(gate: Gate, town: str, session: str) -> Answer:
     """An agent lives."""
     return post(gate, f"/api/towns/{town}/agents/agent-1/heartbeat", session)

@@ -108,7 +108,7 @@ class MembersDesk:
 
     def explains(self, user: str | None = None, orgs: Sequence[str] = (), as_of: int | None = None) -> tuple[bool, str]:
         """Value and reason, now or then."""
-        body = {"flag": self.key, "subject": {"user": user, "orgs": list(orgs)}}
+        body: dict[str, Any] = {"flag": self.key, "subject": {"user": user, "orgs": list(orgs)}}
         body |= {} if as_of is None else {"as_of": as_of}
         reply = self.does("POST /admin/v1/explain", body)
         assert reply.status == 200, reply

@@ -26,13 +26,13 @@ class Stand:
     def __init__(self, endpoint: str, issuer: str, id_token: str) -> None:
         session = botocore.session.get_session()
         session.set_credentials("local", "local")
-        keys = session.create_client("kms", region_name="us-east-1", endpoint_url=endpoint)
+        keys: Any = session.create_client("kms", region_name="us-east-1", endpoint_url=endpoint)
         made = [
             str(keys.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"])
             for _ in range(4)
         ]
         trusted = [{"issuer": issuer, "audience": ["example"], "algorithms": ["ES256"]}]
-        self._tables = session.create_client("dynamodb", region_name="us-east-1", endpoint_url=endpoint)
+        self._tables: Any = session.create_client("dynamodb", region_name="us-east-1", endpoint_url=endpoint)
         self._count = 0
         self.is_fresh = False
         self._environment = {

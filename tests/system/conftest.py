@@ -1,8 +1,11 @@
-"""The running stack: one for each file of tests, driven over HTTP only, so that no file sees what another changed.
+"""The running stack, driven over HTTP only: one that files share, or one of a file's own.
 
 `gate` is for tests that bring people and flags of their own. `fresh` first puts the reference manifest's flags back as
 they were at the start (`admin_only`, no lists, not killed), for tests of those flags. A deleted key cannot come again:
 a test's own flag has a new key, or is made by `gate.have`, which takes it over as the last test left it.
+
+A file that moves what others stand on (keys, the profile), counts everything there is, or fills the table (moto's
+transactions take longer the more a table holds) gets a stack of its own: it takes the mark `own_stack`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,21 +24,43 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.system)
 
 
+Flags = Mapping[str, Mapping[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def seeds() -> dict[str, Flags]:
+    """The flags of each stack as its manifest seeded them, by the stack's address."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def shared(seeds: dict[str, Flags]) -> Iterator[Stack]:
+    """`headgate local` with the reference manifest, as a child process: one for each worker."""
+    with running_stack() as running:
+        seeds[running.api] = Gate(running.ready).flags()
+        yield running
+
+
 @pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    """`headgate local` with the reference manifest, as a child process."""
+def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
+    """The shared stack, or one of the file's own."""
+    if request.node.get_closest_marker("own_stack") is None:
+        yield request.getfixturevalue("shared")
+        return
     with running_stack() as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def seeded(stack: Stack) -> Mapping[str, Mapping[str, Any]]:
+def seeded(stack: Stack, seeds: dict[str, Flags]) -> Flags:
     """The flags as the manifest seeded them, before any test."""
-    return Gate(stack.ready).flags()
+    if stack.api not in seeds:
+        seeds[stack.api] = Gate(stack.ready).flags()
+    return seeds[stack.api]
 
 
 @pytest.fixture(scope="module")
-def gate(stack: Stack, seeded: Mapping[str, Mapping[str, Any]]) -> Iterator[Gate]:
+def gate(stack: Stack, seeded: Flags) -> Iterator[Gate]:
     """The client of that stack."""
     client = Gate(stack.ready)
     yield client
@@ -43,7 +68,7 @@ def gate(stack: Stack, seeded: Mapping[str, Mapping[str, Any]]) -> Iterator[Gate
 
 
 @pytest.fixture
-def fresh(gate: Gate, seeded: Mapping[str, Mapping[str, Any]]) -> Gate:
+def fresh(gate: Gate, seeded: Flags) -> Gate:
     """The client, with the flags as at the start. Evaluate may lag behind by up to 5 s: `gate.settled()` waits."""
     gate.reset(seeded)
     return gate

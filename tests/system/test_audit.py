@@ -4,11 +4,14 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from running_gate import Answer, Gate, Person
 from running_gate.gate import REASON, in_parallel
 from running_gate.people import new_id
 
 from headgate.core.audit import verify
+
+pytestmark = pytest.mark.own_stack  # it reads the whole record
 
 AUDIT, FLAGS = "/admin/v1/audit", "/admin/v1/flags"
 

@@ -14,8 +14,8 @@ import pytest
 from botocore.auth import SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from exact_http import ExactHttp, Timed
-from running_gate import Gate, Person
+from exact_http import ExactHttp
+from running_gate import Answer, Gate, Person
 from running_gate.people import new_id
 
 from headgate_cli.local.sigv4 import Signable, sign
@@ -43,7 +43,7 @@ def unchanged(gate: Gate) -> Iterator[None]:
     assert gate.revision() == revision
 
 
-def by_the_gateway(answer: Timed) -> bool:
+def by_the_gateway(answer: Answer) -> bool:
     """API Gateway's own refusal."""
     return answer.status == 403 and answer.json == {"message": "Forbidden"}
 
@@ -82,10 +82,9 @@ class Forger:
         SigV4QueryAuth(Credentials(self.key_id, self.secret), "execute-api", self.region).add_auth(request)
         return str(request.url).removeprefix(self.gate.api)
 
-    def send(self, headers: Mapping[str, str], *, path: str = PATH, body: bytes = BODY, method: str = "POST") -> Timed:
+    def send(self, headers: Mapping[str, str], *, path: str = PATH, body: bytes = BODY, method: str = "POST") -> Answer:
         """As it is."""
-        answer: Timed = self.gate.http.send(method, self.gate.api + path, headers=headers, body=body)
-        return answer
+        return self.gate.http.send(method, self.gate.api + path, headers=headers, body=body)
 
 
 def without(headers: Mapping[str, str], name: str) -> dict[str, str]:
@@ -96,7 +95,7 @@ def altered(headers: Mapping[str, str], old: str, new: str) -> dict[str, str]:
     return {key: value.replace(old, new) if key.lower() == "authorization" else value for key, value in headers.items()}
 
 
-Attempt = Callable[[Forger], Timed]
+Attempt = Callable[[Forger], Answer]
 SIGNATURES: Mapping[str, Attempt] = {
     "unsigned": lambda f: f.send({}),
     "an empty Authorization": lambda f: f.send({"authorization": ""}),

@@ -9,8 +9,8 @@ from urllib.parse import quote, urlencode
 
 import pytest
 from doors import Door, gateways, open_door, refused
-from exact_http import Timed
 from forged import last_bit, part, spoiled, unb64, unsigned
+from running_gate import Answer
 from running_gate.gate import ACCESS_TOKEN, FORM, GRANT, ID_TOKEN, SESSION_TOKEN
 
 from headgate_cli.local.stack import Stack
@@ -38,10 +38,9 @@ def form(door: Door, **changed: str | None) -> bytes:
     return urlencode({name: value for name, value in {**good, **changed}.items() if value is not None}).encode()
 
 
-def exchange(door: Door, body: bytes, content_type: str | None = FORM) -> Timed:
+def exchange(door: Door, body: bytes, content_type: str | None = FORM) -> Answer:
     headers = {} if content_type is None else {"content-type": content_type}
-    answer: Timed = door.gate.http.send("POST", f"{door.gate.api}/v1/token", headers=headers, body=body)
-    return answer
+    return door.gate.http.send("POST", f"{door.gate.api}/v1/token", headers=headers, body=body)
 
 
 JWT, SAML = "urn:ietf:params:oauth:token-type:jwt", "urn:ietf:params:oauth:token-type:saml2"

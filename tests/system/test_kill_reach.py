@@ -9,6 +9,8 @@ from killing import ACCESS, BATCH, CONVOYS, heartbeat, kill, make_session, open_
 from running_gate import Answer, Gate, Person, until
 from running_gate.gate import ID_TOKEN, SETTLED_WITHIN, settings
 
+pytestmark = pytest.mark.own_stack  # some hundred changes
+
 NOON = "2099-06-01T12:00:00.000Z"
 HALF_PAST_ELEVEN = "2099-06-01T11:30:00.000Z"
 

@@ -16,7 +16,7 @@ from schemathesis.specs.openapi.checks import response_schema_conformance
 SPEC = Path(__file__).parents[1] / "specs" / "ofrep-0.3.0.yaml"
 SINGLE, BULK = "/ofrep/v1/evaluate/flags/{key}", "/ofrep/v1/evaluate/flags"
 LIMITS = settings(
-    max_examples=120, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck),
+    max_examples=120, database=None, derandomize=True, suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.generate],
 )  # fmt: skip
 

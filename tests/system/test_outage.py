@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import pytest
 from breakable import Breakable, breakable_stack
 from children import function_pid, moto_pid, send
-from exact_http import Timed
 from running_gate import Answer, Gate, Person, until
 from running_gate.gate import ID_TOKEN
 from tcp_proxy import Fault
@@ -78,7 +77,7 @@ def people(broken: Breakable) -> Iterator[People]:
     broken.proxy.heal()
 
 
-Probes = Mapping[str, Callable[[], Timed]]
+Probes = Mapping[str, Callable[[], Answer]]
 
 
 def probes(gate: Gate, people: People) -> Probes:
@@ -115,7 +114,7 @@ class Seen:
     """An answer, and when its request began: seconds after the store went away."""
 
     at: float
-    answer: Timed
+    answer: Answer
 
 
 QUIET = ("observe", "continue", "stop", "machine", "evaluate")

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 from breakable import Breakable, breakable_stack
-from exact_http import Timed
 from running_gate import Answer, Gate, Person, until
 from tcp_proxy import Fault
 
@@ -31,7 +30,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Breakable]:
         yield running
 
 
-Probes = Mapping[str, Callable[[], Timed]]
+Probes = Mapping[str, Callable[[], Answer]]
 
 
 def listed(gate: Gate) -> Person:

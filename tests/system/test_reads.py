@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from moto_child import running_dynamodb
@@ -93,4 +94,4 @@ def test_r32_a_change_is_seen_within_the_bound(counted: tuple[Gate, FaultyProxy]
 
 
 def _as_200(answer: Answer, expected: int) -> Answer:
-    return Answer(200 if answer.status == expected else answer.status, answer.headers, answer.body)
+    return replace(answer, status=200) if answer.status == expected else answer

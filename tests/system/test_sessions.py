@@ -9,6 +9,8 @@ from refusals import all_refused, beating, starting
 from running_gate import Answer, Gate, Person, is_refused_at_the_gate, until
 from running_gate.gate import ID_TOKEN, REASON, in_parallel
 
+pytestmark = pytest.mark.own_stack  # it lists every session there is
+
 ACCESS, CONVOYS = "gastown-access", "gastown-convoys"
 SESSIONS = "/admin/v1/sessions"
 CAP = 50

@@ -8,6 +8,8 @@ import pytest
 from running_gate import Answer, Gate, Person, is_refused_at_the_gate
 from running_gate.gate import in_parallel, verdicts
 
+pytestmark = pytest.mark.own_stack  # many towns
+
 ACCESS = "gastown-access"
 CONVOYS, PR_MERGE, MULTI_RIG, MOLECULES = (
     "gastown-convoys",

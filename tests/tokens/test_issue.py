@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from token_forge.own import ACTIVE, ANY, AUDIENCE, ISSUER, NOW, verifier
 
@@ -211,7 +211,6 @@ plain = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zs", "Zl", "Zp"))
 scalar = st.one_of(plain, st.integers(-(2**60), 2**60), st.booleans(), st.floats(allow_nan=False, allow_infinity=False))
 
 
-@settings(deadline=None)
 @given(
     kind=st.sampled_from([Kind.ACCESS, Kind.EVALUATE]),
     subject=plain,

@@ -7,7 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from joserfc import jwt as jose_jwt
 from joserfc.jwk import KeySet as JoseKeySet
@@ -23,7 +23,6 @@ def der(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.public_key().public_bytes(Encoding.DER, SPKI)
 
 
-@settings(deadline=None)
 @given(st.integers(1, ORDER - 1))
 def test_a_public_key_from_der_is_the_key(secret: int) -> None:
     key = ec.derive_private_key(secret, ec.SECP256R1())
@@ -62,7 +61,6 @@ def test_a_der_signature_is_padded_on_the_left(r: int, s: int) -> None:
     assert (len(raw), int.from_bytes(raw[:32]), int.from_bytes(raw[32:])) == (64, r, s)
 
 
-@settings(deadline=None)
 @given(st.integers(1, ORDER - 1), st.integers(1, ORDER - 1))
 def test_any_signature_comes_through(r: int, s: int) -> None:
     assert raw_signature(encode_dss_signature(r, s)) == r.to_bytes(32) + s.to_bytes(32)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proofs import many
 from token_forge.own import (
     ACCESS,
     ACTIVE,
@@ -157,7 +158,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=many(150, 1_500))
 @given(steps)
 def test_memory_and_scratch_always_agree(walk: list[tuple[float, Kind, str, str, frozenset[Kind]]]) -> None:
     seen, keys = VerifiedTokens(2), key_set([ACTIVE.public(), PREVIOUS.public()])

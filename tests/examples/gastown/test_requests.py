@@ -13,6 +13,7 @@ from gastown.state import TownTable
 from gastown.towns import Town
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from proofs import many
 from worker_calls.requests import Person, Reply, make_event, read
 
 Caller = Callable[..., Reply]
@@ -137,7 +138,7 @@ class TestBodies:
         for key in ("DELETE /api/towns/{town}/container", STATUS, DELETE):
             assert call(alice, key, town=town, body="{").status == 200
 
-    @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=many(80, 800), suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(
         key=st.sampled_from(ROUTES), body=st.none() | st.text(max_size=60) | st.binary(max_size=30),
         named=st.fixed_dictionaries({name: st.text(max_size=20) | st.just(value) for name, value in NAMED.items()}),

@@ -15,7 +15,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from running_gate.deadline import until
-from running_gate.http import Answer, Http
+from running_gate.http import Answer, Client, Http
 from running_gate.people import Person
 
 T = TypeVar("T")
@@ -39,8 +39,9 @@ SERVERS = frozenset(
 class Gate:
     """A running stack. `ready` is the line that `headgate local --ready-json` printed."""
 
-    def __init__(self, ready: Mapping[str, Any], http: Http | None = None) -> None:
-        self.ready, self.http = ready, http or Http()
+    def __init__(self, ready: Mapping[str, Any], http: Client | None = None) -> None:
+        self.ready: Mapping[str, Any] = ready
+        self.http: Client = http or Http()
         self.api, self.idp = str(ready["api"]), str(ready["idp"])
 
     # -- anything

@@ -1,9 +1,10 @@
 """Plain HTTP to the stack: one pool of connections, no retries, no redirects, no proxy."""
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import urllib3
 
@@ -13,11 +14,18 @@ TIMEOUT = 35
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One response. Header names are in lower case."""
+    """One response. Header names are in lower case; `began` and `ended` are of the monotonic clock, in seconds."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    began: float
+    ended: float
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return self.ended - self.began
 
     @property
     def json(self) -> Any:
@@ -51,6 +59,18 @@ def is_refused_at_the_gate(answer: Answer) -> bool:
     return answer.status == 403 and answer.json == {"message": "Forbidden"}
 
 
+class Client(Protocol):
+    """What sends requests. Raises OSError or urllib3's errors where there is no answer."""
+
+    def send(
+        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> Answer:
+        """One request, one answer."""
+
+    def close(self) -> None:
+        """Let go of the connections."""
+
+
 class Http:
     """Sends requests; a pool can be shared between threads."""
 
@@ -61,9 +81,10 @@ class Http:
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None
     ) -> Answer:
         """One request, one answer. Raises urllib3's errors where there is none."""
+        began = time.monotonic()
         response = self._pool.request(method, url, headers=dict(headers or {}), body=body, redirect=False)
         named = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(response.status, named, response.data)
+        return Answer(response.status, named, response.data, began, time.monotonic())
 
     def close(self) -> None:
         """Let go of the connections."""
