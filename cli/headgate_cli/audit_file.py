@@ -2,12 +2,11 @@
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import IO, Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import IO
 
+from headgate.core.audit import Entry
 from headgate_cli import failures
-
-Entry = Mapping[str, Any]
 
 BLOCK = 65_536
 

@@ -49,12 +49,12 @@ def api_url(settings: Settings) -> str:
 def client_of(ctx: typer.Context) -> "Client":
     """A client that signs with the caller's AWS credentials. Raises `Failure` where there are none."""
     from headgate_cli.client import Client
-    from headgate_cli.transport import Signer, Transport
+    from headgate_cli.transport import RequestSigner, Transport
 
     settings = settings_of(ctx)
     api = api_url(settings)
     session = aws_session(settings)
-    signer = Signer(_credentials(session), settings.region or region_of(api, session))
+    signer = RequestSigner(_credentials(session), settings.region or region_of(api, session))
     ca_bundle = session._session.get_config_variable("ca_bundle")  # noqa: SLF001  # boto3 has no other way to read it
     return Client(api, signer, Transport(ca_bundle))
 

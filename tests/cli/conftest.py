@@ -18,7 +18,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 from typer.testing import CliRunner, Result
 
-from headgate_cli.local.sigv4 import Signable, SignatureRefused, verify
+from headgate_cli.local.sigv4 import Signable, SignatureRefused, verify_signature
 from headgate_cli.main import app
 
 KEY_ID, SECRET, REGION = "AKIATESTTESTTEST", "a-secret-that-must-never-be-printed", "eu-central-1"
@@ -92,7 +92,7 @@ def _signer(request: BaseHTTPRequestHandler, body: bytes, issued: Issued) -> str
     headers = tuple((name.lower(), value) for name, value in request.headers.items())
     signable = Signable(method=request.command, path=path, query=query, headers=headers, body=body)
     try:
-        return verify(signable, {KEY_ID: SECRET}, region=REGION, now=datetime.now(UTC))
+        return verify_signature(signable, {KEY_ID: SECRET}, region=REGION, now=datetime.now(UTC))
     except SignatureRefused:
         return None
 

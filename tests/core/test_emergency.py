@@ -10,7 +10,7 @@ import pytest
 
 from headgate.core.decision import decide
 from headgate.core.documents import Invalid
-from headgate.core.emergency import EVERY, NONE, packed, read_emergency, running_work, unpacked
+from headgate.core.emergency import EVERY, NO_EMERGENCY, packed, read_emergency, running_work, unpacked
 from headgate.core.flag import parse_flag
 from headgate.core.model import Reach, Reason, RouteClass, Subject
 from headgate.core.routes import RouteTable, parse_routes
@@ -43,8 +43,8 @@ def text(*policies: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("kill", ["", "  "])
 def test_nothing_set_is_no_kill(kill: str) -> None:
-    assert read_emergency(kill, text(*WORK)) == NONE
-    assert NONE.unknown == EMPTY
+    assert read_emergency(kill, text(*WORK)) == NO_EMERGENCY
+    assert NO_EMERGENCY.unknown == EMPTY
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,8 @@ from headgate.edge.evaluate import BULK, Evaluate
 from headgate.edge.exchange import entitlements
 from headgate.edge.key_pool import KeyPool
 from headgate.edge.settings import GateSettings
-from headgate.store.items import PROFILE, ROUTES, Head, flag_key, head_item, stored_item
-from headgate.store.members import Held
+from headgate.store.items import PROFILE_KEY, ROUTES_KEY, Head, flag_key, head_item, stored_item
+from headgate.store.members import MemberItem
 from headgate.store.port import Item
 from headgate.store.snapshots import Snapshots, Standing
 from headgate.tokens.claims import Kind
@@ -73,13 +73,13 @@ class Gate:
 
     def load(self, number: int, documents: Mapping[str, dict[str, Any]]) -> None:
         """Other rules, as they would lie in the table at that revision; every other list in member items."""
-        self.short = {key: replace(vector_files.flag_of(one), version=number) for key, one in documents.items()}
+        self.short = {key: replace(vector_files.flag_from(one), version=number) for key, one in documents.items()}
         flags = {key: in_members(flag) if number % 2 else flag for key, flag in self.short.items()}
         routes = [{"route": f"POST /{key}", "class": "entry", "flags": [key]} for key in KEYS]
         routes.append({"route": ASKED, "class": "continue", "asks": list(KEYS)})
         records = {flag_key(key): flag_document(flag) for key, flag in flags.items()}
-        records[ROUTES] = {"routes": routes, "version": 1, "revision": 1}
-        records[PROFILE] = {"access": "f0", "version": 1, "revision": 1}
+        records[ROUTES_KEY] = {"routes": routes, "version": 1, "revision": 1}
+        records[PROFILE_KEY] = {"access": "f0", "version": 1, "revision": 1}
         killed = {key: flag.killed.reach.value for key, flag in flags.items() if flag.killed}
         head = head_item(Head(number, f"digest-{number}", killed))
         rules = {key[1]: stored_item(key, 1, document) for key, document in records.items()}
@@ -119,7 +119,7 @@ def member_items(flags: Mapping[str, Flag]) -> dict[str, dict[str, Item]]:
     items: dict[str, dict[str, Item]] = {}
     for key, flag in flags.items():
         for member in inline(flag.allow):
-            put = Held().put(key, member, [(0, True)])
+            put = MemberItem().put(key, member, [(0, True)])
             items.setdefault(str(put.item["pk"]), {})[str(put.item["sk"])] = put.item
     return items
 

@@ -7,7 +7,7 @@ import pytest
 import vector_files
 
 from headgate.core import bucket
-from headgate.core.audit import digest, verify
+from headgate.core.audit import digest, verify_chain
 from headgate.core.changes.flag import shrinks
 from headgate.core.clauses import OPERATORS, compile_rule
 from headgate.core.decision import decide, trace
@@ -55,10 +55,10 @@ def test_decision_vectors_leave_nothing_out() -> None:
 @named("clauses")
 def test_clauses(case: dict[str, Any]) -> None:
     for clauses in [case["clauses"]] if "clauses" in case else [[clause] for clause in case["clauses_each"]]:
-        rule = vector_files.flag_of({"key": "f", "allow": {"rules": [{"clauses": clauses}]}}).allow.rules[0]
+        rule = vector_files.flag_from({"key": "f", "allow": {"rules": [{"clauses": clauses}]}}).allow.rules[0]
         for attributes in case["all"]:
             assert (
-                compile_rule(rule)(vector_files.subject_of({"user": "u", "attributes": attributes})) is case["holds"]
+                compile_rule(rule)(vector_files.subject_from({"user": "u", "attributes": attributes})) is case["holds"]
             ), attributes
 
 
@@ -81,7 +81,7 @@ def test_bucketing(case: dict[str, Any]) -> None:
         assert bucket.is_in(ramped, case["id"]) is expected
         for unit, subject in ((Unit.USER, {"user": case["id"]}), (Unit.ORG, {"orgs": [case["id"]]})):
             rules = vector_files.ruleset({flag.key: Flag(**{**_members(ramped), "unit": unit})})
-            assert decide(rules, flag.key, vector_files.subject_of(subject)).value is expected
+            assert decide(rules, flag.key, vector_files.subject_from(subject)).value is expected
 
 
 def _members(flag: Flag) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def test_parse_accepts(case: dict[str, Any]) -> None:
 @named("shrink")
 def test_shrink(case: dict[str, Any]) -> None:
     before, after = (
-        None if d is None else vector_files.flag_of({"key": "f", **d}) for d in (case["before"], case["after"])
+        None if d is None else vector_files.flag_from({"key": "f", **d}) for d in (case["before"], case["after"])
     )
     assert shrinks(before, after) is case["shrinks"]
 
@@ -134,7 +134,7 @@ def test_routes(case: dict[str, Any]) -> None:
 
 def test_audit_chain() -> None:
     chain = vector_files.read("audit-chain")
-    assert verify(chain["entries"], chain["head"]) is None
+    assert verify_chain(chain["entries"], chain["head"]) is None
     assert [digest(entry) for entry in chain["entries"]] == [entry["digest"] for entry in chain["entries"]]
 
 

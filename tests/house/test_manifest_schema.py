@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 import yaml
 
-from headgate.core.changes.manifest import MEMBERS, parse_manifest, plan_manifest
+from headgate.core.changes.manifest import MANIFEST_MEMBERS, parse_manifest, plan_manifest
 from headgate.core.clauses import COMPARABLE, OPERATORS
 from headgate.core.documents import Invalid
 from headgate.core.flag import OWN_MEMBERS
@@ -65,7 +65,7 @@ def test_the_reference_manifest_fits() -> None:
 
 
 def test_names_and_choices_are_the_parsers() -> None:
-    assert set(SCHEMA["properties"]) == set(MEMBERS)
+    assert set(SCHEMA["properties"]) == set(MANIFEST_MEMBERS)
     assert set(FLAG) == set(OWN_MEMBERS)
     for member, options in (("stage", Stage), ("unit", Unit), ("algorithm", Algorithm)):
         assert FLAG[member]["enum"] == [option.value for option in options]

@@ -11,21 +11,21 @@ from typing import Any
 
 from fake_clock import FakeClock
 from reference_table import ReferenceTable
-from vector_files import flag_of
+from vector_files import flag_from
 
-from headgate.core.audit import verify
+from headgate.core.audit import verify_chain
 from headgate.core.changes.flag import stamped, with_kill, with_members, with_stage, without_kill
 from headgate.core.changes.refusal import Refusal, Slug
 from headgate.core.deny import DenyKind
 from headgate.core.flag import flag_document, read_flag
 from headgate.core.model import Flag, Json, Kill, Reach, Stage
-from headgate.core.snapshot import EMPTY, Snapshot, apply
+from headgate.core.snapshot import EMPTY, Snapshot, apply_entries
 from headgate.store.items import (
     FLAG_PREFIX,
-    HEAD,
-    KEYS,
-    PROFILE,
-    ROUTES,
+    HEAD_KEY,
+    KEYRING_KEY,
+    PROFILE_KEY,
+    ROUTES_KEY,
     deny_key,
     flag_key,
     read_head,
@@ -35,7 +35,7 @@ from headgate.store.port import Table
 from headgate.store.record import Actor, Answer, Call, Change, Current, Plan, Record
 from headgate.store.snapshots import build
 
-TARGETS = {"routes": ROUTES, "profile": PROFILE, "keys": KEYS}
+TARGETS = {"routes": ROUTES_KEY, "profile": PROFILE_KEY, "keys": KEYRING_KEY}
 
 
 class Operator:
@@ -80,7 +80,7 @@ def creation(key: str, **members: Any) -> Plan:
     def plan(current: Current) -> Change:
         if current.stored is not None:
             raise Refusal(Slug.RETIRED if current.stored.retired else Slug.EXISTS, "")
-        flag = flag_of({"key": key, **members})
+        flag = flag_from({"key": key, **members})
         return _changed("flag.create", None, stamped(flag, 1, current.stamp), 201)
 
     return plan
@@ -132,7 +132,7 @@ def writing(key: str, flag: Mapping[str, Any]) -> Plan:
     """Replace it whole, whatever it is."""
 
     def step(before: Flag) -> Flag:
-        return replace(flag_of({**flag, "key": key}), killed=before.killed)
+        return replace(flag_from({**flag, "key": key}), killed=before.killed)
 
     return update(key, "flag.replace", step)
 
@@ -175,7 +175,9 @@ def entries(table: ReferenceTable) -> list[dict[str, Any]]:
 
 def replayed(table: ReferenceTable, revision: int | None = None) -> Snapshot:
     """The rules at a revision, from the audit stream alone."""
-    return apply(EMPTY, [entry for entry in entries(table) if revision is None or entry["revision"] <= revision])
+    return apply_entries(
+        EMPTY, [entry for entry in entries(table) if revision is None or entry["revision"] <= revision]
+    )
 
 
 def same_rules(left: Snapshot, right: Snapshot) -> bool:
@@ -192,9 +194,9 @@ def same_rules(left: Snapshot, right: Snapshot) -> bool:
 def check(table: ReferenceTable) -> int:
     """State, record, head and idempotency records fit each other; gives the revision."""
     stream = entries(table)
-    head = read_head(table.partition(HEAD[0]).get(HEAD[1]))
+    head = read_head(table.partition(HEAD_KEY[0]).get(HEAD_KEY[1]))
     assert [entry["revision"] for entry in stream] == list(range(1, head.revision + 1)), "revisions have gaps"
-    assert verify(stream, {"revision": head.revision, "digest": head.digest}) is None
+    assert verify_chain(stream, {"revision": head.revision, "digest": head.digest}) is None
     versions: dict[str, int] = {}
     for entry in stream:
         _follows(entry, versions)

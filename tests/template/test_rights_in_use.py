@@ -13,7 +13,7 @@ from template_checks.deployment import Deployment
 from template_checks.expected import ALL_ADMIN, ALLOWED
 from template_checks.policed import Policed
 
-from headgate.core.audit import Break, sealed, verify
+from headgate.core.audit import Break, sealed, verify_chain
 from headgate.core.session import record_id, start
 from headgate.edge.admin.call import Admin, handle
 from headgate.openapi import SERVED
@@ -201,13 +201,13 @@ def test_a86_an_entry_of_the_audit_is_not_rewritten(as_function: As) -> None:
         with pytest.raises(ClientError, match="AccessDenied"):
             getattr(client, operation)(TableName="gate", Key=place)
     first, _second = whole = stream(table)
-    assert verify(whole) is None
+    assert verify_chain(whole) is None
     forged = sealed({**first, "reason": "another"})
     with pytest.raises(ConditionFailed):
         table.write([Put(entry_item(forged), absent=True)])
     assert stream(table) == whole
     table.write([Put(entry_item(forged))])
-    assert verify(stream(table)) == Break(2, "it does not follow from the entry before")
+    assert verify_chain(stream(table)) == Break(2, "it does not follow from the entry before")
 
 
 def stream(table: DynamoTable) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from headgate_cli import render
-from headgate_cli.commands.options import option
+from headgate_cli.options import option
 from headgate_cli.project import MANIFEST, STORIES, find_example
 from headgate_cli.settings import settings_of
 

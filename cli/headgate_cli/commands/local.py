@@ -17,41 +17,41 @@ from headgate_cli.project import EXAMPLE, MANIFEST, TEMPLATE, find_project
 if TYPE_CHECKING:
     from headgate_cli.local.run import Ready
 
-option = partial(typer.Option, show_default=False)
+_option = partial(typer.Option, show_default=False)
 
 EXTRA = ("moto", "starlette", "uvicorn", "python_multipart")
 """What the extra `local` brings, by import name."""
 
 Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="The API's port; 0 picks a free one.")]
 IdpPort = Annotated[int, typer.Option("--idp-port", min=0, max=65535, help="The dev identity provider's port.")]
-Manifest = Annotated[
-    Path | None, option("--manifest", metavar="FILE", help="The manifest to apply; else the app's manifest.yaml.")
+_Manifest = Annotated[
+    Path | None, _option("--manifest", metavar="FILE", help="The manifest to apply; else the app's manifest.yaml.")
 ]
-Legacy = Annotated[
+_Legacy = Annotated[
     Path | None,
-    option("--legacy", metavar="FILE", help="Take tokens of a system that is replaced: JSON with issuer and secret."),
+    _option("--legacy", metavar="FILE", help="Take tokens of a system that is replaced: JSON with issuer and secret."),
 ]
 Empty = Annotated[bool, typer.Option("--empty", help="No flags; routes and token profile stay in force.")]
 ReadyJson = Annotated[bool, typer.Option("--ready-json", help="The first line on stdout is JSON for programs.")]
 Logs = Annotated[
-    Path | None, option("--logs", metavar="FILE", help="Write the functions' output there, not to stderr.")
+    Path | None, _option("--logs", metavar="FILE", help="Write the functions' output there, not to stderr.")
 ]
 Apps = Annotated[
     list[Path] | None,
-    option(
+    _option(
         "--app", metavar="DIR", help="Serve the service of this folder behind the gate, not the example. Repeatable."
     ),
 ]
-Project = Annotated[Path | None, option("--project", metavar="DIR", help="The project; else found from here upward.")]
-Parent = Annotated[int | None, option("--parent", metavar="PID", hidden=True, help="End when this process is gone.")]
+Project = Annotated[Path | None, _option("--project", metavar="DIR", help="The project; else found from here upward.")]
+Parent = Annotated[int | None, _option("--parent", metavar="PID", hidden=True, help="End when this process is gone.")]
 
 
 def local(
     port: Port = 3000,
     idp_port: IdpPort = 3001,
     app: Apps = None,
-    manifest: Manifest = None,
-    legacy: Legacy = None,
+    manifest: _Manifest = None,
+    legacy: _Legacy = None,
     empty: Empty = False,
     ready_json: ReadyJson = False,
     logs: Logs = None,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headgate_cli import failures, render
-from headgate_cli.commands.options import option
 from headgate_cli.failures import ExitCode, Failure
+from headgate_cli.options import option
 from headgate_cli.project import TOUR, find_example
 from headgate_cli.settings import client_of, settings_of
 
@@ -59,13 +59,13 @@ def _own(story: "Story") -> Iterator["Cast"]:
     from headgate_cli.client import Client
     from headgate_cli.local.stack import StackFailed, running_stack
     from headgate_cli.tour.cast import Cast
-    from headgate_cli.transport import Signer, Transport
+    from headgate_cli.transport import RequestSigner, Transport
 
     try:
         with running_stack() as stack:
             admin, transport = stack.ready["admin"], Transport()
             credentials = ReadOnlyCredentials(admin["access_key_id"], admin["secret_access_key"], None)
-            client = Client(stack.api, Signer(credentials, str(stack.ready["region"])), transport)
+            client = Client(stack.api, RequestSigner(credentials, str(stack.ready["region"])), transport)
             yield begun(Cast(stack.api, stack.idp, story.people, client, transport), story)
     except StackFailed as error:
         raise Failure(ExitCode.UNAVAILABLE, "no stack to play on", str(error), slug="local") from None
@@ -92,7 +92,7 @@ def _running(ctx: typer.Context, idp: str | None, story: "Story") -> Iterator["C
 
 def begun(cast: "Cast", story: "Story") -> "Cast":
     """The cast on a stack that is fresh. Raises `Failure` where the story could not begin there."""
-    from headgate_cli.audit_stream import head_of
+    from headgate_cli.audit_stream import stream_head
 
     for key in story.flags:
         flag = cast.read(key)
@@ -101,7 +101,7 @@ def begun(cast: "Cast", story: "Story") -> "Cast":
             hint = "the story begins with a fresh install: restart headgate local, or run headgate tour without --api"
             raise Failure(ExitCode.CONFLICT, f"{key} is in use on this stack", slug="not-fresh", hint=hint)
         cast.found[key] = flag
-    cast.began_at = cast.revision = int(head_of(cast.admin)["revision"])
+    cast.began_at = cast.revision = int(stream_head(cast.admin)["revision"])
     return cast
 
 

@@ -14,10 +14,10 @@ from headgate_cli.local.declared import Template
 from headgate_cli.local.intrinsics import TemplateError
 from headgate_cli.local.routes import refuse_twins
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
-def joined(gate: Template, app: Template) -> Template:
+def join_templates(gate: Template, app: Template) -> Template:
     """The gate's template with an app's in it. Raises TemplateError where the two do not fit."""
     for name, authorizer in app.authorizers.items():
         if gate.authorizers.get(name) != authorizer:
@@ -37,7 +37,7 @@ def joined(gate: Template, app: Template) -> Template:
     )
 
 
-def _apart(gate: Mapping[str, T], app: Mapping[str, T]) -> dict[str, T]:
+def _apart(gate: Mapping[str, _T], app: Mapping[str, _T]) -> dict[str, _T]:
     """Both. A logical id is a function's name here, so that it may be there once."""
     for name in gate.keys() & app.keys():
         raise TemplateError(f"{name} is a resource of the gate and of the app")

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from headgate_cli.local.addresses import LOOPBACK, listen, port_of, url_of
-from headgate_cli.local.aws import CREDENTIALS, AwsFailed, LocalAws, dynamodb_endpoint
+from headgate_cli.local.aws import DUMMY_CREDENTIALS, AwsFailed, LocalAws, dynamodb_endpoint
 from headgate_cli.local.declared import REGION, Template
 from headgate_cli.local.old_tokens import OldTokens
 from headgate_cli.local.principals import Principal, make_principals
@@ -176,7 +176,7 @@ class LocalStack:
                 function,
                 api=f"127.0.0.1:{port}",
                 endpoints=self._aws.endpoints,
-                credentials=CREDENTIALS,
+                credentials=DUMMY_CREDENTIALS,
             )
             self._environments[name] = environment = Environment(function, variables, self._log)
             ports[port] = (listener, environment)
@@ -220,9 +220,9 @@ class LocalStack:
     async def _seed(
         self, api: str, admin: Principal, id_token: str, manifest: Mapping[str, Any], guarded_reads: Sequence[str]
     ) -> None:
-        from headgate_cli.local.seeding import Caller, SeedFailed, apply_manifest, warm
+        from headgate_cli.local.seeding import LocalClient, SeedFailed, apply_manifest, warm
 
-        caller = Caller(api)
+        caller = LocalClient(api)
         try:
             await asyncio.gather(
                 asyncio.to_thread(apply_manifest, caller, admin, manifest),

@@ -17,7 +17,7 @@ from headgate_cli.local.declared import REGION
 from headgate_cli.local.principals import Principal
 from headgate_cli.local.sigv4 import Signable, sign
 
-TIMEOUT = 35
+_TIMEOUT = 35
 """Seconds for one call; the gateway itself gives up at 30."""
 
 _EXCHANGE = {
@@ -31,7 +31,7 @@ class SeedFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class LocalClient:
     """Calls one API. Every call has a connection of its own, so that a caller can be shared between threads."""
 
     api: str
@@ -40,7 +40,7 @@ class Caller:
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> tuple[int, bytes]:
         """The status and body of one request."""
-        connection = http.client.HTTPConnection(urlsplit(self.api).netloc, timeout=TIMEOUT)
+        connection = http.client.HTTPConnection(urlsplit(self.api).netloc, timeout=_TIMEOUT)
         try:
             connection.request(method, path, body or None, dict(headers or {}))
             response = connection.getresponse()
@@ -63,7 +63,7 @@ class Caller:
         return self.call(method, path, body, {**own, **signature})
 
 
-def apply_manifest(caller: Caller, admin: Principal, manifest: Mapping[str, Any]) -> None:
+def apply_manifest(caller: LocalClient, admin: Principal, manifest: Mapping[str, Any]) -> None:
     """Apply a manifest through the admin API, page by page. Raises SeedFailed."""
     cursor: str | None = None
     step = 0
@@ -78,7 +78,7 @@ def apply_manifest(caller: Caller, admin: Principal, manifest: Mapping[str, Any]
             return
 
 
-def warm(caller: Caller, admin: Principal, id_token: str, guarded_reads: Iterable[str]) -> None:
+def warm(caller: LocalClient, admin: Principal, id_token: str, guarded_reads: Iterable[str]) -> None:
     """Call each function once, as an admin who is let in at every stage. Raises SeedFailed.
 
     What a service answers is its own affair, as long as it answers: a route may be for machines alone.

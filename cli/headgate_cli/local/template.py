@@ -20,15 +20,15 @@ from headgate_cli.local.declared import (
     API_ID,
     REGION,
     STACK_NAME,
+    DeclaredKey,
+    DeclaredRoute,
+    DeclaredTable,
     Function,
-    Key,
-    Route,
-    Table,
     Template,
     local_arn,
 )
 from headgate_cli.local.intrinsics import Resolver, TemplateError, read_template
-from headgate_cli.local.joining import joined
+from headgate_cli.local.joining import join_templates
 from headgate_cli.local.routes import Auth, read_auth, read_cors, read_route, refuse_twins, refuse_unread
 
 _FUNCTION, _API = "AWS::Serverless::Function", "AWS::Serverless::HttpApi"
@@ -51,7 +51,7 @@ def load_template(path: Path, parameters: Mapping[str, str], apps: Sequence[Path
         data = read_template(app)
         given = gate.outputs(data.get("Parameters", {}))
         stack = f"{STACK_NAME}-{app.resolve().parent.name}"
-        whole = joined(whole, _Reader(app, data, stack, given, gate.layers()).read())
+        whole = join_templates(whole, _Reader(app, data, stack, given, gate.layers()).read())
     return whole
 
 
@@ -236,7 +236,7 @@ class _Reader:
                 raise TemplateError(f"{logical_id}: {arn} is not a layer of this template or of the gate's")
         return tuple(dict.fromkeys(known[arn] for arn in arns))
 
-    def _routes(self, logical_id: str, auth: Auth) -> Iterable[Route]:
+    def _routes(self, logical_id: str, auth: Auth) -> Iterable[DeclaredRoute]:
         if "FunctionUrlConfig" in self._resources[logical_id].get("Properties", {}):
             raise TemplateError(f"{logical_id}: a function URL would go round the gateway")
         for name, event in self._properties(logical_id, "Events").get("Events", {}).items():
@@ -250,20 +250,20 @@ class _Reader:
 
     # -- data
 
-    def _table(self, logical_id: str) -> Table:
+    def _table(self, logical_id: str) -> DeclaredTable:
         read = ("KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes", "LocalSecondaryIndexes")
         definition = self._properties(logical_id, *read)
         ttl = self._properties(logical_id, "TimeToLiveSpecification").get("TimeToLiveSpecification", {})
-        return Table(
+        return DeclaredTable(
             logical_id=logical_id,
             name=self._ref(logical_id),
             definition={**definition, "BillingMode": "PAY_PER_REQUEST"},
             ttl_attribute=ttl.get("AttributeName"),
         )
 
-    def _key(self, logical_id: str) -> Key:
+    def _key(self, logical_id: str) -> DeclaredKey:
         properties = self._properties(logical_id, "KeySpec", "KeyUsage")
-        return Key(
+        return DeclaredKey(
             logical_id=logical_id,
             key_id=self._ref(logical_id),
             spec=properties.get("KeySpec", "SYMMETRIC_DEFAULT"),

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from headgate.edge.oauth import ACCESS_TOKEN
 from headgate_cli import exchange, failures, wording
 from headgate_cli.client import Client
 from headgate_cli.exchange import Who
 from headgate_cli.tour.scene import Scene
-from headgate_cli.transport import Answer, NoAnswer, Transport
+from headgate_cli.transport import HttpAnswer, NoAnswer, Transport
 
 OPERATOR, AGENT = "operator", "agent"
 STALE_AT_MOST = 6.0
@@ -59,7 +60,7 @@ class Cast:
             answer = exchange.exchange(self.transport, self.api, self._identity(who), session=name)
         else:
             held = self._token(AGENT if by == "session" else who)
-            answer = exchange.exchange(self.transport, self.api, held, kind=exchange.ACCESS_TOKEN, session=name)
+            answer = exchange.exchange(self.transport, self.api, held, kind=ACCESS_TOKEN, session=name)
         if answer.ok:
             self.tokens[AGENT] = str(answer.document["access_token"])
         return scene(AGENT if by == "session" else who, "POST /v1/token", answer, expect, told)
@@ -123,7 +124,7 @@ class Cast:
         asked = f"POST /ofrep/v1/evaluate/flags/{key}"
         return scene("backend", asked, answers[-1], 200, told, abs(count - mean) <= spread)
 
-    def _fresh(self, key: str, token: str, context: Mapping[str, Any]) -> Answer:
+    def _fresh(self, key: str, token: str, context: Mapping[str, Any]) -> HttpAnswer:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         data = json.dumps({"context": context}).encode()
         deadline = time.monotonic() + STALE_AT_MOST
@@ -150,14 +151,14 @@ class Cast:
             raise failures.unavailable(f"{who} holds no token: an earlier step differs")
         return self.tokens[who]
 
-    def _send(self, method: str, path: str, data: bytes, headers: Mapping[str, str]) -> Answer:
+    def _send(self, method: str, path: str, data: bytes, headers: Mapping[str, str]) -> HttpAnswer:
         try:
             return self.transport.send(method, self.api + path, data, headers)
         except NoAnswer as error:
             raise failures.unavailable(str(error)) from None
 
 
-def scene(who: str, asked: str, answer: Answer, expect: int, told: str, also: bool = True) -> Scene:
+def scene(who: str, asked: str, answer: HttpAnswer, expect: int, told: str, also: bool = True) -> Scene:
     """The scene of an answer: it holds where the status is the expected one and `also` is true."""
     wanted = f"status {expect}" if answer.status != expect else "another answer"
     return Scene(who, asked, answer.status, told, answer.status == expect and also, wanted)

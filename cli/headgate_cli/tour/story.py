@@ -24,9 +24,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from headgate.core.audit import verify
+from headgate.core.audit import verify_chain
 from headgate_cli import failures, wording
-from headgate_cli.audit_stream import head_of, oldest_first
+from headgate_cli.audit_stream import oldest_first, stream_head
 from headgate_cli.exchange import Who
 from headgate_cli.manifest_file import read_mapping
 from headgate_cli.tour.cast import OPERATOR, Cast
@@ -61,7 +61,7 @@ def read_story(path: Path) -> Story:
         raise failures.usage(f"{path} is not a story", f"{type(fault).__name__}: {fault}") from None
 
 
-def _steps(listed: list[Members]) -> list[tuple["Step", str, Members]]:
+def _steps(listed: list[Members]) -> list[tuple["StoryStep", str, Members]]:
     steps = []
     for members in listed:
         kind, named = next(iter(members.items()))
@@ -69,12 +69,12 @@ def _steps(listed: list[Members]) -> list[tuple["Step", str, Members]]:
     return steps
 
 
-def _play(steps: list[tuple["Step", str, Members]], cast: Cast) -> Shown:
+def _play(steps: list[tuple["StoryStep", str, Members]], cast: Cast) -> Shown:
     for step, named, members in steps:
         yield from step(cast, named, members)
 
 
-def mint(cast: Cast, who: str, members: Members) -> Shown:
+def _mint(cast: Cast, who: str, members: Members) -> Shown:
     """Exchange an identity token. The first refusal after a kill says how long ago that was."""
     on = members.get("on")
     scene = cast.mint(who, expect=members["expect"], on=None if on is None else tuple(on))
@@ -85,53 +85,53 @@ def mint(cast: Cast, who: str, members: Members) -> Shown:
     yield scene
 
 
-def change(action: str, cast: Cast, key: str, members: Members) -> Shown:
+def _change(action: str, cast: Cast, key: str, members: Members) -> Shown:
     """A signed change of a flag."""
     yield cast.operate(action, key, {{"to": "stage"}.get(name, name): value for name, value in members.items()})
 
 
-def kill(cast: Cast, key: str, members: Members) -> Shown:
+def _kill(cast: Cast, key: str, members: Members) -> Shown:
     """The switch."""
     cast.before_kill[key] = cast.read(key)
     yield cast.operate("kill", key, {"reach": "gate", **members})
 
 
-def unchanged(cast: Cast, key: str, _members: Members) -> Shown:
+def _unchanged(cast: Cast, key: str, _members: Members) -> Shown:
     """The kill lay over the flag: lifting it gave back exactly what was."""
     now = cast.read(key)
     same = content(now) == content(cast.before_kill.get(key, {}))
-    told = f"{wording.stage(now)}: the same document as before the kill"
+    told = f"{wording.stage_text(now)}: the same document as before the kill"
     yield Scene(OPERATOR, f"GET /admin/v1/flags/{key}", 200, told, same, "the document as before the kill")
 
 
-def census(cast: Cast, key: str, members: Members) -> Shown:
+def _census(cast: Cast, key: str, members: Members) -> Shown:
     """Evaluate for many."""
     yield cast.census(key, **members)
 
 
-def evaluate(cast: Cast, key: str, members: Members) -> Shown:
+def _evaluate(cast: Cast, key: str, members: Members) -> Shown:
     """Evaluate for one."""
     yield cast.evaluate(members["who"], key, value=members["value"], reason=members["reason"])
 
 
-def session(cast: Cast, named: str, members: Members) -> Shown:
+def _session(cast: Cast, named: str, members: Members) -> Shown:
     """Start or renew a session."""
     yield cast.session(members["who"], named, expect=200, by=members["by"], told=members["told"])
 
 
-def call(cast: Cast, asked: str, members: Members) -> Shown:
+def _call(cast: Cast, asked: str, members: Members) -> Shown:
     """A request to the protected service."""
     yield cast.work(asked=asked, **{{"by": "who"}.get(name, name): value for name, value in members.items()})
 
 
-def audit(cast: Cast, _what: str, _members: Members) -> Shown:
+def _audit(cast: Cast, _what: str, _members: Members) -> Shown:
     """Every change is on record, and the record cannot be rewritten unseen."""
-    head = head_of(cast.admin)
+    head = stream_head(cast.admin)
     entries = list(oldest_first(cast.admin, int(head["revision"])))
     for entry in entries:
         if entry["revision"] > cast.began_at:
             yield Note(_logged(entry))
-    broken = verify(entries, head)
+    broken = verify_chain(entries, head)
     told = f"{head['revision']} entries, each sealed by the next" if broken is None else f"breaks at {broken.revision}"
     yield Scene(OPERATOR, "GET /admin/v1/audit", 200, told, broken is None, "an unbroken chain")
 
@@ -147,17 +147,17 @@ def content(flag: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in flag.items() if name not in NEVER_THE_SAME}
 
 
-Step = Callable[[Cast, str, Members], Shown]
-STEPS: Mapping[str, Step] = {
-    "mint": mint,
-    "allow": partial(change, "allow"),
-    "stage": partial(change, "stage"),
-    "kill": kill,
-    "restore": partial(change, "restore"),
-    "unchanged": unchanged,
-    "census": census,
-    "evaluate": evaluate,
-    "session": session,
-    "call": call,
-    "audit": audit,
+StoryStep = Callable[[Cast, str, Members], Shown]
+STEPS: Mapping[str, StoryStep] = {
+    "mint": _mint,
+    "allow": partial(_change, "allow"),
+    "stage": partial(_change, "stage"),
+    "kill": _kill,
+    "restore": partial(_change, "restore"),
+    "unchanged": _unchanged,
+    "census": _census,
+    "evaluate": _evaluate,
+    "session": _session,
+    "call": _call,
+    "audit": _audit,
 }

@@ -9,7 +9,7 @@ from headgate.core.documents import Reader, is_plain
 from headgate.core.members import FOREVER
 from headgate.core.model import Allow, Clause, Json, LongList, Rule
 
-LOST = LongList(since=FOREVER)
+LOST_LIST = LongList(since=FOREVER)
 """A long part that cannot be read: nobody is on it, and whoever mends the flag begins it anew."""
 
 
@@ -21,7 +21,7 @@ def is_member_id(text: str) -> bool:
 
 def read_allow(read: Reader) -> Allow:
     inner = Reader(read.members.get("allow", {}), _at(read, "allow"), known=("users", "orgs", "rules"))
-    users, orgs = read_members(inner)
+    users, orgs = _read_members(inner)
     if len(users) + len(orgs) > limits.MAX_INLINE_MEMBERS:
         inner.fault("", f"must list at most {limits.MAX_INLINE_MEMBERS} users and orgs")
     rules = []
@@ -31,7 +31,7 @@ def read_allow(read: Reader) -> Allow:
     return Allow(frozenset(users), frozenset(orgs), tuple(rules))
 
 
-def read_members(read: Reader) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _read_members(read: Reader) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The `users` and `orgs` of a list."""
     what = "ids of 1 to 256 bytes without blanks or control characters"
     users = read.strings("users", limit=limits.MAX_MEMBERS_A_CALL, accept=is_member_id, what=what)

@@ -12,6 +12,7 @@ from typing import Any
 from headgate.core.documents import canonical
 
 GENESIS = "0" * 64
+Entry = Mapping[str, Any]
 
 
 def digest(entry: Mapping[str, Any]) -> str:
@@ -41,7 +42,7 @@ def is_sealed(entry: Mapping[str, Any]) -> bool:
         return False
 
 
-def verify(
+def verify_chain(
     entries: Iterable[Mapping[str, Any]],
     head: Mapping[str, Any] | None = None,
     noted: Mapping[int, str] | None = None,

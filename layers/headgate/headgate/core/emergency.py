@@ -47,13 +47,13 @@ class Emergency:
         return replace(EMPTY, routes=self.routes)
 
 
-NONE = Emergency()
+NO_EMERGENCY = Emergency()
 
 
 def read_emergency(kill: str, routes: str) -> Emergency:
     """Read the two variables. Never fails: a kill that cannot be read kills every flag, routes that cannot, none."""
     if not kill.strip():
-        return NONE  # routes without a kill would widen what a cold start lets through
+        return NO_EMERGENCY  # routes without a kill would widen what a cold start lets through
     named = frozenset(name.strip() for name in kill.split(","))
     malformed = () if all(name == EVERY or is_key(name) for name in named) else ("kill",)
     try:

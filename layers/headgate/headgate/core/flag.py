@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from headgate.core import limits
-from headgate.core.allow import LOST, allow_document, long_document, read_allow, read_long
+from headgate.core.allow import LOST_LIST, allow_document, long_document, read_allow, read_long
 from headgate.core.documents import Invalid, Reader, canonical, is_key, unix
 from headgate.core.model import Algorithm, Flag, Json, Kill, LongList, Reach, Stage, Unit
 
@@ -68,10 +68,10 @@ def load_kill(document: Json) -> Kill | None:
 
 
 def load_long(document: Json) -> LongList | None:
-    """The long part of the list of a stored flag that cannot be read; `LOST` when that part cannot be read either."""
+    """The long part of the list of an unreadable stored flag; `LOST_LIST` when that part is unreadable, too."""
     read = Reader(document)
     long = read_long(read)
-    return LOST if read.faults else long
+    return LOST_LIST if read.faults else long
 
 
 def _read_own(read: Reader, salt: str | None) -> Flag:

@@ -15,7 +15,7 @@ from headgate.core.model import Flag, LongList
 Member = tuple[str, str]
 """Kind and id."""
 
-Event = tuple[int | str, bool]
+MemberEvent = tuple[int | str, bool]
 """When (a revision, or an import's ordinal as text), and whether the member came or went."""
 
 KINDS = ("user", "org")
@@ -40,7 +40,7 @@ class Standpoint:
         switched = {str(ordinal): revision for ordinal, revision in long.imports}
         return cls(FOREVER if now else flag.revision, switched, long.since)
 
-    def holds(self, events: Iterable[Event]) -> bool:
+    def holds(self, events: Iterable[MemberEvent]) -> bool:
         """Whether who has this history was on the list then: the last event that counted by then says so."""
         last, came = self.floor, False
         for when, is_in in events:
@@ -49,14 +49,14 @@ class Standpoint:
                 last, came = since, is_in
         return came
 
-    def kept(self, events: Iterable[Event], ordinal: int | None) -> tuple[Event, ...]:
+    def kept(self, events: Iterable[MemberEvent], ordinal: int | None) -> tuple[MemberEvent, ...]:
         """The history without the events of imports that were abandoned; those of the open one stay."""
         return tuple(
             one for one in events if isinstance(one[0], int) or one[0] in self.switched or one[0] == f"{ordinal}"
         )
 
 
-def staged(events: Iterable[Event], ordinal: int | None) -> bool | None:
+def staged(events: Iterable[MemberEvent], ordinal: int | None) -> bool | None:
     """What the open import holds in store: True comes, False goes, None for nothing."""
     return next((came for when, came in events if when == f"{ordinal}"), None)
 

@@ -22,7 +22,7 @@ class Pass(StrEnum):
 
 
 ANY_OF = frozenset(Pass)
-CREDENTIALS: Mapping[RouteClass, frozenset[Pass]] = {
+PASSES: Mapping[RouteClass, frozenset[Pass]] = {
     RouteClass.ENTRY: frozenset({Pass.ACCESS, Pass.ADMIN}),
     RouteClass.CONTINUE: ANY_OF,
     RouteClass.OBSERVE: ANY_OF,

@@ -12,7 +12,7 @@ from typing import Any
 from headgate.core.deny import Denial, DenySet, parse_denial
 from headgate.core.documents import Invalid
 from headgate.core.flag import read_flag
-from headgate.core.keyring import LOST, Keyring, parse_keyring
+from headgate.core.keyring import LOST_KEYRING, Keyring, parse_keyring
 from headgate.core.model import Json, Kill, Profile, Reach
 from headgate.core.profile import parse_profile
 from headgate.core.routes import RouteTable, parse_routes
@@ -66,9 +66,9 @@ def read_profile(document: Json) -> Profile:
 def read_keyring(document: Json) -> Keyring:
     """The stored keyring; an unusable one holds no key, so that no token passes."""
     try:
-        return parse_keyring(document) or LOST
+        return parse_keyring(document) or LOST_KEYRING
     except (Invalid, RecursionError):
-        return LOST
+        return LOST_KEYRING
 
 
 def with_denials(denied: DenySet, documents: Iterable[Json]) -> DenySet:
@@ -82,7 +82,7 @@ def _readable(documents: Iterable[Json]) -> Iterator[Denial]:
             yield parse_denial(document)
 
 
-def apply(snapshot: Snapshot, entries: Iterable[Mapping[str, Any]]) -> Snapshot:
+def apply_entries(snapshot: Snapshot, entries: Iterable[Mapping[str, Any]]) -> Snapshot:
     """The snapshot after the audit entries that follow it, in order. Entries it already contains are passed over."""
     flags, revision = dict(snapshot.rules.given), snapshot.revision
     routes, profile, keyring, denials = snapshot.routes, snapshot.profile, snapshot.keyring, []

@@ -19,7 +19,7 @@ from headgate.core.model import Reach, Subject
 from headgate.core.session import Session, record_id, start
 from headgate.core.snapshot import Snapshot, named_attributes
 from headgate.edge.credentials import check_denied
-from headgate.edge.oauth import denied, invalid, unavailable
+from headgate.edge.oauth import access_denied, invalid_request, temporarily_unavailable
 from headgate.store.port import Contended, Throttled, Unavailable
 from headgate.store.sessions import Capped, Sessions, session_in, session_key
 from headgate.store.snapshots import Snapshots, Standing, View
@@ -46,7 +46,7 @@ class Admission:
         """What the session's token is to hold. Raises `OAuthError`, or `Refused` for an own token that was revoked."""
         own = applicant.own
         if own is not None and own.sid not in (None, session_id):
-            raise invalid("this token belongs to another session")
+            raise invalid_request("this token belongs to another session")
         now = int(self._clock())
         key = session_key(applicant.user, session_id)
         view = self._snapshots.live(key)
@@ -54,51 +54,51 @@ class Admission:
         if own is not None:
             check_denied(snapshot, own)
         if view.standing is not Standing.FRESH and not view.items:
-            raise unavailable("the session store is")
+            raise temporarily_unavailable("the session store is")
         held = session_in(view.items, key)
         try:
             if held is not None and held.is_live(now) and not _is_revoked(held, snapshot):
                 return self._renew(held, snapshot, now)
             if own is None or own.kind is not Kind.ACCESS:
-                raise denied(snapshot.revision)
+                raise access_denied(snapshot.revision)
             return self._start(applicant, view, session_id, now)
         except (Unavailable, Throttled, Contended):
-            raise unavailable("the session store is") from None
+            raise temporarily_unavailable("the session store is") from None
 
     def _renew(self, held: Session, snapshot: Snapshot, now: int) -> dict[str, Any]:
         until = _drained_at(snapshot)
         if until is not None and until <= now:
-            raise denied(snapshot.revision)
+            raise access_denied(snapshot.revision)
         for _attempt in range(3):
             renewed = held.renewed(now, until)
             if self._sessions.renew(held, renewed):
                 return _grant(renewed, snapshot, now)
             changed = self._sessions.find(held.subject, held.session_id)
             if changed is None or not changed.is_live(now):
-                raise denied(snapshot.revision)
+                raise access_denied(snapshot.revision)
             held = changed  # another renewal came first
-        raise unavailable("a session that others renew is")
+        raise temporarily_unavailable("a session that others renew is")
 
     def _start(self, applicant: Applicant, view: View, session_id: str, now: int) -> dict[str, Any]:
         snapshot = view.snapshot
         if view.standing is Standing.EXPIRED and not applicant.subject.admin:
-            raise unavailable("the rules are")
+            raise temporarily_unavailable("the rules are")
         access = snapshot.profile.access or ""
         listing = self._snapshots.with_lists(view, applicant.subject, (access,))
         if listing.unread and listing.unsure(snapshot.rules, (access,)):
-            raise unavailable("an allowlist is")
+            raise temporarily_unavailable("an allowlist is")
         if not decide(snapshot.rules, access, listing.subject, gate=True).value:
-            raise denied(snapshot.revision)
+            raise access_denied(snapshot.revision)
         subject = applicant.subject
         session = start(subject=applicant.user, session_id=session_id, now=now, orgs=subject.orgs,
                         admin=subject.admin, attributes=subject.attributes,
                         client_id=applicant.client_id)  # fmt: skip
         if _is_ended(session, snapshot):  # this very second: its token would be refused with those before it
-            raise unavailable("a session of this id is")
+            raise temporarily_unavailable("a session of this id is")
         try:
             self._sessions.start(session)
         except Capped:
-            raise denied(snapshot.revision) from None
+            raise access_denied(snapshot.revision) from None
         return _grant(session, snapshot, now)
 
 

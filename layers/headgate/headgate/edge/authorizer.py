@@ -16,7 +16,7 @@ from headgate.core.decision import decide_all
 from headgate.core.documents import unix
 from headgate.core.listing import Listing
 from headgate.core.model import Decision, Reach, RoutePolicy, Subject
-from headgate.core.routes import CREDENTIALS, Pass, live_flags, policies_for
+from headgate.core.routes import PASSES, Pass, live_flags, policies_for
 from headgate.core.session import Session
 from headgate.core.snapshot import Snapshot
 from headgate.edge import telemetry
@@ -25,7 +25,7 @@ from headgate.edge.http import Event, Request, read_request
 from headgate.store.sessions import session_in, session_key
 from headgate.store.snapshots import Snapshots, Standing, View
 from headgate.tokens.claims import Credential, Kind
-from headgate.tokens.refusals import Refused
+from headgate.tokens.refusals import TokenRefused
 
 NOTHING_DECIDED = "NONE"
 """The reason in the context where the class alone let the request through."""
@@ -48,13 +48,13 @@ class Authorizer:
         request = read_request(event)
         try:
             context = self.admit(request)
-        except (Denied, Refused) as denial:
+        except (Denied, TokenRefused) as denial:
             telemetry.denied("authorizer", str(denial), route=request.route_key, request_id=request.request_id)
             return {"isAuthorized": False, "context": {}}
         return {"isAuthorized": True, "context": context}
 
     def admit(self, request: Request) -> dict[str, Any]:
-        """The context of an admitted request. Raises `Refused` or `Denied`."""
+        """The context of an admitted request. Raises `TokenRefused` or `Denied`."""
         credential = self._credentials.bearer(request, self._clock(), Kind.ACCESS, Kind.SESSION)
         view = self._view(request, credential)
         snapshot = view.snapshot
@@ -100,7 +100,7 @@ class Authorizer:
     def _check_class(self, policies: tuple[RoutePolicy, ...], credential: Credential) -> None:
         held = Pass.SESSION if credential.kind is Kind.SESSION else Pass.ADMIN if credential.admin else Pass.ACCESS
         for policy in policies:
-            if held not in CREDENTIALS[policy.route_class]:
+            if held not in PASSES[policy.route_class]:
                 raise Denied(f"class:{policy.route_class}")
 
     def _check_reach(self, snapshot: Snapshot, credential: Credential) -> None:

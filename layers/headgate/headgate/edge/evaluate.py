@@ -19,10 +19,10 @@ from headgate.edge.openfeature import InvalidContext, about, evaluate, metadata,
 from headgate.edge.problems import RETRY_AFTER
 from headgate.store.snapshots import Snapshots, Standing, View
 from headgate.tokens.claims import Credential, Kind
-from headgate.tokens.refusals import Refused
+from headgate.tokens.refusals import TokenRefused
 
 SINGLE, BULK = "POST /ofrep/v1/evaluate/flags/{key}", "POST /ofrep/v1/evaluate/flags"
-MAX_BODY = 32_768
+_MAX_BODY = 32_768
 
 
 class Failed(Exception):
@@ -60,7 +60,7 @@ class Evaluate:
             raise Failed(503, "the rules are not available")
         try:
             check_denied(view.snapshot, credential)
-        except Refused as refused:
+        except TokenRefused as refused:
             raise self._unauthorized(refused, request) from None
         rules = view.snapshot.rules
         listing = self._snapshots.with_lists(view, subject, rules.flags if key is None else (key,))
@@ -75,12 +75,12 @@ class Evaluate:
         kinds = (Kind.ACCESS, Kind.EVALUATE, Kind.SERVICE)
         try:
             return self._credentials.bearer(request, self._clock(), *kinds)
-        except Refused as refused:
+        except TokenRefused as refused:
             if self._keys.unavailable:
                 raise Failed(503, "the signing keys are not available") from None
             raise self._unauthorized(refused, request) from None
 
-    def _unauthorized(self, refused: Refused, request: Request) -> Failed:
+    def _unauthorized(self, refused: TokenRefused, request: Request) -> Failed:
         telemetry.denied("evaluate", str(refused), request_id=request.request_id)
         return Failed(401, "a valid token is required")
 
@@ -96,7 +96,7 @@ class Evaluate:
 def _context(request: Request) -> dict[str, Json]:
     """The evaluation context of the body; clients send none, or an empty one, where the token says it all."""
     try:
-        body = read_json(request.body, MAX_BODY)
+        body = read_json(request.body, _MAX_BODY)
     except TooLarge as fault:
         raise Failed(413, str(fault), "GENERAL") from None
     except Malformed as fault:

@@ -29,10 +29,10 @@ from headgate.edge.oauth import (
     SESSION_TOKEN,
     Exchange,
     OAuthError,
-    denied,
-    invalid,
+    access_denied,
+    invalid_request,
     read_exchange,
-    unavailable,
+    temporarily_unavailable,
 )  # fmt: skip
 from headgate.edge.settings import GateSettings
 from headgate.store.port import Unavailable
@@ -41,7 +41,7 @@ from headgate.tokens.claims import Kind
 from headgate.tokens.identity import IdentityUnavailable, IdentityVerifier
 from headgate.tokens.issue import Grant, InvalidGrant, TokenTooLarge, issue
 from headgate.tokens.keys import NotP256, jwks
-from headgate.tokens.refusals import Refused
+from headgate.tokens.refusals import TokenRefused
 
 SHORT_LIFE = 300
 """Seconds that evaluation and service tokens live."""
@@ -62,9 +62,9 @@ class Minter:
         try:
             token, credential = issue(self.keys.signer, filled, now)
         except (Unavailable, NotP256):
-            raise unavailable("the signing key is") from None
+            raise temporarily_unavailable("the signing key is") from None
         except (TokenTooLarge, InvalidGrant):
-            raise invalid("the subject's claims do not fit into a token") from None
+            raise invalid_request("the subject's claims do not fit into a token") from None
         issued = SESSION_TOKEN if filled.kind is Kind.SESSION else ACCESS_TOKEN
         body = {"access_token": token, "issued_token_type": issued, "token_type": "Bearer",
                 "expires_in": credential.exp - int(now), "scope": filled.kind.value}  # fmt: skip
@@ -112,8 +112,8 @@ class TokenFunction:
     def _admitted(self, applicant: Applicant, session_id: str) -> dict[str, Any]:
         try:
             return self.admission.admit(applicant, session_id)
-        except Refused:
-            raise invalid("subject_token is not taken") from None
+        except TokenRefused:
+            raise invalid_request("subject_token is not taken") from None
 
     @property
     def _minter(self) -> Minter:
@@ -129,27 +129,27 @@ class TokenFunction:
             check_denied(self.snapshots.soft().snapshot, own)
             return Applicant(own.subject, subject_of(own), own.client_id, own)
         except IdentityUnavailable:
-            raise unavailable("the identity provider is") from None
-        except Refused as refused:
+            raise temporarily_unavailable("the identity provider is") from None
+        except TokenRefused as refused:
             telemetry.denied("token", str(refused), request_id=request.request_id)
             if self.keys.unavailable:
-                raise unavailable("the signing keys are") from None
-            raise invalid("subject_token is not taken") from None
+                raise temporarily_unavailable("the signing keys are") from None
+            raise invalid_request("subject_token is not taken") from None
 
     def _access(self, request: Request, applicant: Applicant) -> Response:
         view = self.snapshots.live()
         snapshot, subject = view.snapshot, applicant.subject
         if view.standing is Standing.EXPIRED and not subject.admin:
-            raise unavailable("the rules are")
+            raise temporarily_unavailable("the rules are")
         listing = self.snapshots.with_lists(view, subject, gate_flags(snapshot))
         if listing.unread and listing.unsure(snapshot.rules, gate_flags(snapshot)):
-            raise unavailable("an allowlist is")
+            raise temporarily_unavailable("an allowlist is")
         subject = listing.subject
         decision = decide(snapshot.rules, snapshot.profile.access or "", subject, gate=True)
         if not decision.value:
             telemetry.denied("token", decision.reason, revision=snapshot.revision, standing=view.standing,
                              request_id=request.request_id)  # fmt: skip
-            raise denied(snapshot.revision)
+            raise access_denied(snapshot.revision)
         entitled = entitlements(snapshot, subject)
         return self._minter.mint(
             request, self.clock(), kind=Kind.ACCESS, lifetime=snapshot.profile.lifetime, entitlements=entitled,
@@ -164,7 +164,7 @@ class TokenFunction:
     def _service(self, request: Request) -> Response:
         arn = str(request.iam.get("userArn", ""))
         if not arn:
-            raise invalid("a signed request is required")
+            raise invalid_request("a signed request is required")
         revision = self.snapshots.soft().snapshot.revision
         return self._minter.mint(request, self.clock(), kind=Kind.SERVICE, lifetime=SHORT_LIFE, subject=arn,
                                  client_id=arn, rev=revision)  # fmt: skip
@@ -172,11 +172,11 @@ class TokenFunction:
     def _jwks(self, _request: Request) -> Response:
         self.snapshots.soft()  # an environment that answers nothing else must hear of rotations too
         if self.snapshots.held is None:  # which keys are revoked is not known
-            raise unavailable("the rules are")
+            raise temporarily_unavailable("the rules are")
         try:
             published = jwks(self.keys)
         except KeyError:
-            raise unavailable("the signing keys are") from None
+            raise temporarily_unavailable("the signing keys are") from None
         return respond(200, published, {"cache-control": f"public, max-age={JWKS_LIFE}"})
 
     def _metadata(self, request: Request) -> Response:

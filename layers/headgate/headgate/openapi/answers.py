@@ -11,7 +11,7 @@ from headgate.core.keyring import KeyState
 from headgate.core.model import Algorithm, Reach, Reason, RouteClass, Stage, Unit
 from headgate.openapi.audit import HeadSchema
 from headgate.openapi.lists import LongListSchema
-from headgate.openapi.parts import ABSENT, JSON, AnswerSchema, Count, Digest, Key, Next, Time, named
+from headgate.openapi.parts import ABSENT, JSON, AnswerSchema, Count, Digest, FlagKeyText, Next, Time, named
 
 
 class KilledSchema(AnswerSchema):
@@ -42,7 +42,7 @@ class ValuesSchema(AnswerSchema):
 class FlagSchema(AnswerSchema):
     """A named gate."""
 
-    key: Key
+    key: FlagKeyText
     description: str
     owner: str
     stage: Stage
@@ -50,7 +50,7 @@ class FlagSchema(AnswerSchema):
     unit: Unit
     algorithm: Algorithm
     salt: str
-    requires: list[Key]
+    requires: list[FlagKeyText]
     allow: AllowSchema
     values: ValuesSchema
     claim: str | None
@@ -106,8 +106,8 @@ class RoutePolicySchema(AnswerSchema):
     route: str = ABSENT
     procedure: str = ABSENT
     class_: Annotated[RouteClass, Field(alias="class")]
-    flags: list[Key] = ABSENT
-    asks: list[Key] = ABSENT
+    flags: list[FlagKeyText] = ABSENT
+    asks: list[FlagKeyText] = ABSENT
 
 
 class RoutesSchema(AnswerSchema):
@@ -130,7 +130,7 @@ class ExplainedStepSchema(AnswerSchema):
 class ExplanationSchema(AnswerSchema):
     """The decision with each step."""
 
-    flag: Key
+    flag: FlagKeyText
     value: bool
     reason: Reason
     revision: Count

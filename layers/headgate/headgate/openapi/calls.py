@@ -20,9 +20,9 @@ GATEWAYS = {
     429: "API Gateway: more requests than the route takes.",
     500: "API Gateway: the function could not answer.",
 }
-REVISION = {"x-headgate-revision": {"description": "The newest revision that is in the answer.",
+REVISION_HEADER = {"x-headgate-revision": {"description": "The newest revision that is in the answer.",
                                     "schema": {"type": "string", "pattern": "^[0-9]+$"}}}  # fmt: skip
-ETAG = {"ETag": {"description": "The version, for If-Match.", "schema": {"type": "string"}}}
+ETAG_HEADER = {"ETag": {"description": "The version, for If-Match.", "schema": {"type": "string"}}}
 RETRY = {"Retry-After": {"description": "Seconds.", "required": True, "schema": {"const": RETRY_AFTER}}}
 
 
@@ -66,7 +66,7 @@ def in_json(schema: Described, media_type: str = "application/json") -> Describe
 
 def _answers(route: Route) -> Described:
     return {
-        str(status): {"description": HTTPStatus(status).phrase, "headers": REVISION | ETAG}
+        str(status): {"description": HTTPStatus(status).phrase, "headers": REVISION_HEADER | ETAG_HEADER}
         | ({} if model is None else {"content": in_json(component(model))})
         for status, model in sorted(route.answers.items())
     }
@@ -104,7 +104,7 @@ def refusal(status: int, found: list[str]) -> Described:
     """A status with the problems that have it."""
     types = [f"urn:headgate:{slug}" for slug in found]
     exact = {"properties": {"type": {"enum": types}, "status": {"const": status}}}
-    headers: dict[int, Described] = {503: {"headers": RETRY}, 412: {"headers": ETAG}}
+    headers: dict[int, Described] = {503: {"headers": RETRY}, 412: {"headers": ETAG_HEADER}}
     return {
         "description": "; ".join(f"`{slug}`: {PROBLEMS[slug][1]}" for slug in found),
         **headers.get(status, {}),

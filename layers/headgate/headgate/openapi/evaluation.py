@@ -6,9 +6,9 @@ from pydantic import Field, WithJsonSchema
 
 from headgate.core.model import Reason
 from headgate.edge.openfeature import MAX_ORGS, OPENFEATURE
-from headgate.openapi.calls import ETAG, RETRY, REVISION, Described, gateways, in_json
+from headgate.openapi.calls import ETAG_HEADER, RETRY, REVISION_HEADER, Described, gateways, in_json
 from headgate.openapi.parameters import IN_PATH
-from headgate.openapi.parts import ABSENT, AnswerSchema, Count, Key
+from headgate.openapi.parts import ABSENT, AnswerSchema, Count, FlagKeyText
 from headgate.openapi.schemas import component
 
 FAILURES = {
@@ -37,7 +37,7 @@ class WhySchema(AboutSchema):
 class EvaluationSchema(AnswerSchema):
     """A flag's value for the subject, and why."""
 
-    key: Key
+    key: FlagKeyText
     value: Annotated[Any, WithJsonSchema({"type": ["boolean", "string", "number", "object"]})]
     variant: Literal["on", "off"]
     reason: Annotated[str, WithJsonSchema({"enum": sorted({*OPENFEATURE.values(), "DEFAULT"})})]
@@ -85,11 +85,11 @@ def evaluate_calls() -> dict[str, Described]:
     return {
         "POST /ofrep/v1/evaluate/flags": _call(
             "evaluate_flags", "Every flag for a subject.", [unchanged],
-            {"200": _answer("The values.", "Evaluations", REVISION | ETAG),
-             "304": {"description": "As before.", "headers": REVISION | ETAG}}),
+            {"200": _answer("The values.", "Evaluations", REVISION_HEADER | ETAG_HEADER),
+             "304": {"description": "As before.", "headers": REVISION_HEADER | ETAG_HEADER}}),
         "POST /ofrep/v1/evaluate/flags/{key}": _call(
             "evaluate_flag", "One flag for a subject.", [key],
-            {"200": _answer("The value.", "Evaluation", REVISION), "404": _missing()}),
+            {"200": _answer("The value.", "Evaluation", REVISION_HEADER), "404": _missing()}),
     }  # fmt: skip
 
 
@@ -118,4 +118,4 @@ def _failure(status: int) -> Described:
 def _missing() -> Described:
     """No such flag, or, where the path matches no route, the gateway's own answer."""
     either = {"anyOf": [component("EvaluationFailure"), component("GatewayAnswer")]}
-    return {"description": "`FLAG_NOT_FOUND`.", "headers": REVISION, "content": in_json(either)}
+    return {"description": "`FLAG_NOT_FOUND`.", "headers": REVISION_HEADER, "content": in_json(either)}

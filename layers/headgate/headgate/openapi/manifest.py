@@ -29,7 +29,7 @@ def closed(properties: Schema, *required: str) -> Schema:
     return {"type": "object", "additionalProperties": False, **needed, "properties": properties}
 
 
-def listed(items: Schema, most: int, *, distinct: bool = False) -> Schema:
+def array_of(items: Schema, most: int, *, distinct: bool = False) -> Schema:
     """A list of at most so many."""
     return {"type": "array", "maxItems": most, **({"uniqueItems": True} if distinct else {}), "items": items}
 
@@ -40,7 +40,7 @@ def choice(options: Iterable[StrEnum], description: str = "", **more: Any) -> Sc
     return {"enum": [option.value for option in options], **more, **told}
 
 
-def text(most: int, description: str = "") -> Schema:
+def _text(most: int, description: str = "") -> Schema:
     """A string of at most so many bytes: never more characters."""
     return {"type": "string", "maxLength": most, **({"description": description} if description else {})}
 
@@ -62,15 +62,15 @@ TOKEN = closed({
                "additionalProperties": _claim_value()},
 })  # fmt: skip
 
-MEMBERS: Schema = {
+MANIFEST_PROPERTIES: Schema = {
     "access": _or_null({"type": "string", "pattern": f"^{limits.KEY.pattern}$"},
                        "The flag that mint asks for, and entry routes that name none."),
     "max_stale": {"type": "integer", "minimum": 0, "maximum": MAX_STALE_LIMIT, "default": 60,
                   "description": "Seconds that the last known good rules may serve while the store does not answer; "
                                  "0 is strict."},
     "token": TOKEN,
-    "flags": listed(ref("flag"), limits.MAX_FLAGS),
-    "routes": listed(ref("route"), limits.MAX_ROUTES),
+    "flags": array_of(ref("flag"), limits.MAX_FLAGS),
+    "routes": array_of(ref("route"), limits.MAX_ROUTES),
 }  # fmt: skip
 
 
@@ -82,18 +82,18 @@ def _values() -> Schema:
 
 FLAG: Schema = {
     "key": ref("key"),
-    "description": text(limits.MAX_TEXT_BYTES),
-    "owner": text(limits.MAX_TEXT_BYTES),
+    "description": _text(limits.MAX_TEXT_BYTES),
+    "owner": _text(limits.MAX_TEXT_BYTES),
     "stage": choice(Stage, "Left out: as it is; admin_only for a new flag."),
     "percent": {"type": "number", "minimum": 0, "maximum": 100, "description": "With at most 3 decimals."},
     "unit": choice(Unit, "Whose id falls into the percentage."),
     "algorithm": choice(Algorithm),
-    "salt": text(128, "Left out: kept, or made for a new flag."),
-    "requires": listed(ref("key"), limits.MAX_REQUIRES, distinct=True),
+    "salt": _text(128, "Left out: kept, or made for a new flag."),
+    "requires": array_of(ref("key"), limits.MAX_REQUIRES, distinct=True),
     "allow": closed({
-        "users": listed(ref("member"), limits.MAX_MEMBERS_A_CALL, distinct=True),
-        "orgs": listed(ref("member"), limits.MAX_MEMBERS_A_CALL, distinct=True),
-        "rules": listed(ref("rule"), limits.MAX_RULES),
+        "users": array_of(ref("member"), limits.MAX_MEMBERS_A_CALL, distinct=True),
+        "orgs": array_of(ref("member"), limits.MAX_MEMBERS_A_CALL, distinct=True),
+        "rules": array_of(ref("rule"), limits.MAX_RULES),
     }),
     "values": _values(),
     "claim": _or_null({"type": "string", "pattern": CLAIM}, "A claim that is true in tokens while the flag is on."),
@@ -122,13 +122,13 @@ CLAUSE: Schema = {
 
 ROUTE_KEY: Schema = {"type": "string", "maxLength": 512, "pattern": "^(GET|POST|PUT|PATCH|DELETE) /[^ ]*$"}
 PROCEDURE: Schema = {"type": "string", "minLength": 1, "maxLength": 512, "pattern": "^[A-Za-z0-9._-]+$"}
-KEYS = listed(ref("key"), limits.MAX_REQUIRES, distinct=True)
+_KEYS = array_of(ref("key"), limits.MAX_REQUIRES, distinct=True)
 ROUTE: Schema = {
     "type": "object",
     "properties": {
         "class": choice(RouteClass, default=RouteClass.ENTRY.value),
-        "flags": KEYS | {"description": "All must be on, decided live."},
-        "asks": KEYS | {"description": "Decided live and handed to the worker."},
+        "flags": _KEYS | {"description": "All must be on, decided live."},
+        "asks": _KEYS | {"description": "Decided live and handed to the worker."},
     },
     "unevaluatedProperties": False,
     "oneOf": [
@@ -141,7 +141,7 @@ DEFINITIONS: Schema = {
     "key": {"type": "string", "pattern": f"^{limits.KEY.pattern}$"},
     "flag": closed(FLAG, "key"),
     "member": {"type": "string", "minLength": 1, "maxLength": limits.MAX_ID_BYTES, "pattern": r"^\S+$"},
-    "rule": closed({"clauses": {**listed(ref("clause"), limits.MAX_CLAUSES), "minItems": 1}}, "clauses"),
+    "rule": closed({"clauses": {**array_of(ref("clause"), limits.MAX_CLAUSES), "minItems": 1}}, "clauses"),
     "clause": CLAUSE,
     "route": ROUTE,
 }
@@ -155,6 +155,6 @@ def manifest_schema() -> Schema:
         "title": "Headgate manifest",
         "description": "Flags, route policies and the token profile. A member that a flag leaves out keeps its live "
         "value.",
-        **closed(MEMBERS),
+        **closed(MANIFEST_PROPERTIES),
         "$defs": DEFINITIONS,
     }

@@ -8,8 +8,8 @@ from headgate.edge.admin.call import ETAG, IDEMPOTENCY_KEY
 from headgate.edge.admin.imports import IMPORT_ID
 
 Parameter = dict[str, Any]
-REVISION = {"type": "integer", "minimum": 0, "maximum": 10**12 - 1}
-MOMENT = {"anyOf": [REVISION, {"type": "string", "format": "date-time"}]}
+_REVISION = {"type": "integer", "minimum": 0, "maximum": 10**12 - 1}
+MOMENT = {"anyOf": [_REVISION, {"type": "string", "format": "date-time"}]}
 
 
 def _query(name: str, description: str, schema: dict[str, Any]) -> Parameter:
@@ -35,8 +35,8 @@ PARAMETERS: dict[str, Parameter] = {
         _query("since", "Only entries from this time on.", TIME),
         _query("until", "Only entries before this time.", TIME),
         _query("as_of", "As it was at this revision, or time.", MOMENT),
-        _query("after", "Only revisions later than this.", REVISION),
-        _query("before", "Only revisions earlier than this.", REVISION),
+        _query("after", "Only revisions later than this.", _REVISION),
+        _query("before", "Only revisions earlier than this.", _REVISION),
         _header("If-Match", "The version to change, as its ETag: 428 without, 412 when it is not the newest.",
                 ETAG.pattern),
         _header("If-None-Match", "`*` creates; beside it If-Match is not taken.", r"\*"),

@@ -19,7 +19,7 @@ def named(name: str) -> Any:
 
 Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 Digest = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{64}$"})]
-Key = Annotated[str, named("Key")]
+FlagKeyText = Annotated[str, named("Key")]
 Count = Annotated[int, Field(ge=0)]
 Next = Annotated[str | None, Field(description="The next page's cursor; null on the last.")]
 

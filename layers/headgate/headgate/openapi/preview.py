@@ -6,7 +6,7 @@ from pydantic import Field
 
 from headgate.core.changes.preview import SAMPLES, Source
 from headgate.core.model import Reason, Unit
-from headgate.openapi.parts import ABSENT, AnswerSchema, Count, Key, Next
+from headgate.openapi.parts import ABSENT, AnswerSchema, Count, FlagKeyText, Next
 
 
 class StepSchema(AnswerSchema):
@@ -14,7 +14,7 @@ class StepSchema(AnswerSchema):
 
     target: Literal["flag", "routes", "profile"]
     action: Literal["create", "replace", "delete"]
-    flag: Key | None
+    flag: FlagKeyText | None
     shrinks: Annotated[bool, Field(description="It takes access away from some.")]
 
 
@@ -61,7 +61,7 @@ class KnownCountsSchema(AnswerSchema):
 class AffectedSchema(AnswerSchema):
     """Another flag, that hangs on the changed one and changes for somebody."""
 
-    flag: Key
+    flag: FlagKeyText
     gains: Count
     loses: Count
 
@@ -85,7 +85,7 @@ class ShareSchema(AnswerSchema):
 class PreviewSchema(AnswerSchema):
     """Who would gain and who would lose. `shrinks`: the change needs `allow_shrink`."""
 
-    flag: Key
+    flag: FlagKeyText
     gains: Count
     loses: Count
     samples: SamplesSchema

@@ -12,7 +12,7 @@ from pydantic_core.core_schema import WithDefaultSchema
 from headgate.core import limits
 from headgate.edge.admin.bodies import ChangeBody
 from headgate.edge.admin.manifest import ApplyBody, PlanBody
-from headgate.openapi.manifest import DEFINITIONS, FLAG, MEMBERS, Schema, closed, listed, ref
+from headgate.openapi.manifest import DEFINITIONS, FLAG, MANIFEST_PROPERTIES, Schema, array_of, closed, ref
 from headgate.openapi.parts import NAMED, AnswerSchema
 
 COMPONENTS = "#/components/schemas/"
@@ -71,11 +71,11 @@ def _with(properties: Schema, options: type[BaseModel], *required: str) -> Schem
 def documents() -> dict[str, Schema]:
     """What the core reads: the manifest, its parts, and the bodies that hold them."""
     bodies = {
-        "Manifest": closed(MEMBERS),
+        "Manifest": closed(MANIFEST_PROPERTIES),
         "FlagBody": _with(FLAG, ChangeBody),
-        "RoutesBody": _with({"routes": listed(ref("route"), limits.MAX_ROUTES)}, ChangeBody, "routes"),
-        "ApplyBody": _with(MEMBERS, ApplyBody),
-        "PlanBody": _with(MEMBERS, PlanBody),
+        "RoutesBody": _with({"routes": array_of(ref("route"), limits.MAX_ROUTES)}, ChangeBody, "routes"),
+        "ApplyBody": _with(MANIFEST_PROPERTIES, ApplyBody),
+        "PlanBody": _with(MANIFEST_PROPERTIES, PlanBody),
     }
     parts = {name: DEFINITIONS[part] for part, name in IN_MANIFEST.items()}
     return {name: _placed(schema) for name, schema in {**bodies, **parts}.items()}

@@ -6,7 +6,7 @@ from pydantic import Field, WithJsonSchema
 
 from headgate.core.session import SESSION_ID
 from headgate.edge.oauth import ACCESS_TOKEN, GRANT, ID_TOKEN, JWT, SESSION_TOKEN, UNAVAILABLE
-from headgate.openapi.calls import RETRY, REVISION, Described, gateways, in_json
+from headgate.openapi.calls import RETRY, REVISION_HEADER, Described, gateways, in_json
 from headgate.openapi.parts import AnswerSchema
 from headgate.openapi.schemas import component
 
@@ -95,7 +95,7 @@ FORM: Described = {
 def token_calls() -> dict[str, Described]:
     """Every call of the token function, by its route key."""
     form = {"required": True, "content": in_json(FORM, "application/x-www-form-urlencoded")}
-    minted = {"200": _answer("The token.", "Token", {**REVISION})}
+    minted = {"200": _answer("The token.", "Token", {**REVISION_HEADER})}
     return {
         "POST /v1/token": _call("exchange", "Exchange a verified identity for a signed token (RFC 8693).",
                                 {**minted, **_errors(*ERRORS)}, requestBody=form),
@@ -125,7 +125,7 @@ def _errors(*statuses: int) -> Described:
 
 def _error(status: int, errors: tuple[str, ...]) -> Described:
     exact = {"properties": {"error": {"enum": list(errors)}}}
-    headers = {503: RETRY, 403: REVISION}.get(status, {})
+    headers = {503: RETRY, 403: REVISION_HEADER}.get(status, {})
     return {
         "description": ", ".join(f"`{error}`" for error in errors),
         "headers": headers,

@@ -10,14 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from headgate.core import limits
-from headgate.core.changes.list_import import Import, ImportState, Tally, effect
+from headgate.core.changes.list_import import Import, ImportState, Tally, effect_on_list
 from headgate.core.changes.placement import is_inline
 from headgate.core.changes.refusal import Refusal, Slug
 from headgate.core.documents import Invalid, canonical
 from headgate.core.members import Member, Standpoint, chained, staged
 from headgate.core.model import Flag
 from headgate.store.items import flag_in, flag_key, import_key, stored_at
-from headgate.store.members import NONE, Held, keys_of, read_held
+from headgate.store.members import NO_ITEM, MemberItem, keys_of, read_held
 from headgate.store.port import Item, Put, Table, Unavailable
 from headgate.store.record import Answer, Call, Record
 
@@ -54,7 +54,7 @@ def read_import(item: Item | None) -> Import | None:
         raise Unavailable("import") from None
 
 
-def moved(flag: str, before: Import, after: Import) -> Put:
+def import_update(flag: str, before: Import, after: Import) -> Put:
     """The write of the newest import's next state, as long as it is as it was read."""
     return Put(_item(flag, replace(after, version=before.version + 1)), equals=("version", before.version))
 
@@ -129,7 +129,7 @@ class Imports:
         if held.state is ImportState.COMMITTED:
             raise Refusal(Slug.IMPORT_CLOSED, "it is committed; an import the other way takes its members back")
         answer = Answer(204)
-        puts = [moved(flag, held, replace(held, state=ImportState.ABANDONED))] if held.is_open else []
+        puts = [import_update(flag, held, replace(held, state=ImportState.ABANDONED))] if held.is_open else []
         puts += [] if call is None else [self._record.memory(call, answer)]
         if puts:
             self._table.write(puts)
@@ -188,7 +188,7 @@ class _Batch:
         if held.staged != begin:
             return held.staged, (held.ordinal, flag)
         after, puts = self._staged(held, flag, part, {m: read_held(items.get(key)) for m, key in keys.items()})
-        puts.append(moved(self.flag, held, after))
+        puts.append(import_update(self.flag, held, after))
         if after.staged == end:
             return self._answer(after, puts)
         self.table.write(puts)
@@ -206,18 +206,18 @@ class _Batch:
         return answer
 
     def _staged(
-        self, held: Import, flag: Flag, part: Sequence[StagedId], members: dict[Member, Held]
+        self, held: Import, flag: Flag, part: Sequence[StagedId], members: dict[Member, MemberItem]
     ) -> tuple[Import, list[Put]]:
         stand, tally, puts = Standpoint.of(flag, now=True), held.tally, []
         for step in part:
-            was = members.get(step.member, NONE)
+            was = members.get(step.member, NO_ITEM)
             if staged(was.events, held.ordinal) is not None:  # an id that was named before in this import
                 continue
             events = (*stand.kept(was.events, held.ordinal), (f"{held.ordinal}", step.comes))
             puts.append(was.put(self.flag, step.member, events))
             is_long = stand.holds(was.events)
             is_in = is_long or is_inline(flag.allow, step.member)
-            tally = tally.plus(effect(step.member, comes=step.comes, is_long=is_long, is_in=is_in))
+            tally = tally.plus(effect_on_list(step.member, comes=step.comes, is_long=is_long, is_in=is_in))
         lines = (step.line for step in part)
         return replace(held, staged=held.staged + len(part), tally=tally, digest=chained(held.digest, lines)), puts
 
@@ -233,7 +233,7 @@ def opening(flag: str, newest: Import | None, wanted: Import) -> list[Put]:
     if newest is None:
         return [Put(_item(flag, made), absent=True)]
     state = ImportState.ABANDONED if newest.is_open else newest.state
-    return [moved(flag, newest, made), Put(_item(flag, replace(newest, state=state), newest.id))]
+    return [import_update(flag, newest, made), Put(_item(flag, replace(newest, state=state), newest.id))]
 
 
 def _check_room(newest: Import | None, now: float) -> None:

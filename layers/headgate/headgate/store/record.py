@@ -19,11 +19,11 @@ from headgate.core.changes.refusal import Refusal, Slug
 from headgate.core.documents import Invalid, rfc3339
 from headgate.core.model import Json
 from headgate.core.snapshot import Snapshot
-from headgate.store.items import HEAD, Head, Stored, entry_item, head_item, read_head, read_stored, stored_item
+from headgate.store.items import HEAD_KEY, Head, Stored, entry_item, head_item, read_head, read_stored, stored_item
 from headgate.store.port import ConditionFailed, Contended, Item, Key, Put, Table, Throttled, Unavailable
 
 P = ParamSpec("P")
-T = TypeVar("T")
+_T = TypeVar("_T")
 IDEMPOTENCY_LIFE = 86_400
 """Seconds an answer is kept for a repeated request."""
 
@@ -124,7 +124,7 @@ class Record:
         """
         return self.persist(self._attempt, target, plan, call, rules)
 
-    def persist(self, attempt: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def persist(self, attempt: Callable[P, _T], *args: P.args, **kwargs: P.kwargs) -> _T:
         """Call what may lose a race until it does not, within the budget. Raises as `change` does."""
         deadline = self._clock() + self._budget
         unanswered: Unavailable | None = None
@@ -145,12 +145,12 @@ class Record:
 
     def _attempt(self, target: Key, plan: Plan, call: Call, rules: Callable[[], Snapshot] | None) -> Answer:
         snapshot = rules() if rules else None
-        found = self._table.get((HEAD, target, _idem_key(call)))
+        found = self._table.get((HEAD_KEY, target, _idem_key(call)))
         now = self._clock()
         answered = _replayed(found.get(_idem_key(call)), call, now)
         if answered is not None:
             return answered
-        head = read_head(found.get(HEAD))
+        head = read_head(found.get(HEAD_KEY))
         if snapshot is not None and snapshot.revision != head.revision:
             raise ConditionFailed
         stored = read_stored(found[target]) if target in found else None

@@ -11,7 +11,7 @@ from headgate.core.documents import canonical
 from headgate.core.session import MAX_PER_SUBJECT, Session, record_id, subject_hash
 from headgate.store.port import ConditionFailed, Contended, Item, Key, Put, Table, Unavailable
 
-SHARDS = "0123456789abcdef"
+_SHARDS = "0123456789abcdef"
 ROSTER = "!"  # sorts before every hash: the roster is the first item of its subject
 KEEP = 86_400
 """Seconds a session's record outlives the session."""
@@ -113,7 +113,7 @@ class Sessions:
 
     def every(self, after: str = "") -> Iterator[tuple[str, Session]]:
         """All sessions on record, with their records' ids, in order of these; from the one after `after`."""
-        for shard in SHARDS[SHARDS.index(after[:1]) if after else 0 :]:
+        for shard in _SHARDS[_SHARDS.index(after[:1]) if after else 0 :]:
             cursor: str | None = after if after.startswith(shard) else ""
             while cursor is not None:
                 page = self._table.query(f"sessions#{shard}", after=cursor)
@@ -133,7 +133,7 @@ class Sessions:
 
 def is_record_id(text: str) -> bool:
     """Whether this could be a record's id."""
-    return len(text) == 64 and set(text) <= set(SHARDS)
+    return len(text) == 64 and set(text) <= set(_SHARDS)
 
 
 def ending(session: Session) -> Put:

@@ -18,7 +18,7 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 from headgate.core.audit import is_sealed
-from headgate.core.emergency import NONE, Emergency
+from headgate.core.emergency import NO_EMERGENCY, Emergency
 from headgate.core.flag import read_flag
 from headgate.core.listing import Listing
 from headgate.core.model import Subject
@@ -26,7 +26,7 @@ from headgate.core.ruleset import ruleset
 from headgate.core.snapshot import (
     EMPTY,
     Snapshot,
-    apply,
+    apply_entries,
     read_keyring,
     read_profile,
     read_routes,
@@ -37,10 +37,10 @@ from headgate.store.items import (
     AUDIT,
     DENY_PREFIX,
     FLAG_PREFIX,
-    HEAD,
-    KEYS,
-    PROFILE,
-    ROUTES,
+    HEAD_KEY,
+    KEYRING_KEY,
+    PROFILE_KEY,
+    ROUTES_KEY,
     RULES,
     Head,
     audit_sk,
@@ -100,7 +100,7 @@ class Snapshots:
     """One per execution environment."""
 
     def __init__(
-        self, table: Table, *, watch: Watch | None = None, emergency: Emergency = NONE,
+        self, table: Table, *, watch: Watch | None = None, emergency: Emergency = NO_EMERGENCY,
         clock: Callable[[], float] = time.time, jitter: Callable[[], float] = random.random,
     ) -> None:  # fmt: skip
         self._table, self._watch, self._clock, self._jitter = table, watch, clock, jitter
@@ -129,8 +129,8 @@ class Snapshots:
 
     def _live(self, keys: tuple[Key, ...]) -> View:
         try:
-            items = self._read((HEAD, *keys))
-            head = read_head(items.get(HEAD))
+            items = self._read((HEAD_KEY, *keys))
+            head = read_head(items.get(HEAD_KEY))
         except Throttled as failure:
             self._failed(failure)
             return View(self._with_kills(self._snapshot or self._unknown), Standing.EXPIRED)
@@ -147,7 +147,7 @@ class Snapshots:
         if self._snapshot is not None and not self.is_due:
             return View(self._with_kills(self._snapshot), Standing.FRESH)
         try:
-            head = read_head(self._read((HEAD,)).get(HEAD))
+            head = read_head(self._read((HEAD_KEY,)).get(HEAD_KEY))
         except (Throttled, Unavailable) as failure:
             return self._last_known(failure)
         return View(*self._follow(head))
@@ -232,7 +232,7 @@ class Snapshots:
         held, known = self._snapshot, self._head
         if held is not None and 0 < head.revision - known.revision <= DELTA_LIMIT:
             try:
-                return apply(held, self._entries(known.revision, known.digest, head)), head
+                return apply_entries(held, self._entries(known.revision, known.digest, head)), head
             except Gap:
                 pass
         return self._load_whole(head)
@@ -250,7 +250,7 @@ class Snapshots:
             except Gap:
                 head = newer
                 continue
-            return with_kills(apply(build(items, head.revision), entries), newer.killed), newer
+            return with_kills(apply_entries(build(items, head.revision), entries), newer.killed), newer
         raise Gap
 
     def _rules(self) -> list[Item]:
@@ -291,11 +291,11 @@ def build(items: list[Item], revision: int) -> Snapshot:
     flags, routes, profile, keyring, denials = {}, EMPTY.routes, EMPTY.profile, EMPTY.keyring, []
     for item in items:
         key, stored = (str(item["pk"]), str(item["sk"])), read_stored(item)
-        if key == ROUTES:
+        if key == ROUTES_KEY:
             routes = read_routes(stored.document)
-        elif key == PROFILE:
+        elif key == PROFILE_KEY:
             profile = read_profile(stored.document)
-        elif key == KEYS:
+        elif key == KEYRING_KEY:
             keyring = read_keyring(stored.document)
         elif key[1].startswith(DENY_PREFIX):
             denials.append(stored.document)

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from headgate.tokens import fields, limits
 from headgate.tokens.fields import Attribute, Claims, no_attributes
-from headgate.tokens.refusals import RefusalCode, Refused
+from headgate.tokens.refusals import RefusalCode, TokenRefused
 
 _HANDLE = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
@@ -114,15 +114,15 @@ def accept(claims: Claims, profile: KindProfile, *, issuer: str, audience: str, 
         kid=kid,
     )
     if not 0 < credential.exp - credential.iat <= limits.LIFETIME:
-        raise Refused(RefusalCode.LIFETIME)
+        raise TokenRefused(RefusalCode.LIFETIME)
     return credential
 
 
 def _check_presence(claims: Claims, profile: KindProfile) -> None:
     if not profile.required <= claims.keys():
-        raise Refused(RefusalCode.CLAIM_MISSING)
+        raise TokenRefused(RefusalCode.CLAIM_MISSING)
     if not profile.forbidden.isdisjoint(claims):
-        raise Refused(RefusalCode.CLAIM_FORBIDDEN)
+        raise TokenRefused(RefusalCode.CLAIM_FORBIDDEN)
 
 
 def _check_addressee(claims: Claims, profile: KindProfile, issuer: str, audience: str) -> None:
@@ -132,9 +132,9 @@ def _check_addressee(claims: Claims, profile: KindProfile, issuer: str, audience
         ("scope", profile.scope, RefusalCode.SCOPE),
     ):
         if name not in claims:
-            raise Refused(RefusalCode.CLAIM_MISSING)
+            raise TokenRefused(RefusalCode.CLAIM_MISSING)
         if claims[name] != expected:
-            raise Refused(code)
+            raise TokenRefused(code)
 
 
 def _admin(claims: Claims) -> bool:
@@ -142,19 +142,19 @@ def _admin(claims: Claims) -> bool:
     if "admin" not in claims:
         return False
     if claims["admin"] is not True:
-        raise Refused(RefusalCode.ADMIN)
+        raise TokenRefused(RefusalCode.ADMIN)
     return True
 
 
 def _revision(claims: Claims) -> int:
     revision = fields.whole(claims, "rev")
     if revision < 0:
-        raise Refused(RefusalCode.CLAIM_TYPE)
+        raise TokenRefused(RefusalCode.CLAIM_TYPE)
     return revision
 
 
 def _handle(claims: Claims, name: str) -> str:
     value = fields.text(claims, name)
     if _HANDLE.fullmatch(value) is None:
-        raise Refused(RefusalCode.CLAIM_TYPE)
+        raise TokenRefused(RefusalCode.CLAIM_TYPE)
     return value

@@ -15,7 +15,7 @@ from headgate.tokens.claims import PROFILES, Credential, Kind, accept
 from headgate.tokens.compact import encode, read_object
 from headgate.tokens.fields import no_attributes
 from headgate.tokens.keys import ALGORITHM, Signer, raw_signature
-from headgate.tokens.refusals import Refused
+from headgate.tokens.refusals import TokenRefused
 
 
 class TokenTooLarge(ValueError):
@@ -68,7 +68,7 @@ def issue(signer: Signer, grant: Grant, now: float, *, jti: str | None = None) -
             audience=grant.audience,
             kid=signer.kid,
         )
-    except Refused as refused:
+    except TokenRefused as refused:
         raise InvalidGrant(f"no verifier would take this token: {refused.code}") from None
     signature = raw_signature(signer.sign(message))
     return f"{message.decode('ascii')}.{encode(signature)}", credential

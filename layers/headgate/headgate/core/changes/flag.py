@@ -9,7 +9,7 @@ from headgate.core.clauses import same
 from headgate.core.documents import refuse
 from headgate.core.flag import stored_bytes
 from headgate.core.model import STAGES, Clause, Flag, Kill, Reach, RoutePolicy, Rule, Stage, Unit
-from headgate.core.routes import CREDENTIALS, RouteTable, live_flags
+from headgate.core.routes import PASSES, RouteTable, live_flags
 from headgate.core.ruleset import ancestry
 
 
@@ -146,6 +146,6 @@ def routes_shrink(before: RouteTable, after: RouteTable, access: str | None) -> 
 
 
 def _policy_shrinks(before: RoutePolicy, after: RoutePolicy, access: str | None) -> bool:
-    if not CREDENTIALS[before.route_class] <= CREDENTIALS[after.route_class]:
+    if not PASSES[before.route_class] <= PASSES[after.route_class]:
         return True
     return not set(live_flags(after, access)) <= set(live_flags(before, access))

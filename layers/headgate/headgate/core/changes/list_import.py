@@ -12,7 +12,7 @@ from headgate.core import limits
 from headgate.core.audit import GENESIS
 from headgate.core.changes.placement import inline, without
 from headgate.core.changes.refusal import Refusal, Slug
-from headgate.core.members import Event, Member, Standpoint, staged
+from headgate.core.members import Member, MemberEvent, Standpoint, staged
 from headgate.core.model import Flag, Json, LongList
 
 
@@ -40,7 +40,7 @@ class Tally:
         return Tally(*(getattr(self, name) + times * getattr(other, name) for name in Tally.__slots__))
 
 
-def effect(member: Member, *, comes: bool | None, is_long: bool, is_in: bool) -> Tally:
+def effect_on_list(member: Member, *, comes: bool | None, is_long: bool, is_in: bool) -> Tally:
     """What switching on does to one id; `comes` is what the import holds for it, `is_in` whether it is listed now."""
     if comes is None:
         return Tally()
@@ -90,7 +90,9 @@ class Switched:
     done: Import
 
 
-def switch_on(flag: Flag, open_import: Import, histories: Mapping[Member, Iterable[Event]], revision: int) -> Switched:
+def switch_on(
+    flag: Flag, open_import: Import, histories: Mapping[Member, Iterable[MemberEvent]], revision: int
+) -> Switched:
     """Let the import count from this revision. `histories` are those of everybody in the flag's inline part.
 
     The inline part may have been replaced since ids were staged, so that what the import does to it is counted anew.
@@ -102,8 +104,8 @@ def switch_on(flag: Flag, open_import: Import, histories: Mapping[Member, Iterab
     for member in inline(flag.allow):
         events = tuple(histories.get(member, ()))
         comes, is_long = staged(events, open_import.ordinal), stand.holds(events)
-        counted = counted.plus(effect(member, comes=comes, is_long=is_long, is_in=is_long), -1)
-        counted = counted.plus(effect(member, comes=comes, is_long=is_long, is_in=True))
+        counted = counted.plus(effect_on_list(member, comes=comes, is_long=is_long, is_in=is_long), -1)
+        counted = counted.plus(effect_on_list(member, comes=comes, is_long=is_long, is_in=True))
         if comes is False:
             gone.append(member)
     done = replace(open_import, state=ImportState.COMMITTED, tally=counted, revision=revision)

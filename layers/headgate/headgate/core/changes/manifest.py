@@ -18,7 +18,7 @@ from headgate.core.routes import RouteTable, parse_routes, routes_document
 from headgate.core.snapshot import Snapshot
 
 PROFILE_MEMBERS = ("access", "max_stale", "token")
-MEMBERS = (*PROFILE_MEMBERS, "flags", "routes")
+MANIFEST_MEMBERS = (*PROFILE_MEMBERS, "flags", "routes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Manifest:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class PlanStep:
     """One change that applying would make; `target` is `flag`, `routes` or `profile`."""
 
     target: str
@@ -49,7 +49,7 @@ class Step:
 
 def parse_manifest(document: Json) -> Manifest:
     """Read a manifest; flags are checked against what is in force by `plan`. Raises `Invalid` with every fault."""
-    read = Reader(document, known=MEMBERS)
+    read = Reader(document, known=MANIFEST_MEMBERS)
     routes, profile = None, None
     try:
         if "routes" in read.members:
@@ -72,7 +72,9 @@ def parse_manifest(document: Json) -> Manifest:
     return Manifest(tuple(flags) if "flags" in read.members else None, routes, profile)
 
 
-def plan_manifest(manifest: Manifest, snapshot: Snapshot, *, new_salt: Callable[[], str], prune: bool) -> list[Step]:
+def plan_manifest(
+    manifest: Manifest, snapshot: Snapshot, *, new_salt: Callable[[], str], prune: bool
+) -> list[PlanStep]:
     """The changes, in the order of applying: parents before children, then profile and routes, deletions last.
 
     `new_salt` is for flags that are new and name none. Raises `Invalid` with every fault.
@@ -90,18 +92,18 @@ def plan_manifest(manifest: Manifest, snapshot: Snapshot, *, new_salt: Callable[
     ):
         moved = snapshot.profile.access is not None and manifest.profile.access != snapshot.profile.access
         documents = profile_document(snapshot.profile), profile_document(manifest.profile)
-        steps.append(Step("profile", "replace", None, *documents, moved))
+        steps.append(PlanStep("profile", "replace", None, *documents, moved))
     if manifest.routes is not None and routes_document(manifest.routes) != routes_document(snapshot.routes):
         access = (manifest.profile or snapshot.profile).access
         fewer = bool(snapshot.routes.policies()) and routes_shrink(snapshot.routes, manifest.routes, access)
         listed = {"routes": routes_document(snapshot.routes)}, {"routes": routes_document(manifest.routes)}
-        steps.append(Step("routes", "replace", None, *listed, fewer))
+        steps.append(PlanStep("routes", "replace", None, *listed, fewer))
     gone = [flag for key, flag in live.items() if key not in after]
-    steps.extend(Step("flag", "delete", flag.key, flag, None, shrinks(flag, None)) for flag in gone)
+    steps.extend(PlanStep("flag", "delete", flag.key, flag, None, shrinks(flag, None)) for flag in gone)
     return steps
 
 
-def outcome(live: Mapping[str, Flag], steps: Iterable[Step]) -> dict[str, Flag]:
+def outcome(live: Mapping[str, Flag], steps: Iterable[PlanStep]) -> dict[str, Flag]:
     """The flags as the steps leave them; a kill and the long part of a list stay."""
     after = dict(live)
     for step in steps:
@@ -141,13 +143,13 @@ def _own(flag: Flag) -> dict[str, Any]:
     return {name: value for name, value in flag_document(flag).items() if name in OWN_MEMBERS}
 
 
-def _flag_steps(wanted: dict[str, Flag], snapshot: Snapshot) -> Iterator[Step]:
+def _flag_steps(wanted: dict[str, Flag], snapshot: Snapshot) -> Iterator[PlanStep]:
     for key in _parents_first(wanted):
         flag, live = wanted[key], snapshot.rules.given.get(key)
         if live is None:
-            yield Step("flag", "create", key, None, flag, False)
+            yield PlanStep("flag", "create", key, None, flag, False)
         elif live.quarantined or _differs(_own(live), _own(flag)):
-            yield Step("flag", "replace", key, live, flag, shrinks(live, flag))
+            yield PlanStep("flag", "replace", key, live, flag, shrinks(live, flag))
 
 
 def _parents_first(flags: dict[str, Flag]) -> list[str]:

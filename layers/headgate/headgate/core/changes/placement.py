@@ -33,7 +33,7 @@ def place(
     kept = without(flag.allow, out)
     fits = _fitting(replace(flag, allow=kept), new, most)
     moved = dict.fromkeys(new[fits:], True) | {one: False for one in out if one in long}
-    return Placed(replace(flag, allow=joined(kept, new[:fits])), moved, len(new), len(gone))
+    return Placed(replace(flag, allow=with_inline(kept, new[:fits])), moved, len(new), len(gone))
 
 
 def is_inline(allow: Allow, member: Member) -> bool:
@@ -54,7 +54,7 @@ def without(allow: Allow, members: Iterable[Member]) -> Allow:
     return replace(allow, users=frozenset(users), orgs=frozenset(n for n in allow.orgs if ("org", n) not in gone))
 
 
-def joined(allow: Allow, members: Collection[Member]) -> Allow:
+def with_inline(allow: Allow, members: Collection[Member]) -> Allow:
     """The list with these in its inline part."""
     users = allow.users.union(name for kind, name in members if kind == "user")
     return replace(allow, users=users, orgs=allow.orgs.union(name for kind, name in members if kind == "org"))

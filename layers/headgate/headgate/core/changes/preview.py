@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from headgate.core.changes.placement import joined
+from headgate.core.changes.placement import with_inline
 from headgate.core.decision import decide
 from headgate.core.flag import percent_number
 from headgate.core.limits import PERCENT_STEPS
@@ -61,7 +61,7 @@ class Effect:
 
 
 def crowd(
-    named: Iterable[Subject], inside: Iterable[Subject], listed: Iterable[Subject], most: int
+    named: Iterable[Subject], inside: Iterable[Subject], listed_subjects: Iterable[Subject], most: int
 ) -> tuple[tuple[Known, ...], bool]:
     """The known subjects, at most so many, and whether that is all of them.
 
@@ -70,7 +70,7 @@ def crowd(
     """
     found = [Known(subject, Source.NAMED) for subject in named]
     users = {known.subject.user for known in found}
-    for source, subjects in ((Source.SESSION, inside), (Source.LISTED, listed)):
+    for source, subjects in ((Source.SESSION, inside), (Source.LISTED, listed_subjects)):
         for subject in subjects:
             if subject.user is not None and subject.user in users:
                 continue
@@ -81,7 +81,7 @@ def crowd(
     return tuple(found[:most]), len(found) <= most
 
 
-def listed(rules: Sequence[Ruleset], first: Iterable[str]) -> Iterator[Subject]:
+def listed_subjects(rules: Sequence[Ruleset], first: Iterable[str]) -> Iterator[Subject]:
     """Each user and each org of any flag's list, by itself, once; the lists of the flags in `first` come first."""
     users: set[str] = set()
     orgs: set[str] = set()
@@ -111,7 +111,7 @@ def unfolded(rules: Ruleset, on: Mapping[str, Collection[Member]]) -> Ruleset:
     flags = dict(rules.given)
     for key, members in on.items():
         if key in flags:
-            flags[key] = replace(flags[key], members=None, allow=joined(flags[key].allow, members))
+            flags[key] = replace(flags[key], members=None, allow=with_inline(flags[key].allow, members))
     return ruleset(flags, rules.revision)
 
 

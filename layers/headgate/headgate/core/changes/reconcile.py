@@ -10,12 +10,10 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
-from headgate.core.audit import GENESIS, is_sealed
+from headgate.core.audit import GENESIS, Entry, is_sealed
 from headgate.core.documents import canonical
 from headgate.core.flag import read_flag
 from headgate.core.model import Json
-
-Entry = Mapping[str, Any]
 
 
 class What(StrEnum):
@@ -50,7 +48,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class StoredState:
     """A record, stored or as an entry has it. `version` is None where the entry does not tell; nothing else is."""
 
     version: int | None
@@ -58,7 +56,7 @@ class State:
     retired: bool = False
 
 
-class Head(Protocol):
+class _Head(Protocol):
     """The head as it was read."""
 
     @property
@@ -79,7 +77,7 @@ class Recorded:
     """What the stream says of one record: the newest entry about it, and the state that it left."""
 
     revision: int
-    state: State
+    state: StoredState
     expires: int | None
 
 
@@ -113,7 +111,7 @@ class Ledger:
         if name is None:
             return
         before, after = self.records.get(name), entry.get("after")
-        state = State(_version(name, entry, before), after, after is None)
+        state = StoredState(_version(name, entry, before), after, after is None)
         expires = after.get("expires") if isinstance(after, dict) else None
         self.records[name] = Recorded(revision, state, expires if type(expires) is int else None)
         flag = flag_of(name)
@@ -122,7 +120,7 @@ class Ledger:
             kill = after.get("killed") if isinstance(after, dict) else None
             self.killed |= {flag: kill.get("reach")} if isinstance(kill, dict) else {}
 
-    def compare(self, held: Mapping[str, State], head: Head, now: float) -> Iterator[Finding]:
+    def compare(self, held: Mapping[str, StoredState], head: _Head, now: float) -> Iterator[Finding]:
         """Each disagreement with what is stored. What has expired by `now` (Unix seconds) may be gone."""
         yield from self.findings
         yield from self._compare_head(head)
@@ -134,7 +132,7 @@ class Ledger:
             elif not _agrees(name, recorded, stored, now):
                 yield _disagreement(name, recorded, stored)
 
-    def _compare_head(self, head: Head) -> Iterator[Finding]:
+    def _compare_head(self, head: _Head) -> Iterator[Finding]:
         if head.revision < self.revision:
             yield Finding(What.HEAD_BEHIND, "head", revision=head.revision)
         elif head.revision > self.revision:
@@ -165,7 +163,7 @@ def _version(name: str, entry: Entry, before: Recorded | None) -> int | None:
     return None if before is None or before.state.version is None else before.state.version + 1
 
 
-def _agrees(name: str, recorded: Recorded, stored: State | None, now: float) -> bool:
+def _agrees(name: str, recorded: Recorded, stored: StoredState | None, now: float) -> bool:
     if stored is None:
         return recorded.expires is not None and recorded.expires <= now
     if _is_same(recorded.state, stored):
@@ -175,7 +173,7 @@ def _agrees(name: str, recorded: Recorded, stored: State | None, now: float) -> 
     return flag is not None and _is_same(unnumbered, stored) and read_flag(flag, stored.document).quarantined
 
 
-def _is_same(state: State, stored: State) -> bool:
+def _is_same(state: StoredState, stored: StoredState) -> bool:
     if state.retired != stored.retired or state.version not in (None, stored.version):
         return False
     try:
@@ -184,7 +182,7 @@ def _is_same(state: State, stored: State) -> bool:
         return False
 
 
-def _disagreement(name: str, recorded: Recorded, stored: State | None) -> Finding:
+def _disagreement(name: str, recorded: Recorded, stored: StoredState | None) -> Finding:
     version, held = recorded.state.version, None if stored is None else stored.version
     if stored is None:
         what = What.STATE_MISSING

@@ -11,7 +11,7 @@ from hashlib import sha256
 
 from headgate.core import limits
 from headgate.core.audit import GENESIS
-from headgate.core.changes.list_import import Import, check_imports, effect, switch_on
+from headgate.core.changes.list_import import Import, check_imports, effect_on_list, switch_on
 from headgate.core.changes.placement import Placed, inline, is_inline, place, with_moved
 from headgate.core.changes.refusal import Refusal, Slug
 from headgate.core.documents import Invalid, refuse
@@ -36,7 +36,7 @@ from headgate.edge.http import Request, Response
 from headgate.store import imports
 from headgate.store.imports import CALL, StagedId
 from headgate.store.items import flag_key
-from headgate.store.members import NONE, SHARDS, Held, histories, on_long, walk
+from headgate.store.members import NO_ITEM, SHARDS, MemberItem, histories, on_long, walk
 from headgate.store.port import Put
 from headgate.store.record import Change, Current
 
@@ -122,7 +122,7 @@ class Asked:
     body: AllowBody
     before: Flag
     placed: Placed
-    held: dict[Member, Held]
+    held: dict[Member, MemberItem]
 
 
 def _asked(admin: Admin, request: Request, document: Json, current: Current) -> Asked:
@@ -164,15 +164,15 @@ def _writes(admin: Admin, asked: Asked, current: Current) -> Iterator[Put]:
     ordinal = newest.ordinal if newest is not None and newest.is_open else None
     stand, tally = Standpoint.of(flag), newest.tally if newest is not None else None
     for member, comes in moved.items():
-        was = held.get(member, NONE)
+        was = held.get(member, NO_ITEM)
         events = stand.kept(was.events, ordinal)
         yield was.put(flag.key, member, (*events, (current.stamp.revision, comes)))
         waits = staged(events, ordinal)
         if tally is not None and waits is not None:
-            before = effect(member, comes=waits, is_long=not comes, is_in=not comes)
-            tally = tally.plus(before, -1).plus(effect(member, comes=waits, is_long=comes, is_in=comes))
+            before = effect_on_list(member, comes=waits, is_long=not comes, is_in=not comes)
+            tally = tally.plus(before, -1).plus(effect_on_list(member, comes=waits, is_long=comes, is_in=comes))
     if newest is not None and tally is not None and tally != newest.tally:
-        yield imports.moved(flag.key, newest, replace(newest, tally=tally))
+        yield imports.import_update(flag.key, newest, replace(newest, tally=tally))
 
 
 def _by_batch(admin: Admin, request: Request, document: Json, placed: Placed) -> Response:
@@ -212,7 +212,7 @@ def _switched(admin: Admin, current: Current, asked: Asked, name: str) -> Change
         raise Refusal(Slug.BUSY, "other changes came between; nothing was changed, try again")
     switched = switch_on(asked.placed.flag, batch, {}, current.stamp.revision)
     change = _changed(current, switched.flag, asked)
-    return replace(change, also=(imports.moved(asked.placed.flag.key, batch, switched.done),))
+    return replace(change, also=(imports.import_update(asked.placed.flag.key, batch, switched.done),))
 
 
 def _staged_ids(placed: Placed) -> list[StagedId]:

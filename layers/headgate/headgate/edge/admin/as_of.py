@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator
 from itertools import takewhile
 
-from headgate.core.audit import is_sealed
+from headgate.core.audit import Entry, is_sealed
 from headgate.core.changes.refusal import Refusal, Slug
 from headgate.core.documents import refuse
-from headgate.core.snapshot import EMPTY, Snapshot, apply
-from headgate.edge.admin.audit import Entry, entries, entry_time, time_in
+from headgate.core.snapshot import EMPTY, Snapshot, apply_entries
+from headgate.edge.admin.audit import entries, entry_time, time_in
 from headgate.edge.admin.call import Admin
 from headgate.store.items import head_of
 
@@ -40,7 +40,7 @@ def _rebuilt(admin: Admin, stream: Iterable[Entry]) -> Snapshot:
         newest[_target(entry)] = entry
     if not all(map(is_sealed, newest.values())):
         raise Refusal(Slug.CHAIN_BROKEN, "an entry up to there was changed since it was written")
-    return apply(EMPTY, sorted(newest.values(), key=lambda entry: int(entry["revision"])))
+    return apply_entries(EMPTY, sorted(newest.values(), key=lambda entry: int(entry["revision"])))
 
 
 def _target(entry: Entry) -> tuple[str, str]:

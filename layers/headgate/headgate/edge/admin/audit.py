@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import inf, nan
 from typing import Any
 
+from headgate.core.audit import Entry
 from headgate.core.changes.refusal import Refusal, Slug
 from headgate.core.documents import refuse, unix
 from headgate.edge.admin.call import Admin, limit_of, shown
@@ -12,8 +13,6 @@ from headgate.edge.admin.paging import read_cursor, write_cursor
 from headgate.edge.http import Request, Response
 from headgate.store.items import AUDIT, Head, audit_sk, head_of, read_entry
 from headgate.store.port import Item
-
-Entry = dict[str, Any]
 
 SCAN_LIMIT = 5_000
 """Entries that one filtered call looks through before it answers with what it has, and a cursor."""

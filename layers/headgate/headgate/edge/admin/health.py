@@ -8,7 +8,7 @@ from headgate.core.snapshot import missing_flags
 from headgate.edge.admin.call import Admin, shown
 from headgate.edge.admin.keys import shown_keys
 from headgate.edge.http import Request, Response
-from headgate.store.items import HEAD, read_head
+from headgate.store.items import HEAD_KEY, read_head
 
 OLD_AFTER = 90 * 86_400
 """Seconds after which an untouched flag at GA is worth removing from the code."""
@@ -17,7 +17,7 @@ OLD_AFTER = 90 * 86_400
 def health(admin: Admin, _request: Request) -> Response:
     """GET /admin/v1/health: show missing and quarantined flags, key states, and what is killed."""
     view = admin.current()
-    head = read_head(view.items.get(HEAD))
+    head = read_head(view.items.get(HEAD_KEY))
     flags = view.snapshot.rules.flags.values()
     missing, quarantined = missing_flags(view.snapshot), view.snapshot.quarantined
     old = [

@@ -147,7 +147,7 @@ def _commit(admin: Admin, request: Request, document: Json, current: Current) ->
     held = events_of(histories(admin.table, key, inline(flag.allow)))
     switched = switch_on(flag, found, held, current.stamp.revision)
     return update(current, flag, switched.flag, "flag.import", allow_shrink=body.allow_shrink,
-                  counts=_counts(switched.done), also=(imports.moved(key, found, switched.done),))  # fmt: skip
+                  counts=_counts(switched.done), also=(imports.import_update(key, found, switched.done),))  # fmt: skip
 
 
 def _counts(done: Import) -> dict[str, int]:

@@ -10,7 +10,7 @@ from headgate.core.snapshot import read_keyring
 from headgate.edge.admin.bodies import Body, ReasonBody, ReasonText, read_body
 from headgate.edge.admin.call import Admin, read_document, shown
 from headgate.edge.http import Request, Response
-from headgate.store.items import KEYS
+from headgate.store.items import KEYRING_KEY
 from headgate.store.record import Answer, Change, Current
 
 
@@ -45,7 +45,7 @@ def rotate_keys(admin: Admin, request: Request) -> Response:
         read_body(ReasonBody, document)
         return _moved("keys.rotate", admin, current, lambda ring, now: rotated(ring, admin.pool, now))
 
-    return admin.commit(KEYS, plan, request, document)
+    return admin.commit(KEYRING_KEY, plan, request, document)
 
 
 def revoke_key(admin: Admin, request: Request) -> Response:
@@ -58,7 +58,7 @@ def revoke_key(admin: Admin, request: Request) -> Response:
             refuse("kid", "is not a key of the pool")
         return _moved("keys.revoke", admin, current, lambda ring, now: revoked(ring, admin.pool, body.kid, now))
 
-    return admin.commit(KEYS, plan, request, document)
+    return admin.commit(KEYRING_KEY, plan, request, document)
 
 
 def _moved(action: str, admin: Admin, current: Current, move: Callable[[Keyring, int], Keyring]) -> Change:

@@ -14,7 +14,7 @@ from headgate.core.changes.preview import (
     crowd,
     dependents,
     effect,
-    listed,
+    listed_subjects,
     long_lists,
     unfolded,
 )  # fmt: skip
@@ -83,7 +83,7 @@ def _crowd(
     inside, all_inside = live
     flags = len(keys) + len(dependents(before, after, keys))
     most = min(KNOWN, DECIDED // max(1, flags))
-    known, all_known = crowd(named, inside, listed((after, before), keys), most)
+    known, all_known = crowd(named, inside, listed_subjects((after, before), keys), most)
     return Crowd(known, all_inside and all_known)
 
 
@@ -96,7 +96,7 @@ def _inside(admin: Admin) -> tuple[list[Subject], bool]:
     return subjects, len(records) <= SESSIONS_READ and len(live) <= SESSIONS
 
 
-def affected(before: Ruleset, after: Ruleset, keys: Sequence[str], seen: Crowd) -> list[dict[str, Any]]:
+def affected_flags(before: Ruleset, after: Ruleset, keys: Sequence[str], seen: Crowd) -> list[dict[str, Any]]:
     """The flags that hang on these and change for somebody."""
     found = ((key, effect(before, after, key, seen.known)) for key in dependents(before, after, keys))
     return [{"flag": key, "gains": one.gains, "loses": one.loses} for key, one in found if one.gains or one.loses]

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from headgate.core.changes.flag import check_no_emails, kept, stamped
-from headgate.core.changes.manifest import Manifest, Step, manifest_document, parse_manifest, plan_manifest
+from headgate.core.changes.manifest import Manifest, PlanStep, manifest_document, parse_manifest, plan_manifest
 from headgate.core.changes.refusal import Refusal, Slug
 from headgate.core.documents import canonical, refuse
 from headgate.core.model import Flag, Json
@@ -18,7 +18,7 @@ from headgate.edge.admin.flags import changed
 from headgate.edge.admin.preview import foreseen
 from headgate.edge.admin.routes import whole_change
 from headgate.edge.http import Request, Response, respond
-from headgate.store.items import PROFILE, ROUTES, Stored, flag_in, flag_key
+from headgate.store.items import PROFILE_KEY, ROUTES_KEY, Stored, flag_in, flag_key
 from headgate.store.port import Key
 from headgate.store.record import Answer, Call, Change, Current
 
@@ -62,7 +62,7 @@ def _read(document: Json, model: type[ApplyBody] = PlanBody) -> tuple[Manifest, 
     return parse_manifest(members), options
 
 
-def _steps(admin: Admin, manifest: Manifest, snapshot: Snapshot, options: ApplyBody) -> list[Step]:
+def _steps(admin: Admin, manifest: Manifest, snapshot: Snapshot, options: ApplyBody) -> list[PlanStep]:
     steps = plan_manifest(manifest, snapshot, new_salt=admin.new_salt, prune=options.prune)
     for step in steps:
         if isinstance(step.after, Flag) and not admin.email_ids:
@@ -94,7 +94,7 @@ def apply(admin: Admin, request: Request) -> Response:
     return _apply_all(admin, steps, call, deadline)
 
 
-def _apply_all(admin: Admin, steps: list[Step], call: Call, deadline: float) -> Response:
+def _apply_all(admin: Admin, steps: list[PlanStep], call: Call, deadline: float) -> Response:
     done: list[dict[str, Any]] = []
     for index, step in enumerate(steps):
         done.append(step.summary)
@@ -108,7 +108,7 @@ def _apply_all(admin: Admin, steps: list[Step], call: Call, deadline: float) -> 
     return shown({"changes": [], "next": None})
 
 
-def _apply_step(admin: Admin, step: Step, call: Call, done: tuple[dict[str, Any], ...]) -> Answer:
+def _apply_step(admin: Admin, step: PlanStep, call: Call, done: tuple[dict[str, Any], ...]) -> Answer:
     """One change, on exactly what the plan saw. Raises `Refusal` when that was modified since."""
 
     def plan(current: Current) -> Change:
@@ -118,8 +118,8 @@ def _apply_step(admin: Admin, step: Step, call: Call, done: tuple[dict[str, Any]
     return admin.record.change(_target(step), plan, call)
 
 
-def _target(step: Step) -> Key:
-    return {"routes": ROUTES, "profile": PROFILE}[step.target] if step.key is None else flag_key(step.key)
+def _target(step: PlanStep) -> Key:
+    return {"routes": ROUTES_KEY, "profile": PROFILE_KEY}[step.target] if step.key is None else flag_key(step.key)
 
 
 def _in_force(target: str, stored: Stored | None) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def _in_force(target: str, stored: Stored | None) -> dict[str, Any]:
     return profile_document(read_profile(document))
 
 
-def _planned(step: Step, current: Current) -> Change:
+def _planned(step: PlanStep, current: Current) -> Change:
     stored = current.stored
     held = None if stored is None else stored.version
     if step.key is None:

@@ -17,7 +17,7 @@ from headgate.core.changes.flag import (
     with_stage,
     without_kill,
 )  # fmt: skip
-from headgate.core.changes.manifest import Step, outcome
+from headgate.core.changes.manifest import PlanStep, outcome
 from headgate.core.changes.preview import effect, effect_document, share
 from headgate.core.changes.refusal import Refusal, Slug
 from headgate.core.documents import Invalid, refuse
@@ -26,7 +26,7 @@ from headgate.core.model import Flag, Kill, Reach
 from headgate.core.ruleset import Ruleset, ruleset
 from headgate.edge.admin.bodies import FlagChangeBody, MembersBody, PreviewBody, check_members, read_body, steps_of
 from headgate.edge.admin.call import Admin, read_document, shown
-from headgate.edge.admin.known_subjects import affected, looked_at
+from headgate.edge.admin.known_subjects import affected_flags, looked_at
 from headgate.edge.http import Request, Response
 from headgate.store.items import flag_key, stored_at
 
@@ -52,7 +52,7 @@ def preview(admin: Admin, request: Request) -> Response:
         **effect_document(effect(rules, wanted, body.flag, seen.known)),
         "shrinks": shrinks(flag, after),
         "share": share(flag, after),
-        "affects": affected(rules, wanted, (body.flag,), seen),
+        "affects": affected_flags(rules, wanted, (body.flag,), seen),
         "known": seen.document,
         "revision": rules.revision,
     })  # fmt: skip
@@ -102,7 +102,7 @@ def _stored(after: Flag) -> Flag:
     return after
 
 
-def foreseen(admin: Admin, rules: Ruleset, steps: Sequence[Step]) -> dict[str, Any]:
+def foreseen(admin: Admin, rules: Ruleset, steps: Sequence[PlanStep]) -> dict[str, Any]:
     """The changes of a plan with who gains and loses by each flag, as all of them together leave it."""
     wanted = ruleset(outcome(rules.given, steps), rules.revision)
     keys = [step.key for step in steps if step.key is not None]
@@ -111,4 +111,4 @@ def foreseen(admin: Admin, rules: Ruleset, steps: Sequence[Step]) -> dict[str, A
         step.summary | ({} if step.key is None else effect_document(effect(rules, wanted, step.key, seen.known)))
         for step in steps
     ]
-    return {"changes": changes, "affects": affected(rules, wanted, keys, seen), "known": seen.document}
+    return {"changes": changes, "affects": affected_flags(rules, wanted, keys, seen), "known": seen.document}

@@ -6,7 +6,7 @@ from pydantic import ConfigDict, model_validator
 
 from headgate.core.deny import Denial, DenyKind
 from headgate.core.documents import rfc3339, unix
-from headgate.core.keyring import TOKEN_LIFE
+from headgate.core.keyring import LONGEST_TOKEN_LIFE
 from headgate.core.model import Json
 from headgate.core.session import MAX_LIFE
 from headgate.edge.admin.bodies import Body, MemberId, ReasonText, read_body
@@ -44,7 +44,7 @@ def revoke(admin: Admin, request: Request) -> Response:
         read_body(RevocationBody, document)
         now = int(unix(current.stamp.at))
         # nothing that was issued until now can be renewed for longer than a session lives
-        denial = Denial(kind, value, now, now + MAX_LIFE + TOKEN_LIFE)
+        denial = Denial(kind, value, now, now + MAX_LIFE + LONGEST_TOKEN_LIFE)
         return denial_change("deny.revoke", denial, current, status=201)
 
     return admin.commit(deny_key(kind, value), plan, request, document)

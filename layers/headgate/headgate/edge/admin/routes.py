@@ -11,7 +11,7 @@ from headgate.core.snapshot import read_routes
 from headgate.edge.admin.bodies import ChangeBody, read_body
 from headgate.edge.admin.call import Admin, check_version, read_document, shown
 from headgate.edge.http import Request, Response
-from headgate.store.items import ROUTES
+from headgate.store.items import ROUTES_KEY
 from headgate.store.record import Answer, Change, Current
 
 
@@ -41,7 +41,7 @@ def put_routes(admin: Admin, request: Request) -> Response:
             raise Refusal(Slug.WOULD_SHRINK, "some route would admit fewer requests; set allow_shrink to confirm")
         return whole_change("routes", {"routes": routes_document(after)}, current)
 
-    return admin.commit(ROUTES, plan, request, document, rules=True)
+    return admin.commit(ROUTES_KEY, plan, request, document, rules=True)
 
 
 def whole_change(target: str, after: dict[str, Any], current: Current) -> Change:

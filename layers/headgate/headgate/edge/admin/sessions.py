@@ -6,7 +6,7 @@ from typing import Any
 from headgate.core.changes.refusal import Refusal, Slug
 from headgate.core.deny import Denial, DenyKind
 from headgate.core.documents import rfc3339, unix
-from headgate.core.keyring import TOKEN_LIFE
+from headgate.core.keyring import LONGEST_TOKEN_LIFE
 from headgate.core.session import Session
 from headgate.edge.admin.bodies import ReasonBody, read_body
 from headgate.edge.admin.call import Admin, limit_of, read_document, shown
@@ -56,7 +56,7 @@ def end_session(admin: Admin, request: Request) -> Response:
         session = admin.sessions.by_record(record)
         if session is None or session.ended:
             raise Refusal(Slug.NOT_FOUND)
-        denial = Denial(DenyKind.SESSION, record, int(unix(current.stamp.at)), session.expires_at + TOKEN_LIFE)
+        denial = Denial(DenyKind.SESSION, record, int(unix(current.stamp.at)), session.expires_at + LONGEST_TOKEN_LIFE)
         return denial_change("deny.session", denial, current, status=204, also=(ending(session),))
 
     return admin.commit(deny_key(DenyKind.SESSION, record), plan, request, document)

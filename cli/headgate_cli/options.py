@@ -84,8 +84,12 @@ def flag_path(key: str) -> str:
     return f"/admin/v1/flags/{key}"
 
 
-Key = Annotated[str, typer.Argument(metavar="KEY", help="The flag's key.", callback=checked_key, show_default=False)]
-Reason = Annotated[str, option("--reason", metavar="TEXT", help="Why; kept in the audit log.", callback=checked_reason)]
+FlagKeyArgument = Annotated[
+    str, typer.Argument(metavar="KEY", help="The flag's key.", callback=checked_key, show_default=False)
+]
+ReasonOption = Annotated[
+    str, option("--reason", metavar="TEXT", help="Why; kept in the audit log.", callback=checked_reason)
+]
 StageArgument = Annotated[
     Stage, typer.Argument(metavar="STAGE", help="admin_only, allowlist, percentage or ga.", show_default=False)
 ]

@@ -1,4 +1,4 @@
-"""`headgate plan`, `apply` and `export`: flags, route policies and the token profile as one YAML file."""
+"""`headgate apply`: apply a manifest."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,54 +6,18 @@ from typing import Annotated, Any
 
 import typer
 
-from headgate_cli import render, wording
-from headgate_cli.commands.options import AllowShrink, AsOf, option
+from headgate_cli import render
+from headgate_cli.commands.plan import ManifestFile, Prune, step_row
 from headgate_cli.failures import Failure
+from headgate_cli.options import AllowShrink, option
 from headgate_cli.settings import client_of, settings_of
 
-File = Annotated[Path, typer.Argument(metavar="FILE", help="A manifest; - is stdin.", show_default=False)]
-Prune = Annotated[bool, typer.Option("--prune", help="Delete the flags that the manifest does not name.")]
 Cursor = Annotated[str | None, option("--cursor", metavar="CURSOR", help="Go on where an interrupted apply stopped.")]
-
-
-def plan(ctx: typer.Context, file: File, prune: Prune = False) -> None:
-    """Say what a manifest would change, and for whom; change nothing."""
-    from headgate_cli.manifest_file import read_manifest
-
-    body = {**read_manifest(file), **({"prune": True} if prune else {})}
-    found = client_of(ctx).ask("/admin/v1/manifest/plan", body).document
-    if settings_of(ctx).as_json:
-        render.show_json(found)
-        return
-    steps = found.get("changes") or []
-    rows = [(*_row(step), wording.moved(step) if "gains" in step else "") for step in steps]
-    render.show_table(("change", "of", "access", "who is known"), rows, empty="nothing to change")
-    also = wording.affected(found.get("affects") or [])
-    warning = "Some lose access: apply needs --allow-shrink." if found.get("shrinks") else ""
-    render.show_lines(line for told in (also, warning) if told for line in ("", told))
-
-
-def _row(step: dict[str, Any]) -> tuple[object, ...]:
-    return step.get("action"), step.get("flag") or step.get("target"), "some lose it" if step.get("shrinks") else ""
-
-
-def export(ctx: typer.Context, as_of: AsOf = None) -> None:
-    """Write what is in force as a manifest.
-
-    Salts are in it, so that applying it elsewhere keeps everyone's bucket. With --as-of it is what was in force then.
-    """
-    from headgate_cli.manifest_file import manifest_text
-
-    document = client_of(ctx).get("/admin/v1/manifest", {"as_of": as_of}).document
-    if settings_of(ctx).as_json:
-        render.show_json(document)
-    else:
-        typer.echo(manifest_text(document), nl=False)
 
 
 def apply(
     ctx: typer.Context,
-    file: File,
+    file: ManifestFile,
     reason: Annotated[str | None, option("--reason", metavar="TEXT", help="Why; else the file's name.")] = None,
     prune: Prune = False,
     allow_shrink: AllowShrink = False,
@@ -95,6 +59,6 @@ def _show_applied(ctx: typer.Context, answer: dict[str, Any]) -> None:
         render.show_json({name: value for name, value in answer.items() if name != "next"})
         return
     steps = answer["changes"]
-    render.show_table(("change", "of", "access"), [_row(step) for step in steps], empty="nothing to change")
+    render.show_table(("change", "of", "access"), [step_row(step) for step in steps], empty="nothing to change")
     if steps:
         render.show_lines(["", f"applied {len(steps)} changes"])
