@@ -7,6 +7,9 @@ gc.disable()  # imports make no garbage, and looking for it is a twelfth of a co
 import os
 from typing import Any
 
+from aws_lambda_powertools import Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
 from headgate.edge.admin.call import Admin, handle
 from headgate.edge.http import redact_errors
 from headgate.edge.settings import required
@@ -43,9 +46,14 @@ admin = Admin(
     audit_key=audit_key,
 )
 
+metrics = Metrics(namespace="Headgate", service="admin")
+
 gc.enable()
 
 
 @redact_errors
+@metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> Any:
-    return handle(admin, SERVED, event)
+    response = handle(admin, SERVED, event)
+    metrics.add_metric(name=f"Answers{response['statusCode'] // 100}xx", unit=MetricUnit.Count, value=1)
+    return response
