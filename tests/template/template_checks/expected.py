@@ -125,6 +125,7 @@ OWN_ENVIRONMENT = {
         "HEADGATE_LEGACY_SECRET_ARN",
     },
     "AdminFunction": {"HEADGATE_EMAIL_IDS", "HEADGATE_AUDIT_KEY"},
+    "KillFunction": {"HEADGATE_ONLY_ROUTE"},
 }
 TIMEOUTS = {"AuthorizerFunction": 5, "AdminFunction": 29}
 """Seconds, where not 10. API Gateway gives an integration 30 and an authorizer 10."""

@@ -162,7 +162,7 @@ class TokenFunction:
         return self._minter.mint(request, self.clock(), kind=Kind.EVALUATE, lifetime=SHORT_LIFE, **claims)
 
     def _service(self, request: Request) -> Response:
-        arn = str(request.iam.get("userArn", ""))
+        arn = request.arn
         if not arn:
             raise invalid_request("a signed request is required")
         revision = self.snapshots.soft().snapshot.revision

@@ -35,6 +35,12 @@ class Request:
     raw_path: str = field(repr=False)
 
     @property
+    def arn(self) -> str:
+        """The ARN of the principal whose signature API Gateway verified; empty without one."""
+        arn = self.iam.get("userArn")
+        return arn if isinstance(arn, str) else ""
+
+    @property
     def origin(self) -> str:
         """https and the host that the request came to, as named by API Gateway, not by the caller."""
         return f"https://{self.host}"
@@ -52,10 +58,16 @@ def read_request(event: Event) -> Request:
         path=event.get("pathParameters") or {},
         query=event.get("queryStringParameters") or {},
         body=_body(event),
-        iam=(context.get("authorizer") or {}).get("iam") or {},
+        iam=_iam(context.get("authorizer")),
         source_ip=str(http.get("sourceIp", "")),
         raw_path=str(event.get("rawPath", "")),
     )
+
+
+def _iam(authorizer: Any) -> Mapping[str, Any]:
+    """What API Gateway says about a verified signature; empty where another authorizer, or none, stood in front."""
+    iam = authorizer.get("iam") if isinstance(authorizer, Mapping) else None
+    return iam if isinstance(iam, Mapping) else {}
 
 
 def _body(event: Event) -> bytes:

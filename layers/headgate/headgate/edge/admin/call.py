@@ -99,7 +99,7 @@ def handle(admin: Admin, routes: Mapping[str, Route], event: Event) -> Response:
     """Answer one request. API Gateway has matched the route and verified the signature."""
     request = read_request(event)
     try:
-        response = routes[request.route_key].handler(admin, request)
+        response = _route(routes, request).handler(admin, request)
     except Refusal as refusal:
         headers = {} if refusal.version is None else {"etag": f'"{refusal.version}"'}
         response = problem(
@@ -120,6 +120,17 @@ def handle(admin: Admin, routes: Mapping[str, Route], event: Event) -> Response:
     telemetry.log("answered", function="admin", route=request.route_key, status=response["statusCode"],
                   request_id=request.request_id)  # fmt: skip
     return response
+
+
+def _route(routes: Mapping[str, Route], request: Request) -> Route:
+    """The route of a signed request. Raises `Refusal`."""
+    if not request.arn:
+        telemetry.denied("admin", "unsigned", route=request.route_key, request_id=request.request_id)
+        telemetry.count("UnsignedAdminCall", function="admin")
+        raise Refusal(Slug.FORBIDDEN, "API Gateway did not verify a signature: check the route's authorizer")
+    if request.route_key not in routes:
+        raise Refusal(Slug.NOT_FOUND, "this function does not serve the route")
+    return routes[request.route_key]
 
 
 def answered(answer: Answer) -> Response:
@@ -150,7 +161,7 @@ def idempotency_key(request: Request) -> str:
 
 def call_of(request: Request, document: Json, key: str) -> Call:
     """Who asks for what. A reason that is not a string is refused by the plan."""
-    arn = str(request.iam.get("userArn", ""))
+    arn = request.arn
     actor = Actor(arn, str(request.iam.get("callerId", "")), request.source_ip)
     reason = document.get("reason") if isinstance(document, dict) else None
     print_of = (arn, request.route_key, request.raw_path, request.body.decode("utf-8", "replace"))
