@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +16,7 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
+from command_line import run_here
 from typer.testing import CliRunner, Result
 
 from headgate_cli.local.sigv4 import Signable, SignatureRefused, verify_signature
@@ -175,19 +176,34 @@ def environment(tmp_path: Any) -> dict[str, str]:
 
 @pytest.fixture
 def headgate(upstream: Upstream, environment: dict[str, str]) -> Run:
-    """Run the real command as a child process, with no terminal."""
+    """Run the command in this process, with no terminal."""
+    return _runner(run_here, upstream, environment)
 
+
+@pytest.fixture
+def child(upstream: Upstream, environment: dict[str, str]) -> Run:
+    """Run the command as a child process: for what needs a process of its own."""
+    return _runner(_run_child, upstream, environment)
+
+
+def _runner(way: Run, upstream: Upstream, environment: dict[str, str]) -> Run:
     def run(
         *args: str, env: dict[str, str] | None = None, stdin: str = "", api: bool = True
     ) -> "subprocess.CompletedProcess[str]":
         given = {**environment, **({"HEADGATE_API": upstream.url} if api else {}), **(env or {})}
-        command = [sys.executable, "-m", "headgate_cli", *args]
-        done = subprocess.run(command, capture_output=True, text=True, env=given, input=stdin, timeout=60, check=False)
+        done = way(args, given, stdin)
         assert SECRET not in done.stdout + done.stderr
         assert "Traceback" not in done.stderr, done.stderr
         return done
 
     return run
+
+
+def _run_child(args: Sequence[str], environment: dict[str, str], stdin: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "headgate_cli", *args]
+    return subprocess.run(
+        command, capture_output=True, text=True, env=environment, input=stdin, timeout=60, check=False
+    )
 
 
 @pytest.fixture

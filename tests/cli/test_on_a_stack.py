@@ -2,12 +2,12 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import run_here
 
 from headgate_cli.local.stack import Stack, running_stack
 
@@ -32,8 +32,7 @@ def hg(stack: Stack, environment: dict[str, str]) -> Run:
             **environment, "HEADGATE_API": stack.api, "HEADGATE_IDP": stack.idp, "AWS_REGION": stack.ready["region"],
             "AWS_ACCESS_KEY_ID": keys["access_key_id"], "AWS_SECRET_ACCESS_KEY": keys["secret_access_key"],
         }  # fmt: skip
-        command = [sys.executable, "-m", "headgate_cli", *args]
-        done = subprocess.run(command, capture_output=True, text=True, env=env, input=stdin, timeout=60, check=False)
+        done = run_here(args, env, stdin)
         assert keys["secret_access_key"] not in done.stdout + done.stderr
         assert "Traceback" not in done.stderr, done.stderr
         return done

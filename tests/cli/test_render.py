@@ -140,9 +140,9 @@ def test_a_forged_problem_stays_on_its_line(headgate: Any, upstream: Any, reply:
     assert done.stderr.splitlines() == ["headgate: no\\nheadgate: all is well: \\x1b[31m (400)", "  \\r: \\x1b"]
 
 
-def test_a_latin_terminal_shows_escapes_and_never_fails(headgate: Any, upstream: Any, flag: Any, reply: Any) -> None:
+def test_a_latin_terminal_shows_escapes_and_never_fails(child: Any, upstream: Any, flag: Any, reply: Any) -> None:
     upstream.on("GET /admin/v1/flags/k", reply(body=flag(description="東京")))
-    done = headgate("flags", "show", "k", env={"PYTHONIOENCODING": "latin-1"})
+    done = child("flags", "show", "k", env={"PYTHONIOENCODING": "latin-1"})
     assert done.returncode == 0
     assert "\\u6771\\u4eac" in done.stdout
 

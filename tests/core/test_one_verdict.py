@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from dice import Dice
 from fake_clock import FakeClock
+from proofs import many
 from reference_table import ReferenceTable
 
 from headgate.core.changes.placement import inline
@@ -41,7 +42,7 @@ from headgate.tokens.keys import LocalSigner
 
 KEYS = ("f0", "f1", "f2", "f3", "gone")
 ASKED = "GET /asks"
-RULESETS, SUBJECTS = 500, 40
+RULESETS, SUBJECTS = many(500), 40
 ISSUER, AUDIENCE = "https://gate.example", "headgate"
 
 

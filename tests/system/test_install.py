@@ -12,6 +12,8 @@ from running_gate.gate import in_parallel, verdicts
 from headgate_cli.local.stack import running_stack
 
 ACCESS = "gastown-access"
+pytestmark = pytest.mark.own_stack  # it exports every flag
+
 BYPASSES = {
     name: value
     for name in ("ENV", "ENVIRONMENT", "NODE_ENV", "STAGE", "APP_ENV", "PYTHON_ENV")
