@@ -35,8 +35,8 @@ from headgate.edge.admin.paging import read_cursor, write_cursor
 from headgate.edge.http import Request, Response
 from headgate.store import imports
 from headgate.store.imports import CALL, StagedId
-from headgate.store.items import flag_key
-from headgate.store.members import NO_ITEM, SHARDS, MemberItem, histories, on_long, walk
+from headgate.store.items import SHARDS, flag_key
+from headgate.store.members import NO_ITEM, MemberItem, histories, on_long, walk
 from headgate.store.port import Put
 from headgate.store.record import Change, Current
 
