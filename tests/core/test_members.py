@@ -21,7 +21,7 @@ PEOPLE: list[Member] = [(kind, f"{kind[0]}{n}") for kind in ("user", "org") for 
 
 
 @dataclass
-class World:
+class ListHistory:
     """A flag, the histories of its members, at most one open import; `truth` is the list at each revision."""
 
     source: Random
@@ -142,12 +142,12 @@ class World:
 def test_as_of_any_revision_the_list_is_what_it_was(most: int) -> None:
     revisions = switched = 0
     for seed in range(250):
-        world = World(Random(seed), most)
+        history = ListHistory(Random(seed), most)
         for _ in range(40):
-            world.step()
-        world.check()
-        revisions += len(world.documents)
-        switched += len(world.flag.members.imports) if world.flag.members else 0
+            history.step()
+        history.check()
+        revisions += len(history.documents)
+        switched += len(history.flag.members.imports) if history.flag.members else 0
     assert revisions > 5_000
     assert switched > 300
 
@@ -155,11 +155,11 @@ def test_as_of_any_revision_the_list_is_what_it_was(most: int) -> None:
 def test_who_was_inline_long_or_not_at_all_is_listed_alike() -> None:
     """The same changes at three boundaries: the same lists, whatever lies where."""
     for seed in range(200):
-        worlds = [World(Random(seed), most) for most in (0, 3, 1_000)]
+        histories = [ListHistory(Random(seed), most) for most in (0, 3, 1_000)]
         for _ in range(25):
-            for world in worlds:
-                world.small()
-        assert worlds[0].truth == worlds[1].truth == worlds[2].truth
+            for history in histories:
+                history.small()
+        assert histories[0].truth == histories[1].truth == histories[2].truth
 
 
 def test_the_digest_runs_on() -> None:

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 from desk import quiet
-from environment import ADMIN, SITES, Environment, Outcome
 from fake_clock import FakeClock
+from in_memory_gate import ADMIN, SITES, Environment, Outcome
 from proofs import Tally, many
 from reference_table import ReferenceTable
 from written_rules import WrittenRules

@@ -11,15 +11,14 @@ from random import Random
 from typing import Any
 
 import pytest
-from desk import Ask, Desk, Reply, quiet
-from fake_clock import FakeClock
+from desk import Ask, Reply, quiet
+from in_memory_gate import InMemoryGate
 from linearizability import Operation, is_linearizable
 from operators import check
 from proofs import Tally, many
-from reference_table import Fault, ReferenceTable
+from reference_table import Fault, ReferenceTable, Unconditional
 from schedules import Schedules
 
-from headgate.store.port import Put
 from headgate.store.snapshots import Snapshots, View
 
 # -- the search
@@ -152,14 +151,12 @@ PATH = "/admin/v1/flags/{key}"
 WHY = {"reason": "a test", "allow_shrink": True}
 
 
-class World:
-    """One flag, one clock, and an order of all that begins and ends."""
+class Recording(InMemoryGate):
+    """One flag, and the history of what is done to it: `moments` orders all that begins and ends."""
 
     def __init__(self, stage: Schedules, seed: int, kind: type[ReferenceTable]) -> None:
-        self.source, self.clock, self.table = Random(seed), FakeClock(), kind()
-        Desk(self.table, self.clock).must(
-            Ask(f"PUT {PATH}", {"stage": "percentage", **WHY}, KEY, {"if-none-match": "*"})
-        )
+        super().__init__(kind(), seed=seed, budget=0.3)
+        self.desk().must(Ask(f"PUT {PATH}", {"stage": "percentage", **WHY}, KEY, {"if-none-match": "*"}))
         self.table.turn = stage.turn
         self.moments = count()
         self.history: list[Operation[tuple[str, Any], Any]] = []
@@ -171,32 +168,31 @@ class Client:
     Not a kill, which takes none: two of them are two.
     """
 
-    def __init__(self, world: World, number: int, snapshots: type[Snapshots]) -> None:
-        self._world, self._number = world, number
-        desk = Desk(world.table, world.clock, budget=0.3, jitter=world.source.random)
-        desk.admin = replace(desk.admin, snapshots=snapshots(world.table, clock=world.clock))
-        self._desk, self._version = desk, 1
+    def __init__(self, gate: Recording, number: int, snapshots: type[Snapshots]) -> None:
+        self._gate, self._number = gate, number
+        self._desk, self._version = gate.desk(), 1
+        self._desk.admin = replace(self._desk.admin, snapshots=snapshots(gate.table, clock=gate.clock))
 
     def __call__(self) -> None:
         """All its operations."""
         for number in range(OPERATIONS):
-            self._does(self._world.source.choice(("read", "read", "stage", "stage", "kill", "restore")), number)
-            self._world.clock.advance(0.5)
+            self._does(self._gate.source.choice(("read", "read", "stage", "stage", "kill", "restore")), number)
+            self._gate.clock.advance(0.5)
 
     def _does(self, name: str, number: int) -> None:
-        world = self._world
+        gate = self._gate
         percent = (self._number * OPERATIONS + number + 1) / 1_000
         value = (self._version, percent) if name == "stage" else None
         ask = self._ask(name, percent)
-        begin = next(world.moments)
+        begin = next(gate.moments)
         replies = [self._desk.answers(ask)]
-        while replies[-1].status == 503 and name != "kill" and world.source.random() < 0.5:
+        while replies[-1].status == 503 and name != "kill" and gate.source.random() < 0.5:
             replies.append(self._desk.answers(ask))
         if all(reply.slug == "busy" for reply in replies):  # which says that nothing was changed: it leaves no trace
             return
         if name == "read" and replies[-1].status == 503:  # it says nothing
             return
-        world.history.append(Operation(begin, next(world.moments), (name, value), self._answer(replies[-1])))
+        gate.history.append(Operation(begin, next(gate.moments), (name, value), self._answer(replies[-1])))
 
     def _ask(self, name: str, percent: float) -> Ask:
         if name == "read":
@@ -222,11 +218,11 @@ class Client:
 BAD_WEATHER = {Fault.LOST_ANSWER: 0.04, Fault.LOST_REQUEST: 0.03, Fault.CONTENDED: 0.05, Fault.THROTTLED: 0.02}
 
 
-def weather(world: World) -> Callable[[Any], Fault | None]:
+def weather(gate: Recording) -> Callable[[Any], Fault | None]:
     """A fault now and then. Reads know no contention."""
 
     def sky(call: Any) -> Fault | None:
-        thrown = world.source.random()
+        thrown = gate.source.random()
         for fault, likely in BAD_WEATHER.items():
             thrown -= likely
             if thrown < 0:
@@ -239,17 +235,17 @@ def weather(world: World) -> Callable[[Any], Fault | None]:
 def history_of(
     stage: Schedules, seed: int, *, kind: type[ReferenceTable] = ReferenceTable, snapshots: type[Snapshots] = Snapshots,
     is_foul: bool = True,
-) -> World:  # fmt: skip
+) -> Recording:  # fmt: skip
     """What some admins did, and how they were answered."""
-    world = World(stage, seed, kind)
+    gate = Recording(stage, seed, kind)
     if is_foul:
-        world.table.weather = weather(world)
-    jobs = [Client(world, number, snapshots) for number in range(CLIENTS)]
-    outcomes = stage.run(world.source, jobs)
+        gate.table.weather = weather(gate)
+    jobs = [Client(gate, number, snapshots) for number in range(CLIENTS)]
+    outcomes = stage.run(gate.source, jobs)
     failed = [outcome for outcome in outcomes if outcome is not None]
     if failed:
         raise failed[0]
-    return world
+    return gate
 
 
 @pytest.fixture(scope="module")
@@ -265,11 +261,11 @@ def stage() -> Any:
 def test_a_flag_is_one_register(stage: Schedules, part: int, tally: Tally) -> None:
     most = many(8, 500)
     for seed in range(part * most, part * most + most):
-        world = history_of(stage, seed)
-        assert is_linearizable(world.history, Flag(), flag_register), seed
-        check(world.table)
-        tally.add(histories=1, operations=len(world.history),
-                  without_an_answer=sum(each.answer is None for each in world.history))  # fmt: skip
+        gate = history_of(stage, seed)
+        assert is_linearizable(gate.history, Flag(), flag_register), seed
+        check(gate.table)
+        tally.add(histories=1, operations=len(gate.history),
+                  without_an_answer=sum(each.answer is None for each in gate.history))  # fmt: skip
 
 
 class Stale(ReferenceTable):
@@ -292,17 +288,10 @@ class Headless(Snapshots):
         return self.soft()
 
 
-class Careless(ReferenceTable):
-    """A planted fault: no write holds its conditions."""
-
-    def write(self, puts: Sequence[Put]) -> None:
-        super().write([replace(put, absent=False, equals=None, expired=None) for put in puts])
-
-
 PLANTED: dict[str, dict[str, Any]] = {
     "stale reads": {"kind": Stale},
     "no look at the head": {"snapshots": Headless},
-    "no conditions": {"kind": Careless},
+    "no conditions": {"kind": Unconditional},
 }
 
 

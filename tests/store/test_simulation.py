@@ -1,4 +1,4 @@
-"""A small world, step by step: twenty environments, three admins, a table in changing weather; one seed is one run.
+"""Twenty environments, three admins, a table in changing weather; one seed is one run.
 
 No threads: another's change may fall between any two items that an environment reads, by the same dice that choose
 everything else. What holds at each look: a kill that was answered; the bounds on staleness; no environment goes back.
@@ -6,12 +6,11 @@ What holds at the end, when all unanswered calls were made again: as many entrie
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
-from random import Random
 
 import pytest
-from fake_clock import FakeClock
+from in_memory_gate import InMemoryGate
 from operators import (
     Operator,
     check,
@@ -48,32 +47,22 @@ class Environment:
     revision: int = -1
 
 
-@dataclass
-class World:
+class Simulation(InMemoryGate):
     """`open_calls` were not answered. `killed` are the kills that were answered and that nobody has tried to lift:
     when, and by which call.
     """
 
-    source: Random
-    clock: FakeClock = field(default_factory=FakeClock)
-    table: ReferenceTable = field(default_factory=lambda: ReferenceTable(page=40))
-    killed: dict[str, tuple[float, int]] = field(default_factory=dict)
-    open_calls: list[tuple[Operator, str, Plan, Call]] = field(default_factory=list)
-    calls: int = 0
-    answers: int = 0
-    looks: int = 0
-    trace: list[str] = field(default_factory=list)
-    is_between: bool = False
-
-    def __post_init__(self) -> None:
-        jitter = self.source.random
-        self.admins = [Operator(self.table, self.clock, name=name, jitter=jitter) for name in ("ann", "ben", "cas")]
-        self.environments = [self.started() for _ in range(ENVIRONMENTS)]
+    def __init__(self, seed: int) -> None:
+        super().__init__(ReferenceTable(page=40), seed=seed)
+        self.killed: dict[str, tuple[float, int]] = {}
+        self.open_calls: list[tuple[Operator, str, Plan, Call]] = []
+        self.trace: list[str] = []
+        self.calls = self.answers = self.looks = 0
+        self.is_between = False
+        self.admins = [self.operator(name) for name in ("ann", "ben", "cas")]
+        self.environments = [Environment(self.cold()) for _ in range(ENVIRONMENTS)]
         self.table.turn = self.between
         self.table.order = lambda keys: self.source.sample(list(keys), len(keys))
-
-    def started(self) -> Environment:
-        return Environment(Snapshots(self.table, clock=self.clock, jitter=self.source.random))
 
     def step(self) -> None:
         """One thing happens."""
@@ -155,7 +144,7 @@ class World:
         self.table.weather = self.source.choice(kinds)
 
     def restart(self) -> None:
-        self.environments[self.source.randrange(ENVIRONMENTS)] = self.started()
+        self.environments[self.source.randrange(ENVIRONMENTS)] = Environment(self.cold())
 
     # -- who looks
 
@@ -218,13 +207,13 @@ def _only_the_head(call: object) -> Fault | None:
     return None if op == "get" and keys == (("head", "head"),) else Fault.LOST_REQUEST
 
 
-def run(seed: int) -> World:
-    """One world, from its beginning to its end."""
-    world = World(Random(seed))
+def run(seed: int) -> Simulation:
+    """One simulation, from its beginning to its end."""
+    simulation = Simulation(seed)
     for _ in range(STEPS):
-        world.step()
-    world.ends()
-    return world
+        simulation.step()
+    simulation.ends()
+    return simulation
 
 
 @pytest.mark.proof("worlds of 20 environments and 3 admins, 300 steps each")
@@ -233,10 +222,10 @@ def test_worlds(part: int, tally: Tally) -> None:
     most = many(10, 5_000)
     for seed in range(part * most, part * most + most):
         try:
-            world = run(seed)
+            simulation = run(seed)
         except AssertionError as failure:
             raise AssertionError(f"seed {seed}") from failure
-        tally.add(worlds=1, changes=world.answers, looks=world.looks)
+        tally.add(worlds=1, changes=simulation.answers, looks=simulation.looks)
 
 
 def test_a_world_is_its_seed() -> None:

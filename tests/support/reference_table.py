@@ -6,7 +6,7 @@ has it, a call at a time. Nothing here needs a thread, and one seed is one run.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from random import Random
 
@@ -187,6 +187,14 @@ class ReferenceTable:
     def count(self, op: str) -> int:
         """How many calls of one kind there were."""
         return sum(call.op == op for call in self.calls)
+
+
+class Unconditional(ReferenceTable):
+    """A planted fault: writes ignore their conditions."""
+
+    def write(self, puts: Sequence[Put]) -> None:
+        """See `Table.write`."""
+        super().write([replace(put, absent=False, equals=None, expired=None) for put in puts])
 
 
 def _holds(put: Put, held: Item | None) -> bool:
