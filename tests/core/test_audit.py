@@ -157,8 +157,8 @@ def test_a_truncated_or_rewritten_chain_with_a_forged_head_is_detected_only_by_a
         found = verify_chain(entries, head(entries), {noted: whole[noted - 1]["digest"]})
         assert (found is not None) == touched
         assert found is None or found.revision <= noted
-        tally.add(forgeries=1, found_by_links_and_forged_head=0, found_by_a_note_of_the_end=1)
-        tally.add(found_by_an_earlier_note=touched, after_that_note=not touched)
+        tally.add(forgeries=1, found_by_links_and_forged_head=0, found_by_an_anchor_at_the_end=1)
+        tally.add(found_by_an_earlier_anchor=touched, after_that_anchor=not touched)
 
 
 def test_a_truncated_chain_is_detected_only_with_the_head() -> None:
