@@ -39,7 +39,7 @@ HOST = "gate.example.com"
 SETTINGS = GateSettings("t", ("key",), "headgate", f"https://{HOST}")
 ADMIN = "root"
 SITES = ("enter", "observe", "mint", "evaluate", "evaluate all", "start a session", "keys")
-"""Everything that asks a store, KMS or the identity provider for its answer."""
+"""Everything that calls the store, KMS, or the identity provider."""
 
 
 class Kms(LocalSigner):
@@ -63,7 +63,7 @@ class Kms(LocalSigner):
 
 
 class Provider:
-    """The identity provider: a name is a token."""
+    """An identity provider whose tokens are user names."""
 
     is_down = False
 
@@ -106,19 +106,19 @@ class Environment:
                                    snapshots=views[2], admission=admission, identities=identities)  # fmt: skip
 
     def asks(self, site: str, person: str, key: str = "access") -> Outcome:
-        """One request of one person at one site."""
+        """Send one request of one person to one site."""
         return {
             "enter": self._passes, "observe": self._passes, "mint": self._mints, "evaluate": self._evaluates,
             "evaluate all": self._evaluates, "start a session": self._starts, "keys": self._lists_keys,
         }[site](site, person, key)  # fmt: skip
 
     def warm(self) -> None:
-        """Every function has been asked before."""
+        """Send a request to every site."""
         for site in SITES:
             self.asks(site, ADMIN)
 
     def _access_token(self, person: str) -> str:
-        """One that was made a minute ago, whatever is so now."""
+        """An access token issued a minute ago, whatever the rules are now."""
         grant = Grant(kind=Kind.ACCESS, issuer=SETTINGS.issuer, audience=SETTINGS.audience, subject=person,
                       client_id="web", lifetime=3_600, rev=1, admin=person == ADMIN)  # fmt: skip
         return issue(LocalSigner("key", _key()), grant, self.clock() - 60)[0]
@@ -179,7 +179,7 @@ class InMemoryGate:
         self._budget = budget
 
     def operator(self, name: str = "ops") -> Operator:
-        """Somebody who changes the rules through the store."""
+        """An operator who changes the rules through the store."""
         return Operator(self.table, self.clock, name=name, budget=self._budget, jitter=self.jitter)
 
     def desk(self) -> Desk:
