@@ -118,7 +118,7 @@ WHOLE = (truncate, rewrite)
 """Tampering that only the head shows, or, if the head was forged too, an anchor that is kept elsewhere."""
 
 
-@pytest.mark.proof("entries edited, deleted, inserted, reordered, replaced behind the log's back")
+@pytest.mark.proof("entries edited, deleted, inserted, reordered, or replaced")
 @pytest.mark.parametrize("tamper", WITHIN)
 def test_tampering_is_detected(tamper: Any, tally: Tally) -> None:
     """2,000 ways each, without a head and with one: 10,000 in all."""

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 import vector_files
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from dice import Dice
 from fake_clock import FakeClock
+from in_memory_gate import Kms
 from reference_table import ReferenceTable
 
 from headgate.core.changes.placement import inline
@@ -37,7 +37,6 @@ from headgate.store.port import Item
 from headgate.store.snapshots import Snapshots, Standing
 from headgate.tokens.claims import Kind
 from headgate.tokens.issue import Grant, issue
-from headgate.tokens.keys import LocalSigner
 
 KEYS = ("f0", "f1", "f2", "f3", "gone")
 ASKED = "GET /asks"
@@ -45,19 +44,12 @@ RULESETS, SUBJECTS = 500, 40
 ISSUER, AUDIENCE = "https://gate.example", "headgate"
 
 
-class PoolKey(LocalSigner):
-    """A key of the pool, in this process."""
-
-    def public_key(self) -> bytes:
-        return self._key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-
-
 class Gate:
     """The three functions, each with its own environment, and tokens for any subject."""
 
     def __init__(self) -> None:
         self.clock, self.table = FakeClock(), ReferenceTable()
-        self.key = PoolKey("k", ec.derive_private_key(7, ec.SECP256R1()))
+        self.key = Kms("k", ec.derive_private_key(7, ec.SECP256R1()))
         settings = GateSettings("t", ("k",), AUDIENCE, ISSUER)
         self.minting = self.environment()
         mine, yours = self.environment(), self.environment()
@@ -130,7 +122,7 @@ def event(token: str, route: str) -> dict[str, Any]:
             "headers": {"authorization": f"Bearer {token}"}}  # fmt: skip
 
 
-def somebody(thrown: Dice) -> Subject:
+def random_subject(thrown: Dice) -> Subject:
     """A subject that a token can describe: no acting org; attributes are scalars and lists of them."""
     subject = thrown.subject(admins=0.15)
     attributes = {
@@ -148,7 +140,7 @@ def gate() -> Gate:
 
 def test_every_gate_gives_the_same_decision(gate: Gate) -> None:
     thrown = Dice(Random(8))
-    people = list(enumerate(somebody(thrown) for _ in range(200)))
+    people = list(enumerate(random_subject(thrown) for _ in range(200)))
     pairs, on = 0, 0
     with redirect_stdout(io.StringIO()):  # every denial is logged
         for number in range(1, RULESETS + 1):

@@ -1,11 +1,10 @@
-"""Sessions at the token endpoint, before a table that others write too, and that may not answer."""
+"""Sessions at the token endpoint, on a table with concurrent writers and faults."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
 from in_memory_gate import InMemoryGate
-from reference_table import Fault, ReferenceTable, always, at
+from reference_table import Fault, Overtaken, always, at
 
 from headgate.core.deny import Denial, DenyKind
 from headgate.core.model import Subject
@@ -23,30 +22,16 @@ NOW = 1_780_000_000
 SID = "town:1"
 
 
-class Busy(ReferenceTable):
-    """Lets another come first: `before_write` is called once, before the next write."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.before_write: Callable[[], object] | None = None
-
-    def write(self, puts: Sequence[Put]) -> None:
-        first, self.before_write = self.before_write, None
-        if first is not None:
-            first()
-        super().write(puts)
-
-
 class Applications(InMemoryGate):
     """A gate with an empty table, which admits admins, and an admin who applies."""
 
     def __init__(self) -> None:
-        self.busy = Busy()
-        super().__init__(self.busy)
+        self.overtaken = Overtaken()
+        super().__init__(self.overtaken)
         self.admission = Admission(self.cold(), self.sessions, clock=self.clock)
 
     def applicant(self, kind: Kind | None = Kind.ACCESS, **members: object) -> Applicant:
-        """By an access token made now, a session token, or (None) an identity."""
+        """An applicant with a new access token, a session token, or (None) an identity token."""
         own = kind and Credential(
             kind=kind, issuer="i", audience="a", subject="root", client_id="web", admin=kind is Kind.ACCESS,
             sid=SID if kind is Kind.SESSION else None, rev=0, jti="t", iat=int(self.clock()), nbf=NOW, exp=NOW * 2,
@@ -57,7 +42,7 @@ class Applications(InMemoryGate):
         )  # type: ignore[arg-type]
 
     def admit(self, kind: Kind | None = Kind.ACCESS) -> int:
-        """The seconds that the new token lives."""
+        """The lifetime of the new token, in seconds."""
         lifetime = self.admission.admit(self.applicant(kind), SID)["lifetime"]
         assert isinstance(lifetime, int)
         return lifetime
@@ -69,20 +54,20 @@ class Applications(InMemoryGate):
         return caught.value.status
 
     def renew_elsewhere(self) -> None:
-        """Another environment renews, a second later."""
+        """Renew the session in another environment, a second later."""
         held = self.sessions.find("root", SID)
         assert held is not None
         self.clock.advance(1)
         assert self.sessions.renew(held, held.renewed(int(self.clock())))
 
     def end(self) -> None:
-        """An operator ends it."""
+        """End the session as an operator does."""
         held = self.sessions.find("root", SID)
         assert held is not None
         self.table.write([ending(held)])
 
     def deny(self, kind: DenyKind, value: str) -> None:
-        """An operator revokes, on record like every change."""
+        """Add a denial as an operator does, with an audit entry."""
         denial = Denial(kind, value, int(self.clock()), NOW * 2)
 
         def plan(_current: Current) -> Change:
@@ -97,31 +82,31 @@ def gate() -> Applications:
     return Applications()
 
 
-def test_what_a_start_and_a_renewal_cost(gate: Applications) -> None:
-    """A renewal reads session and rules at once, whatever was read before; it is one read and one write."""
+def test_a_renewal_costs_one_read_and_one_write(gate: Applications) -> None:
+    """The read is of the session and the head together, whatever was read before."""
     gate.admit()
     gate.table.calls.clear()
     assert gate.admit(Kind.SESSION) == SESSION_TOKEN_LIFE
     assert [(call.op, len(call.keys)) for call in gate.table.calls] == [("get", 2), ("write", 1)]
 
 
-def test_two_renewals_at_once_are_both_answered(gate: Applications) -> None:
+def test_two_concurrent_renewals_both_succeed(gate: Applications) -> None:
     gate.admit()
-    gate.busy.before_write = gate.renew_elsewhere
+    gate.overtaken.before_write = gate.renew_elsewhere
     assert gate.admit(Kind.SESSION) == SESSION_TOKEN_LIFE
 
 
-def test_a_renewal_that_comes_too_late_is_refused(gate: Applications) -> None:
+def test_a_renewal_during_which_the_session_ends_is_refused(gate: Applications) -> None:
     gate.admit()
-    gate.busy.before_write = gate.end
+    gate.overtaken.before_write = gate.end
     assert gate.refused(Kind.SESSION) == 403
     held = gate.sessions.find("root", SID)
     assert held is not None
     assert held.ended
 
 
-def test_a_session_that_everybody_renews_is_not_denied(gate: Applications) -> None:
-    """503 and not 403: the client has to ask again, not to give up."""
+def test_a_renewal_under_constant_contention_is_503(gate: Applications) -> None:
+    """Not 403: the client should retry."""
     gate.admit()
     gate.table.weather = lambda call: Fault.CONTENDED if call.op == "write" else None
     assert gate.refused(Kind.SESSION) == 503
@@ -129,41 +114,41 @@ def test_a_session_that_everybody_renews_is_not_denied(gate: Applications) -> No
 
 @pytest.mark.parametrize("kind", [Kind.ACCESS, Kind.SESSION, None])
 @pytest.mark.parametrize("fault", [Fault.LOST_REQUEST, Fault.THROTTLED])
-def test_without_the_store_nothing_is_started_or_renewed(gate: Applications, fault: Fault, kind: Kind | None) -> None:
+def test_starts_and_renewals_without_the_store_are_503(gate: Applications, fault: Fault, kind: Kind | None) -> None:
     gate.admit()
     gate.table.weather = always(fault)
     assert gate.refused(kind) == 503
 
 
-def test_a_write_that_got_no_answer_is_no_refusal(gate: Applications) -> None:
+def test_a_renewal_with_a_lost_answer_is_503_and_a_retry_succeeds(gate: Applications) -> None:
     gate.admit()
     gate.table.weather = at(len(gate.table.calls) + 1, Fault.LOST_ANSWER)
     assert gate.refused(Kind.SESSION) == 503
     assert gate.admit(Kind.SESSION) == SESSION_TOKEN_LIFE
 
 
-def test_a_revocation_of_this_very_moment_ends_renewals(gate: Applications) -> None:
-    """The rules held are younger than 4 s: a soft refresh would not look, and the new token would outlive them all."""
+def test_a_revocation_applies_to_a_renewal_in_the_same_second(gate: Applications) -> None:
+    """The rules held are younger than 4 s, so a soft refresh would not read, and the new token would be admitted."""
     gate.admit()
     session = gate.applicant(Kind.SESSION)
     gate.deny(DenyKind.SUBJECT, "root")
     with pytest.raises(TokenRefused):
         gate.admission.admit(session, SID)
     gate.clock.advance(1)
-    assert gate.refused(None) == 403, "an identity token renews, and there is nothing to renew"
+    assert gate.refused(None) == 403, "an identity token can only renew, and there is no session"
     assert gate.admit(Kind.ACCESS) == SESSION_TOKEN_LIFE
     assert gate.admit(None) == SESSION_TOKEN_LIFE
 
 
-def test_a_revoked_token_starts_and_renews_nothing(gate: Applications) -> None:
+def test_a_revoked_token_cannot_start_or_renew_a_session(gate: Applications) -> None:
     gate.deny(DenyKind.JTI, "t")
     for kind in (Kind.ACCESS, Kind.SESSION):
         with pytest.raises(TokenRefused):
             gate.admit(kind)
 
 
-def test_an_ended_session_starts_anew_a_second_later(gate: Applications) -> None:
-    """In the same second its token would be refused with those before it: 503 says to come again."""
+def test_an_ended_session_can_be_started_again_a_second_later(gate: Applications) -> None:
+    """In the same second its token would be refused like the earlier ones, so the answer is 503."""
     gate.admit()
     gate.deny(DenyKind.SESSION, record_id("root", SID))
     gate.end()
@@ -173,7 +158,7 @@ def test_an_ended_session_starts_anew_a_second_later(gate: Applications) -> None
     assert gate.admit() == SESSION_TOKEN_LIFE
 
 
-def test_a_record_that_cannot_be_read_is_no_session(gate: Applications) -> None:
+def test_an_unreadable_record_is_not_a_session(gate: Applications) -> None:
     pk, sk = session_key("root", SID)
     gate.table.write([Put({"pk": pk, "sk": sk, "body": "{"})])
     assert gate.refused(None) == 403

@@ -189,6 +189,19 @@ class ReferenceTable:
         return sum(call.op == op for call in self.calls)
 
 
+class Overtaken(ReferenceTable):
+    """Calls `before_write` once, before the next write."""
+
+    before_write: Callable[[], object] | None = None
+
+    def write(self, puts: Sequence[Put]) -> None:
+        """See `Table.write`."""
+        first, self.before_write = self.before_write, None
+        if first is not None:
+            first()
+        super().write(puts)
+
+
 class Unconditional(ReferenceTable):
     """A planted fault: writes ignore their conditions."""
 
