@@ -30,7 +30,7 @@ def main() -> int:
         run(asked.seed, [asked.only])
         return 0
     fast = forged(asked.seed, asked.tokens)
-    beside_joserfc(asked.seed, asked.compared)
+    against_joserfc(asked.seed, asked.compared)
     return 0 if fast else 1
 
 
@@ -44,12 +44,12 @@ def forged(seed: int, number: int) -> bool:
     refused = tally.tried - tally.count(SAME) - tally.count(TWIN)
     took = time.monotonic() - began
     print(f"\n{tally.tried:,} texts in {took:.0f} s: {refused:,} refused; taken as what they "
-          f"are: {tally.count(TWIN):,} twins, {tally.count(SAME):,} the same text; others taken: 0.")  # fmt: skip
+          f"are: {tally.count(TWIN):,} twins, {tally.count(SAME):,} the same text; others accepted: 0.")  # fmt: skip
     print(f"Slowest: {family}, p99 {most / 1e3:.2f} ms (bar {P99_MILLISECONDS:.0f} ms).\n", flush=True)
     return most <= P99_MILLISECONDS * 1e3
 
 
-def beside_joserfc(seed: int, number: int) -> None:
+def against_joserfc(seed: int, number: int) -> None:
     """Print the outcomes of this many tokens with both verifiers."""
     print("| beside joserfc | texts |\n|---|--:|")
     print(*(f"| {ending} | {count:,} |" for ending, count in compare(seed, range(number)).most_common()), sep="\n")
