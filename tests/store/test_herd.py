@@ -1,7 +1,7 @@
-"""Many environments at once, counted read by read: cold starts all together, and warm ones which refresh in their time.
+"""Many environments at once, every read counted: simultaneous cold starts, and refreshes of warm ones.
 
-Each environment is a `Snapshots` of its own on one reference table and one clock; requests come at random. What a read
-costs is counted as DynamoDB does: one unit for each 4 KB, read consistently (one head, one page of rules).
+Each environment is its own `Snapshots` on one reference table and one clock; requests come at random. The cost of a
+read is counted as DynamoDB does: one unit for each 4 KB of a consistent read (one head, one page of rules).
 """
 
 import heapq
@@ -21,7 +21,7 @@ from headgate.store.snapshots import SOFT_JITTER, SOFT_TTL, Snapshots, Standing
 FLAGS, FEW = 100, 10
 COLD, COLD_SECONDS = many(200, 1_000), 10.0
 REQUESTS_A_SECOND = 20.0
-"""To each warm environment: so many that what spreads their refreshes is the jitter and not chance."""
+"""To each warm environment: enough that the jitter spreads their refreshes, not chance."""
 
 
 class Herd(InMemoryGate):
@@ -40,14 +40,14 @@ class Herd(InMemoryGate):
             self.reads[int(self.clock())] += 1
 
     def units_of_the_rules(self) -> int:
-        """What a whole load reads."""
+        """Read units of a whole load."""
         size = sum(len(json.dumps(item)) for item in self.table.partition("rules").values())
         return -(-size // 4_096)
 
 
 @pytest.mark.proof("cold starts within ten seconds")
-def test_a_cold_start_is_one_load_between_two_looks_at_the_head(tally: Tally) -> None:
-    """The second look is what makes the load whole: it tells what was changed while it was read."""
+def test_a_cold_start_is_one_load_between_two_reads_of_the_head(tally: Tally) -> None:
+    """The second read makes the load whole: it shows what was changed during the load."""
     herd = Herd(flags=FLAGS)
     for at in sorted(herd.source.uniform(0, COLD_SECONDS) for _ in range(COLD)):
         herd.clock.now = at
@@ -70,7 +70,7 @@ class Requests:
         heapq.heapify(self._due)
 
     def until(self, end: float) -> list[Ruleset]:
-        """What each of them last knew."""
+        """The rules that each environment knew last."""
         known: dict[int, Any] = {}
         clock, source = self._herd.clock, self._herd.source
         while self._due[0][0] < end:
@@ -79,7 +79,7 @@ class Requests:
             view = self._environments[number].soft()
             assert view.standing is Standing.FRESH
             known[number] = view.snapshot.rules
-            has_read = len(self._herd.table.calls) > before  # then what comes in the next 4 s reads nothing
+            has_read = len(self._herd.table.calls) > before  # then requests in the next 4 s read nothing
             rest = SOFT_TTL - SOFT_JITTER if has_read else 0.0
             heapq.heapreplace(self._due, (clock.now + rest + source.expovariate(REQUESTS_A_SECOND), number))
         clock.now = end
@@ -93,8 +93,8 @@ APART = pytest.mark.proof("warm environments that started within ten seconds")
 @pytest.mark.parametrize(
     "start_within", [pytest.param(1.0, marks=TOGETHER), pytest.param(10.0, marks=APART)], ids=["together", "apart"]
 )
-def test_refreshes_are_spread_by_jitter(start_within: float, tally: Tally) -> None:
-    """Two minutes; the second is counted. The first two seconds hold the starts themselves, at two looks each."""
+def test_jitter_spreads_refreshes(start_within: float, tally: Tally) -> None:
+    """Two minutes, of which the second is counted. The first two seconds contain the starts, at two reads each."""
     herd, count, span = Herd(flags=FEW), many(300, 10_000), 60
     requests = Requests(herd, [herd.cold() for _ in range(count)], start_within=start_within)
     requests.until(2.0 * span)
@@ -107,8 +107,8 @@ def test_refreshes_are_spread_by_jitter(start_within: float, tally: Tally) -> No
     tally.most(head_reads_in_the_mean_second=round(mean), in_the_worst=peak, in_the_worst_after_the_start=early)
 
 
-def test_a_change_reaches_all_within_five_seconds_by_one_entry_each() -> None:
-    """No herd of whole loads: whoever is warm reads the head and the entry that is new."""
+def test_a_change_reaches_all_environments_within_five_seconds_by_reading_one_entry() -> None:
+    """No herd of whole loads: a warm environment reads the head and the new entry."""
     herd, count = Herd(flags=FEW), 300
     requests = Requests(herd, [herd.cold() for _ in range(count)], start_within=5.0)
     requests.until(20.0)

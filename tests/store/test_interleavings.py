@@ -1,7 +1,7 @@
-"""Admins, sessions and readers at once: random schedules, each call of the table and each item of a read a turn.
+"""Concurrent admins, sessions, and readers in random schedules; each table call and each item read is a turn.
 
-No update is lost, versions and revisions have no gaps, there are as many entries as successes, and the chain holds.
-That the checks would find a lost update is tested too, on a table that forgets its conditions.
+No update is lost, versions and revisions have no gaps, there are as many entries as successes, the chain verifies.
+A table that ignores its conditions shows that the checks would find a lost update.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -48,7 +48,7 @@ def stage() -> Iterator[Schedules]:
 
 
 class Interleaving(InMemoryGate):
-    """A gate whose table gives the turn away at every step and reads in any order, and people. One seed is one run."""
+    """A gate whose table yields the turn at every step and reads in any order. One seed is one run."""
 
     def __init__(self, stage: Schedules, seed: int, kind: type[ReferenceTable] = ReferenceTable, page: int = 3) -> None:
         super().__init__(kind(page=page), seed=seed, budget=20.0)
@@ -62,12 +62,12 @@ class Interleaving(InMemoryGate):
         return lambda: [snapshots.live() for _ in range(looks)]
 
     def admin(self, name: str, changes: Sequence[tuple[str, Plan]]) -> Callable[[], list[Answer | Refusal]]:
-        """Somebody who makes these changes."""
+        """An admin who makes these changes."""
         ops = self.operator(name)
         return lambda: [ops.does(key, plan) for key, plan in changes]
 
     def starter(self, number: int) -> Callable[[], str]:
-        """Somebody who starts a session of alice's, however often others come first."""
+        """Start a session of alice, retrying after each conflict."""
 
         def job() -> str:
             while True:
@@ -78,7 +78,7 @@ class Interleaving(InMemoryGate):
         return job
 
     def renewer(self, later: int) -> Callable[[], bool]:
-        """Somebody who renews alice's session, once."""
+        """Renew alice's session, once."""
 
         def job() -> bool:
             held = self.sessions.find("alice", "s1")
@@ -88,7 +88,7 @@ class Interleaving(InMemoryGate):
         return job
 
     def ender(self) -> Callable[[], bool]:
-        """Somebody who ends it, for good."""
+        """End the session, retrying until it is ended."""
 
         def job() -> bool:
             while True:
@@ -101,7 +101,7 @@ class Interleaving(InMemoryGate):
 
 
 def random_change(dice: Dice, key: str) -> Plan:
-    """What an admin may do to a flag, with or without knowing its version."""
+    """A change that an admin may make to a flag, with or without its version."""
     version = dice.one((None, None, 1, 2, 3, 4, 5))
     return dice.one((
         creation(key, stage="allowlist"),
@@ -116,7 +116,7 @@ def random_change(dice: Dice, key: str) -> Plan:
 def admins_at_once(
     stage: Schedules, seed: int, kind: type[ReferenceTable] = ReferenceTable
 ) -> tuple[ReferenceTable, int]:
-    """Three admins, three changes each, on two flags; gives the table and how many changes were made."""
+    """Three admins, three changes each, on two flags; return the table and the number of changes made."""
     gate = Interleaving(stage, seed, kind)
     dice, table, before = gate.dice, gate.table, 0
     if dice.chance(0.7):
@@ -143,8 +143,8 @@ def _whole(found: Any) -> Sequence[Answer | Refusal]:
 
 @pytest.mark.proof("three admins at once, in random schedules")
 @pytest.mark.parametrize("part", range(5))
-def test_admins_at_once(stage: Schedules, part: int, tally: Tally) -> None:
-    """No update lost, no gaps, as many entries as successes, and the chain holds: 10,000 schedules in full."""
+def test_concurrent_changes_lose_no_update(stage: Schedules, part: int, tally: Tally) -> None:
+    """No gaps, as many entries as successes, and the chain verifies: 10,000 schedules in full."""
     most = many(400, 2_000)
     for seed in range(part * most, part * most + most):
         table, made = admins_at_once(stage, seed)
@@ -152,8 +152,8 @@ def test_admins_at_once(stage: Schedules, part: int, tally: Tally) -> None:
         tally.add(schedules=1, changes=made)
 
 
-def test_a_schedule_is_its_seed(stage: Schedules) -> None:
-    """Else a failure could not be seen again."""
+def test_one_seed_gives_one_schedule(stage: Schedules) -> None:
+    """Otherwise a failure could not be reproduced."""
     for seed in (1, 2, 3):
         first, second = admins_at_once(stage, seed)[0], admins_at_once(stage, seed)[0]
         assert [(call.op, call.keys) for call in first.calls if "idem" not in str(call.keys)] == [
@@ -166,7 +166,7 @@ def test_a_schedule_is_its_seed(stage: Schedules) -> None:
 
 
 class Torn(ReferenceTable):
-    """A planted fault: transactions that are none."""
+    """A planted fault: transactions that are not atomic."""
 
     def write(self, puts: Sequence[Put]) -> None:
         for put in puts:
@@ -174,7 +174,7 @@ class Torn(ReferenceTable):
 
 
 @pytest.mark.parametrize("kind", [Unconditional, Torn])
-def test_the_checks_would_find_a_lost_update(stage: Schedules, kind: type[ReferenceTable]) -> None:
+def test_the_checks_find_lost_updates_on_a_faulty_table(stage: Schedules, kind: type[ReferenceTable]) -> None:
     def is_found(seed: int) -> bool:
         try:
             table, made = admins_at_once(stage, seed, kind)
@@ -185,8 +185,8 @@ def test_the_checks_would_find_a_lost_update(stage: Schedules, kind: type[Refere
     assert sum(is_found(seed) for seed in range(50)) > 15
 
 
-def test_of_two_admins_with_one_version_one_is_told(stage: Schedules) -> None:
-    """One 200, one 412, whoever comes first; never two, never none."""
+def test_of_two_changes_with_one_if_match_one_is_refused(stage: Schedules) -> None:
+    """Exactly one 200 and one 412, in either order."""
     for seed in range(200):
         gate = Interleaving(stage, seed)
         gate.operator().creates("f", stage="admin_only")
@@ -200,8 +200,8 @@ def test_of_two_admins_with_one_version_one_is_told(stage: Schedules) -> None:
         assert check(gate.table) == 2
 
 
-def test_one_call_eight_times_at_once_is_one_change(stage: Schedules) -> None:
-    """The same key from eight environments: one entry, eight times the same answer, no false 412."""
+def test_one_request_sent_eight_times_at_once_is_one_change(stage: Schedules) -> None:
+    """The same key in eight environments: one entry, eight equal answers, no false 412."""
     for seed in range(100):
         gate = Interleaving(stage, seed)
         ops = gate.operator()
@@ -214,7 +214,7 @@ def test_one_call_eight_times_at_once_is_one_change(stage: Schedules) -> None:
 
 
 def kill_among_others(stage: Schedules, seed: int) -> None:
-    """A kill, two busy admins, two authorizers that note before each live decision whether it was answered."""
+    """A kill, two busy admins, two authorizers that note before each live decision whether the kill was answered."""
     gate = Interleaving(stage, seed)
     for key in ("f", "g"):
         gate.operator().creates(key, stage="ga")
@@ -241,14 +241,14 @@ def kill_among_others(stage: Schedules, seed: int) -> None:
     check(gate.table)
 
 
-def test_kills_get_through_whatever_else_goes_on(stage: Schedules) -> None:
-    """It succeeds, and from its answer on every live view holds it."""
+def test_a_kill_succeeds_among_concurrent_changes_and_every_later_view_has_it(stage: Schedules) -> None:
+    """Once it is answered, every live view contains it."""
     for seed in range(80):
         kill_among_others(stage, seed)
 
 
-def test_a_fresh_view_is_the_record_at_its_revision(stage: Schedules) -> None:
-    """Readers that start cold, among writers: what they serve as fresh is exactly the replay of the stream."""
+def test_a_fresh_view_equals_the_replay_of_the_stream_at_its_revision(stage: Schedules) -> None:
+    """Readers start cold among writers."""
     for seed in range(150):
         gate = Interleaving(stage, seed)
         gate.operator().creates("x", stage="ga")
@@ -269,8 +269,8 @@ def test_a_fresh_view_is_the_record_at_its_revision(stage: Schedules) -> None:
 # -- sessions
 
 
-def test_the_cap_on_sessions_is_exact(stage: Schedules) -> None:
-    """Six starts at once with three places left: three are in, whoever is first."""
+def test_concurrent_starts_never_exceed_the_cap_on_sessions(stage: Schedules) -> None:
+    """Six starts at once with three places left: exactly three succeed."""
     for seed in range(20):
         gate = Interleaving(stage, seed, page=40)
         gate.table.turn = lambda: None
@@ -284,8 +284,8 @@ def test_the_cap_on_sessions_is_exact(stage: Schedules) -> None:
         assert gate.sessions.inside() == (MAX_PER_SUBJECT + 1, NOW + 86_400)
 
 
-def test_of_renewals_and_an_end_at_once_none_is_lost(stage: Schedules) -> None:
-    """Whoever changes a session does so on what it read; once ended, nobody renews it."""
+def test_concurrent_renewals_and_an_end_lose_no_change(stage: Schedules) -> None:
+    """A change to a session is conditional on the record it read; an ended session is not renewed."""
     seen = set()
     for seed in range(200):
         gate = Interleaving(stage, seed)

@@ -1,6 +1,6 @@
-"""A flag read and changed by five admins at once is one register: every answer fits some order of the operations.
+"""A flag that five admins read and change at once is linearizable: every answer fits some order of the operations.
 
-First the search itself, on histories whose verdict is known and beside one that tries every order; then histories of
+First the search itself, on histories with a known verdict and compared with trying every order; then histories of
 the admin API on the reference backend, in random schedules and bad weather; then the same with a fault planted.
 """
 
@@ -25,7 +25,7 @@ from headgate.store.snapshots import Snapshots, View
 
 
 def register(state: int, call: tuple[str, int], answer: int | None) -> int | None:
-    """A register that is read and written."""
+    """A register with reads and writes."""
     name, value = call
     if name == "write":
         return value
@@ -40,30 +40,30 @@ def op(begin: float, end: float, name: str, value: int = 0, answer: int | None =
 GOOD = {
     "nothing": [],
     "one after another": [op(0, 1, "write", 1), op(2, 3, "read", answer=1)],
-    "a read beside a write sees the old": [op(0, 3, "write", 1), op(1, 2, "read", answer=0)],
-    "a read beside a write sees the new": [op(0, 3, "write", 1), op(1, 2, "read", answer=1)],
-    "old, then new, beside one write": [
+    "a read during a write sees the old value": [op(0, 3, "write", 1), op(1, 2, "read", answer=0)],
+    "a read during a write sees the new value": [op(0, 3, "write", 1), op(1, 2, "read", answer=1)],
+    "the old, then the new value during one write": [
         op(0, 9, "write", 1), op(1, 2, "read", answer=0), op(3, 4, "read", answer=1),
     ],
-    "an unanswered write is seen late": [
+    "an unanswered write is seen later": [
         op(0, 1, "write", 1, None), op(2, 3, "read", answer=0), op(8, 9, "read", answer=1),
     ],
     "an unanswered write is never seen": [op(0, 1, "write", 1, None), op(2, 3, "read", answer=0)],
-    "two writes beside each other, read in turn": [
+    "two concurrent writes, read in turn": [
         op(0, 9, "write", 1), op(0, 9, "write", 2), op(1, 2, "read", answer=2), op(3, 4, "read", answer=1),
     ],
 }  # fmt: skip
 BAD = {
     "a stale read": [op(0, 1, "write", 1), op(2, 3, "read", answer=0)],
-    "what nobody wrote": [op(0, 1, "write", 1), op(2, 3, "read", answer=7)],
-    "new, then old, beside one write": [
+    "a value that was never written": [op(0, 1, "write", 1), op(2, 3, "read", answer=7)],
+    "the new, then the old value during one write": [
         op(0, 9, "write", 1), op(1, 2, "read", answer=1), op(3, 4, "read", answer=0),
     ],
-    "seen before it began": [op(0, 1, "read", answer=1), op(2, 3, "write", 1)],
-    "unanswered, seen, then gone": [
+    "a write seen before it began": [op(0, 1, "read", answer=1), op(2, 3, "write", 1)],
+    "an unanswered write seen and then gone": [
         op(0, 1, "write", 1, None), op(2, 3, "read", answer=1), op(4, 5, "read", answer=0),
     ],
-    "two writes, read there and back": [
+    "two writes, read back and forth": [
         op(0, 9, "write", 1), op(0, 9, "write", 2), op(1, 2, "read", answer=1), op(3, 4, "read", answer=2),
         op(5, 6, "read", answer=1),
     ],
@@ -71,12 +71,12 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_a_history_that_can_be_explained(name: str) -> None:
+def test_a_linearizable_history_is_accepted(name: str) -> None:
     assert is_linearizable(GOOD[name], 0, register)
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_history_that_cannot(name: str) -> None:
+def test_a_history_that_is_not_linearizable_is_rejected(name: str) -> None:
     assert not is_linearizable(BAD[name], 0, register)
 
 
@@ -121,7 +121,7 @@ def test_the_search_agrees_with_trying_every_order() -> None:
 
 @dataclass(frozen=True)
 class Flag:
-    """What of a flag these operations read and change."""
+    """The part of a flag that these operations read and change."""
 
     version: int = 1
     percent: float = 0
@@ -129,9 +129,9 @@ class Flag:
 
 
 def flag_register(state: Flag, call: tuple[str, Any], answer: Any) -> Flag | None:
-    """A flag in one piece. A stale If-Match is answered with the version that stands there.
+    """A flag as one register. The answer to a stale If-Match has the current version.
 
-    What was not answered and has no effect may as well never have been done.
+    An unanswered call without effect may as well never have run.
     """
     name, value = call
     after = state
@@ -152,7 +152,7 @@ WHY = {"reason": "a test", "allow_shrink": True}
 
 
 class Recording(InMemoryGate):
-    """One flag, and the history of what is done to it: `moments` orders all that begins and ends."""
+    """One flag and the history of calls on it; `moments` orders every begin and end."""
 
     def __init__(self, stage: Schedules, seed: int, kind: type[ReferenceTable]) -> None:
         super().__init__(kind(), seed=seed, budget=0.3)
@@ -163,9 +163,9 @@ class Recording(InMemoryGate):
 
 
 class Client:
-    """One admin with an environment of its own. What got no answer is sometimes asked for again, with the same key.
+    """One admin with its own environment. An unanswered call is sometimes retried with the same Idempotency-Key.
 
-    Not a kill, which takes none: two of them are two.
+    Not a kill, which has no such key: two of them are two changes.
     """
 
     def __init__(self, gate: Recording, number: int, snapshots: type[Snapshots]) -> None:
@@ -174,7 +174,7 @@ class Client:
         self._desk.admin = replace(self._desk.admin, snapshots=snapshots(gate.table, clock=gate.clock))
 
     def __call__(self) -> None:
-        """All its operations."""
+        """Run all its operations."""
         for number in range(OPERATIONS):
             self._does(self._gate.source.choice(("read", "read", "stage", "stage", "kill", "restore")), number)
             self._gate.clock.advance(0.5)
@@ -188,9 +188,9 @@ class Client:
         replies = [self._desk.answers(ask)]
         while replies[-1].status == 503 and name != "kill" and gate.source.random() < 0.5:
             replies.append(self._desk.answers(ask))
-        if all(reply.slug == "busy" for reply in replies):  # which says that nothing was changed: it leaves no trace
+        if all(reply.slug == "busy" for reply in replies):  # nothing was changed, so it is not recorded
             return
-        if name == "read" and replies[-1].status == 503:  # it says nothing
+        if name == "read" and replies[-1].status == 503:  # no answer, no information
             return
         gate.history.append(Operation(begin, next(gate.moments), (name, value), self._answer(replies[-1])))
 
@@ -219,7 +219,7 @@ BAD_WEATHER = {Fault.LOST_ANSWER: 0.04, Fault.LOST_REQUEST: 0.03, Fault.CONTENDE
 
 
 def weather(gate: Recording) -> Callable[[Any], Fault | None]:
-    """A fault now and then. Reads know no contention."""
+    """An occasional fault. Reads are never contended."""
 
     def sky(call: Any) -> Fault | None:
         thrown = gate.source.random()
@@ -236,7 +236,7 @@ def history_of(
     stage: Schedules, seed: int, *, kind: type[ReferenceTable] = ReferenceTable, snapshots: type[Snapshots] = Snapshots,
     is_foul: bool = True,
 ) -> Recording:  # fmt: skip
-    """What some admins did, and how they were answered."""
+    """The recorded calls of some admins and their answers."""
     gate = Recording(stage, seed, kind)
     if is_foul:
         gate.table.weather = weather(gate)
@@ -258,7 +258,7 @@ def stage() -> Any:
 @pytest.mark.proof("one flag, 5 admins at once: linearizable histories")
 @pytest.mark.parametrize("part", range(4))
 @quiet()
-def test_a_flag_is_one_register(stage: Schedules, part: int, tally: Tally) -> None:
+def test_concurrent_calls_on_one_flag_are_linearizable(stage: Schedules, part: int, tally: Tally) -> None:
     most = many(8, 500)
     for seed in range(part * most, part * most + most):
         gate = history_of(stage, seed)
@@ -282,7 +282,7 @@ class Stale(ReferenceTable):
 
 
 class Headless(Snapshots):
-    """A planted fault: a live decision that does not look at the head."""
+    """A planted fault: a live decision that does not read the head."""
 
     def live(self, *keys: Any) -> View:  # noqa: ARG002 as its port has it
         return self.soft()
@@ -290,7 +290,7 @@ class Headless(Snapshots):
 
 PLANTED: dict[str, dict[str, Any]] = {
     "stale reads": {"kind": Stale},
-    "no look at the head": {"snapshots": Headless},
+    "no read of the head": {"snapshots": Headless},
     "no conditions": {"kind": Unconditional},
 }
 

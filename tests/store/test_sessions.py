@@ -1,4 +1,4 @@
-"""Session records: started up to a cap, renewed up to a life, ended for good, counted."""
+"""Session records: start up to a cap, renewal up to a maximum life, end, and counts."""
 
 import json
 from dataclasses import replace
@@ -19,7 +19,7 @@ def gate() -> InMemoryGate:
     return InMemoryGate()
 
 
-def test_what_is_started_is_found(gate: InMemoryGate) -> None:
+def test_a_started_session_is_found(gate: InMemoryGate) -> None:
     session = gate.start_session(
         "alice", "town:1", orgs=("o", "p"), admin=True, attributes={"plan": "pro", "n": [1, {"a": None}]}
     )
@@ -35,18 +35,18 @@ def test_what_is_started_is_found(gate: InMemoryGate) -> None:
     assert not session.is_live(NOW + SESSION_TOKEN_LIFE)
 
 
-def test_a_start_is_two_reads_and_one_write(gate: InMemoryGate) -> None:
+def test_a_start_costs_two_reads_and_one_write(gate: InMemoryGate) -> None:
     gate.start_session("alice", "s1")
     assert [call.op for call in gate.table.calls] == ["get", "query", "write"]
 
 
-def test_nothing_of_the_subject_stands_in_the_record_s_key(gate: InMemoryGate) -> None:
+def test_a_record_key_contains_nothing_of_the_subject(gate: InMemoryGate) -> None:
     gate.start_session("alice@example.test", "town:1")
     keys = [f"{pk} {sk}" for pk, rows in gate.table.saved().items() for sk in rows]
     assert not any("alice" in key or "town" in key for key in keys)
 
 
-def test_subjects_and_ids_do_not_run_into_each_other(gate: InMemoryGate) -> None:
+def test_different_subject_and_id_pairs_never_share_a_record(gate: InMemoryGate) -> None:
     pairs = [("a", "bc"), ("ab", "c"), ("a", "b"), ("a", "B"), ("A", "b")]
     for subject, session_id in pairs:
         gate.start_session(subject, session_id)
@@ -57,7 +57,7 @@ def test_subjects_and_ids_do_not_run_into_each_other(gate: InMemoryGate) -> None
 # -- life
 
 
-def test_renewals_reach_to_the_end_of_life_and_no_further(gate: InMemoryGate) -> None:
+def test_renewals_extend_a_session_up_to_its_maximum_life(gate: InMemoryGate) -> None:
     session = gate.start_session("alice", "s1")
     renewals = 0
     while session.is_live(gate.clock()):
@@ -82,7 +82,7 @@ def test_a_drain_shortens_a_renewal(gate: InMemoryGate) -> None:
     assert session.renewed(NOW + MAX_LIFE - 10, NOW + 10**6).expires_at == NOW + MAX_LIFE
 
 
-def test_a_renewal_of_what_changed_meanwhile_is_refused(gate: InMemoryGate) -> None:
+def test_a_renewal_of_a_modified_record_is_refused(gate: InMemoryGate) -> None:
     session = gate.start_session("alice", "s1")
     assert gate.sessions.renew(session, session.renewed(NOW + 10))
     assert not gate.sessions.renew(session, session.renewed(NOW + 20))
@@ -91,7 +91,7 @@ def test_a_renewal_of_what_changed_meanwhile_is_refused(gate: InMemoryGate) -> N
     assert held.expires_at == NOW + 10 + SESSION_TOKEN_LIFE
 
 
-def test_ended_is_ended_and_the_id_may_be_started_anew(gate: InMemoryGate) -> None:
+def test_an_ended_session_stays_ended_and_its_id_can_be_started_again(gate: InMemoryGate) -> None:
     session = gate.start_session("alice", "s1")
     gate.table.write([ending(session)])
     held = gate.sessions.find("alice", "s1")
@@ -106,8 +106,8 @@ def test_ended_is_ended_and_the_id_may_be_started_anew(gate: InMemoryGate) -> No
     assert again.is_live(NOW + 10)
 
 
-def test_an_end_of_what_was_renewed_meanwhile_is_not_lost(gate: InMemoryGate) -> None:
-    """The write holds what it read: whoever ends reads again."""
+def test_an_end_of_a_renewed_record_fails_and_succeeds_after_a_new_read(gate: InMemoryGate) -> None:
+    """The write is conditional on the record that was read."""
     session = gate.start_session("alice", "s1")
     assert gate.sessions.renew(session, session.renewed(NOW + 10))
     with pytest.raises(ConditionFailed):
@@ -118,7 +118,7 @@ def test_an_end_of_what_was_renewed_meanwhile_is_not_lost(gate: InMemoryGate) ->
     assert gate.sessions.find("alice", "s1") == replace(held, ended=True)
 
 
-def test_records_outlive_sessions_by_a_day_and_then_go(gate: InMemoryGate) -> None:
+def test_a_record_is_kept_a_day_after_the_session_and_then_expires(gate: InMemoryGate) -> None:
     gate.start_session("alice", "s1")
     assert gate.table.expire(NOW + MAX_LIFE + KEEP - 1) == 0
     assert gate.table.expire(NOW + MAX_LIFE + KEEP) == 1
@@ -141,7 +141,7 @@ def test_the_cap_counts_live_sessions_of_one_subject(page: int) -> None:
     gate.start_session("carol", "s0")
 
 
-def test_a_place_that_falls_free_can_be_taken(gate: InMemoryGate) -> None:
+def test_an_ended_or_expired_session_frees_a_place(gate: InMemoryGate) -> None:
     sessions = [gate.start_session("alice", f"s{number}") for number in range(MAX_PER_SUBJECT)]
     gate.table.write([ending(sessions[7])])
     gate.start_session("alice", "after an end")
@@ -152,8 +152,8 @@ def test_a_place_that_falls_free_can_be_taken(gate: InMemoryGate) -> None:
     assert gate.sessions.inside() == (1, NOW + SESSION_TOKEN_LIFE + MAX_LIFE)
 
 
-def test_the_dead_do_not_crowd_out_the_living() -> None:
-    """Four hundred ended sessions on record, eight pages of them: the cap still counts the live ones, all of them."""
+def test_ended_sessions_do_not_affect_the_cap() -> None:
+    """Four hundred ended sessions on eight pages: the cap still counts all live ones."""
     gate = InMemoryGate(ReferenceTable(page=50))
     for number in range(400):
         gate.table.write([ending(gate.start_session("alice", f"old{number}"))])
@@ -163,14 +163,14 @@ def test_the_dead_do_not_crowd_out_the_living() -> None:
         gate.start_session("alice", "one more")
 
 
-def test_starting_again_what_is_there_takes_no_further_place(gate: InMemoryGate) -> None:
+def test_starting_a_live_session_again_uses_no_further_place(gate: InMemoryGate) -> None:
     for number in range(MAX_PER_SUBJECT):
         gate.start_session("alice", f"s{number}")
     gate.start_session("alice", "s7")
     assert gate.sessions.inside() == (MAX_PER_SUBJECT, NOW + MAX_LIFE)
 
 
-def test_three_lost_races_are_contended(gate: InMemoryGate) -> None:
+def test_a_start_that_loses_three_races_raises_contended(gate: InMemoryGate) -> None:
     gate.start_session("alice", "s1")
     gate.table.weather = lambda call: Fault.CONTENDED if call.op == "write" else None
     with pytest.raises(Contended):
@@ -182,7 +182,7 @@ def test_three_lost_races_are_contended(gate: InMemoryGate) -> None:
 
 @pytest.mark.parametrize("number", range(3))
 @pytest.mark.parametrize(("fault", "raised"), [(Fault.LOST_REQUEST, Unavailable), (Fault.THROTTLED, Throttled)])
-def test_a_start_without_the_table_is_no_start(
+def test_a_start_fails_without_the_table_and_starts_nothing(
     gate: InMemoryGate, number: int, fault: Fault, raised: type[Exception]
 ) -> None:
     gate.table.weather = at(number, fault)
@@ -193,7 +193,7 @@ def test_a_start_without_the_table_is_no_start(
     gate.start_session("alice", "s1")
 
 
-def test_a_start_whose_answer_was_lost_can_be_repeated(gate: InMemoryGate) -> None:
+def test_a_start_with_a_lost_answer_can_be_repeated(gate: InMemoryGate) -> None:
     gate.table.weather = at(2, Fault.LOST_ANSWER)
     with pytest.raises(Unavailable):
         gate.start_session("alice", "s1")
@@ -206,7 +206,7 @@ def test_a_start_whose_answer_was_lost_can_be_repeated(gate: InMemoryGate) -> No
 
 
 @pytest.mark.parametrize("page", [1, 3, 1_000])
-def test_all_are_listed_in_order_and_from_anywhere(page: int) -> None:
+def test_sessions_are_listed_in_order_from_any_place(page: int) -> None:
     gate = InMemoryGate(ReferenceTable(page=page))
     for number in range(60):
         gate.start_session(f"subject-{number}", "s")
@@ -217,14 +217,14 @@ def test_all_are_listed_in_order_and_from_anywhere(page: int) -> None:
         assert list(gate.sessions.every(everyone[place][0])) == everyone[place + 1 :]
 
 
-def test_counting_gives_up_above_its_bound(gate: InMemoryGate) -> None:
+def test_a_count_above_its_bound_is_none(gate: InMemoryGate) -> None:
     for number in range(11):
         gate.start_session(f"subject-{number}", "s")
     assert gate.sessions.inside(at_most=10) is None
     assert gate.sessions.inside(at_most=11) == (11, NOW + MAX_LIFE)
 
 
-def test_counting_says_so_when_the_table_does_not_answer(gate: InMemoryGate) -> None:
+def test_a_count_without_the_table_raises_unavailable(gate: InMemoryGate) -> None:
     gate.table.weather = always(Fault.LOST_REQUEST)
     with pytest.raises(Unavailable):
         gate.sessions.inside()
@@ -238,8 +238,8 @@ UNREADABLE = ["{not json", "null", "[]", "{}", '{"subject": "alice"}', "[" * 100
 
 
 @pytest.mark.parametrize("body", UNREADABLE, ids=range(len(UNREADABLE)))
-def test_a_record_that_cannot_be_read_is_no_session(gate: InMemoryGate, body: str) -> None:
-    """It is not renewed, it does not fail the count, and it stands in nobody's way."""
+def test_an_unreadable_record_is_not_a_session(gate: InMemoryGate, body: str) -> None:
+    """It cannot be renewed, the count succeeds, and it blocks no start."""
     gate.start_session("alice", "s1")
     gate.start_session("bob", "s1")
     pk, sk = session_key("alice", "s1")

@@ -1,4 +1,4 @@
-"""What is served, and how far it may be trusted: fresh, stale, expired; by a clock that moves as it is told."""
+"""The rules that are served and their standing: fresh, stale, or expired. The test controls the clock."""
 
 import json
 from collections.abc import Callable
@@ -32,7 +32,7 @@ BEFORE_A_REFRESH, AFTER_IT = 4.4, 4.6  # with a jitter of one half the soft TTL 
 
 @dataclass
 class Watcher:
-    """Who wants to know."""
+    """Records changes and failures."""
 
     changes: list[int] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -65,14 +65,14 @@ def gate() -> AccessAtGa:
 
 
 def heads_only(fault: Fault) -> Any:
-    """The head is read; what it takes to follow it is not."""
+    """The head can be read; the entries and rules that follow it cannot."""
     return lambda call: None if call.keys[0] == ("head", "head") and call.op == "get" else fault
 
 
 # -- fresh
 
 
-def test_an_empty_table_is_fresh_and_admits_nobody_but_admins() -> None:
+def test_an_empty_table_is_fresh_and_admits_only_admins() -> None:
     snapshots = Snapshots(ReferenceTable(), clock=FakeClock())
     for view in (snapshots.live(), snapshots.soft()):
         assert (view.standing, view.snapshot.revision) == (Standing.FRESH, 0)
@@ -80,14 +80,14 @@ def test_an_empty_table_is_fresh_and_admits_nobody_but_admins() -> None:
         assert decide(view.snapshot.rules, "access", Subject("root", admin=True), gate=True).value
 
 
-def test_a_cold_start_loads_whole(gate: AccessAtGa) -> None:
+def test_a_cold_start_loads_all_rules(gate: AccessAtGa) -> None:
     view = gate.snapshots.live()
     assert view.standing is Standing.FRESH
     assert same_rules(view.snapshot, replayed(gate.table))
     assert gate.lets_in(view)
 
 
-def test_a_warm_live_decision_is_one_read(gate: AccessAtGa) -> None:
+def test_a_warm_live_decision_costs_one_read(gate: AccessAtGa) -> None:
     gate.snapshots.live()
     for _ in range(20):
         gate.clock.advance(0.1)
@@ -96,7 +96,7 @@ def test_a_warm_live_decision_is_one_read(gate: AccessAtGa) -> None:
         assert [(call.op, call.keys) for call in gate.table.calls] == [("get", (("head", "head"),))]
 
 
-def test_further_items_come_with_the_same_read(gate: AccessAtGa) -> None:
+def test_additional_items_are_read_in_the_same_call(gate: AccessAtGa) -> None:
     gate.snapshots.live()
     gate.table.calls.clear()
     key, missing = ("rules", "flag#access"), ("rules", "flag#none")
@@ -105,7 +105,7 @@ def test_further_items_come_with_the_same_read(gate: AccessAtGa) -> None:
     assert len(gate.table.calls) == 1
 
 
-def test_a_change_is_followed_by_its_entry_alone(gate: AccessAtGa) -> None:
+def test_a_change_is_followed_by_reading_only_its_entry(gate: AccessAtGa) -> None:
     gate.snapshots.live()
     gate.ops.makes("access", staging("access", "allowlist"))
     gate.table.calls.clear()
@@ -117,7 +117,7 @@ def test_a_change_is_followed_by_its_entry_alone(gate: AccessAtGa) -> None:
 
 @pytest.mark.parametrize("page", [2, 1_000])
 @pytest.mark.parametrize("behind", [1, 2, 5, DELTA_LIMIT - 1, DELTA_LIMIT, DELTA_LIMIT + 1, 150])
-def test_however_far_behind_it_catches_up(behind: int, page: int) -> None:
+def test_an_environment_any_number_of_revisions_behind_catches_up(behind: int, page: int) -> None:
     gate = AccessAtGa(page=page)
     gate.snapshots.live()
     for number in range(behind):
@@ -127,7 +127,7 @@ def test_however_far_behind_it_catches_up(behind: int, page: int) -> None:
     assert same_rules(view.snapshot, replayed(gate.table))
 
 
-def test_a_kill_holds_from_the_very_next_look(gate: AccessAtGa) -> None:
+def test_a_kill_applies_from_the_next_live_read(gate: AccessAtGa) -> None:
     environments = [gate.cold() for _ in range(5)]
     assert all(gate.lets_in(environment.live()) for environment in environments)
     gate.ops.makes("access", killing("access"))
@@ -136,7 +136,7 @@ def test_a_kill_holds_from_the_very_next_look(gate: AccessAtGa) -> None:
     assert all(gate.lets_in(environment.live()) for environment in environments)
 
 
-def test_soft_reads_once_in_four_to_five_seconds(gate: AccessAtGa) -> None:
+def test_soft_reads_once_every_four_to_five_seconds(gate: AccessAtGa) -> None:
     for jitter in (0.0, 0.25, 0.999):
         snapshots = Snapshots(gate.table, clock=gate.clock, jitter=lambda j=jitter: j)
         snapshots.soft()
@@ -156,7 +156,7 @@ def test_soft_sees_a_kill_within_five_seconds(gate: AccessAtGa) -> None:
     assert not gate.lets_in(gate.snapshots.soft())
 
 
-def test_a_live_look_refreshes_soft_too(gate: AccessAtGa) -> None:
+def test_a_live_read_also_refreshes_soft(gate: AccessAtGa) -> None:
     gate.snapshots.soft()
     gate.ops.makes("access", killing("access"))
     gate.clock.advance(1)
@@ -171,12 +171,12 @@ def test_a_live_look_refreshes_soft_too(gate: AccessAtGa) -> None:
 
 
 def outage(gate: AccessAtGa, fault: Fault = Fault.LOST_REQUEST) -> None:
-    """From now on."""
+    """Start an outage."""
     gate.table.weather = always(fault)
 
 
 @pytest.mark.parametrize("look", ["live", "soft"])
-def test_in_an_outage_the_last_known_is_served_and_says_so(gate: AccessAtGa, look: str) -> None:
+def test_in_an_outage_the_last_known_rules_are_served_as_stale(gate: AccessAtGa, look: str) -> None:
     gate.snapshots.live()
     outage(gate)
     gate.clock.advance(AFTER_IT)
@@ -189,7 +189,7 @@ def test_in_an_outage_the_last_known_is_served_and_says_so(gate: AccessAtGa, loo
 
 @pytest.mark.parametrize("max_stale", [0, 1, 10, 60, 3_600])
 @pytest.mark.parametrize("look", ["live", "soft"])
-def test_stale_ends_with_the_manifest_s_bound(max_stale: int, look: str) -> None:
+def test_stale_rules_expire_after_max_stale(max_stale: int, look: str) -> None:
     gate = AccessAtGa(max_stale=max_stale)
     gate.snapshots.live()
     outage(gate)
@@ -203,14 +203,14 @@ def test_stale_ends_with_the_manifest_s_bound(max_stale: int, look: str) -> None
             assert standing is (Standing.STALE if age < max_stale else Standing.EXPIRED), age
 
 
-def test_strict_means_no_staleness_for_live_decisions() -> None:
+def test_with_max_stale_0_live_decisions_expire_at_once() -> None:
     gate = AccessAtGa(max_stale=0)
     gate.snapshots.live()
     outage(gate)
     assert gate.snapshots.live().standing is Standing.EXPIRED
 
 
-def test_a_cold_start_in_an_outage_knows_nothing(gate: AccessAtGa) -> None:
+def test_a_cold_start_in_an_outage_is_expired_and_admits_nobody(gate: AccessAtGa) -> None:
     outage(gate)
     for look in (gate.snapshots.live, gate.snapshots.soft):
         view = look()
@@ -219,7 +219,7 @@ def test_a_cold_start_in_an_outage_knows_nothing(gate: AccessAtGa) -> None:
     assert gate.snapshots.held is None
 
 
-def test_when_it_is_over_the_next_look_is_fresh(gate: AccessAtGa) -> None:
+def test_the_next_read_after_an_outage_is_fresh(gate: AccessAtGa) -> None:
     gate.snapshots.live()
     outage(gate)
     gate.clock.advance(100)
@@ -232,8 +232,8 @@ def test_when_it_is_over_the_next_look_is_fresh(gate: AccessAtGa) -> None:
 
 
 @pytest.mark.parametrize("look", ["live", "soft"])
-def test_the_breaker_bounds_attempts(gate: AccessAtGa, look: str) -> None:
-    """A thousand looks a second for a minute of outage: one attempt in 1.5 s."""
+def test_the_breaker_limits_attempts_in_an_outage(gate: AccessAtGa, look: str) -> None:
+    """A hundred reads a second for a minute of outage: one attempt in 1.5 s."""
     gate.snapshots.live()
     gate.clock.advance(5)
     outage(gate)
@@ -244,7 +244,7 @@ def test_the_breaker_bounds_attempts(gate: AccessAtGa, look: str) -> None:
     assert 60 / BREAKER - 2 <= len(gate.table.calls) <= 60 / BREAKER + 2
 
 
-def test_the_breaker_does_not_outlast_a_clock_that_goes_back(gate: AccessAtGa) -> None:
+def test_a_clock_that_is_set_back_does_not_keep_the_breaker_open(gate: AccessAtGa) -> None:
     gate.snapshots.live()
     outage(gate)
     gate.snapshots.live()
@@ -254,8 +254,8 @@ def test_the_breaker_does_not_outlast_a_clock_that_goes_back(gate: AccessAtGa) -
     assert len(gate.table.calls) == 1
 
 
-def test_a_throttle_buys_no_stale_grants(gate: AccessAtGa) -> None:
-    """Not even within the bound: a flood could make throttles."""
+def test_a_throttled_live_read_grants_nothing_on_stale_rules(gate: AccessAtGa) -> None:
+    """Not even within max_stale: an attacker could cause throttles."""
     gate.snapshots.live()
     outage(gate, Fault.THROTTLED)
     for _ in range(3):
@@ -267,8 +267,10 @@ def test_a_throttle_buys_no_stale_grants(gate: AccessAtGa) -> None:
 @pytest.mark.parametrize(
     ("fault", "expected"), [(Fault.THROTTLED, Standing.EXPIRED), (Fault.LOST_REQUEST, Standing.STALE)]
 )
-def test_a_head_that_cannot_be_followed(gate: AccessAtGa, fault: Fault, expected: Standing) -> None:
-    """E68: the rules are behind and known to be: no fresher than in an outage, and a throttle buys nothing either."""
+def test_e68_rules_that_are_known_to_be_behind_the_head_are_not_fresh(
+    gate: AccessAtGa, fault: Fault, expected: Standing
+) -> None:
+    """E68: they count as in an outage, and a throttle grants nothing."""
     gate.snapshots.live()
     gate.ops.makes("access", listing("access", "bob"))
     gate.table.weather = heads_only(fault)
@@ -279,7 +281,7 @@ def test_a_head_that_cannot_be_followed(gate: AccessAtGa, fault: Fault, expected
 
 
 @pytest.mark.parametrize("fault", [Fault.THROTTLED, Fault.LOST_REQUEST])
-def test_a_kill_needs_nothing_but_the_head(gate: AccessAtGa, fault: Fault) -> None:
+def test_a_kill_applies_if_only_the_head_can_be_read(gate: AccessAtGa, fault: Fault) -> None:
     gate.snapshots.live()
     gate.ops.makes("access", killing("access"))
     gate.table.weather = heads_only(fault)
@@ -289,8 +291,8 @@ def test_a_kill_needs_nothing_but_the_head(gate: AccessAtGa, fault: Fault) -> No
         assert not gate.lets_in(view)
 
 
-def test_a_kill_that_was_seen_is_not_forgotten(gate: AccessAtGa) -> None:
-    """Seen in the head, not followed; then the table is gone altogether."""
+def test_a_kill_seen_in_the_head_stays_in_force_in_an_outage(gate: AccessAtGa) -> None:
+    """It is seen in the head but not followed; then the table is unavailable."""
     gate.snapshots.live()
     gate.ops.makes("access", killing("access"))
     gate.table.weather = heads_only(Fault.LOST_REQUEST)
@@ -307,7 +309,7 @@ def test_a_kill_that_was_seen_is_not_forgotten(gate: AccessAtGa) -> None:
     assert gate.lets_in(gate.snapshots.live())
 
 
-def test_a_reach_that_rose_is_seen_in_the_head_too(gate: AccessAtGa) -> None:
+def test_a_raised_reach_is_seen_in_the_head(gate: AccessAtGa) -> None:
     gate.ops.makes("access", killing("access"))
     gate.snapshots.live()
     gate.ops.makes("access", killing("access", "sever"))
@@ -317,7 +319,7 @@ def test_a_reach_that_rose_is_seen_in_the_head_too(gate: AccessAtGa) -> None:
     assert killed.reach.value == "sever"
 
 
-def test_a_kill_of_a_parent_seen_in_the_head_takes_its_children(gate: AccessAtGa) -> None:
+def test_a_kill_of_a_parent_seen_in_the_head_turns_its_sub_features_off(gate: AccessAtGa) -> None:
     gate.ops.creates("child", stage="ga", requires=["access"])
     view = gate.snapshots.live()
     assert decide(view.snapshot.rules, "child", ALICE).value
@@ -326,7 +328,7 @@ def test_a_kill_of_a_parent_seen_in_the_head_takes_its_children(gate: AccessAtGa
     assert not decide(gate.snapshots.live().snapshot.rules, "child", ALICE).value
 
 
-# -- what lies in the table
+# -- damaged and restored tables
 
 
 @pytest.mark.parametrize("damage", [
@@ -334,7 +336,7 @@ def test_a_kill_of_a_parent_seen_in_the_head_takes_its_children(gate: AccessAtGa
     '{"revision": "3", "prev": "", "digest": "", "action": "flag.kill", "flag": "access", "after": null}',
     '{"revision": true, "prev": "", "digest": "", "action": [], "flag": {}, "after": 1}',
 ])  # fmt: skip
-def test_an_entry_that_cannot_be_read_means_a_whole_load(gate: AccessAtGa, damage: str) -> None:
+def test_an_unreadable_entry_causes_a_whole_load(gate: AccessAtGa, damage: str) -> None:
     gate.snapshots.live()
     gate.ops.makes("access", killing("access"))
     audit = gate.table.partition("audit")
@@ -345,7 +347,7 @@ def test_an_entry_that_cannot_be_read_means_a_whole_load(gate: AccessAtGa, damag
 
 
 @pytest.mark.parametrize("name", ["revision", "prev", "digest", "action", "flag", "after"])
-def test_an_entry_that_lacks_a_member_means_a_whole_load(gate: AccessAtGa, name: str) -> None:
+def test_an_entry_without_a_member_causes_a_whole_load(gate: AccessAtGa, name: str) -> None:
     gate.snapshots.live()
     gate.ops.makes("access", killing("access"))
     audit = gate.table.partition("audit")
@@ -356,8 +358,8 @@ def test_an_entry_that_lacks_a_member_means_a_whole_load(gate: AccessAtGa, name:
     assert not gate.lets_in(view)
 
 
-def test_an_entry_that_was_changed_is_not_followed(gate: AccessAtGa) -> None:
-    """Its place in the chain holds, its content does not: what is stored counts."""
+def test_an_entry_with_altered_content_is_not_followed(gate: AccessAtGa) -> None:
+    """Its links match but its digest does not: the stored rules are loaded."""
     gate.snapshots.live()
     gate.ops.makes("access", killing("access"))
     audit = gate.table.partition("audit")
@@ -368,8 +370,8 @@ def test_an_entry_that_was_changed_is_not_followed(gate: AccessAtGa) -> None:
 
 
 @pytest.mark.parametrize("missing", [3, 4])
-def test_a_missing_entry_means_a_whole_load(gate: AccessAtGa, missing: int) -> None:
-    """The first of those to follow, or the newest; whichever of the two holds the kill."""
+def test_a_missing_entry_causes_a_whole_load(gate: AccessAtGa, missing: int) -> None:
+    """The first of the new entries, or the last; one of the two is the kill."""
     gate.snapshots.live()
     for revision in (3, 4):
         if revision == missing:
@@ -386,7 +388,7 @@ def test_a_missing_entry_means_a_whole_load(gate: AccessAtGa, missing: int) -> N
     {"revision": "x"}, {"revision": 0}, {"revision": -1},
     {"killed": ""}, {"killed": "[]"}, {"killed": "null"}, {"killed": "{"},
 ])  # fmt: skip
-def test_a_head_that_cannot_be_read_is_an_outage(gate: AccessAtGa, broken: dict[str, Any]) -> None:
+def test_an_unreadable_head_counts_as_an_outage(gate: AccessAtGa, broken: dict[str, Any]) -> None:
     gate.snapshots.live()
     head = gate.table.partition("head")
     head["head"] = {**head["head"], **broken}
@@ -400,7 +402,7 @@ def test_a_head_that_cannot_be_read_is_an_outage(gate: AccessAtGa, broken: dict[
     {"body": "{not json"}, {"body": "null"}, {"body": '{"key": "access"}'}, {"body": 5}, {"body": ""},
     {"version": "x"}, {"version": ""}, {"body": '{"key": "access", "percent": NaN}'}, {"body": "[" * 100_000},
 ])  # fmt: skip
-def test_one_flag_that_cannot_be_read_denies_and_the_rest_is_served(gate: AccessAtGa, damage: dict[str, Any]) -> None:
+def test_an_unreadable_flag_denies_and_the_others_are_served(gate: AccessAtGa, damage: dict[str, Any]) -> None:
     gate.ops.creates("other", stage="ga")
     rules = gate.table.partition("rules")
     rules["flag#access"] = {**rules["flag#access"], **damage}
@@ -413,7 +415,7 @@ def test_one_flag_that_cannot_be_read_denies_and_the_rest_is_served(gate: Access
 
 
 @pytest.mark.parametrize("sk", ["routes", "profile", "keys", "deny#subject#x", "something-new", "flag#UPPER"])
-def test_other_records_that_cannot_be_read_are_the_least_they_can_be(gate: AccessAtGa, sk: str) -> None:
+def test_other_unreadable_records_grant_nothing(gate: AccessAtGa, sk: str) -> None:
     gate.ops.makes("routes", replacement("routes", {"routes": [{"route": "GET /x", "class": "observe"}]}))
     for body in ("{not json", "null", "[]", "{}", '{"version": 1}', '{"routes": 5, "version": 1}'):
         gate.table.partition("rules")[sk] = {"pk": "rules", "sk": sk, "version": 1, "body": body}
@@ -427,7 +429,7 @@ def test_other_records_that_cannot_be_read_are_the_least_they_can_be(gate: Acces
             assert all(key.state.value == "revoked" for key in view.snapshot.keyring)
 
 
-def test_a_table_restored_to_an_earlier_revision_is_followed_there(gate: AccessAtGa) -> None:
+def test_a_table_restored_to_an_earlier_revision_is_served_as_restored(gate: AccessAtGa) -> None:
     gate.snapshots.live()
     backup = gate.table.saved()
     gate.ops.makes("access", staging("access", "allowlist"))
@@ -439,8 +441,8 @@ def test_a_table_restored_to_an_earlier_revision_is_followed_there(gate: AccessA
     assert gate.lets_in(view)
 
 
-def test_a_table_restored_and_changed_since_is_told_apart_by_its_digest(gate: AccessAtGa) -> None:
-    """The same revision number, other rules."""
+def test_a_restored_table_with_other_rules_at_the_same_revision_is_detected_by_digest(gate: AccessAtGa) -> None:
+    """The revision is equal, the rules differ."""
     backup = gate.table.saved()
     gate.ops.makes("access", staging("access", "allowlist"))
     assert gate.snapshots.live().snapshot.revision == 3
@@ -452,8 +454,8 @@ def test_a_table_restored_and_changed_since_is_told_apart_by_its_digest(gate: Ac
     assert same_rules(view.snapshot, replayed(gate.table))
 
 
-def test_a_table_restored_and_gone_further_is_loaded_whole(gate: AccessAtGa) -> None:
-    """Newer entries follow one another, but not on what is held."""
+def test_a_restored_table_with_newer_entries_is_loaded_whole(gate: AccessAtGa) -> None:
+    """The newer entries link to each other, but not to the rules that are held."""
     backup = gate.table.saved()
     gate.ops.makes("access", staging("access", "allowlist"))
     gate.snapshots.live()
@@ -466,7 +468,7 @@ def test_a_table_restored_and_gone_further_is_loaded_whole(gate: AccessAtGa) -> 
     assert same_rules(view.snapshot, replayed(gate.table))
 
 
-def test_an_emptied_table_lets_only_admins_in(gate: AccessAtGa) -> None:
+def test_an_emptied_table_admits_only_admins(gate: AccessAtGa) -> None:
     assert gate.lets_in(gate.snapshots.live())
     gate.table.restore({})
     view = gate.snapshots.live()
@@ -474,7 +476,7 @@ def test_an_emptied_table_lets_only_admins_in(gate: AccessAtGa) -> None:
     assert not gate.lets_in(view)
 
 
-def test_a_deleted_flag_is_gone_everywhere(gate: AccessAtGa) -> None:
+def test_a_deleted_flag_is_gone_in_warm_and_cold_environments(gate: AccessAtGa) -> None:
     gate.snapshots.live()
     gate.ops.makes("access", deletion("access"))
     for view in (gate.snapshots.live(), gate.cold().live()):
@@ -485,15 +487,15 @@ def test_a_deleted_flag_is_gone_everywhere(gate: AccessAtGa) -> None:
 # -- clocks and watchers
 
 
-def test_a_clock_that_goes_back_makes_a_refresh_not_a_grant(gate: AccessAtGa) -> None:
+def test_a_clock_that_is_set_back_causes_a_refresh(gate: AccessAtGa) -> None:
     gate.snapshots.soft()
     gate.ops.makes("access", killing("access"))
     gate.clock.advance(-600)
     assert not gate.lets_in(gate.snapshots.soft())
 
 
-def test_in_an_outage_a_clock_that_went_back_expires(gate: AccessAtGa) -> None:
-    """How old the rules are cannot be told any more."""
+def test_in_an_outage_a_clock_that_is_set_back_expires_the_rules(gate: AccessAtGa) -> None:
+    """The age of the rules is then unknown."""
     gate.snapshots.live()
     outage(gate)
     gate.clock.advance(-1)
@@ -502,8 +504,8 @@ def test_in_an_outage_a_clock_that_went_back_expires(gate: AccessAtGa) -> None:
     assert gate.snapshots.live().standing is Standing.STALE
 
 
-def test_a_frozen_environment_refreshes_when_it_thaws(gate: AccessAtGa) -> None:
-    """A wall clock goes on while Lambda keeps an environment frozen."""
+def test_a_frozen_environment_refreshes_after_it_thaws(gate: AccessAtGa) -> None:
+    """The wall clock continues while Lambda keeps an environment frozen."""
     gate.snapshots.soft()
     gate.ops.makes("access", killing("access"))
     gate.clock.advance(3_600)
@@ -512,7 +514,7 @@ def test_a_frozen_environment_refreshes_when_it_thaws(gate: AccessAtGa) -> None:
     assert gate.table.calls
 
 
-def test_watchers_are_told_of_changes_and_of_failures(gate: AccessAtGa) -> None:
+def test_a_watcher_is_notified_of_changes_and_failures(gate: AccessAtGa) -> None:
     gate.snapshots.live()
     gate.snapshots.live()
     gate.ops.makes("access", killing("access"))
@@ -534,10 +536,10 @@ LOOKS: tuple[Callable[[Snapshots], View], ...] = (Snapshots.live, Snapshots.soft
 @pytest.mark.parametrize("look", LOOKS)
 @pytest.mark.parametrize("number", range(4))
 @pytest.mark.parametrize("fault", [Fault.LOST_REQUEST, Fault.LOST_ANSWER, Fault.THROTTLED])
-def test_a_fault_at_any_call_of_a_cold_start_is_never_a_grant(
+def test_a_fault_at_any_call_of_a_cold_start_grants_nothing(
     gate: AccessAtGa, look: Callable[[Snapshots], View], number: int, fault: Fault
 ) -> None:
-    """One call fails, at each place; the state is never half a load, and the next look mends it."""
+    """Each call fails once; the rules are never half loaded, and the next read recovers."""
     environment = gate.cold()
     gate.table.calls.clear()
     gate.table.weather = lambda call: fault if call.number == number else None
