@@ -1,6 +1,6 @@
-"""Rows of the list of attacks that need a dependency to fail, or an event that no gateway made: T25, T26, P59.
+"""Attacks that need a failing dependency, or an event that no gateway made: T25, T26, P59.
 
-The identity provider is on a socket of its own and can be shut; the clock is in hand, since keys are asked for again
+The identity provider has its own socket and can be shut down; the test controls the clock, since keys are fetched again
 only after a minute.
 """
 
@@ -24,7 +24,7 @@ UNAVAILABLE = (503, "temporarily_unavailable")
 
 
 class Provider:
-    """An identity provider over HTTP, and identity tokens of an admin that it has signed."""
+    """An identity provider over HTTP that signs identity tokens of an admin."""
 
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
@@ -50,7 +50,7 @@ class Provider:
         self._thread.start()
 
     def shut(self) -> None:
-        """Nobody answers at its address any more."""
+        """Stop answering."""
         self._server.shutdown()
         self._server.server_close()
 
@@ -89,8 +89,8 @@ def exchange(environment: Environment, identity: str) -> tuple[int, str | None]:
     return outcome.status, outcome.body.get("error")
 
 
-def test_t25_without_a_signature_there_is_no_token(provider: Provider) -> None:
-    """KMS throttled or denied: 503 for everybody, and nothing unsigned instead."""
+def test_t25_without_kms_an_exchange_is_503_and_nothing_is_issued(provider: Provider) -> None:
+    """KMS throttles: no unsigned token is issued instead."""
     environment = started(provider)
     environment.kms.fault = Unavailable("ThrottlingException")
     assert exchange(environment, provider.token(environment.clock())) == UNAVAILABLE
@@ -98,7 +98,7 @@ def test_t25_without_a_signature_there_is_no_token(provider: Provider) -> None:
     assert exchange(environment, provider.token(environment.clock())) == (200, None)
 
 
-def test_t26_a_provider_that_is_down_a_known_key_is_taken_an_unknown_one_unavailable(provider: Provider) -> None:
+def test_t26_with_the_provider_down_a_known_key_is_accepted_and_an_unknown_one_is_503(provider: Provider) -> None:
     environment = started(provider)
     assert exchange(environment, provider.token(environment.clock())) == (200, None)
     provider.shut()
@@ -108,8 +108,8 @@ def test_t26_a_provider_that_is_down_a_known_key_is_taken_an_unknown_one_unavail
     assert exchange(environment, provider.token(environment.clock())) == (200, None)
 
 
-def test_t26_a_provider_that_is_down_at_a_cold_start(provider: Provider) -> None:
-    """No key is known: unavailable, not refused. What is no identity token at all is refused as ever."""
+def test_t26_with_the_provider_down_at_a_cold_start_an_exchange_is_503(provider: Provider) -> None:
+    """No key is known: unavailable, not refused. A text that is not an identity token is still refused."""
     provider.shut()
     environment = started(provider)
     assert exchange(environment, provider.token(environment.clock())) == UNAVAILABLE
@@ -117,8 +117,8 @@ def test_t26_a_provider_that_is_down_at_a_cold_start(provider: Provider) -> None
 
 
 @pytest.mark.parametrize("admin", [True, "true"])
-def test_p59_a_context_that_no_gateway_made_is_no_credential(provider: Provider, admin: object) -> None:
-    """Evaluate and the exchange are called with a forged event: they look at the token, and there is none."""
+def test_p59_a_forged_authorizer_context_is_not_a_credential(provider: Provider, admin: object) -> None:
+    """Evaluate and the exchange get a forged event: they read only the token, and there is none."""
     environment = started(provider)
     forged = {"lambda": {"subject": "root", "admin": admin, "orgs": "[]", "credential": "access", "session": ""}}
     for key in ("POST /ofrep/v1/evaluate/flags", "POST /ofrep/v1/evaluate/flags/{key}"):

@@ -1,4 +1,4 @@
-"""The pool as a verifier, a signer and the published set see it, and as an operator does, whatever is on record."""
+"""The key pool as verifier, signer, published key set, and operator see it, with valid and unreadable records."""
 
 import pytest
 from desk import POOL, Ask, Reply
@@ -44,14 +44,14 @@ def gate() -> SigningKeys:
     return SigningKeys()
 
 
-def test_every_key_verifies_before_it_signs(gate: SigningKeys) -> None:
+def test_every_key_is_published_before_it_signs(gate: SigningKeys) -> None:
     assert gate.keys.signer.kid == "key-1"
     assert gate.published() == list(POOL)
     gate.call("POST keys/rotate")
-    assert gate.keys.signer.kid == "key-1", "for 5 s at most, where nothing is decided live"
+    assert gate.keys.signer.kid == "key-1", "for at most 5 s without a live decision"
     assert gate.refreshed().signer.kid == "key-2"
     assert all(gate.keys[kid].verifies for kid in POOL)
-    assert [key.fetched for key in gate.kms.values()] == [1, 1, 1], "public keys are asked for once"
+    assert [key.fetched for key in gate.kms.values()] == [1, 1, 1], "each public key is fetched once"
 
 
 def test_a_revoked_key_neither_verifies_nor_is_published(gate: SigningKeys) -> None:
@@ -62,14 +62,14 @@ def test_a_revoked_key_neither_verifies_nor_is_published(gate: SigningKeys) -> N
     assert gate.published() == ["key-2", "key-3"]
 
 
-def test_an_unknown_key_id_costs_nothing(gate: SigningKeys) -> None:
+def test_an_unknown_key_id_fetches_nothing(gate: SigningKeys) -> None:
     for _ in range(1_000):
         assert gate.keys.get("key-9") is None
     assert not gate.keys.unavailable
     assert [key.fetched for key in gate.kms.values()] == [0, 0, 0]
 
 
-def test_a_key_that_cannot_be_fetched_is_unavailable_and_comes_back(gate: SigningKeys) -> None:
+def test_a_key_that_cannot_be_fetched_is_unavailable_until_it_can(gate: SigningKeys) -> None:
     gate.kms["key-1"].fault = Unavailable("KMS")
     assert gate.keys.get("key-1") is None
     assert gate.keys.unavailable
@@ -81,7 +81,7 @@ def test_a_key_that_cannot_be_fetched_is_unavailable_and_comes_back(gate: Signin
 
 
 @pytest.mark.parametrize("body", ["", "{", "null", '{"keys": []}', '{"keys": [{"kid": "key-1"}]}', '{"keys": "all"}'])
-def test_a_record_that_cannot_be_read_opens_nothing_and_is_seen(gate: SigningKeys, body: str) -> None:
+def test_an_unreadable_key_record_disables_all_keys_and_is_reported(gate: SigningKeys, body: str) -> None:
     gate.call("POST keys/revoke", kid="key-1")
     gate.spoil(body)
     with pytest.raises(Unavailable):
@@ -96,7 +96,7 @@ def test_a_record_that_cannot_be_read_opens_nothing_and_is_seen(gate: SigningKey
         assert "cannot be read" in reply.body["detail"]
 
 
-def test_an_hour_later_the_pool_goes_round(gate: SigningKeys) -> None:
+def test_a_rotation_reuses_the_first_key_an_hour_later(gate: SigningKeys) -> None:
     for expected in (200, 200, 409):
         assert gate.call("POST keys/rotate").status == expected
     assert gate.refreshed().signer.kid == "key-3"
