@@ -1,4 +1,4 @@
-"""Exported audit files: one entry a line as canonical JSON (JSON Lines), oldest first, from revision 1 on."""
+"""Exported audit files: one entry per line as canonical JSON (JSON Lines), oldest first, starting at revision 1."""
 
 import json
 import os
@@ -12,23 +12,23 @@ BLOCK = 65_536
 
 
 def entries_in(lines: Iterable[bytes]) -> Iterator[Entry]:
-    """The entries of a file, a line at a time. Raises `Failure` at a line that is none."""
+    """Yield the entries of a file, line by line. Raises `Failure` at a line that is not an entry."""
     for number, line in enumerate(lines, 1):
         try:
             entry = json.loads(line)
         except (ValueError, RecursionError):
             entry = None
         if not isinstance(entry, dict):
-            raise failures.chain_broken(number, f"line {number} of the file is no audit entry")
+            raise failures.chain_broken(number, f"line {number} of the file is not an audit entry")
         yield entry
 
 
-def went_on(
+def continued(
     held: Iterable[Entry], following: Callable[[int], Iterable[Entry]], write: Callable[[bytes], object]
 ) -> Iterator[Entry]:
-    """The entries that are held, then those `following` the last revision of these.
+    """Yield the entries in `held`, then the entries `following` their last revision.
 
-    Each of those is written when whoever walks the chain asks for the next: what does not continue it never is.
+    A new entry is written once the consumer asks for the next one, so an entry that breaks the chain is not written.
     """
     from headgate.core.documents import canonical
 
@@ -41,8 +41,8 @@ def went_on(
         write(canonical(entry).encode() + b"\n")
 
 
-def cut_short(file: IO[bytes]) -> None:
-    """Take away what stands after the last end of a line: an interrupted export left it. Back to the beginning then."""
+def drop_partial_line(file: IO[bytes]) -> None:
+    """Remove an incomplete last line, left by an interrupted export, and seek to the start."""
     end = file.seek(0, os.SEEK_END)
     while end > 0:
         begin = max(0, end - BLOCK)

@@ -1,7 +1,7 @@
-"""Checkpoint files: one signed head of the audit stream a line (JSON Lines), and the key beside them that they hang on.
+"""Checkpoint files: one signed head of the audit stream per line (JSON Lines), and the key file that verifies them.
 
-What counts is what the key signed. The first checkpoint of a file writes the public key to FILE.key: from then on that
-key is pinned, and nothing that the API says later can change who is believed.
+Only what the key signed is trusted. The first checkpoint of a file writes the public key to FILE.key. From then on that
+key is pinned, and the API cannot replace it.
 """
 
 import json
@@ -26,34 +26,34 @@ THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
 
 @dataclass(frozen=True, slots=True)
 class TrustedKey:
-    """The key that checkpoints are verified with; `pinned` says by what, "" where the API was believed."""
+    """The key that verifies checkpoints. `pinned` names what pins it; "" means that it came from the API just now."""
 
     public: "PublicKey"
     pinned: str = ""
 
     @property
     def thumbprint(self) -> str:
-        """RFC 7638."""
+        """The key's RFC 7638 thumbprint."""
         from headgate.tokens.checkpoint import thumbprint
 
         return thumbprint(self.public)
 
     @property
     def told(self) -> str:
-        """Which key, and why it is believed."""
-        why = f"pinned by {self.pinned}" if self.pinned else "which the API gave just now: pin it with --key"
+        """The key and why it is trusted, in words."""
+        why = f"pinned by {self.pinned}" if self.pinned else "not pinned (from the API): pin it with --key"
         return f"audit key {self.thumbprint}, {why}"
 
 
 def key_beside(path: Path) -> Path:
-    """Where a checkpoint file's key is kept."""
+    """Return the path of a checkpoint file's key."""
     return path.with_name(f"{path.name}.key")
 
 
 def trusted_key(path: Path, given: str | None, fetch: Callable[[], "PublicKey"]) -> TrustedKey:
-    """The key for a checkpoint file: `given` (a JWK file or a thumbprint), else the one beside it, else the API's.
+    """Return the key for a checkpoint file: `given` (a JWK file or a thumbprint), else FILE.key, else the API's key.
 
-    `fetch` asks the API. Raises `Failure`.
+    `fetch` gets the key from the API. Raises `Failure`.
     """
     if given is not None and not THUMBPRINT.fullmatch(given):
         return TrustedKey(read_key(Path(given)), given)
@@ -62,60 +62,63 @@ def trusted_key(path: Path, given: str | None, fetch: Callable[[], "PublicKey"])
     if given is None:
         return found
     if found.thumbprint != given:
-        raise broken("the audit key is another", f"its thumbprint is {found.thumbprint}, not {given}")
+        raise broken("the audit key does not match --key", f"its thumbprint is {found.thumbprint}, not {given}")
     return TrustedKey(found.public, "its thumbprint")
 
 
 def read_key(path: Path) -> "PublicKey":
-    """A public key from a JWK file. Raises `Failure` (usage)."""
+    """Read a public key from a JWK file. Raises `Failure` (usage)."""
     from headgate.tokens.keys import NotP256
 
     try:
         return public_key(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
-        raise failures.usage(f"{path}: {error.strerror}", "a key is a JWK file or a thumbprint of 43 letters") from None
+        hint = "pass a JWK file or a thumbprint of 43 characters"
+        raise failures.usage(f"cannot read {path}: {error.strerror}", hint) from None
     except (ValueError, RecursionError, NotP256):
-        raise failures.usage(f"{path} is no public key in JWK form") from None
+        raise failures.usage(f"{path} is not a P-256 public key in JWK format") from None
 
 
 def fetched_key(client: "Client") -> "PublicKey":
-    """The key that the API gives. Raises `Failure`."""
+    """Get the audit key from the API. Raises `Failure`."""
     from headgate.tokens.keys import NotP256
 
     try:
         return public_key(client.get(KEY_PATH).document.get("key"))
     except NotP256 as error:
-        raise failures.unavailable("the API gave no audit key", str(error)) from None
+        raise failures.unavailable("the API returned no valid audit key", str(error)) from None
 
 
 def public_key(document: object) -> "PublicKey":
-    """The key that a JWK holds. Raises `NotP256`."""
+    """Parse a JWK. Raises `NotP256`."""
     from headgate.tokens.checkpoint import read_jwk
 
     return read_jwk(document if isinstance(document, Mapping) else {})
 
 
 def write_key(path: Path, key: "PublicKey") -> None:
-    """Keep a key, where none is kept yet."""
+    """Write a key to a new file."""
     with path.open("x", encoding="utf-8") as file:
         file.write(json.dumps(key.jwk(), indent=2) + "\n")
 
 
 def read_checkpoints(path: Path, key: "PublicKey") -> list["Checkpoint"]:
-    """Every checkpoint of a file, oldest first. Raises `Failure` at the first line that the key did not sign so, or
-    that contradicts the lines before it."""
+    """Return every checkpoint of a file, oldest first.
+
+    Raises `Failure` at the first line that the key did not sign, or that contradicts an earlier line.
+    """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
-        raise failures.usage(f"{path}: {error.strerror}") from None
+        raise failures.usage(f"cannot read {path}: {error.strerror}") from None
     except ValueError:
-        raise failures.usage(f"{path} is no checkpoint file") from None
+        raise failures.usage(f"{path} is not a checkpoint file") from None
     found: list[Checkpoint] = []
     for number, line in enumerate(lines, 1):
         try:
             checkpoint = signed_by(key, json.loads(line))
         except (ValueError, RecursionError) as error:
-            raise broken(f"{path}: checkpoint {number} does not hold", str(error)) from None
+            raise broken(f"{path}: checkpoint {number} is invalid", str(error)) from None
         if found:
             _check_order(f"{path}: checkpoint {number}", found[-1], checkpoint)
         found.append(checkpoint)
@@ -123,7 +126,7 @@ def read_checkpoints(path: Path, key: "PublicKey") -> list["Checkpoint"]:
 
 
 def signed_by(key: "PublicKey", document: Any) -> "Checkpoint":
-    """The checkpoint in a line or an answer. Raises `ValueError` where it says anything that the key did not sign."""
+    """Return the checkpoint in a line or an answer. Raises `ValueError` if any member is not as the key signed it."""
     from headgate.tokens.checkpoint import read_checkpoint
     from headgate.tokens.refusals import TokenRefused
 
@@ -135,12 +138,12 @@ def signed_by(key: "PublicKey", document: Any) -> "Checkpoint":
     except TokenRefused as refused:
         raise ValueError(f"the audit key did not sign it ({refused.code.value})") from None
     if dict(document) != {**asdict(checkpoint), "kid": key.kid, "signature": signature}:
-        raise ValueError("it says something else than what was signed")
+        raise ValueError("its members differ from what was signed")
     return checkpoint
 
 
 def append(path: Path, last: "Checkpoint | None", checkpoint: "Checkpoint", document: Mapping[str, Any]) -> None:
-    """Add a line, on disk when this returns. Raises `Failure` where it contradicts the last one: nothing is added."""
+    """Append a line and sync it to disk. Raises `Failure`, adding nothing, if it contradicts the last checkpoint."""
     if last is not None:
         _check_order("the log", last, checkpoint)
     with path.open("a", encoding="utf-8") as file:
@@ -151,11 +154,11 @@ def append(path: Path, last: "Checkpoint | None", checkpoint: "Checkpoint", docu
 
 def _check_order(what: str, earlier: "Checkpoint", later: "Checkpoint") -> None:
     if later.revision < earlier.revision:
-        raise broken(f"{what} goes back", f"revision {earlier.revision} was signed, and now it is {later.revision}")
+        raise broken(f"{what} went back", f"revision {earlier.revision} was signed before revision {later.revision}")
     if later.revision == earlier.revision and later.digest != earlier.digest:
-        raise broken(f"{what} was rewritten", f"revision {later.revision} has another digest than was signed")
+        raise broken(f"{what} was rewritten", f"the digest of revision {later.revision} differs from the signed one")
 
 
 def broken(title: str, detail: str) -> Failure:
-    """A checkpoint and what it is held against do not agree."""
+    """Return the failure for a checkpoint that does not match what it is compared with."""
     return Failure(ExitCode.CHECK_FAILED, title, detail, slug="checkpoint-broken")

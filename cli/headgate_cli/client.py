@@ -1,8 +1,8 @@
-"""The admin API as its operator sees it: every call signed, repeated only where repeating is safe.
+"""The admin API's client: every call is signed, and retried only where that is safe.
 
-An update reads the flag's version first and sends it as `If-Match`. A mutation carries one `Idempotency-Key`
-that all its attempts share, so a request whose answer was lost is never carried out twice.
-A kill is one signed request, first thing: it reads nothing before.
+An update reads the flag's version first and sends it as `If-Match`. All attempts of a mutation share one
+`Idempotency-Key`, so a request whose answer was lost is never applied twice.
+A kill is a single signed request: it reads nothing first.
 """
 
 import json
@@ -14,18 +14,17 @@ from urllib.parse import quote, urlencode
 from uuid import uuid4
 
 from headgate_cli import failures
-from headgate_cli.failures import ExitCode, Failure
 from headgate_cli.transport import HttpAnswer, NoAnswer, RequestSigner, Transport
 
 _ATTEMPTS = 4
-LONGEST_WAIT = 5.0  # seconds; a longer Retry-After is the operator's to wait for
+LONGEST_WAIT = 5.0  # seconds; a longer Retry-After is reported to the operator instead
 _PAGE = 200
 
 Query = Mapping[str, str | int | None]
 
 
 class Client:
-    """Speaks to one API as one caller."""
+    """Calls one API as one caller."""
 
     def __init__(
         self, api: str, signer: RequestSigner | None, transport: Transport, pause: Callable[[float], None] = time.sleep
@@ -36,13 +35,13 @@ class Client:
         self._pause = pause
 
     def get(self, path: str, query: Query | None = None) -> HttpAnswer:
-        """Read. Raises `Failure`."""
+        """Send a GET request. Raises `Failure`."""
         given = {name: value for name, value in (query or {}).items() if value is not None}
         suffix = f"?{urlencode(given, quote_via=quote, safe='')}" if given else ""
         return self.send("GET", path + suffix).required()
 
     def pages(self, path: str, query: Query | None = None) -> Iterator[dict[str, Any]]:
-        """Every page of a list, by its `next` cursor."""
+        """Yield every page of a list, following its `next` cursor. Raises `Failure`."""
         cursor: str | None = None
         while True:
             page = self.get(path, {"limit": _PAGE, **(query or {}), "cursor": cursor}).document
@@ -52,21 +51,22 @@ class Client:
                 return
 
     def ask(self, path: str, body: Mapping[str, Any]) -> HttpAnswer:
-        """A POST that changes nothing (explain, preview, plan). Raises `Failure`."""
+        """Send a POST request that changes nothing (explain, preview, plan). Raises `Failure`."""
         return self.send("POST", path, body).required()
 
     def change(
         self, method: str, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
     ) -> HttpAnswer:
-        """A mutation. The answer may tell of a failure: the caller looks."""
+        """Send a mutation. The caller must check the answer's status."""
         return self.send(method, path, body, {"Idempotency-Key": str(uuid4()), **(headers or {})})
 
     def update(
         self, method: str, path: str, body: Mapping[str, Any], *, read: str, if_match: str | None = None
     ) -> HttpAnswer:
-        """A mutation of what `read` names, under the version just read or the one given.
+        """Send a mutation of the resource at path `read`, conditional on `if_match` or else on its current version.
 
-        Where the version was read here and another change came between, it reads and tries once more. Raises `Failure`.
+        If another change comes in between, reads the version again and retries once, unless `if_match` is given.
+        Raises `Failure`.
         """
         if if_match is not None:
             return self.change(method, path, body, {"If-Match": quoted(if_match)}).required()
@@ -76,19 +76,19 @@ class Client:
         return answer.required()
 
     def kill(self, key: str, body: Mapping[str, Any]) -> HttpAnswer:
-        """Drop the gate: one request with no precondition. Raises `Failure`."""
+        """Kill a flag: one request without a precondition. Raises `Failure`."""
         return self.send("POST", f"/admin/v1/flags/{quote(key, safe='')}/kill", body).required()
 
     def _version(self, read: str) -> str:
         etag = self.get(read).headers.get("etag")
         if not etag:
-            raise failures.unavailable("the server gave no version to change from", f"no ETag on {read}")
+            raise failures.unavailable("the server returned no version", f"no ETag on {read}")
         return etag
 
     def send(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
     ) -> HttpAnswer:
-        """Send, and again after a lost connection or where the server says when (`Retry-After`); at most 4 times."""
+        """Send a request, at most 4 times: retry after a lost connection, or when the server sends `Retry-After`."""
         data = b"" if body is None else json.dumps(body, allow_nan=False).encode()
         typed = {"Content-Type": "application/json"} if data else {}
         given = {"Accept": "application/json", **typed, **(headers or {})}
@@ -103,7 +103,7 @@ class Client:
             raise failures.unavailable(str(error), f"tried {_ATTEMPTS} times") from None
 
     def _try(self, method: str, path: str, data: bytes, headers: Mapping[str, str], attempt: int) -> HttpAnswer | float:
-        """The answer where it stands, else the seconds to wait before the next attempt."""
+        """Return the final answer, or the seconds to wait before the next attempt."""
         try:
             answer = self._transport.send(method, self.api + path, data, headers, self._signer)
         except NoAnswer:
@@ -113,12 +113,12 @@ class Client:
 
 
 def backoff(attempt: int) -> float:
-    """Seconds to wait after a lost connection: 0.1 to 0.2, doubling, so that many callers do not come back at once."""
-    return 0.1 * float(2 ** (attempt - 1)) * (1 + random.random())  # noqa: S311  # spreads load, guards nothing
+    """Return the seconds to wait after a lost connection: 0.1 to 0.2, doubling, so that retries are spread out."""
+    return 0.1 * float(2 ** (attempt - 1)) * (1 + random.random())  # noqa: S311  # spreads load, no secret
 
 
 def wait_asked(answer: HttpAnswer) -> float | None:
-    """Seconds that a 503 or 429 asks to wait, when that is bearable; None where the answer stands."""
+    """Return the seconds that a 503 or 429 asks to wait, up to `LONGEST_WAIT`; None if the answer is final."""
     asked = answer.headers.get("retry-after", "")
     if answer.status not in (429, 503) or not asked.isascii() or not asked.isdigit():
         return None
@@ -126,8 +126,8 @@ def wait_asked(answer: HttpAnswer) -> float | None:
 
 
 def quoted(version: str) -> str:
-    """A version as an entity tag: `7` and `"7"` are both taken."""
+    """Return a version as an entity tag. Accepts `7` and `"7"`. Raises `Failure` (usage)."""
     bare = version.strip().strip('"')
     if not bare.isascii() or not bare.isdigit():
-        raise Failure(ExitCode.USAGE, "--if-match takes a version number, as in --if-match 7", slug="usage")
+        raise failures.usage("--if-match must be a version number, as in --if-match 7")
     return f'"{bare}"'

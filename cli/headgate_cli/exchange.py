@@ -1,4 +1,4 @@
-"""Tokens as a client gets them: an identity token exchanged at `/v1/token` (RFC 8693). Holds no secret of its own."""
+"""Gets tokens as a client does: exchanges an identity token at `/v1/token` (RFC 8693). Holds no secret of its own."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from headgate_cli.transport import HttpAnswer, NoAnswer, Transport
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """A person as the dev identity provider is asked for one."""
+    """A person to request an identity token for from the dev identity provider."""
 
     sub: str
     orgs: tuple[str, ...] = ()
@@ -26,11 +26,11 @@ class Who:
 
 
 def identity_token(transport: Transport, idp: str, who: Who) -> str:
-    """Ask the dev identity provider. Raises `Failure`."""
+    """Get an identity token from the dev identity provider. Raises `Failure`."""
     answer = post_form(transport, f"{idp}/token", who.form).required()
     token = answer.document.get("id_token")
     if not isinstance(token, str):
-        raise failures.unavailable("the identity provider gave no id_token")
+        raise failures.unavailable("the identity provider returned no id_token")
     return token
 
 
@@ -43,9 +43,9 @@ def exchange(
     scope: str | None = None,
     session: str | None = None,
 ) -> HttpAnswer:
-    """Exchange a token. The answer may be a refusal: the caller looks.
+    """Exchange a token. The caller must check the answer's status.
 
-    `kind` is the URN of what `token` is; `session` asks for the token of that session.
+    `kind` is the URN of the token's type; `session` requests the token of that session.
     """
     form = {"grant_type": GRANT, "subject_token": token, "subject_token_type": kind}
     if scope is not None:
@@ -56,7 +56,7 @@ def exchange(
 
 
 def session_token(transport: Transport, api: str, identity: str, session: str) -> HttpAnswer:
-    """Start or renew a session: by a fresh access token; where access is off, by the identity token (renewal only)."""
+    """Start or renew a session with a new access token or, if access is off, renew it with the identity token."""
     access = exchange(transport, api, identity)
     if access.ok:
         token = str(access.document["access_token"])
@@ -65,7 +65,7 @@ def session_token(transport: Transport, api: str, identity: str, session: str) -
 
 
 def post_form(transport: Transport, url: str, form: Mapping[str, str]) -> HttpAnswer:
-    """POST a form. Raises `Failure` where no answer comes."""
+    """POST a form. Raises `Failure` if there is no answer."""
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
     try:
         return transport.send("POST", url, urlencode(form).encode(), headers)

@@ -1,4 +1,4 @@
-"""Every way a command can fail, and the exit code that says so. Knows answers, not how they were asked for."""
+"""Every way a command can fail, and its exit code. It must not know how a request is sent."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class ExitCode(IntEnum):
-    """What the shell is told. Scripts may rely on these."""
+    """The exit codes. They are stable: scripts may rely on them."""
 
     OK = 0
     CHECK_FAILED = 1
@@ -22,19 +22,19 @@ class ExitCode(IntEnum):
 
 EXIT_CODES = """\
 Exit codes:
-  0  done
-  1  a check did not hold (audit chain broken, tour step differs)
-  2  wrong usage
-  3  refused: the request is not valid
-  4  conflict: another change came first, or it would take access away
+  0  success
+  1  a check failed (broken audit chain, wrong decision)
+  2  usage error
+  3  the request was refused as invalid
+  4  conflict: another change came first, or the change would remove access
   5  not found
-  6  forbidden, or not signed in
+  6  forbidden, or no AWS credentials
   7  unavailable: no answer, throttled, or a server error"""
 
 
 @dataclass(eq=False)
 class Failure(Exception):
-    """A command ends here. `faults` are (path, message) pairs; `hint` says what to do next."""
+    """Ends a command. `faults` are (path, message) pairs; `hint` says what to do next."""
 
     exit_code: ExitCode
     title: str
@@ -49,7 +49,7 @@ class Failure(Exception):
         return self.title
 
     def as_document(self) -> dict[str, Any]:
-        """The failure as `--json` writes it: the server's problem document, or one of the same shape."""
+        """Return the failure as `--json` writes it: the server's problem document, or one of the same shape."""
         own: dict[str, Any] = {"type": f"urn:headgate:{self.slug or 'command'}", "title": self.title}
         if self.status is not None:
             own["status"] = self.status
@@ -61,17 +61,17 @@ class Failure(Exception):
 
 
 def usage(title: str, hint: str = "") -> Failure:
-    """The command line or the environment is wrong; nothing was sent."""
+    """Return the failure for a wrong command line or environment. Nothing was sent."""
     return Failure(ExitCode.USAGE, title, slug="usage", hint=hint)
 
 
 def unavailable(title: str, detail: str = "") -> Failure:
-    """No answer came."""
+    """Return the failure for a missing or unusable answer."""
     return Failure(ExitCode.UNAVAILABLE, title, detail, slug="no-answer")
 
 
 def chain_broken(revision: int, what: str) -> Failure:
-    """The audit chain does not hold from this revision on."""
+    """Return the failure for an audit chain that breaks at this revision."""
     return Failure(ExitCode.CHECK_FAILED, f"the chain breaks at revision {revision}", what, slug="chain-broken")
 
 
@@ -86,22 +86,22 @@ EXIT_OF_STATUS: Mapping[int, ExitCode] = {
 }
 
 HINTS: Mapping[str, str] = {
-    "would-shrink": "this takes access away; add --allow-shrink if that is what you want",
-    "precondition-failed": "it changed since you read it; look again, then retry",
-    "busy": "other changes are going on; try again",
-    "key-retired": "a deleted key is never used again; choose another",
+    "would-shrink": "this removes access; pass --allow-shrink to confirm",
+    "precondition-failed": "the resource was modified; read it again, then retry",
+    "busy": "another change is in progress; retry",
+    "key-retired": "the key of a deleted flag cannot be used again; choose another key",
 }
 
 
 def exit_of(status: int) -> ExitCode:
-    """The exit code for an HTTP status that is not a success."""
+    """Return the exit code for an HTTP status that is not a success."""
     if status >= 500:
         return ExitCode.UNAVAILABLE
     return EXIT_OF_STATUS.get(status, ExitCode.REFUSED)
 
 
 def from_answer(status: int, body: bytes, etag: str | None = None) -> Failure:
-    """Read a problem document (RFC 9457), an OAuth error (RFC 6749 5.2) or a gateway's own `{"message"}`."""
+    """Parse a problem document (RFC 9457), an OAuth error (RFC 6749 §5.2), or the gateway's own `{"message"}`."""
     document = _object(body)
     slug = str(document.get("type", "")).removeprefix("urn:headgate:") or str(document.get("error", ""))
     title = document.get("title") or document.get("error") or document.get("message") or "unexpected answer"

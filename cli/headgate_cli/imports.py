@@ -1,8 +1,8 @@
-"""An import of a list, from the first id to the commit: it goes on where an earlier run was stopped, however it was.
+"""Runs the import of a list, from the first id to the commit. It resumes an earlier run, however that one was stopped.
 
-Its id follows from what it does: flag, kind, mode and the ids. So the same command finds the import that it began; what
-is staged there is held against the file by its digest, and one that is committed is done. Staging one batch twice is
-staging it once, so every call may be repeated.
+The import's id is derived from the flag, kind, mode, and ids, so the same command finds the import that it started.
+The digest of the staged ids is compared with the file's; a committed import is done. Staging a batch is idempotent, so
+every call may be retried.
 """
 
 import random
@@ -21,8 +21,7 @@ from headgate_cli.transport import HttpAnswer
 
 BUSY = (429, 502, 503, 504)
 SHORTEST, LONGEST, PATIENCE = 0.5, 20.0, 300.0
-"""Seconds: the first wait is at most this long, then twice as long each time up to this; and no more than that in all
-without an answer."""
+"""Seconds: the limit of the first wait, which then doubles; the longest wait; and the total wait without an answer."""
 
 _Json = dict[str, Any]
 
@@ -40,19 +39,19 @@ class ImportPlan:
 
 
 def import_id(plan: ImportPlan, digest: str, number: int) -> str:
-    """The import's id; the number counts from 1, for lists that were imported before."""
+    """Return the import's id. `number` starts at 1 and counts repeated imports of the same list."""
     whole = "\n".join((plan.flag, plan.kind, plan.mode, digest))
     return f"{plan.mode}-{plan.kind}-{sha256(whole.encode()).hexdigest()[:32]}" + (f".{number}" if number > 1 else "")
 
 
 def asked_for(answer: HttpAnswer) -> float:
-    """Seconds that the answer asks to wait, as far as that is bearable."""
+    """Return the seconds that the answer asks to wait, at most `LONGEST`."""
     text = answer.headers.get("retry-after", "")
     return min(float(text), LONGEST) if text.isascii() and text.isdigit() else 0.0
 
 
 class Run:
-    """One run. `path` is where the import is; `staged` grows as the API answers."""
+    """One run of an import. `staged` is the number of ids staged so far."""
 
     def __init__(
         self, client: Client, plan: ImportPlan, members: MemberFile, *,
@@ -65,14 +64,14 @@ class Run:
         self.staged = 0
 
     def open(self) -> _Json:
-        """Open the import, or find it as it was left. Raises `Failure`."""
+        """Open the import, or find it as an earlier run left it. Raises `Failure`."""
         number = 1
         while True:
             self.id = import_id(self._plan, self._members.digest, number)
             body = {"id": self.id, "kind": self._plan.kind, "mode": self._plan.mode, "reason": self._plan.reason}
             found: _Json = self._change("POST", self._imports, body).required().document
-            passed_over = found.get("state") == "abandoned" or (found.get("state") == "committed" and self._plan.again)
-            if not passed_over:
+            skipped = found.get("state") == "abandoned" or (found.get("state") == "committed" and self._plan.again)
+            if not skipped:
                 break
             number += 1
         self.staged = int(found.get("staged", 0))
@@ -81,12 +80,12 @@ class Run:
 
     def _check(self, found: Mapping[str, Any]) -> None:
         if self.staged > self._members.count or found.get("digest") != self._members.digest_of(self.staged):
-            detail = f"{self.staged} ids are staged there, and they are not the first of this file"
-            hint = f"give it up: headgate allow import {self._plan.flag} --abandon {self.id}"
-            raise Failure(ExitCode.CONFLICT, "another list was staged", detail, slug="import-differs", hint=hint)
+            detail = f"the {self.staged} staged ids are not the first ids of this file"
+            hint = f"abandon the import: headgate allow import {self._plan.flag} --abandon {self.id}"
+            raise Failure(ExitCode.CONFLICT, "a different list is staged", detail, slug="import-differs", hint=hint)
 
     def stage(self) -> bool:
-        """Stage the next batch; False when all are there. Raises `Failure`."""
+        """Stage the next batch. Returns False if all ids are staged. Raises `Failure`."""
         if self.staged >= self._members.count:
             return False
         ids = self._members.batch(self.staged)
@@ -95,34 +94,34 @@ class Run:
             raise self._at_lines(failures.from_answer(answer.status, answer.body))
         staged = int(answer.document.get("staged", 0))
         if staged <= self.staged:
-            raise failures.unavailable("the import does not go on", f"{staged} ids are staged, as before")
+            raise failures.unavailable("the import makes no progress", f"{staged} ids are staged, as before")
         self.staged = staged
         return True
 
     def _at_lines(self, failure: Failure) -> Failure:
-        """The failure, each fault at an id told with its line."""
+        """Return the failure with the file's line in place of each id's index."""
 
-        def told(path: str) -> str:
+        def located(path: str) -> str:
             name, _, index = path.partition(".")
             place = int(index) if name == "ids" and index.isdigit() else None
             return path if place is None else f"line {self._members.line(self.staged + place)}"
 
-        return replace(failure, faults=tuple((told(path), message) for path, message in failure.faults))
+        return replace(failure, faults=tuple((located(path), message) for path, message in failure.faults))
 
     def commit(self) -> _Json:
-        """Switch it on; the flag as it is then. Raises `Failure`."""
+        """Commit the import and return the flag. Raises `Failure`."""
         body: _Json = {"reason": self._plan.reason, "count": self._members.count, "digest": self._members.digest}
         body |= {"allow_shrink": True} if self._plan.allow_shrink else {}
         flag: _Json = self._change("POST", f"{self._imports}/{self.id}/commit", body).required().document
         return flag
 
     def state(self) -> _Json:
-        """The import as it is. Raises `Failure`."""
+        """Return the import. Raises `Failure`."""
         found: _Json = self._client.get(f"{self._imports}/{self.id}").document
         return found
 
     def _change(self, method: str, path: str, body: _Json) -> HttpAnswer:
-        """A call that is repeated with its key while the API is busy or does not answer, with full jitter."""
+        """Send a mutation, retrying with the same Idempotency-Key and full jitter while the API is busy or down."""
         key, waited, longest = {"Idempotency-Key": str(uuid4())}, 0.0, SHORTEST
         while True:
             failure: Failure | None = None

@@ -1,4 +1,4 @@
-"""The `headgate` command: its groups, the options of the whole command, and how a failure becomes an exit code."""
+"""The `headgate` command: its groups, the global options, and how a failure becomes an exit code."""
 
 import sys
 from collections.abc import Callable
@@ -44,16 +44,18 @@ _ORDER = (
 ).split()
 ENVIRONMENT = """\
 Environment:
-  HEADGATE_API, HEADGATE_IDP    the API; a dev identity provider
-  AWS_PROFILE, AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN
-                                who signs, as for every AWS tool
-  headgate local prints those of the laptop's stack, ready to copy.
+  HEADGATE_API, HEADGATE_IDP  the API, and the dev identity provider
+  HEADGATE_IDENTITY_TOKEN     the identity token for headgate token
+  AWS_PROFILE, AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
+  AWS_SESSION_TOKEN           who signs, as for any AWS tool
+
+  For a local stack, copy the exports that headgate local prints.
 
 Glossary: docs/glossary.md"""
 
 
 def hoisted(args: list[str]) -> list[str]:
-    """The arguments with the options of the whole command first: in an emergency any order works."""
+    """Return the arguments with the global options first, so that they work in any position."""
     ours: list[str] = []
     rest: list[str] = []
     queue = list(args)
@@ -68,10 +70,10 @@ def hoisted(args: list[str]) -> list[str]:
 
 
 class Root(TyperGroup):
-    """Takes its options anywhere on the line, and ends every `Failure` with its message and exit code."""
+    """Accepts the global options anywhere, and ends every `Failure` with its message and exit code."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read the options of the whole command, wherever they stand."""
+        """Parse the arguments, with the global options in any position."""
         return super().parse_args(ctx, hoisted(args))
 
     def invoke(self, ctx: Any) -> Any:
@@ -83,18 +85,18 @@ class Root(TyperGroup):
             raise typer.Exit(int(failure.exit_code)) from None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The command; `allow import` is one of two words, since `allow` by itself takes a key."""
+        """Return the command. `allow import` is one command of two words, since `allow` itself takes a key."""
         two = " ".join(args[:2])
         found = self.commands.get(two) if len(args) > 1 else None
         return super().resolve_command(ctx, args) if found is None else (two, found, args[2:])
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """The commands in the order in which a rollout needs them."""
+        """Return the commands in the order of a rollout."""
         known = super().list_commands(ctx)
         return sorted(known, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002  # the signature is the framework's
-        """The exit codes and the environment, line by line."""
+        """Write the exit codes and the environment, line by line."""
         formatter.write(f"\n{EXIT_CODES}\n\n{ENVIRONMENT}\n")
 
 
@@ -110,14 +112,16 @@ app = typer.Typer(
 @app.callback()
 def headgate(
     ctx: typer.Context,
-    api: Annotated[str | None, option(metavar="URL", help="The API; else HEADGATE_API.")] = None,
+    api: Annotated[str | None, option(metavar="URL", help="The API. Default: HEADGATE_API.")] = None,
     profile: Annotated[str | None, option(metavar="NAME", help="The AWS profile that signs.")] = None,
-    region: Annotated[str | None, option(metavar="NAME", help="The AWS region to sign for.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout, and failures as JSON on stderr.")] = False,
+    region: Annotated[str | None, option(metavar="NAME", help="The AWS Region to sign for.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Write JSON to stdout, and errors as JSON to stderr.")
+    ] = False,
 ) -> None:
-    """Headgate: open a feature step by step, and drop the gate at once.
+    """Roll out a feature in stages, and shut it off in one call.
 
-    The options below stand before or after the command.
+    The options below may come before or after the command.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -131,7 +135,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
 )  # fmt: skip
 for command in COMMANDS:
     app.command(epilog=COMMON)(command)
-app.command(epilog=COMMON, short_help="Start everything on this machine, until Ctrl-C.")(local)
+app.command(epilog=COMMON, short_help="Run the whole stack on this machine.")(local)
 app.command("allow import", epilog=COMMON, hidden=True)(allow_import)
 app.add_typer(flags.app, name="flags")
 app.add_typer(audit.app, name="audit")

@@ -1,7 +1,7 @@
-"""Manifest files: YAML in, YAML out. Reads only what YAML 1.2's JSON-like core gives, so that `on` stays a word.
+"""Manifest files: YAML in, YAML out. Reads only the scalars of YAML 1.2's core schema, so that `on` stays text.
 
-PyYAML reads YAML 1.1, where `on` is true, `12:30` a number and a repeated key silently wins; a manifest of access rules
-must mean what it says, so those readings are off here and a repeated key is refused.
+PyYAML reads YAML 1.1, where `on` is true, `12:30` is a number, and the last of two equal keys silently wins. A manifest
+of access rules must mean what it says, so those are off here and a duplicate key is an error.
 """
 
 import re
@@ -18,20 +18,20 @@ _STANDARD_INPUT = "-"
 
 
 class Loader(yaml.SafeLoader):
-    """YAML 1.2 core scalars, unique text keys. What other libraries add to SafeLoader is not read here."""
+    """YAML 1.2 core scalars and unique text keys, without what other libraries add to SafeLoader."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012  # as PyYAML declares it
     yaml_constructors: ClassVar[dict[str | None, Any]] = {}
     yaml_multi_constructors: ClassVar[dict[str | None, Any]] = {}
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """A mapping whose keys are distinct strings."""
+        """Construct a mapping whose keys are distinct strings."""
         seen: set[str] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str) or key in seen:
-                what = "is given twice" if isinstance(key, str) else "must be text"
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} {what}", key_node.start_mark)
+                what = "duplicate key" if isinstance(key, str) else "a key must be text, not"
+                raise yaml.constructor.ConstructorError(None, None, f"{what} {key!r}", key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)
 
@@ -50,12 +50,12 @@ Loader.yaml_constructors[None] = yaml.SafeLoader.construct_undefined
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """Read a manifest file, or standard input for `-`. Raises `Failure` (usage) with the line at fault."""
+    """Read a manifest file, or standard input for `-`. Raises `Failure` (usage) with the line of the error."""
     return read_mapping(path, "access, token, flags, routes")
 
 
 def read_mapping(path: Path, members: str = "") -> dict[str, Any]:
-    """Read a file that is read like a manifest. Raises `Failure` (usage) with the line at fault."""
+    """Read a mapping from a YAML file like a manifest. Raises `Failure` (usage) with the line of the error."""
     try:
         text = sys.stdin.read() if str(path) == _STANDARD_INPUT else path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -63,9 +63,9 @@ def read_mapping(path: Path, members: str = "") -> dict[str, Any]:
     try:
         document = yaml.load(text, Loader)  # noqa: S506  # a SafeLoader
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise failures.usage(f"{path} is not YAML that a manifest may hold: {_where(error)}") from None
+        raise failures.usage(f"{path} is not valid YAML: {_where(error)}") from None
     if not isinstance(document, dict):
-        raise failures.usage(f"{path} must hold a mapping" + (f": {members}" if members else ""))
+        raise failures.usage(f"{path} must contain a mapping" + (f": {members}" if members else ""))
     return document
 
 
@@ -76,7 +76,7 @@ def _where(error: Exception) -> str:
 
 
 class Dumper(yaml.SafeDumper):
-    """Quotes what some reader could take for a number."""
+    """Quotes text that a YAML parser could read as a number."""
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
@@ -88,6 +88,6 @@ Dumper.add_representer(str, _text)
 
 
 def manifest_text(document: dict[str, Any]) -> str:
-    """A manifest as YAML, in ASCII, that reads back as the same document."""
+    """Return a manifest as ASCII YAML that reads back as the same document."""
     text = yaml.dump(document, Dumper=Dumper, sort_keys=False, allow_unicode=False, default_flow_style=None, width=110)
     return str(text)

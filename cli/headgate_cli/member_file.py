@@ -1,7 +1,6 @@
-"""A text file of ids, one a line, read once and kept on disk: of any size in little memory, each id once, in order.
+"""A text file of ids, one per line, read once and kept on disk: any size in little memory, each id once, in order.
 
-Blank lines and lines that begin with # are passed over. Whatever is wrong is told with its line, before anything is
-sent.
+Blank lines and lines that start with # are skipped. Errors are reported with their lines before anything is sent.
 """
 
 import re
@@ -21,21 +20,21 @@ from headgate_cli import failures
 from headgate_cli.failures import ExitCode, Failure
 
 _STANDARD_INPUT = "-"
-MAX_LINE = 4_096  # bytes; no id comes near
-FAULTS_TOLD = 20
+MAX_LINE = 4_096  # bytes; far longer than any id
+MAX_FAULTS = 20
 _AT_ONCE = 10_000
-BATCH_BYTES = 49_152  # of ids; six times as many as JSON with escapes, which a call of the API takes
+BATCH_BYTES = 49_152  # of ids; up to six times as many as escaped JSON, which one API call still accepts
 MEMORY_KB = 32_768
-ASCII_ID = re.compile(rf"[!-~]{{1,{MAX_ID_BYTES}}}")  # what nearly all are: told in a tenth of the time
+ASCII_ID = re.compile(rf"[!-~]{{1,{MAX_ID_BYTES}}}")  # nearly all ids: checked in a tenth of the time
 
 Line = tuple[int, str]
 
 
 class MemberFile:
-    """The ids of a file. `count` of them; `duplicates` were left out, and their digest is that of an import."""
+    """The ids of a file: `count` of them, without `duplicates`. `digest` is computed like an import's."""
 
     def __init__(self) -> None:
-        self._ids = sqlite3.connect("")  # a file of its own, that is gone when it is closed
+        self._ids = sqlite3.connect("")  # a temporary file, deleted on close
         for pragma in (f"cache_size = -{MEMORY_KB}", "journal_mode = OFF", "synchronous = OFF"):
             self._ids.execute(f"PRAGMA {pragma}")
         self._ids.execute("CREATE TABLE ids (place INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, line INTEGER)")
@@ -43,7 +42,7 @@ class MemberFile:
         self.digest = GENESIS
 
     def add(self, lines: Iterator[Line]) -> None:
-        """Take in ids with their lines."""
+        """Add ids with their lines."""
         while part := list(islice(lines, _AT_ONCE)):
             before = self._ids.total_changes
             self._ids.executemany("INSERT OR IGNORE INTO ids (line, id) VALUES (?, ?)", part)
@@ -52,12 +51,12 @@ class MemberFile:
         self.digest = self.digest_of(self.count)
 
     def digest_of(self, count: int) -> str:
-        """The digest of the first so many ids, as an import has it."""
+        """Return the digest of the first `count` ids, computed like an import's."""
         first = self._ids.execute("SELECT id FROM ids WHERE place <= ? ORDER BY place", (count,))
         return chained(GENESIS, (str(name) for (name,) in first))
 
     def batch(self, at: int) -> list[str]:
-        """The ids from a place on: as many as one call takes."""
+        """Return the ids from index `at` on, as many as one call accepts."""
         query = "SELECT id FROM ids WHERE place > ? ORDER BY place LIMIT ?"
         found: list[str] = []
         size = 0
@@ -69,17 +68,17 @@ class MemberFile:
         return found
 
     def line(self, at: int) -> int:
-        """The line of the id at a place."""
+        """Return the line number of the id at index `at`."""
         found = self._ids.execute("SELECT line FROM ids WHERE place = ?", (at + 1,)).fetchone()
         return int(found[0]) if found else 0
 
     def close(self) -> None:
-        """Forget them."""
+        """Delete the temporary file."""
         self._ids.close()
 
 
 def read_members(path: Path) -> MemberFile:
-    """Read a file, or standard input for `-`. Raises `Failure` (usage) with the first 20 lines at fault."""
+    """Read a file, or standard input for `-`. Raises `Failure` (usage) with the first 20 invalid lines."""
     members, faults = MemberFile(), _Faults()
     try:
         if str(path) == _STANDARD_INPUT:
@@ -92,7 +91,7 @@ def read_members(path: Path) -> MemberFile:
     if faults.count:
         raise faults.failure(path)
     if not members.count:
-        raise failures.usage(f"{path} holds no ids")
+        raise failures.usage(f"{path} contains no ids")
     return members
 
 
@@ -103,12 +102,12 @@ class _Faults:
 
     def add(self, line: int, what: str) -> None:
         self.count += 1
-        if len(self._first) < FAULTS_TOLD:
+        if len(self._first) < MAX_FAULTS:
             self._first.append((f"line {line}", what))
 
     def failure(self, path: Path) -> Failure:
-        more = [("more", f"{self.count - FAULTS_TOLD:,} lines")] if self.count > FAULTS_TOLD else []
-        title = f"{path}: not every line holds an id; nothing was sent"
+        more = [("more", f"{self.count - MAX_FAULTS:,} lines")] if self.count > MAX_FAULTS else []
+        title = f"{path} has lines that are not ids; nothing was sent"
         return Failure(ExitCode.USAGE, title, slug="usage", faults=(*self._first, *more))
 
 
@@ -123,13 +122,13 @@ def _ids(stream: BinaryIO, faults: _Faults) -> Iterator[Line]:
             faults.add(number, "is not UTF-8")
             continue
         if not ASCII_ID.fullmatch(name) and not is_member_id(name):
-            faults.add(number, "must hold one id of 1 to 256 bytes without blanks or control characters")
+            faults.add(number, "must be one id of 1 to 256 bytes, without spaces or control characters")
         elif not faults.count:
             yield number, name
 
 
 def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Lines by number from 1, each cut where it is longer than any id or comment need be."""
+    """Yield line numbers, from 1, and lines. A line longer than `MAX_LINE` is truncated."""
     number = 0
     while line := stream.readline(MAX_LINE):
         number += 1

@@ -1,4 +1,4 @@
-"""The options that several commands share, and their checks: what is wrong is said before anything is sent."""
+"""The options that several commands share, and their checks, which run before anything is sent."""
 
 import math
 import re
@@ -14,36 +14,36 @@ from headgate.core.limits import KEY
 from headgate.core.model import Reach, Stage, Unit
 from headgate_cli import failures
 
-COMMON = "Every command also takes --json, --api URL, --profile NAME and --region NAME; see headgate --help."
+COMMON = "Global options: --json, --api URL, --profile NAME, and --region NAME.\n\nGlossary: docs/glossary.md"
 
 option = partial(typer.Option, show_default=False)
 
 
 def checked_key(key: str) -> str:
-    """A flag key. Raises a usage error for what can be none: it would be another path on the wire."""
+    """Return a valid flag key. Raises a usage error otherwise, since the key becomes part of a path."""
     if not KEY.fullmatch(key):
-        raise typer.BadParameter("a flag key is 1 to 64 of a-z 0-9 . _ - and starts with a letter or digit")
+        raise typer.BadParameter("a flag key has 1 to 64 of a-z 0-9 . _ - and starts with a letter or digit")
     return key
 
 
 def checked_percent(value: float | None) -> float | None:
-    """A percent from 0 to 100 with at most 3 decimals, whole numbers as such."""
+    """Return a percent from 0 to 100 with at most 3 decimals, as an int if it is whole. Raises a usage error."""
     if value is None:
         return None
     if not math.isfinite(value) or not 0 <= value <= 100 or round(value, 3) != value:
-        raise typer.BadParameter("a percent is 0 to 100 with at most 3 decimals")
+        raise typer.BadParameter("a percent is from 0 to 100, with at most 3 decimals")
     return int(value) if value == int(value) else value
 
 
 def checked_reason(text: str) -> str:
-    """A reason that says something, on one line."""
+    """Return a reason that is one line and not blank. Raises a usage error."""
     if not text.strip() or not is_plain(text):
-        raise typer.BadParameter("a reason is one line of text, not blank")
+        raise typer.BadParameter("a reason is one line of text and not blank")
     return text
 
 
 def checked_time(text: str | None) -> str | None:
-    """An RFC 3339 time with its offset, as UTC."""
+    """Return an RFC 3339 time with an offset as UTC. Raises a usage error."""
     if text is None:
         return None
     try:
@@ -51,22 +51,22 @@ def checked_time(text: str | None) -> str | None:
     except ValueError:
         raise typer.BadParameter("a time looks like 2030-01-31T18:00:00Z") from None
     if moment.tzinfo is None:
-        raise typer.BadParameter("a time needs its offset, as in 2030-01-31T18:00:00Z")
+        raise typer.BadParameter("a time needs a UTC offset, as in 2030-01-31T18:00:00Z")
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def checked_moment(text: str | None) -> str | None:
-    """A revision, or a time as UTC."""
+    """Return a revision, or a time as UTC. Raises a usage error."""
     return text if text is None or re.fullmatch(r"[0-9]{1,12}", text) else checked_time(text)
 
 
 def pairs(given: Sequence[str]) -> dict[str, Any]:
-    """`name=value` options as attributes; a value that reads as a number or boolean is one, the rest is text."""
+    """Parse `NAME=VALUE` options as attributes. A value is a number, a boolean, or else text. Raises `Failure`."""
     found: dict[str, Any] = {}
     for item in given:
         name, sign, text = item.partition("=")
         if not sign or not name:
-            raise failures.usage(f"--attribute takes name=value, not {item}")
+            raise failures.usage(f"--attribute must be NAME=VALUE, not {item}")
         found[name] = _scalar(text)
     return found
 
@@ -80,7 +80,7 @@ def _scalar(text: str) -> Any:
 
 
 def flag_path(key: str) -> str:
-    """Where a flag lives; the key was checked, so it needs no escaping."""
+    """Return a flag's path. The key must be checked, so that it needs no escaping."""
     return f"/admin/v1/flags/{key}"
 
 
@@ -88,37 +88,35 @@ FlagKeyArgument = Annotated[
     str, typer.Argument(metavar="KEY", help="The flag's key.", callback=checked_key, show_default=False)
 ]
 ReasonOption = Annotated[
-    str, option("--reason", metavar="TEXT", help="Why; kept in the audit log.", callback=checked_reason)
+    str, option("--reason", metavar="TEXT", help="Why; recorded in the audit log.", callback=checked_reason)
 ]
-StageArgument = Annotated[
-    Stage, typer.Argument(metavar="STAGE", help="admin_only, allowlist, percentage or ga.", show_default=False)
-]
-NewUnit = Annotated[Unit | None, option("--unit", help="Whose id is put into the bucket.")]
-AllowShrink = Annotated[bool, typer.Option("--allow-shrink", help="Yes, take access away from some.")]
+StageArgument = Annotated[Stage, typer.Argument(metavar="STAGE", help="The new stage.", show_default=False)]
+NewUnit = Annotated[Unit | None, option("--unit", help="What the percentage counts.")]
+AllowShrink = Annotated[bool, typer.Option("--allow-shrink", help="Allow this change to remove access.")]
 IfMatch = Annotated[
-    str | None, option("--if-match", metavar="VERSION", help="Change only this version; else the newest is read first.")
+    str | None, option("--if-match", metavar="VERSION", help="Change only this version. Default: the current one.")
 ]
 Percent = Annotated[
     float | None,
     option("--percent", metavar="N", help="0 to 100, at most 3 decimals.", callback=checked_percent),
 ]
-Users = Annotated[list[str] | None, option("--user", metavar="ID", help="List a user; may repeat.")]
-Orgs = Annotated[list[str] | None, option("--org", metavar="ID", help="List an org; may repeat.")]
-GoneUsers = Annotated[list[str] | None, option("--remove-user", metavar="ID", help="Take a user off; may repeat.")]
-GoneOrgs = Annotated[list[str] | None, option("--remove-org", metavar="ID", help="Take an org off; may repeat.")]
-Parents = Annotated[list[str] | None, option("--requires", metavar="KEY", help="A parent flag; may repeat.")]
-Description = Annotated[str | None, option("--description", metavar="TEXT", help="What it gates.")]
-Owner = Annotated[str | None, option("--owner", metavar="TEXT", help="Who answers for it.")]
-Claim = Annotated[str | None, option("--claim", metavar="NAME", help="A claim that its holders' tokens bear.")]
-Salt = Annotated[str | None, option("--salt", metavar="TEXT", help="Its bucketing salt; made by the server if absent.")]
+Users = Annotated[list[str] | None, option("--user", metavar="ID", help="Add a user; repeatable.")]
+Orgs = Annotated[list[str] | None, option("--org", metavar="ID", help="Add an org; repeatable.")]
+GoneUsers = Annotated[list[str] | None, option("--remove-user", metavar="ID", help="Remove a user; repeatable.")]
+GoneOrgs = Annotated[list[str] | None, option("--remove-org", metavar="ID", help="Remove an org; repeatable.")]
+Parents = Annotated[list[str] | None, option("--requires", metavar="KEY", help="A parent flag; repeatable.")]
+Description = Annotated[str | None, option("--description", metavar="TEXT", help="What the flag gates.")]
+Owner = Annotated[str | None, option("--owner", metavar="TEXT", help="Who is responsible for the flag.")]
+Claim = Annotated[str | None, option("--claim", metavar="NAME", help="A token claim that is true while on.")]
+Salt = Annotated[str | None, option("--salt", metavar="TEXT", help="Bucketing salt. Default: a new random one.")]
 AsOf = Annotated[
     str | None,
-    option("--as-of", metavar="REV|TIME", help="As it was at a revision, or a time.", callback=checked_moment),
+    option("--as-of", metavar="REV|TIME", help="Read the rules as of a revision or time.", callback=checked_moment),
 ]
-KillReach = Annotated[
-    Reach, typer.Option("--reach", help="gate: no new access. drain: sessions end at a time. sever: at once.")
-]
+KillReach = Annotated[Reach, typer.Option("--reach", help="What happens to running sessions.")]
 DrainUntil = Annotated[
-    str | None, option("--drain-until", metavar="TIME", help="When sessions end, RFC 3339.", callback=checked_time)
+    str | None, option("--drain-until", metavar="TIME", help="When sessions end (RFC 3339).", callback=checked_time)
 ]
-Attributes = Annotated[list[str] | None, option("--attribute", metavar="NAME=VALUE", help="An attribute; may repeat.")]
+Attributes = Annotated[
+    list[str] | None, option("--attribute", metavar="NAME=VALUE", help="An attribute of the user; repeatable.")
+]

@@ -1,7 +1,7 @@
-"""How answers are shown: Rich tables to a person at a terminal, plain columns to a pipe, JSON where asked.
+"""Writes output: Rich tables on a terminal, plain columns in a pipe, JSON with `--json`.
 
-Whatever came from the server is escaped first: a control character in a reason must not forge a log line,
-move the cursor or reverse the text (attack: log forging).
+Text from the server is escaped first: a control character in a reason must not forge a log line,
+move the cursor, or reverse the text (attack: log forging).
 """
 
 import json
@@ -17,7 +17,7 @@ from headgate_cli.failures import Failure
 Row = Sequence[object]
 
 UNSAFE = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
-"""Unicode categories that never reach a terminal as they are: controls, direction marks, surrogates, line ends."""
+"""Unicode categories that are always escaped: controls, direction marks, surrogates, line separators."""
 
 STYLES = {
     **dict.fromkeys(("ga", "on", "yes"), "green"),
@@ -28,7 +28,7 @@ STYLES = {
 
 
 def escaped(value: object) -> str:
-    """Text with every unsafe character written out, as in `\\x1b`."""
+    """Return the value's text with every unsafe character escaped, as in `\\x1b`."""
     return "".join(_safe(ch) for ch in str(value))
 
 
@@ -39,7 +39,7 @@ def _safe(ch: str) -> str:
 
 
 def json_text(value: Any) -> str:
-    """Indented JSON, readable as it is and safe on a terminal: unsafe characters are JSON escapes, losing nothing."""
+    """Return indented JSON that is safe on a terminal: unsafe characters become JSON escapes, so nothing is lost."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
     return "".join(ch if ch == "\n" else _json_safe(ch) for ch in text)
 
@@ -62,14 +62,14 @@ def show_lines(lines: Iterable[str]) -> None:
 
 
 def show_pairs(pairs: Iterable[tuple[str, object]]) -> None:
-    """Write `name  value` lines, values aligned; an empty value is left out."""
+    """Write `name  value` lines with aligned values, leaving out empty ones."""
     kept = [(name, str(value)) for name, value in pairs if value not in (None, "", [], {})]
     width = max((len(name) for name, _ in kept), default=0)
     show_lines(f"{name:<{width}}  {value}" for name, value in kept)
 
 
 def show_table(headers: Sequence[str], rows: Iterable[Row], empty: str = "nothing to show") -> None:
-    """Write a table: Rich at a terminal, aligned columns elsewhere."""
+    """Write a table: Rich on a terminal, aligned columns elsewhere."""
     cells = [[escaped("" if cell is None else cell) for cell in row] for row in rows]
     if not cells:
         typer.echo(empty)
@@ -92,17 +92,17 @@ def _rich_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    told = [index for index in range(len(headers)) if any(row[index] for row in rows)]  # an empty column says nothing
+    shown = [index for index in range(len(headers)) if any(row[index] for row in rows)]  # no empty columns
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for index in told:
+    for index in shown:
         table.add_column(headers[index], overflow="fold", no_wrap=index == 0)
     for row in rows:
-        table.add_row(*(Text(row[index], style=STYLES.get(row[index].partition(" ")[0], "")) for index in told))
+        table.add_row(*(Text(row[index], style=STYLES.get(row[index].partition(" ")[0], "")) for index in shown))
     Console(highlight=False).print(table)
 
 
 def show_failure(failure: Failure, *, as_json: bool) -> None:
-    """Write a failure to stderr: one line, then each fault, then what to do. Stdout stays clean."""
+    """Write a failure to stderr: one line, then each fault, then the hint. Nothing goes to stdout."""
     if as_json:
         typer.echo(json_text(failure.as_document()), err=True)
         return

@@ -1,4 +1,4 @@
-"""Which API, as whom: the options of the whole command, the environment, the AWS profile, in that order."""
+"""Decides which API to call and who signs: from the global options, then the environment, then the AWS profile."""
 
 import os
 import re
@@ -22,7 +22,7 @@ DEFAULT_REGION = "us-east-1"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The options given before or after the command's name."""
+    """The global options, which may come before or after the command's name."""
 
     api: str | None = None
     profile: str | None = None
@@ -31,23 +31,23 @@ class Settings:
 
 
 def settings_of(ctx: typer.Context) -> Settings:
-    """The settings that the root command put aside."""
+    """Return the settings that the root command stored."""
     found = ctx.find_object(Settings)
     return found if isinstance(found, Settings) else Settings()
 
 
 def api_url(settings: Settings) -> str:
-    """The API's base URL. Raises `Failure` (usage) where none is named, or it is not safe to send to."""
+    """Return the API's base URL. Raises `Failure` (usage) if there is none or it is not safe to send to."""
     from headgate_cli.transport import checked_url
 
     api = settings.api or os.environ.get("HEADGATE_API")
     if not api:
-        raise failures.usage("which API? give --api URL or set HEADGATE_API", "on a laptop: headgate local")
+        raise failures.usage("no API: pass --api URL or set HEADGATE_API", "to run one on this machine: headgate local")
     return checked_url(api)
 
 
 def client_of(ctx: typer.Context) -> "Client":
-    """A client that signs with the caller's AWS credentials. Raises `Failure` where there are none."""
+    """Return a client that signs with the caller's AWS credentials. Raises `Failure` if there are none."""
     from headgate_cli.client import Client
     from headgate_cli.transport import RequestSigner, Transport
 
@@ -60,9 +60,9 @@ def client_of(ctx: typer.Context) -> "Client":
 
 
 def aws_session(settings: Settings) -> "boto3.Session":
-    """An AWS session that has its credentials, whether keys, an assumed role, a process or single sign-on gives them.
+    """Return an AWS session with credentials, from keys, an assumed role, a process, or single sign-on.
 
-    Raises `Failure`: usage where the AWS config files cannot be used, forbidden where there are no credentials.
+    Raises `Failure`: usage if the AWS config files are invalid, forbidden if there are no credentials.
     """
     import boto3
     from botocore.exceptions import ConfigNotFound, ConfigParseError, ProfileNotFound
@@ -85,12 +85,7 @@ def _credentials(session: "boto3.Session") -> "ReadOnlyCredentials":
         frozen = found.get_frozen_credentials() if found else None
     except (BotoCoreError, ClientError) as error:
         raise _signed_out(str(error)) from None
-    except (
-        OSError,
-        ValueError,
-        TypeError,
-        AttributeError,
-    ) as error:  # by a credential_process
+    except (OSError, ValueError, TypeError, AttributeError) as error:  # by a credential_process
         raise _signed_out(f"they cannot be read: {error}") from None
     if frozen is None or not frozen.access_key:
         raise _signed_out("none found")
@@ -98,11 +93,11 @@ def _credentials(session: "boto3.Session") -> "ReadOnlyCredentials":
 
 
 def region_of(api: str, session: "boto3.Session") -> str:
-    """The region to sign for: the one in an API Gateway host name, else the session's, us-east-1."""
+    """Return the region to sign for: from an API Gateway host name, else the session's, else us-east-1."""
     named = GATEWAY_HOST.search(api)
     return named.group(1) if named else session.region_name or DEFAULT_REGION
 
 
 def _signed_out(why: str) -> Failure:
-    hint = "name a profile with --profile, or sign in (aws sso login); on a laptop copy the exports of headgate local"
+    hint = "pass --profile NAME or run aws sso login; for a local stack, copy the exports that headgate local prints"
     return Failure(ExitCode.FORBIDDEN, "no AWS credentials", why, slug="no-credentials", hint=hint)

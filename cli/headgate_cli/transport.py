@@ -1,6 +1,6 @@
-"""One HTTP request and its answer. Signs when it is given credentials; never retries, never follows a redirect.
+"""One HTTP request and its answer. Signs if it has credentials; never retries, never follows a redirect.
 
-Credentials and tokens go out over HTTPS, or to this machine: anything else is refused before a byte is sent.
+Credentials and tokens are sent over HTTPS or to loopback only. Anything else is refused before a byte is sent.
 """
 
 import json
@@ -27,7 +27,7 @@ _SERVICE = "execute-api"
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """What came back. Header names are in lower case."""
+    """An answer. Header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -40,7 +40,7 @@ class HttpAnswer:
 
     @property
     def document(self) -> Any:
-        """The JSON body, or `{}` where there is none. Raises `Failure` where it is not JSON."""
+        """The JSON body, or `{}` if it is empty. Raises `Failure` if it is not JSON."""
         if not self.body:
             return {}
         try:
@@ -49,7 +49,7 @@ class HttpAnswer:
             raise failures.unavailable("the answer is not JSON", f"status {self.status}") from None
 
     def required(self) -> "HttpAnswer":
-        """Itself, or the `Failure` that it tells of."""
+        """Return the answer itself. Raises `Failure` if the status is not a success."""
         if self.ok:
             return self
         raise failures.from_answer(self.status, self.body, self.headers.get("etag"))
@@ -57,7 +57,7 @@ class HttpAnswer:
 
 @dataclass(frozen=True, slots=True)
 class RequestSigner:
-    """SigV4 with the caller's credentials, for API Gateway."""
+    """Signs with SigV4 and the caller's credentials, for API Gateway."""
 
     credentials: ReadOnlyCredentials
     region: str
@@ -68,7 +68,7 @@ class RequestSigner:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether the URL's host is this machine."""
+    """Return whether the URL's host is this machine."""
     host = urlsplit(url).hostname or ""
     try:
         return ip_address(host).is_loopback
@@ -77,14 +77,14 @@ def is_loopback(url: str) -> bool:
 
 
 def checked_url(url: str) -> str:
-    """The URL without a trailing slash. Raises `Failure` (usage) where it would send secrets in the clear."""
+    """Return the URL without trailing slashes. Raises `Failure` (usage) if it would send secrets in plain text."""
     parts = urlsplit(url)
     odd = parts.username is not None or parts.query or parts.fragment
     if parts.scheme not in ("http", "https") or not parts.hostname or odd:
-        # the URL itself is not repeated: it may hold a password
-        raise failures.usage("an API's address is http(s)://host[:port][/path], without user, query and fragment")
+        # the URL is not repeated: it may contain a password
+        raise failures.usage("a URL must be http(s)://host[:port][/path], without user, query, or fragment")
     if parts.scheme == "http" and not is_loopback(url):
-        raise failures.usage(f"refused to send credentials in the clear to {parts.hostname}", "use https")
+        raise failures.usage(f"refused to send credentials in plain text to {parts.hostname}", "use https")
     return url.rstrip("/")
 
 
@@ -107,14 +107,15 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         signer: RequestSigner | None = None,
     ) -> HttpAnswer:
-        """Send one request. Raises `NoAnswer` where none came back."""
+        """Send one request. Raises `NoAnswer` if there is no answer, `Failure` if the certificate is not trusted."""
         request = AWSRequest(method=method, url=url, data=body, headers=dict(headers or {}))
         if signer is not None:
             signer.sign(request)
         try:
             response = self._session(url).send(request.prepare())
         except SSLError as error:
-            raise failures.unavailable(f"no trust in {urlsplit(url).hostname}", _first_line(error)) from None
+            title = f"the certificate of {urlsplit(url).hostname} is not trusted"
+            raise failures.unavailable(title, _first_line(error)) from None
         except (HTTPClientError, NoConnection) as error:
             raise NoAnswer(url, type(error).__name__) from None
         lowered = {name.lower(): value for name, value in response.headers.items()}
@@ -129,7 +130,7 @@ class Transport:
 
 
 class NoAnswer(Exception):
-    """The connection failed or timed out: the request may or may not have been carried out."""
+    """The connection failed or timed out. The request may or may not have been processed."""
 
     def __init__(self, url: str, kind: str) -> None:
         super().__init__(f"no answer from {urlsplit(url).netloc} ({kind})")

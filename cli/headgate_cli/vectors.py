@@ -1,12 +1,12 @@
-"""Decision vectors: stories in JSON, each a flag, a subject and what must come out, checked without any server.
+"""Decision vectors: JSON cases with a flag, a subject, and the expected decision, checked without a server.
 
     {"cases": [{"name": "An org that is listed gets in", "flag": "f", "flags": [{"key": "f", "stage": "allowlist",
                 "allow": {"orgs": ["acme"]}}], "subject": {"user": "u", "orgs": ["acme"]},
                 "value": true, "reason": "ALLOWLIST"}]}
 
-Flags are written as in a manifest; `killed` names the reach alone. A case without `flags` takes those of the manifest
-that is being checked, with the members of `with` laid over the flag in question. `stages` and `subjects` stand for each
-of their items. `gate` says that access hangs on it: then a missing flag lets admins in.
+Flags are written as in a manifest, except that `killed` is just the reach. A case without `flags` uses those of the
+manifest being checked; the members of `with` override the flag's own. `stages` and `subjects` make one case per item.
+`gate` decides as for access: a missing flag then lets admins in.
 """
 
 import json
@@ -33,7 +33,7 @@ _Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One decision and what it must be."""
+    """One decision and the expected result."""
 
     name: str
     rules: Ruleset
@@ -44,28 +44,26 @@ class Case:
     reason: str
 
     def decide(self) -> Decision:
-        """What comes out."""
+        """Return the actual decision."""
         return decide(self.rules, self.flag, self.subject, gate=self.gate)
 
     def holds(self) -> bool:
-        """Whether it is what must come out."""
+        """Return whether the decision is the expected one."""
         made = self.decide()
         return (made.value, made.reason.value) == (self.value, self.reason)
 
 
 def read_cases(path: Path, manifest: Mapping[str, _Document]) -> Iterator[Case]:
-    """Every case of a file, multiplied out. Raises `Failure` when the file is not one of vectors."""
+    """Yield every case of a file, expanded. Raises `Failure` if it is not a file of decision vectors."""
     try:
         for case in json.loads(path.read_text(encoding="utf-8"))["cases"]:
             yield from multiplied(case, manifest)
     except (OSError, ValueError, KeyError, TypeError, Invalid) as fault:
-        raise failures.usage(
-            f"{path}: this is no file of decision vectors", f"{type(fault).__name__}: {fault}"
-        ) from None
+        raise failures.usage(f"{path} is not a file of decision vectors", f"{type(fault).__name__}: {fault}") from None
 
 
 def multiplied(case: _Document, manifest: Mapping[str, _Document]) -> Iterator[Case]:
-    """A case for each of its stages and subjects."""
+    """Yield one case for each of its stages and subjects."""
     given = case["flags"] if "flags" in case else [*manifest.values()]
     for stage in case.get("stages", (None,)):
         changed = {**case.get("with", {}), **({} if stage is None else {"stage": stage})}
@@ -79,7 +77,7 @@ def multiplied(case: _Document, manifest: Mapping[str, _Document]) -> Iterator[C
 
 
 def flag_from(document: _Document) -> Flag:
-    """A flag as the vectors write it. Raises `Invalid`."""
+    """Parse a flag as vectors write it. Raises `Invalid`."""
     kill = document.get("killed")
     killed = None if kill is None else {**KILLED, "reach": kill}
     if kill == "drain":
@@ -92,5 +90,5 @@ def flag_from(document: _Document) -> Flag:
 
 
 def subject_from(document: _Document) -> Subject:
-    """A subject as the vectors write it."""
+    """Parse a subject as vectors write it."""
     return Subject(**{**document, "orgs": tuple(document.get("orgs", ()))})

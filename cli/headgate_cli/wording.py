@@ -1,4 +1,4 @@
-"""Flags and changes in words. Pure functions from the API's JSON to short text; nothing is escaped here."""
+"""Describes flags and changes in words. Pure functions from the API's JSON to short text; nothing is escaped here."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -9,25 +9,25 @@ _Document = Mapping[str, Any]
 OWN = frozenset(
     ("version", "revision", "updated_at", "updated_by", "added", "removed", "sessions_inside", "last_leaves_at")
 )
-"""Members that say when and how often, not what: they make no difference."""
+"""Members that are not content and that a difference leaves out."""
 
 LISTED_AT_MOST = 5
 TEXT_AT_MOST = 60
 
 
 def percent(value: object) -> str:
-    """`25 %`; whole numbers without decimals."""
+    """Return a percent as text, as in `25 %`; whole numbers have no decimals."""
     return f"{value:g} %" if isinstance(value, (int, float)) else f"{value} %"
 
 
 def stage_text(flag: _Document) -> str:
-    """The stage as set, with its percent where that counts."""
+    """Return the stage that is set, with its percent for stage `percentage`."""
     name = str(flag.get("stage", "?"))
     return f"{name} {percent(flag.get('percent', 0))}" if name == "percentage" else name
 
 
 def kill_text(flag: _Document) -> str:
-    """How far the kill reaches, or nothing while the flag lives."""
+    """Return the kill and its reach, or "" if the flag is not killed."""
     killed = flag.get("killed")
     if not isinstance(killed, Mapping):
         return ""
@@ -36,48 +36,46 @@ def kill_text(flag: _Document) -> str:
 
 
 def state(flag: _Document) -> str:
-    """What a flag does now: the kill over the stage."""
+    """Return the kill, if any, and the stage."""
     return f"{kill_text(flag)} over {stage_text(flag)}" if flag.get("killed") else stage_text(flag)
 
 
 def listed_text(flag: _Document) -> str:
-    """How many users, orgs and rules the flag lists; an id that stands inside and beyond counts as two."""
+    """Return the number of users, orgs, and rules listed. An id in both the flag and its long list counts twice."""
     allow, beyond = flag.get("allow") or {}, flag.get("members") or {}
     counts = [(len(allow.get(kind) or ()) + (beyond.get(kind) or 0), kind) for kind in ("users", "orgs", "rules")]
     return ", ".join(f"{count} {kind if count > 1 else kind[:-1]}" for count, kind in counts if count)
 
 
 def moved_text(counts: _Document) -> str:
-    """How many gain and lose: `3 gain, nobody loses`."""
+    """Return how many subjects gain and lose access, as in `3 gain, 1 loses`."""
     gains, loses = counts.get("gains") or 0, counts.get("loses") or 0
-    gain = f"{gains} gain" if gains != 1 else "1 gains"
-    lose = f"{loses} lose" if loses != 1 else "1 loses"
-    return f"{gain if gains else 'nobody gains'}, {lose if loses else 'nobody loses'}"
+    return f"{gains} gain{'s' * (gains == 1)}, {loses} lose{'s' * (loses == 1)}"
 
 
 def known(counts: _Document) -> str:
-    """How many subjects were looked at, and by what they are known."""
+    """Return how many subjects were checked, by source."""
     named, sessions, listed = (counts.get(name) or 0 for name in ("named", "sessions", "listed"))
     parts = ((named, "named"), (sessions, "with a session"), (listed, "listed"))
-    told = ", ".join(f"{count} {word}" for count, word in parts if count)
-    more = "" if counts.get("complete") is not False else "; more are known than were looked at"
-    return f"{named + sessions + listed} known" + (f" ({told}{more})" if told or more else "")
+    sources = ", ".join(f"{count} {word}" for count, word in parts if count)
+    more = "" if counts.get("complete") is not False else "; there are more"
+    return f"{named + sessions + listed} checked" + (f" ({sources}{more})" if sources or more else "")
 
 
 def affected_text(flags: list[_Document]) -> str:
-    """The flags that hang on the changed ones and change too."""
+    """Return the sub-features that change too."""
     return "also: " + "; ".join(f"{one.get('flag')}: {moved_text(one)}" for one in flags) if flags else ""
 
 
 def subject(who: _Document) -> str:
-    """`alice`, `alice of acme, example`, `anyone of acme`."""
+    """Return a subject as text: `alice`, `alice of acme, example`, `anyone of acme`."""
     orgs = ", ".join(map(str, who.get("orgs") or ()))
     name = str(who.get("user") or "anyone") + (" (admin)" if who.get("admin") is True else "")
     return f"{name} of {orgs}" if orgs else name
 
 
 def difference(before: object, after: object) -> list[str]:
-    """What changed from one document to the next, in a few words each."""
+    """Return what changed from one document to the next, a few words for each change."""
     if before == after:
         return []
     if any(isinstance(document, Mapping) and "stage" in document for document in (before, after)):
@@ -134,7 +132,7 @@ def _allow(before: _Document, after: _Document) -> Iterator[str]:
 
 
 def _beyond(changed: _Document) -> Iterator[str]:
-    """What a change did to the part of a list that does not stand in the flag."""
+    """Yield the changes of a long list."""
     batch = changed.get("import")
     if isinstance(batch, Mapping):
         what = f"import {batch.get('id')}" if batch.get("kind") else "in one call"
@@ -154,7 +152,7 @@ def _named(sign: str, ids: set[str]) -> Iterator[str]:
 
 
 def _routes(before: list[_Document], after: list[_Document]) -> str:
-    old, new = ({_policy_name(policy): policy for policy in policies} for policies in (before, after))
+    old, new = ({policy_name(policy): policy for policy in policies} for policies in (before, after))
     changed = sum(1 for name in old.keys() & new.keys() if old[name] != new[name])
     return f"routes: +{len(new.keys() - old.keys())} -{len(old.keys() - new.keys())} ~{changed}"
 
@@ -164,7 +162,8 @@ def _keys(before: list[_Document], after: list[_Document]) -> Iterator[str]:
     yield from (f"{key.get('kid')} {key.get('state')}" for key in after if key.get("state") != old.get(key.get("kid")))
 
 
-def _policy_name(policy: _Document) -> str:
+def policy_name(policy: _Document) -> str:
+    """Return the route or procedure that a route policy is for."""
     return str(policy.get("route") or policy.get("procedure"))
 
 
@@ -176,12 +175,12 @@ def _short(value: object) -> str:
 
 
 def caller(arn: object) -> str:
-    """The part of an ARN that says who: `user/anna`, `assumed-role/Ops/anna`."""
+    """Return the part of an ARN that names the caller: `user/anna`, `assumed-role/Ops/anna`."""
     return str(arn or "").rpartition(":")[2] or "unknown"
 
 
 def entry_line(entry: _Document) -> str:
-    """One audit entry as one line: revision, time, who, what, the change, why."""
+    """Return an audit entry as one line: revision, time, action, change, reason, caller."""
     actor = entry.get("actor") or {}
     changes = "; ".join(difference(entry.get("before"), entry.get("after"))) or "no change"
     when = str(entry.get("at", ""))[:19].replace("T", " ")

@@ -16,7 +16,7 @@ from headgate.core.members import chained
 from headgate_cli.client import Client
 from headgate_cli.failures import Failure
 from headgate_cli.imports import LONGEST, PATIENCE, ImportPlan, Run
-from headgate_cli.member_file import BATCH_BYTES, FAULTS_TOLD, read_members
+from headgate_cli.member_file import BATCH_BYTES, MAX_FAULTS, read_members
 from headgate_cli.transport import Transport
 
 ZEROS = "0" * 64
@@ -248,11 +248,11 @@ def test_a_bad_line_is_told_before_anything_is_sent(
 
 def test_of_many_bad_lines_the_first_are_told(invoke: Any, upstream: Any, tmp_path: Path) -> None:
     path = tmp_path / "ids.txt"
-    path.write_text("good\n" + "b ad\n" * (FAULTS_TOLD + 5))
+    path.write_text("good\n" + "b ad\n" * (MAX_FAULTS + 5))
     lines = invoke("allow", "import", "beta", str(path)).stderr.splitlines()
     assert lines[1].startswith("  line 2: ")
-    assert lines[FAULTS_TOLD].startswith(f"  line {FAULTS_TOLD + 1}: ")
-    assert lines[FAULTS_TOLD + 1] == "  more: 5 lines"
+    assert lines[MAX_FAULTS].startswith(f"  line {MAX_FAULTS + 1}: ")
+    assert lines[MAX_FAULTS + 1] == "  more: 5 lines"
     assert upstream.asked == []
 
 

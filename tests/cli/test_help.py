@@ -33,7 +33,7 @@ def test_the_commands_in_the_order_of_a_rollout(invoke: Any) -> None:
 def test_every_command_says_what_it_takes(invoke: Any, command: tuple[str, ...]) -> None:
     done = invoke(*command, "--help")
     assert done.exit_code == 0
-    assert " ".join(done.stdout.split()).count("--json, --api URL, --profile NAME and --region NAME") == 1
+    assert " ".join(done.stdout.split()).count("--json, --api URL, --profile NAME, and --region NAME") == 1
 
 
 def test_help_loads_nothing_heavy() -> None:

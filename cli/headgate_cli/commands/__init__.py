@@ -1,1 +1,1 @@
-"""One module per group of commands. Each reads its options, asks the API once, and shows the answer."""
+"""One module per command or group. A command reads its options, calls the API, and shows the answer."""

@@ -1,4 +1,4 @@
-"""`headgate allow`: add users and orgs to a flag's list, or remove them."""
+"""`headgate allow`: add users and orgs to a flag's allowlist, or remove them."""
 
 from typing import Any
 
@@ -31,12 +31,14 @@ def allow(
     allow_shrink: AllowShrink = False,
     if_match: IfMatch = None,
 ) -> None:
-    """List users and orgs, or take them off. They count from stage allowlist on.
+    """Change a flag's allowlist: add or remove users and orgs.
 
-    Whole files of ids come in by headgate allow import KEY FILE.
+    The list lets them in from stage allowlist on. For a file of ids, use headgate allow import KEY FILE.
+
+    Example: headgate allow access --user alice --reason "first tester"
     """
     if not (user or org or remove_user or remove_org):
-        raise failures.usage("name someone: --user, --org, --remove-user or --remove-org")
+        raise failures.usage("nothing to change: pass --user, --org, --remove-user, or --remove-org")
     body: dict[str, Any] = {"reason": reason}
     if user or org:
         body["add"] = {"users": user or [], "orgs": org or []}

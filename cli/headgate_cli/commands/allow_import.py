@@ -1,4 +1,4 @@
-"""`headgate allow import`: list the ids of a file, however many, or take them off. All of them at once, or none."""
+"""`headgate allow import`: add a file of ids of any size to a flag's allowlist, or remove it, in one change."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -20,26 +20,28 @@ if TYPE_CHECKING:
     from headgate_cli.imports import Run
     from headgate_cli.member_file import MemberFile
 
-INTERRUPTED = 130  # as shells have it for Ctrl-C
+INTERRUPTED = 130  # what shells return for Ctrl-C
 
 
 class _Kind(StrEnum):
-    """What the ids are of."""
+    """What the ids identify."""
 
     USER = "user"
     ORG = "org"
 
 
-_File = Annotated[Path | None, typer.Argument(metavar="FILE", help="Ids, one a line; - is stdin.", show_default=False)]
-KindOption = Annotated[_Kind, typer.Option("--kind", help="What the ids are of.")]
-Remove = Annotated[bool, typer.Option("--remove", help="Take them off instead.")]
+_File = Annotated[
+    Path | None, typer.Argument(metavar="FILE", help="File of ids, one per line; - for stdin.", show_default=False)
+]
+KindOption = Annotated[_Kind, typer.Option("--kind", help="What the ids identify.")]
+Remove = Annotated[bool, typer.Option("--remove", help="Remove the ids instead.")]
 Why = Annotated[
     str | None,
-    option("--reason", metavar="TEXT", help="Why; else the command and the file's name.",
+    option("--reason", metavar="TEXT", help="Why. Default: the command and the file's name.",
            callback=lambda text: None if text is None else checked_reason(text)),
 ]  # fmt: skip
-Again = Annotated[bool, typer.Option("--again", help="Also where this file was imported before: once more.")]
-Abandon = Annotated[str | None, option("--abandon", metavar="ID", help="No file: give up the import of this id.")]
+Again = Annotated[bool, typer.Option("--again", help="Import the same ids again.")]
+Abandon = Annotated[str | None, option("--abandon", metavar="ID", help="Discard this import; without FILE.")]
 
 
 def allow_import(
@@ -53,13 +55,15 @@ def allow_import(
     again: Again = False,
     abandon: Abandon = None,
 ) -> None:
-    """List the ids of a file, or take them off, by one change.
+    """Add a file of ids to a flag's allowlist in one change.
 
-    Blank lines and lines that begin with # are passed over. Nothing counts until all is sent. Where it is stopped,
-    however it is, the same command goes on; when it is done, the same command changes nothing.
+    Blank lines and lines that start with # are skipped. Nothing takes effect until all ids are sent. If it is
+    interrupted, run the same command again to resume; once it is done, the same command changes nothing.
+
+    Example: headgate allow import access beta.txt --reason "beta testers"
     """
     if (file is None) == (abandon is None):
-        raise failures.usage("name a file of ids, or give up an import with --abandon ID")
+        raise failures.usage("pass either FILE or --abandon ID")
     if abandon is not None:
         _abandon(ctx, key, abandon, reason or "headgate allow import --abandon")
         return
@@ -84,11 +88,11 @@ def _abandon(ctx: typer.Context, key: str, name: str, reason: str) -> None:
     if settings_of(ctx).as_json:
         render.show_json({"abandoned": name})
         return
-    render.show_lines([f"abandoned {name}: what was staged never counts"])
+    render.show_lines([f"abandoned {name}: its staged ids are discarded"])
 
 
 def _carried_out(run: "Run", members: "MemberFile", key: str) -> bool:
-    """Do it, unless it was done before. Raises `Failure` that says how to go on."""
+    """Run the import. Returns False if it was already committed. Raises `Failure` with a hint on how to resume."""
     try:
         if run.open().get("state") == "committed":
             return False
@@ -99,22 +103,22 @@ def _carried_out(run: "Run", members: "MemberFile", key: str) -> bool:
     except Failure as failure:
         raise _with_hint(failure, run, members, key) from None
     except KeyboardInterrupt:
-        typer.echo(f"\nstopped: {_go_on(run, members, key)}", err=True)
+        typer.echo(f"\ninterrupted: {_resume(run, members, key)}", err=True)
         raise typer.Exit(INTERRUPTED) from None
     return True
 
 
-def _go_on(run: "Run", members: "MemberFile", key: str) -> str:
-    there = f"{run.staged:,} of {members.count:,} ids are staged and none counts yet"
-    return f"{there}; the same command goes on, headgate allow import {key} --abandon {run.id} gives it up"
+def _resume(run: "Run", members: "MemberFile", key: str) -> str:
+    state = f"{run.staged:,} of {members.count:,} ids are staged, none is in effect"
+    return f"{state}; run the same command to resume, or headgate allow import {key} --abandon {run.id} to discard them"
 
 
 def _with_hint(failure: Failure, run: "Run", members: "MemberFile", key: str) -> Failure:
     if failure.slug == "import-open":
         other = failure.document.get("import", "ID")
-        hint = f"go on with its own file, or give it up: headgate allow import {key} --abandon {other}"
+        hint = f"resume it with its own file, or discard it: headgate allow import {key} --abandon {other}"
     elif run.staged and not failure.slug.startswith("import-"):
-        hint = "; ".join(filter(None, (failure.hint, _go_on(run, members, key))))
+        hint = "; ".join(filter(None, (failure.hint, _resume(run, members, key))))
     else:
         hint = failure.hint
     return replace(failure, hint=hint)
@@ -122,7 +126,7 @@ def _with_hint(failure: Failure, run: "Run", members: "MemberFile", key: str) ->
 
 @contextmanager
 def progress(count: int, done: int) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr with rate and time to go, at a terminal; else nothing."""
+    """Show a progress bar on stderr if it is a terminal; yield a function that sets the number of staged ids."""
     if not sys.stderr.isatty():
         yield lambda _done: None
         return
@@ -143,15 +147,15 @@ def progress(count: int, done: int) -> Iterator[Callable[[int], None]]:
 
 
 def _show(ctx: typer.Context, found: dict[str, Any], members: "MemberFile", *, is_new: bool) -> None:
-    twice = f" ({members.duplicates:,} more were there twice)" if members.duplicates else ""
+    duplicates = f" ({members.duplicates:,} duplicates skipped)" if members.duplicates else ""
     if settings_of(ctx).as_json:
         render.show_json({**found, "count": members.count, "duplicates": members.duplicates, "changed": is_new})
         return
     render.show_pairs((
         ("import", found.get("id")),
-        ("ids", f"{members.count:,}{twice}"),
+        ("ids", f"{members.count:,}{duplicates}"),
         ("added", f"{found.get('added', 0):,}" if found.get("mode") == "add" else ""),
         ("removed", f"{found.get('removed', 0):,}" if found.get("mode") == "remove" else ""),
         ("revision", found.get("revision")),
-        ("note", "" if is_new else "done before, nothing was changed; --again imports it once more"),
+        ("note", "" if is_new else "already imported, nothing changed; pass --again to import it again"),
     ))  # fmt: skip

@@ -12,20 +12,23 @@ from headgate_cli.failures import Failure
 from headgate_cli.options import AllowShrink, option
 from headgate_cli.settings import client_of, settings_of
 
-Cursor = Annotated[str | None, option("--cursor", metavar="CURSOR", help="Go on where an interrupted apply stopped.")]
+Cursor = Annotated[str | None, option("--cursor", metavar="CURSOR", help="Resume an interrupted apply.")]
 
 
 def apply(
     ctx: typer.Context,
     file: ManifestFile,
-    reason: Annotated[str | None, option("--reason", metavar="TEXT", help="Why; else the file's name.")] = None,
+    reason: Annotated[str | None, option("--reason", metavar="TEXT", help="Why. Default: the file's name.")] = None,
     prune: Prune = False,
     allow_shrink: AllowShrink = False,
     cursor: Cursor = None,
 ) -> None:
-    """Make a manifest so, one revision for each changed flag.
+    """Apply a manifest, one revision per changed flag.
 
-    It goes page by page. Where it is interrupted it says how to go on; applying again from the start is safe too.
+    Changes are made in pages. If it is interrupted, it prints the command that resumes it. Applying again from the
+    start is safe too.
+
+    Example: headgate apply manifest.yaml --reason "release 41"
     """
     from headgate_cli.manifest_file import read_manifest
 
@@ -43,14 +46,14 @@ def apply(
         cursor = answer.get("next")
         if not cursor:
             break
-        typer.echo(f"{len(applied)} changes applied, going on", err=True)
+        typer.echo(f"{len(applied)} changes applied so far", err=True)
     _show_applied(ctx, {**answer, "changes": applied})
 
 
 def _interrupted(failure: Failure, file: Path, cursor: str | None, done: int) -> Failure:
     if cursor is None:
         return failure
-    hint = f"{done} changes are applied; go on with: headgate apply {file} --cursor {cursor}"
+    hint = f"{done} changes are applied; to resume: headgate apply {file} --cursor {cursor}"
     return replace(failure, hint=f"{failure.hint}; {hint}" if failure.hint else hint)
 
 
@@ -59,6 +62,6 @@ def _show_applied(ctx: typer.Context, answer: dict[str, Any]) -> None:
         render.show_json({name: value for name, value in answer.items() if name != "next"})
         return
     steps = answer["changes"]
-    render.show_table(("change", "of", "access"), [step_row(step) for step in steps], empty="nothing to change")
+    render.show_table(("change", "of", "access"), [step_row(step) for step in steps], empty="no changes")
     if steps:
         render.show_lines(["", f"applied {len(steps)} changes"])

@@ -1,4 +1,4 @@
-"""`headgate audit`: read the log of changes; and the commands below it."""
+"""`headgate audit`: read the audit log, and its subcommands."""
 
 from typing import Annotated, Any
 
@@ -9,7 +9,7 @@ from headgate_cli.commands import audit_checkpoint, audit_export, audit_key, aud
 from headgate_cli.options import COMMON, AsOf, checked_time, option
 from headgate_cli.settings import client_of, settings_of
 
-app = typer.Typer(help="Read the log of changes, or verify its chain.", invoke_without_command=True, epilog=COMMON)
+app = typer.Typer(invoke_without_command=True, epilog=COMMON)
 
 LARGEST_PAGE = 1_000
 
@@ -19,17 +19,22 @@ def audit(
     ctx: typer.Context,
     flag: Annotated[str | None, option(metavar="KEY", help="Only this flag.")] = None,
     actor: Annotated[str | None, option(metavar="ARN", help="Only by this caller.")] = None,
-    action: Annotated[str | None, option(metavar="NAME", help="Only this action, as flag.kill.")] = None,
-    after: Annotated[int | None, option(metavar="REV", min=0, help="Only later than this revision.")] = None,
-    before: Annotated[int | None, option(metavar="REV", min=0, help="Only earlier than this revision.")] = None,
-    since: Annotated[str | None, option(metavar="TIME", help="Only from then on.", callback=checked_time)] = None,
-    until: Annotated[str | None, option(metavar="TIME", help="Only before then.", callback=checked_time)] = None,
-    limit: Annotated[int, typer.Option(metavar="N", min=1, help="At most so many, newest first.")] = 20,
+    action: Annotated[str | None, option(metavar="NAME", help="Only this action, such as flag.kill.")] = None,
+    after: Annotated[int | None, option(metavar="REV", min=0, help="Only after this revision.")] = None,
+    before: Annotated[int | None, option(metavar="REV", min=0, help="Only before this revision.")] = None,
+    since: Annotated[
+        str | None, option(metavar="TIME", help="Only at this time or later.", callback=checked_time)
+    ] = None,
+    until: Annotated[str | None, option(metavar="TIME", help="Only before this time.", callback=checked_time)] = None,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, help="The most entries to show.")] = 20,
     as_of: AsOf = None,
 ) -> None:
-    """Read the log of changes, newest first: revision, time, change, reason, who.
+    """Read, export, and verify the audit log.
 
-    With --as-of it is the rules of then that are read, rebuilt from the log: the same as headgate export --as-of.
+    Without a command: list entries, newest first. With --as-of: write the rules of that moment, rebuilt from the log,
+    like headgate export --as-of.
+
+    Example: headgate audit --flag access --limit 5
     """
     if ctx.invoked_subcommand is not None:
         return

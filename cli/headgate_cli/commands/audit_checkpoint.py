@@ -1,4 +1,4 @@
-"""`headgate audit checkpoint`: sign the head of the audit stream."""
+"""`headgate audit checkpoint`: sign the head of the audit log."""
 
 import json
 from functools import partial
@@ -16,14 +16,14 @@ def make_checkpoint(
     ctx: typer.Context,
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="FILE", help="Append it to this file; else it goes to stdout.", show_default=False),
+        typer.Argument(metavar="FILE", help="Append to this file. Default: stdout.", show_default=False),
     ] = None,
 ) -> None:
-    """Have the log's head signed by the audit key.
+    """Sign the log's head with the audit key.
 
-    Keep what is signed, and the key, where nobody can write who can write the table. The first checkpoint of a FILE
-    also writes the public key to FILE.key, and all later ones must be of that key. Nothing is appended that contradicts
-    the file: exits 1 when the log went back or was rewritten.
+    Keep the checkpoints and the key where nobody who can write the table can write. The first checkpoint of a FILE also
+    writes the public key to FILE.key, which must verify all later ones. Exits with 1, appending nothing, if the log
+    went back or was rewritten.
     """
     client = client_of(ctx)
     fetch = partial(checkpoints.fetched_key, client)
@@ -33,7 +33,7 @@ def make_checkpoint(
     try:
         checkpoint = checkpoints.signed_by(key.public, document)
     except ValueError as error:
-        raise checkpoints.broken("the API's checkpoint does not hold", str(error)) from None
+        raise checkpoints.broken("the API's checkpoint is invalid", str(error)) from None
     if file is None:
         typer.echo(json.dumps(document, separators=(",", ":")))
         return
@@ -43,5 +43,5 @@ def make_checkpoint(
     if settings_of(ctx).as_json:
         render.show_json({**document, "checkpoints": len(earlier) + 1, "thumbprint": key.thumbprint})
         return
-    by = f"by the {key.told}" if key.pinned else f"by the audit key {key.thumbprint}, now kept in {key_beside(file)}"
+    by = f"by {key.told}" if key.pinned else f"by audit key {key.thumbprint}, saved to {key_beside(file)}"
     render.show_lines([f"checkpoint {len(earlier) + 1} in {file}: revision {checkpoint.revision}, signed {by}"])

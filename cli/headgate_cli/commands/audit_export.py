@@ -1,4 +1,4 @@
-"""`headgate audit export`: the log of changes as a file that proves itself, and that is gone on with."""
+"""`headgate audit export`: write the audit log to a file that can be verified, and continued later."""
 
 import os
 import sys
@@ -15,14 +15,15 @@ from headgate_cli.settings import client_of, settings_of
 
 STANDARD_OUTPUT = "-"
 _File = Annotated[
-    Path, typer.Argument(metavar="FILE", help="What to write, or to go on with; - is stdout.", show_default=False)
+    Path, typer.Argument(metavar="FILE", help="File to write or continue; - for stdout.", show_default=False)
 ]
 
 
 def export_entries(ctx: typer.Context, file: _File) -> None:
-    """Write every entry, oldest first, one a line (JSON Lines); a file that is there already is gone on with.
+    """Export the log as JSON Lines, oldest first.
 
-    The file's chain is walked first, and each new entry has to continue it. Exits 1 where one does not, adding nothing.
+    If FILE exists, its chain is verified and the new entries are appended. Exits with 1, adding nothing, if an entry
+    does not continue the chain.
     """
     from headgate.core.audit import verify_chain
 
@@ -37,21 +38,21 @@ def export_entries(ctx: typer.Context, file: _File) -> None:
             added += 1
 
         held = () if str(file) == STANDARD_OUTPUT else audit_file.entries_in(target)
-        broken = verify_chain(audit_file.went_on(held, lambda after: oldest_first(client, last, after), write), head)
+        broken = verify_chain(audit_file.continued(held, lambda after: oldest_first(client, last, after), write), head)
     if broken is not None:
-        raise failures.chain_broken(broken.revision, f"{broken.what}; every link before it holds")
-    told = f"{last} entries, {added} of them new; head {last}:{head.get('digest')}"
+        raise failures.chain_broken(broken.revision, f"{broken.what}; every entry before it is intact")
+    summary = f"{last} entries, {added} new; head {last}:{head.get('digest')}"
     if str(file) == STANDARD_OUTPUT:
-        typer.echo(told, err=True)
+        typer.echo(summary, err=True)
     elif settings_of(ctx).as_json:
         render.show_json({"file": str(file), "entries": last, "added": added, "head": head})
     else:
-        render.show_lines([f"{file}: {told}"])
+        render.show_lines([f"{file}: {summary}"])
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[bytes]]:
-    """The file to read and to go on with, without what an interrupted export left of a line; on disk afterwards."""
+    """Open the file to continue, without an incomplete last line, and sync it to disk in the end."""
     if str(path) == STANDARD_OUTPUT:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
@@ -59,9 +60,9 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
     try:
         file = path.open("r+b" if path.exists() else "x+b")
     except OSError as error:
-        raise failures.usage(f"{path}: {error.strerror}") from None
+        raise failures.usage(f"cannot open {path}: {error.strerror}") from None
     with file:
-        audit_file.cut_short(file)
+        audit_file.drop_partial_line(file)
         yield file
         file.flush()
         os.fsync(file.fileno())

@@ -8,7 +8,10 @@ from headgate_cli.settings import client_of, settings_of
 
 
 def show_key(ctx: typer.Context) -> None:
-    """Show the audit key and its thumbprint (with --json: the key as a JWK, to be kept and given as --key)."""
+    """Show the audit key's id and thumbprint.
+
+    With --json: the public key as a JWK, to save and pass to headgate audit verify --key.
+    """
     key = TrustedKey(checkpoints.fetched_key(client_of(ctx)))
     if settings_of(ctx).as_json:
         render.show_json(key.public.jwk())

@@ -1,4 +1,4 @@
-"""`headgate audit reconcile`: whether what is stored is what the log says, behind the API or in a table by itself."""
+"""`headgate audit reconcile`: compare the stored state with the audit log, through the API or directly in a table."""
 
 import math
 from dataclasses import asdict
@@ -16,19 +16,20 @@ if TYPE_CHECKING:
     from headgate_cli.settings import Settings
 
 READ_BUDGET = 3.0
-"""Seconds for each read of a table with all its attempts: nobody waits but the operator."""
+"""Seconds for each read of a table, with all its attempts."""
 
 
 def reconcile(
     ctx: typer.Context,
     table: Annotated[
         str | None,
-        option("--table", metavar="NAME", help="Read this DynamoDB table by itself: one that was just restored."),
+        option("--table", metavar="NAME", help="Read this DynamoDB table directly, without the API."),
     ] = None,
 ) -> None:
-    """Hold what is stored against the log. Exits 1 where they disagree, as after half a restored change.
+    """Compare the stored state with the log.
 
-    With --table no API is asked: your own AWS credentials read the table, which may be of any size.
+    Exits with 1 if they differ, as when a backup restored only a part of a change. With --table, your own AWS
+    credentials read the table, such as one just restored; it may be of any size.
     """
     settings = settings_of(ctx)
     found = client_of(ctx).get("/admin/v1/audit/reconcile").document if table is None else _of_table(settings, table)
@@ -40,10 +41,11 @@ def reconcile(
         rows = [[finding.get(name) for name in columns] for finding in findings]
         render.show_table(("what", "record", "revision", "stored", "recorded"), rows)
     else:
-        render.show_lines([f"consistent: what is stored is what is on record, up to revision {head.get('revision')}"])
+        render.show_lines([f"consistent: the stored state matches the log up to revision {head.get('revision')}"])
     if findings:
-        detail = f"{found.get('total')} findings; docs/operate.md says what to do for each"
-        raise Failure(ExitCode.CHECK_FAILED, "what is stored is not what is on record", detail, slug="not-consistent")
+        detail, hint = f"{found.get('total')} findings", "docs/operate.md says what to do for each finding"
+        title = "the stored state does not match the log"
+        raise Failure(ExitCode.CHECK_FAILED, title, detail, slug="not-consistent", hint=hint)
 
 
 def _of_table(settings: "Settings", name: str) -> dict[str, Any]:
@@ -52,7 +54,7 @@ def _of_table(settings: "Settings", name: str) -> dict[str, Any]:
     try:
         found = _read(settings, name)
     except (Unavailable, Throttled) as error:
-        raise failures.unavailable(f"the table {name} cannot be read", str(error)) from None
+        raise failures.unavailable(f"cannot read table {name}", str(error)) from None
     head = {"revision": found.head.revision, "digest": found.head.digest}
     findings = [asdict(finding) for finding in found.findings]
     return {"consistent": not findings, "findings": findings, "total": len(findings), "head": head}
@@ -65,6 +67,6 @@ def _read(settings: "Settings", name: str) -> "Reconciliation":
     from headgate.store.reconcile import Reconciler
 
     session = aws_session(settings)
-    once = Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1})  # the table's budget decides
+    once = Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1})  # DynamoTable retries
     api = session.client("dynamodb", region_name=region_of("", session), config=once)
     return Reconciler(DynamoTable(name, api, budget=READ_BUDGET), budget=math.inf).run()

@@ -1,4 +1,4 @@
-"""`headgate audit verify`: prove that nobody rewrote the log."""
+"""`headgate audit verify`: verify the audit log's chain, against heads that were saved elsewhere."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -24,98 +24,100 @@ if TYPE_CHECKING:
 def verify(
     ctx: typer.Context,
     anchor: Annotated[
-        str | None, option("--anchor", metavar="REV:DIGEST", help="A head noted earlier, which must still be there.")
+        str | None, option("--anchor", metavar="REV:DIGEST", help="A head saved earlier; the log must contain it.")
     ] = None,
     checkpoint: Annotated[
-        Path | None, option("--checkpoint", metavar="FILE", help="Signed heads (audit checkpoint): each must be there.")
+        Path | None, option("--checkpoint", metavar="FILE", help="Checkpoints; the log must contain each.")
     ] = None,
     key: Annotated[
         str | None,
-        option("--key", metavar="FILE|THUMBPRINT", help="The audit key; else FILE.key beside the checkpoints."),
+        option("--key", metavar="FILE|THUMBPRINT", help="The audit key. Default: FILE.key of the checkpoints."),
     ] = None,
     file: Annotated[
-        Path | None, option("--file", metavar="FILE", help="An exported log (audit export), instead of the API's.")
+        Path | None, option("--file", metavar="FILE", help="Verify an exported log instead of the API's.")
     ] = None,
 ) -> None:
-    """Walk the whole chain and recompute every digest. Exits 1 at the first broken link.
+    """Verify the log's chain by recomputing every digest.
 
-    A chain that was cut off or rewritten together with its head is sound in itself: only what was noted elsewhere
-    tells, checkpoints or the head that this prints, given as --anchor later.
+    Exits with 1 at the first broken link. A log that was cut off or rewritten together with its head has an intact
+    chain: to detect that, pass checkpoints, or as --anchor a head that this command printed earlier.
+
+    Example: headgate audit verify --checkpoint heads.jsonl
     """
     from headgate.core.audit import verify_chain
 
     witnessed = _witnessed(lambda: client_of(ctx), checkpoint, key)
     noted = _with_anchor({} if witnessed is None else witnessed.digests, anchor)
     if file is not None:
-        _tell(ctx, _walked(file, noted), witnessed)
+        _show(ctx, _verified(file, noted), witnessed)
         return
     client = client_of(ctx)
     head = stream_head(client)
     broken = verify_chain(oldest_first(client, int(head.get("revision", 0))), head, noted)
     if broken is not None:
-        raise failures.chain_broken(broken.revision, f"{broken.what}; every link before it holds")
-    _tell(ctx, head, witnessed)
+        raise failures.chain_broken(broken.revision, f"{broken.what}; every entry before it is intact")
+    _show(ctx, head, witnessed)
 
 
-def _walked(path: Path, noted: dict[int, str]) -> dict[str, Any]:
-    """Where an exported log ends. Raises `Failure` where its chain does not hold; nobody else is asked."""
+def _verified(path: Path, noted: dict[int, str]) -> dict[str, Any]:
+    """Verify an exported log, offline, and return its head. Raises `Failure` if its chain is broken."""
     from headgate.core.audit import GENESIS, verify_chain
 
     head: dict[str, Any] = {"revision": 0, "digest": GENESIS}
 
-    def walked(entries: Iterator[Entry]) -> Iterator[Entry]:
+    def tracked(entries: Iterator[Entry]) -> Iterator[Entry]:
         for entry in entries:
             yield entry
             head.update(revision=entry["revision"], digest=entry["digest"])
 
     try:
         with path.open("rb") as file:
-            broken = verify_chain(walked(entries_in(file)), None, noted)
+            broken = verify_chain(tracked(entries_in(file)), None, noted)
     except OSError as error:
-        raise failures.usage(f"{path}: {error.strerror}") from None
+        raise failures.usage(f"cannot read {path}: {error.strerror}") from None
     if broken is not None:
-        raise failures.chain_broken(broken.revision, f"{broken.what}; every link before it holds")
+        raise failures.chain_broken(broken.revision, f"{broken.what}; every entry before it is intact")
     return head
 
 
-def _tell(ctx: typer.Context, head: dict[str, Any], witnessed: "_Witnessed | None") -> None:
+def _show(ctx: typer.Context, head: dict[str, Any], witnessed: "_Witnessed | None") -> None:
     if settings_of(ctx).as_json:
         render.show_json({"verified": True, "head": head, **({} if witnessed is None else witnessed.document)})
         return
-    told = [f"verified: {head.get('revision')} entries, each follows from the one before"]
-    told += [] if witnessed is None else [witnessed.told]
-    render.show_lines([*told, f"head {head.get('revision')}:{head.get('digest')}"])
+    lines = [f"verified: {head.get('revision')} entries, the chain is intact"]
+    lines += [] if witnessed is None else [witnessed.told]
+    render.show_lines([*lines, f"head {head.get('revision')}:{head.get('digest')}"])
 
 
 @dataclass(frozen=True, slots=True)
 class _Witnessed:
-    """The checkpoints that hold, and the key that signed them."""
+    """The valid checkpoints, and the key that signed them."""
 
     checkpoints: "Sequence[Checkpoint]"
     key: TrustedKey
 
     @property
     def digests(self) -> dict[int, str]:
-        """What must be found in the chain."""
+        """The digests that the chain must contain, by revision."""
         return {found.revision: found.digest for found in self.checkpoints if found.revision > 0}
 
     @property
     def document(self) -> dict[str, Any]:
-        """For `--json`."""
-        told = {"count": len(self.checkpoints), "last": self.checkpoints[-1].revision if self.checkpoints else None}
-        return {"checkpoints": {**told, "thumbprint": self.key.thumbprint, "pinned": self.key.pinned or None}}
+        """The checkpoints for `--json`."""
+        counts = {"count": len(self.checkpoints), "last": self.checkpoints[-1].revision if self.checkpoints else None}
+        return {"checkpoints": {**counts, "thumbprint": self.key.thumbprint, "pinned": self.key.pinned or None}}
 
     @property
     def told(self) -> str:
-        """In words."""
+        """The checkpoints in words."""
         last = f", the last at revision {self.checkpoints[-1].revision}" if self.checkpoints else ""
-        return f"{len(self.checkpoints)} checkpoints hold{last}, signed by the {self.key.told}"
+        return f"{len(self.checkpoints)} checkpoints match{last}, signed by {self.key.told}"
 
 
 def _witnessed(client: "Callable[[], Client]", path: Path | None, key: str | None) -> _Witnessed | None:
     if path is None:
         if key is not None:
-            raise failures.usage("--key goes with --checkpoint")
+            raise failures.usage("--key needs --checkpoint FILE")
         return None
     trusted = checkpoints.trusted_key(path, key, lambda: checkpoints.fetched_key(client()))
     return _Witnessed(checkpoints.read_checkpoints(path, trusted.public), trusted)
@@ -126,7 +128,7 @@ def _with_anchor(noted: dict[int, str], text: str | None) -> dict[int, str]:
         return noted
     revision, _, digest = text.partition(":")
     if not re.fullmatch(r"[1-9][0-9]{0,11}", revision) or not re.fullmatch(r"[0-9a-f]{64}", digest):
-        raise failures.usage("--anchor takes REVISION:DIGEST, as verify prints the head")
+        raise failures.usage("--anchor must be REVISION:DIGEST, as headgate audit verify prints the head")
     if noted.get(int(revision), digest) != digest:
-        raise failures.usage("the anchor contradicts a checkpoint: one of the two was forged")
+        raise failures.usage("--anchor contradicts a checkpoint: one of them was forged")
     return {**noted, int(revision): digest}

@@ -1,4 +1,4 @@
-"""`headgate check`: decision vectors against the engine, without any server."""
+"""`headgate check`: run decision vectors against the engine, without a server."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,13 +15,18 @@ def check(
     ctx: typer.Context,
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="FILE", help="Files of decision vectors (JSON); else the example's stories."),
+        typer.Argument(metavar="FILE", help="Decision vectors (JSON). Default: the example's."),
     ] = None,
     manifest: Annotated[
-        Path | None, option(metavar="FILE", help="The flags for cases that name none: a manifest.")
+        Path | None, option(metavar="FILE", help="A manifest with the flags of cases that have none.")
     ] = None,
 ) -> None:
-    """Check stories about who gets in; no server needed."""
+    """Check who is let in, by decision vectors, without a server.
+
+    Exits with 1 if a decision differs from the expected one.
+
+    Example: headgate check vectors.json --manifest manifest.yaml
+    """
     from headgate_cli.manifest_file import read_manifest
     from headgate_cli.vectors import read_cases
 
@@ -32,16 +37,16 @@ def check(
     cases = [(file, case) for file in files for case in read_cases(file, flags)]
     wrong = [(file, case, case.decide()) for file, case in cases if not case.holds()]
     if settings_of(ctx).as_json:
-        told = [
+        failed = [
             {"file": str(file), "name": case.name, "flag": case.flag, "expected": [case.value, case.reason],
              "decided": [made.value, made.reason.value]}
             for file, case, made in wrong
         ]  # fmt: skip
-        render.show_json({"checked": len(cases), "wrong": told})
+        render.show_json({"checked": len(cases), "wrong": failed})
     else:
         for _file, case, made in wrong:
-            must, came = f"{case.value} {case.reason}", f"{made.value} {made.reason}"
-            render.show_lines([f"✗ {case.name}: {case.flag} must be {must}, is {came}"])
-        render.show_lines([f"{len(cases) - len(wrong)} of {len(cases)} decisions as written"])
+            expected, actual = f"{case.value} {case.reason}", f"{made.value} {made.reason}"
+            render.show_lines([f"✗ {case.name}: {case.flag}: expected {expected}, got {actual}"])
+        render.show_lines([f"{len(cases) - len(wrong)} of {len(cases)} decisions as expected"])
     if wrong:
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""`headgate explain`: why a flag is on or off for a subject, step by step, now or as of then."""
+"""`headgate explain`: show why a flag is on or off for a subject, step by step, now or as of a past revision."""
 
 from typing import Annotated, Any
 
@@ -12,13 +12,16 @@ from headgate_cli.settings import client_of, settings_of
 def explain(
     ctx: typer.Context,
     key: FlagKeyArgument,
-    user: Annotated[str | None, option(metavar="ID", help="The user asked about.")] = None,
-    org: Annotated[list[str] | None, option("--org", metavar="ID", help="An org of the user; may repeat.")] = None,
-    admin: Annotated[bool, typer.Option("--admin", help="The user is an admin.")] = False,
+    user: Annotated[str | None, option(metavar="ID", help="The user.")] = None,
+    org: Annotated[list[str] | None, option("--org", metavar="ID", help="An org of the user; repeatable.")] = None,
+    admin: Annotated[bool, typer.Option("--admin", help="Treat the user as an admin.")] = False,
     attribute: Attributes = None,
-    as_of: Annotated[str | None, option("--as-of", metavar="REV|TIME", help="A past revision, or a time.")] = None,
+    as_of: Annotated[str | None, option("--as-of", metavar="REV|TIME", help="Decide as of a revision or time.")] = None,
 ) -> None:
-    """Say why a flag is on or off for a user, step by step."""
+    """Show why a flag is on or off for a user, step by step.
+
+    Example: headgate explain access --user alice --org acme
+    """
     subject: dict[str, Any] = {"orgs": org or [], "admin": admin, "attributes": pairs(attribute or [])}
     if user is not None:
         subject["user"] = user

@@ -1,4 +1,4 @@
-"""`headgate export`: write what is in force as a manifest."""
+"""`headgate export`: write the current rules as a manifest."""
 
 import typer
 
@@ -8,9 +8,11 @@ from headgate_cli.settings import client_of, settings_of
 
 
 def export(ctx: typer.Context, as_of: AsOf = None) -> None:
-    """Write what is in force as a manifest.
+    """Write the current rules as a manifest.
 
-    Salts are in it, so that applying it elsewhere keeps everyone's bucket. With --as-of it is what was in force then.
+    It includes the salts, so that applying it elsewhere keeps everyone's bucket.
+
+    Example: headgate export --as-of 2030-01-31T18:00:00Z
     """
     from headgate_cli.manifest_file import manifest_text
 

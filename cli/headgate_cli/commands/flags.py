@@ -1,4 +1,4 @@
-"""`headgate flags`: list, show, create and delete flags."""
+"""`headgate flags`: list, show, create, and delete flags."""
 
 import sys
 from typing import Annotated, Any
@@ -25,27 +25,30 @@ from headgate_cli.options import (
 )
 from headgate_cli.settings import client_of, settings_of
 
-app = typer.Typer(help="List, show, create and delete flags.", invoke_without_command=True, epilog=COMMON)
+app = typer.Typer(invoke_without_command=True, epilog=COMMON)
 
-_HEADERS = ("flag", "stage", "killed", "unit", "listed", "requires", "updated")
+_HEADERS = ("flag", "stage", "killed", "unit", "allowlist", "requires", "updated")
 
 
 @app.callback()
 def flags(ctx: typer.Context) -> None:
-    """List, show, create and delete flags. With no command: list."""
+    """List, show, create, and delete flags.
+
+    Without a command: list all flags.
+    """
     if ctx.invoked_subcommand is None:
         list_flags(ctx)
 
 
 @app.command("list", epilog=COMMON)
 def list_flags(ctx: typer.Context) -> None:
-    """Every flag with its stage."""
+    """List all flags."""
     pages = list(client_of(ctx).pages("/admin/v1/flags"))
     found = [flag for page in pages for flag in page.get("flags", [])]
     if settings_of(ctx).as_json:
         render.show_json({"flags": found, "revision": pages[-1].get("revision")})
         return
-    render.show_table(_HEADERS, [_row(flag) for flag in found], empty="no flags: only admins are let in")
+    render.show_table(_HEADERS, [_row(flag) for flag in found], empty="no flags: only admins are admitted")
 
 
 def _row(flag: dict[str, Any]) -> tuple[object, ...]:
@@ -62,13 +65,13 @@ def _row(flag: dict[str, Any]) -> tuple[object, ...]:
 
 @app.command("show", epilog=COMMON)
 def show_flag(ctx: typer.Context, key: FlagKeyArgument) -> None:
-    """One flag in full."""
+    """Show a flag."""
     flag = client_of(ctx).get(flag_path(key)).document
     show(ctx, flag)
 
 
 def show(ctx: typer.Context, flag: dict[str, Any], more: tuple[tuple[str, object], ...] = ()) -> None:
-    """Show a flag, as JSON or in lines; `more` are lines about what was just done, below what it does now."""
+    """Show a flag, as JSON or as lines; `more` are lines about the change just made."""
     if settings_of(ctx).as_json:
         render.show_json(flag)
         return
@@ -76,7 +79,7 @@ def show(ctx: typer.Context, flag: dict[str, Any], more: tuple[tuple[str, object
     why = f"{killed.get('reason')} ({wording.caller(killed.get('by'))}, {killed.get('at')})" if killed else ""
     pairs: tuple[tuple[str, object], ...] = (
         ("flag", flag.get("key")),
-        ("now", wording.state(flag)),
+        ("state", wording.state(flag)),
         ("killed", why),
         ("unit", flag.get("unit")),
         ("users", ", ".join(allow.get("users") or ())),
@@ -84,7 +87,7 @@ def show(ctx: typer.Context, flag: dict[str, Any], more: tuple[tuple[str, object
         ("rules", len(allow.get("rules") or ()) or ""),
         ("requires", ", ".join(flag.get("requires") or ())),
         ("claim", flag.get("claim")),
-        ("about", flag.get("description")),
+        ("description", flag.get("description")),
         ("owner", flag.get("owner")),
         ("version", f"{flag.get('version')} (revision {flag.get('revision')})"),
         ("updated", f"{flag.get('updated_at')} by {wording.caller(flag.get('updated_by'))}"),
@@ -97,9 +100,9 @@ def create_flag(
     ctx: typer.Context,
     key: FlagKeyArgument,
     reason: ReasonOption,
-    stage: Annotated[Stage, typer.Option(help="Where it starts.")] = Stage.ADMIN_ONLY,
+    stage: Annotated[Stage, typer.Option(help="The first stage.")] = Stage.ADMIN_ONLY,
     percent: Percent = None,
-    unit: Annotated[Unit, typer.Option(help="Whose id is put into the bucket.")] = Unit.USER,
+    unit: Annotated[Unit, typer.Option(help="What the percentage counts.")] = Unit.USER,
     user: Users = None,
     org: Orgs = None,
     requires: Parents = None,
@@ -108,7 +111,10 @@ def create_flag(
     claim: Claim = None,
     salt: Salt = None,
 ) -> None:
-    """Create a flag. It starts at admin_only unless you say otherwise."""
+    """Create a flag.
+
+    Example: headgate flags create beta --owner team-x --reason "new editor"
+    """
     body: dict[str, Any] = {"key": key, "reason": reason, "stage": stage.value, "unit": unit.value}
     optional = {"percent": percent, "requires": requires, "claim": claim, "salt": salt}
     optional |= {"description": description, "owner": owner}
@@ -124,18 +130,21 @@ def delete_flag(
     ctx: typer.Context,
     key: FlagKeyArgument,
     reason: ReasonOption,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     allow_shrink: AllowShrink = False,
     if_match: IfMatch = None,
 ) -> None:
-    """Delete a flag for good: it denies from then on, and its key is never used again."""
+    """Delete a flag permanently.
+
+    A deleted flag denies everyone, and its key can never be used again.
+    """
     if not yes:
         if not sys.stdin.isatty():
-            raise failures.usage("deleting is for good; add --yes to confirm")
-        typer.confirm(f"Delete {key}? It denies from then on, and the key is never used again.", abort=True, err=True)
+            raise failures.usage("not a terminal: pass --yes to delete the flag permanently")
+        typer.confirm(f"Delete {key}? It will deny everyone, and its key is never used again.", abort=True, err=True)
     body: dict[str, Any] = {"reason": reason, **({"allow_shrink": True} if allow_shrink else {})}
     client_of(ctx).update("DELETE", flag_path(key), body, read=flag_path(key), if_match=if_match)
     if settings_of(ctx).as_json:
         render.show_json({"deleted": key})
         return
-    render.show_lines([f"deleted {key}: it denies from now on, and its key is retired"])
+    render.show_lines([f"deleted {key}: it denies everyone, and its key is retired"])

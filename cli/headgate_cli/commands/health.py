@@ -1,4 +1,4 @@
-"""`headgate health`: show what needs a look."""
+"""`headgate health`: show what needs attention."""
 
 import json
 from typing import Any
@@ -10,17 +10,17 @@ from headgate_cli.settings import client_of, settings_of
 
 
 def health(ctx: typer.Context) -> None:
-    """Show missing and quarantined flags, key ages, the head."""
+    """Show missing, quarantined, and stale flags, keys, and the head."""
     found = client_of(ctx).get("/admin/v1/health").document
     if settings_of(ctx).as_json:
         render.show_json(found)
         return
-    render.show_pairs((name.replace("_", " "), _said(value)) for name, value in found.items())
+    render.show_pairs((name.replace("_", " "), _text(value)) for name, value in found.items())
 
 
-def _said(value: Any) -> str:
+def _text(value: Any) -> str:
     if isinstance(value, list):
-        return ", ".join(_said(item) for item in value) or "none"
+        return ", ".join(_text(item) for item in value) or "none"
     if isinstance(value, dict):
-        return "  ".join(f"{name} {_said(inner)}" for name, inner in value.items()) or "none"
+        return "  ".join(f"{name} {_text(inner)}" for name, inner in value.items()) or "none"
     return value if isinstance(value, str) else json.dumps(value)

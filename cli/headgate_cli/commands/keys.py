@@ -1,4 +1,4 @@
-"""`headgate keys`: which signing key stands where, the rotation, and the emergency."""
+"""`headgate keys`: list, rotate, and revoke the signing keys."""
 
 from typing import Annotated, Any
 
@@ -8,7 +8,7 @@ from headgate_cli import render
 from headgate_cli.options import COMMON, ReasonOption
 from headgate_cli.settings import client_of, settings_of
 
-app = typer.Typer(help="List, rotate and revoke the signing keys.", invoke_without_command=True, epilog=COMMON)
+app = typer.Typer(invoke_without_command=True, epilog=COMMON)
 
 _PATH = "/admin/v1/keys"
 UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
@@ -16,22 +16,29 @@ UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 @app.callback()
 def keys(ctx: typer.Context) -> None:
-    """List, rotate and revoke the signing keys. With no command: list."""
+    """List, rotate, and revoke the signing keys.
+
+    Without a command: list the keys.
+    """
     if ctx.invoked_subcommand is None:
         list_keys(ctx)
 
 
 @app.command("list", epilog=COMMON)
 def list_keys(ctx: typer.Context) -> None:
-    """Every key of the pool with its state: active signs, next and previous only verify, revoked does neither."""
+    """List the signing keys with their states.
+
+    active signs; next and previous only verify; revoked does neither.
+    """
     _show(ctx, client_of(ctx).get(_PATH).document)
 
 
 @app.command("rotate", epilog=COMMON)
 def rotate_keys(ctx: typer.Context, reason: ReasonOption) -> None:
-    """Let the next key sign from now on. Tokens of the one before stay good until they expire.
+    """Make the next key the active one.
 
-    Refused while the last tokens of all other keys still live, an hour at most.
+    Tokens signed by the previous key stay valid until they expire. A rotation is refused while every other key still
+    has unexpired tokens: an hour at most.
     """
     _show(ctx, client_of(ctx).change("POST", f"{_PATH}/rotate", {"reason": reason}).required().document)
 
@@ -39,12 +46,13 @@ def rotate_keys(ctx: typer.Context, reason: ReasonOption) -> None:
 @app.command("revoke", epilog=COMMON)
 def revoke_key(
     ctx: typer.Context,
-    kid: Annotated[str, typer.Argument(metavar="KID", help="The key's id, as the list shows it.", show_default=False)],
+    kid: Annotated[str, typer.Argument(metavar="KID", help="The key's id, from headgate keys.", show_default=False)],
     reason: ReasonOption,
 ) -> None:
-    """Refuse every token of a key, for good. If it was active, the next one signs from now on.
+    """Refuse every token that a key signed, permanently.
 
-    Everybody whose token it signed must exchange again; sessions end.
+    If the key was active, the next key becomes active. Everyone with a token of the key must exchange again, and every
+    session of the key must be renewed.
     """
     _show(ctx, client_of(ctx).change("POST", f"{_PATH}/revoke", {"kid": kid, "reason": reason}).required().document)
 
@@ -54,11 +62,11 @@ def _show(ctx: typer.Context, document: dict[str, Any]) -> None:
         render.show_json(document)
         return
     rows = [(key.get("kid"), key.get("state"), _age(key.get("age_seconds"))) for key in document.get("keys", [])]
-    render.show_table(("key", "state", "since"), rows, empty="no key can be used: the keys on record cannot be read")
+    render.show_table(("key", "state", "since"), rows, empty="no usable keys: the key ring cannot be read")
 
 
 def _age(seconds: object) -> str:
-    """How long ago, in the largest unit that fits; nothing for a key that was never moved."""
+    """Return how long ago, in the largest unit that fits; "" for a key whose state never changed."""
     if not isinstance(seconds, int):
         return ""
     size, name = next((unit for unit in UNITS if seconds >= unit[0]), UNITS[-1])

@@ -1,4 +1,4 @@
-"""`headgate kill`: drop the gate in one signed request."""
+"""`headgate kill`: kill a flag with one signed request."""
 
 from typing import Any
 
@@ -18,21 +18,24 @@ def kill(
     reach: KillReach = Reach.GATE,
     drain_until: DrainUntil = None,
 ) -> None:
-    """Drop the gate now: admins only, whatever the stage.
+    """Kill a flag: let in only admins, at any stage.
 
-    Work that runs goes on. One signed request; it works in any state and twice in a row. restore lifts it.
+    It works in any state, and can be repeated. headgate restore lifts it. --reach gate (the default): running sessions
+    continue. drain: they end at --drain-until. sever: they are refused at once.
+
+    Example: headgate kill access --reason "errors since 14:02"
     """
     if (reach is Reach.DRAIN) != (drain_until is not None):
-        raise failures.usage("--reach drain and --drain-until TIME go together")
+        raise failures.usage("pass --reach drain and --drain-until TIME together")
     body: dict[str, Any] = {"reason": reason, "reach": reach.value}
     if drain_until is not None:
         body["drain_until"] = drain_until
     flag = client_of(ctx).kill(key, body).document
-    show(ctx, flag, (("inside", _inside(flag)),))
+    show(ctx, flag, (("sessions", _sessions(flag)),))
 
 
-def _inside(flag: dict[str, Any]) -> str:
+def _sessions(flag: dict[str, Any]) -> str:
     count, last = flag.get("sessions_inside"), flag.get("last_leaves_at")
     if count is None:
         return ""
-    return f"{count} still inside" + (f", the last leaves at {last}" if last else "")
+    return f"{count} still running" + (f", the last ends by {last}" if last else "")

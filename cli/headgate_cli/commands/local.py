@@ -1,9 +1,8 @@
-"""`headgate local`: everything on a laptop, with no AWS account. It reads the options and says what is up and where."""
+"""`headgate local`: run the whole stack on one machine, without an AWS account, and print how to reach it."""
 
 import json
 import sys
 import time
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,38 +11,35 @@ import typer
 
 from headgate_cli import failures
 from headgate_cli.failures import ExitCode, Failure
+from headgate_cli.options import option
 from headgate_cli.project import EXAMPLE, MANIFEST, TEMPLATE, find_project
 
 if TYPE_CHECKING:
     from headgate_cli.local.run import Ready
 
-_option = partial(typer.Option, show_default=False)
-
 EXTRA = ("moto", "starlette", "uvicorn", "python_multipart")
-"""What the extra `local` brings, by import name."""
+"""The import names of the extra `local`."""
 
-Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="The API's port; 0 picks a free one.")]
+Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="The API's port; 0 for a free one.")]
 IdpPort = Annotated[int, typer.Option("--idp-port", min=0, max=65535, help="The dev identity provider's port.")]
 _Manifest = Annotated[
-    Path | None, _option("--manifest", metavar="FILE", help="The manifest to apply; else the app's manifest.yaml.")
+    Path | None, option("--manifest", metavar="FILE", help="The manifest to apply. Default: the app's.")
 ]
 _Legacy = Annotated[
     Path | None,
-    _option("--legacy", metavar="FILE", help="Take tokens of a system that is replaced: JSON with issuer and secret."),
+    option("--legacy", metavar="FILE", help="Accept a legacy issuer's tokens: JSON with issuer and secret."),
 ]
-Empty = Annotated[bool, typer.Option("--empty", help="No flags; routes and token profile stay in force.")]
-ReadyJson = Annotated[bool, typer.Option("--ready-json", help="The first line on stdout is JSON for programs.")]
-Logs = Annotated[
-    Path | None, _option("--logs", metavar="FILE", help="Write the functions' output there, not to stderr.")
-]
+Empty = Annotated[bool, typer.Option("--empty", help="Apply the manifest without its flags.")]
+ReadyJson = Annotated[bool, typer.Option("--ready-json", help="Print the addresses and keys as one line of JSON.")]
+Logs = Annotated[Path | None, option("--logs", metavar="FILE", help="Write the functions' logs here. Default: stderr.")]
 Apps = Annotated[
     list[Path] | None,
-    _option(
-        "--app", metavar="DIR", help="Serve the service of this folder behind the gate, not the example. Repeatable."
-    ),
+    option("--app", metavar="DIR", help="A service to run behind the gate, instead of the example; repeatable."),
 ]
-Project = Annotated[Path | None, _option("--project", metavar="DIR", help="The project; else found from here upward.")]
-Parent = Annotated[int | None, _option("--parent", metavar="PID", hidden=True, help="End when this process is gone.")]
+Project = Annotated[
+    Path | None, option("--project", metavar="DIR", help="Headgate's source folder. Default: the nearest.")
+]
+Parent = Annotated[int | None, option("--parent", metavar="PID", hidden=True, help="End when this process is gone.")]
 
 
 def local(
@@ -58,7 +54,10 @@ def local(
     project: Project = None,
     parent: Parent = None,
 ) -> None:
-    """Start the API, the functions, DynamoDB, KMS and a dev identity provider on this machine, until Ctrl-C."""
+    """Run the API, the functions, DynamoDB, KMS, and a dev identity provider on this machine until Ctrl-C.
+
+    Example: headgate local --app ../my-service
+    """
     began = time.monotonic()
     for name in EXTRA:
         if find_spec(name) is None:
@@ -103,19 +102,19 @@ def _say(ready: "Ready") -> None:
     admin = ready.principals["admin"]
     others = ", ".join(name for name in ready.principals if name != "admin")
     sys.stdout.write(
-        f"""Headgate runs on this machine (ready in {ready.seconds:.2f} s; Ctrl-C ends it)
+        f"""Headgate is running on this machine (ready in {ready.seconds:.2f} s). Press Ctrl-C to stop.
 
   API                {ready.api}
-  identity provider  {ready.idp}   (open it in a browser: sign in as anybody, see what the gate makes of it)
+  identity provider  {ready.idp}   (open it in a browser to sign in as anyone)
 
-For the headgate command, curl and SDKs in another terminal (keys of this run only, no use anywhere else):
+To use the headgate command, curl, or an SDK, run this in another terminal. The keys work for this run only.
 
   export HEADGATE_API={ready.api} HEADGATE_IDP={ready.idp} AWS_REGION={ready.document()["region"]}
   export AWS_ACCESS_KEY_ID={admin.access_key_id} AWS_SECRET_ACCESS_KEY={admin.secret_access_key}
   export AWS_ENDPOINT_URL_LAMBDA={ready.control} AWS_ENDPOINT_URL_CLOUDFORMATION={ready.control}
   unset AWS_SESSION_TOKEN AWS_PROFILE
 
-Then, for example:
+For example:
 
   ID=$(curl -s $HEADGATE_IDP/token -d sub=root -d admin=true | cut -d'"' -f4)
 
@@ -126,7 +125,7 @@ Then, for example:
   curl -s $HEADGATE_API/admin/v1/flags --aws-sigv4 aws:amz:$AWS_REGION:execute-api \\
     --user $AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY
 
-Other principals ({others}): see --ready-json.
+For the keys of other principals ({others}), use --ready-json.
 """
     )
     sys.stdout.flush()

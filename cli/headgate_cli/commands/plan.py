@@ -8,12 +8,15 @@ import typer
 from headgate_cli import render, wording
 from headgate_cli.settings import client_of, settings_of
 
-ManifestFile = Annotated[Path, typer.Argument(metavar="FILE", help="A manifest; - is stdin.", show_default=False)]
-Prune = Annotated[bool, typer.Option("--prune", help="Delete the flags that the manifest does not name.")]
+ManifestFile = Annotated[Path, typer.Argument(metavar="FILE", help="A manifest; - for stdin.", show_default=False)]
+Prune = Annotated[bool, typer.Option("--prune", help="Delete flags that the manifest does not name.")]
 
 
 def plan(ctx: typer.Context, file: ManifestFile, prune: Prune = False) -> None:
-    """Say what a manifest would change, and for whom; change nothing."""
+    """Show what a manifest would change, and for whom.
+
+    Example: headgate plan manifest.yaml
+    """
     from headgate_cli.manifest_file import read_manifest
 
     body = {**read_manifest(file), **({"prune": True} if prune else {})}
@@ -23,12 +26,12 @@ def plan(ctx: typer.Context, file: ManifestFile, prune: Prune = False) -> None:
         return
     steps = found.get("changes") or []
     rows = [(*step_row(step), wording.moved_text(step) if "gains" in step else "") for step in steps]
-    render.show_table(("change", "of", "access", "who is known"), rows, empty="nothing to change")
+    render.show_table(("change", "of", "access", "known subjects"), rows, empty="no changes")
     also = wording.affected_text(found.get("affects") or [])
-    warning = "Some lose access: apply needs --allow-shrink." if found.get("shrinks") else ""
-    render.show_lines(line for told in (also, warning) if told for line in ("", told))
+    warning = "This removes access: apply needs --allow-shrink." if found.get("shrinks") else ""
+    render.show_lines(line for text in (also, warning) if text for line in ("", text))
 
 
 def step_row(step: dict[str, Any]) -> tuple[object, ...]:
-    """A step of a plan as a row of a table: change, object, access."""
-    return step.get("action"), step.get("flag") or step.get("target"), "some lose it" if step.get("shrinks") else ""
+    """Return a step of a plan as a table row: change, object, access."""
+    return step.get("action"), step.get("flag") or step.get("target"), "shrinks" if step.get("shrinks") else ""

@@ -1,4 +1,4 @@
-"""`headgate preview`: who would gain and who would lose by a change, before it is made."""
+"""`headgate preview`: show who would gain and who would lose access by a change, without making it."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,16 +10,16 @@ from headgate_cli import failures, render, wording
 from headgate_cli.options import FlagKeyArgument, GoneOrgs, GoneUsers, NewUnit, Orgs, Percent, Users, option
 from headgate_cli.settings import client_of, settings_of
 
-NewStage = Annotated[Stage | None, option("--stage", metavar="STAGE", help="If it were at this stage.")]
-_Kill = Annotated[bool, typer.Option("--kill", help="If it were killed.")]
-Restore = Annotated[bool, typer.Option("--restore", help="If its kill were lifted.")]
-Delete = Annotated[bool, typer.Option("--delete", help="If it were deleted.")]
-_Put = Annotated[Path | None, option("--put", metavar="FILE", help="If it were as this file says, YAML or JSON.")]
+NewStage = Annotated[Stage | None, option("--stage", metavar="STAGE", help="Preview this stage.")]
+_Kill = Annotated[bool, typer.Option("--kill", help="Preview a kill.")]
+Restore = Annotated[bool, typer.Option("--restore", help="Preview a restore.")]
+Delete = Annotated[bool, typer.Option("--delete", help="Preview a deletion.")]
+_Put = Annotated[Path | None, option("--put", metavar="FILE", help="Preview a whole flag (YAML or JSON).")]
 Subjects = Annotated[
-    Path | None, option("--subjects", metavar="FILE", help="Look at these too: a list under subjects, YAML or JSON.")
+    Path | None, option("--subjects", metavar="FILE", help="Also check these subjects (YAML or JSON).")
 ]
 
-_HEADERS = ("", "who", "known by", "before", "after")
+_HEADERS = ("", "subject", "source", "before", "after")
 
 
 def preview(
@@ -38,16 +38,18 @@ def preview(
     put: _Put = None,
     subjects: Subjects = None,
 ) -> None:
-    """Say who would gain and lose by a change; change nothing.
+    """Show who would gain and lose access by a change.
 
-    It looks at everybody who is known: on a list, or with a live session.
+    It checks every known subject: on a list, or with a live session.
+
+    Example: headgate preview access --stage percentage --percent 50
     """
     change = _stage(stage, percent, unit) | _members(user, org, remove_user, remove_org)
     change |= {name: True for name, given in (("kill", kill), ("restore", restore), ("delete", delete)) if given}
     if put is not None:
         change["put"] = _read(put)
     if not change:
-        raise failures.usage("name a change: --stage, --user, --remove-user, --kill, --restore, --delete or --put")
+        raise failures.usage("no change: pass --stage, --user, --remove-user, --kill, --restore, --delete, or --put")
     body: dict[str, Any] = {"flag": key, "change": change}
     if subjects is not None:
         body["subjects"] = _subjects(subjects)
@@ -75,10 +77,10 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _subjects(path: Path) -> list[Any]:
-    """A bare id is a user of whom no more is known."""
+    """Read a list of subjects. A bare id is a user without orgs or attributes."""
     given = _read(path).get("subjects")
     if not isinstance(given, list):
-        raise failures.usage(f"{path} must hold a list of subjects: ids, or user, orgs, admin, attributes")
+        raise failures.usage(f"{path} must contain a list subjects: of ids, or of user, orgs, admin, attributes")
     return [{"user": one} if isinstance(one, str) else one for one in given]
 
 
@@ -101,9 +103,9 @@ def _share(share: dict[str, Any]) -> str:
     before, after = share.get("before") or {}, share.get("after") or {}
     unit = after.get("unit") or before.get("unit")
     change = f"{wording.percent(before.get('percent', 0))} → {wording.percent(after.get('percent', 0))}"
-    drawn = f", {wording.percent(share['loses'])} lose it" if share.get("loses") else ""
-    gained = f", {wording.percent(share['gains'])} gain it" if share.get("gains") else ""
-    return f"by bucket, of every {unit}: {change}{gained}{drawn}"
+    lose = f", {wording.percent(share['loses'])} lose" if share.get("loses") else ""
+    gain = f", {wording.percent(share['gains'])} gain" if share.get("gains") else ""
+    return f"everyone else, by {unit}: {change}{gain}{lose}"
 
 
 def _rows(samples: dict[str, Any]) -> list[tuple[object, ...]]:
@@ -120,4 +122,4 @@ def _verdict(verdict: dict[str, Any]) -> str:
 
 
 def _warning(found: dict[str, Any]) -> str:
-    return "It takes access away: the change needs --allow-shrink." if found.get("shrinks") else ""
+    return "This removes access: the change needs --allow-shrink." if found.get("shrinks") else ""

@@ -8,6 +8,9 @@ from headgate_cli.settings import client_of
 
 
 def restore(ctx: typer.Context, key: FlagKeyArgument, reason: ReasonOption) -> None:
-    """Lift a kill: all is exactly as it was before."""
+    """Lift a kill: the flag is exactly as it was before.
+
+    Example: headgate restore access --reason "fixed in release 41"
+    """
     answer = client_of(ctx).change("POST", f"{flag_path(key)}/restore", {"reason": reason})
     show(ctx, answer.required().document)

@@ -1,4 +1,4 @@
-"""`headgate sessions`: who is inside, and ending one session."""
+"""`headgate sessions`: list live sessions, and end one."""
 
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -9,7 +9,7 @@ from headgate_cli import render
 from headgate_cli.options import COMMON, ReasonOption, option
 from headgate_cli.settings import client_of, settings_of
 
-app = typer.Typer(help="List the live sessions, or end one.", invoke_without_command=True, epilog=COMMON)
+app = typer.Typer(invoke_without_command=True, epilog=COMMON)
 
 _PATH = "/admin/v1/sessions"
 _HEADERS = ("subject", "session", "started", "token ends", "id")
@@ -18,9 +18,12 @@ _HEADERS = ("subject", "session", "started", "token ends", "id")
 @app.callback()
 def sessions(
     ctx: typer.Context,
-    subject: Annotated[str | None, option(metavar="USER", help="Only this user's.")] = None,
+    subject: Annotated[str | None, option(metavar="USER", help="Only sessions of this user.")] = None,
 ) -> None:
-    """List the live sessions, or end one. With no command: list."""
+    """List live sessions, and end one.
+
+    Without a command: list the sessions.
+    """
     if ctx.invoked_subcommand is None:
         list_sessions(ctx, subject)
 
@@ -28,9 +31,9 @@ def sessions(
 @app.command("list", epilog=COMMON)
 def list_sessions(
     ctx: typer.Context,
-    subject: Annotated[str | None, option(metavar="USER", help="Only this user's.")] = None,
+    subject: Annotated[str | None, option(metavar="USER", help="Only sessions of this user.")] = None,
 ) -> None:
-    """Every live session, and how many there are."""
+    """List live sessions, and count them."""
     pages = list(client_of(ctx).pages(_PATH))
     found = [session for page in pages for session in page.get("sessions", [])]
     shown = [session for session in found if subject in (None, session.get("subject"))]
@@ -38,7 +41,7 @@ def list_sessions(
     if settings_of(ctx).as_json:
         render.show_json({"sessions": shown, "counts": counts})
         return
-    render.show_table(_HEADERS, [_row(session) for session in shown], empty="nobody is inside")
+    render.show_table(_HEADERS, [_row(session) for session in shown], empty="no live sessions")
     if shown and subject is None:
         render.show_lines([_counted(counts, len(found))])
 
@@ -50,9 +53,8 @@ def _row(session: dict[str, Any]) -> tuple[object, ...]:
 
 def _counted(counts: dict[str, Any], seen: int) -> str:
     inside, last = counts.get("inside"), counts.get("last_leaves_at")
-    return f"{seen if inside is None else inside} inside" + (
-        f", the last must leave by {_minute(last)}" if last else ""
-    )
+    count = seen if inside is None else inside
+    return f"{count} live session{'s' * (count != 1)}" + (f", the last ends by {_minute(last)}" if last else "")
 
 
 def _minute(moment: object) -> str:
@@ -62,15 +64,16 @@ def _minute(moment: object) -> str:
 @app.command("end", epilog=COMMON)
 def end_session(
     ctx: typer.Context,
-    record: Annotated[str, typer.Argument(metavar="ID", help="Its id, as the list shows it.", show_default=False)],
+    record: Annotated[str, typer.Argument(metavar="ID", help="The id, from headgate sessions.", show_default=False)],
     reason: ReasonOption,
 ) -> None:
-    """End one session for good.
+    """End one session permanently.
 
-    Its token is refused within 5 s, and it is not renewed. The same id may be started anew by whoever is let in.
+    Its token is refused within 5 s and cannot be renewed. A user who is let in may start a new session with the same
+    session id.
     """
     client_of(ctx).change("DELETE", f"{_PATH}/{quote(record, safe='')}", {"reason": reason}).required()
     if settings_of(ctx).as_json:
         render.show_json({"ended": record})
         return
-    render.show_lines([f"ended {record}: refused within 5 s, and not renewed"])
+    render.show_lines([f"ended {record}: its token is refused within 5 s and cannot be renewed"])

@@ -30,9 +30,11 @@ def stage(
     allow_shrink: AllowShrink = False,
     if_match: IfMatch = None,
 ) -> None:
-    """Set a flag's stage, forward or back.
+    """Set a flag's stage.
 
-    Going back takes access away and needs --allow-shrink.
+    A change that removes access needs --allow-shrink.
+
+    Example: headgate stage access percentage --percent 25 --reason "a quarter"
     """
     if to is Stage.PERCENTAGE and percent is None:
         raise failures.usage("stage percentage needs --percent N")

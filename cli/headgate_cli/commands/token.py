@@ -1,4 +1,4 @@
-"""`headgate token`: exchange an identity token, and write what comes back to stdout for `$(...)`."""
+"""`headgate token`: exchange an identity token, and write the new token to stdout for `$(...)`."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class _Scope(StrEnum):
-    """What the token is good for."""
+    """What the token permits."""
 
     ACCESS = "access"
     EVALUATE = "evaluate"
@@ -26,27 +26,28 @@ class _Scope(StrEnum):
 
 def token(
     ctx: typer.Context,
-    sub: Annotated[str | None, option(metavar="USER", help="Ask the dev identity provider for this user.")] = None,
-    org: Annotated[list[str] | None, option("--org", metavar="ID", help="An org of the user; may repeat.")] = None,
-    admin: Annotated[bool, typer.Option("--admin", help="The user is an admin.")] = False,
+    sub: Annotated[str | None, option(metavar="USER", help="Get this user's token from the dev provider.")] = None,
+    org: Annotated[list[str] | None, option("--org", metavar="ID", help="An org of the user; repeatable.")] = None,
+    admin: Annotated[bool, typer.Option("--admin", help="Make the user an admin.")] = False,
     claim: Annotated[
-        list[str] | None, option("--claim", metavar="NAME=VALUE", help="Another claim; may repeat.")
+        list[str] | None, option("--claim", metavar="NAME=VALUE", help="Another claim; repeatable.")
     ] = None,
     idp: Annotated[str | None, option(envvar="HEADGATE_IDP", metavar="URL", help="The dev identity provider.")] = None,
     identity_token: Annotated[
-        Path | None, option("--identity-token", metavar="FILE", help="A file that holds an identity token; - is stdin.")
+        Path | None, option("--identity-token", metavar="FILE", help="A file with an identity token; - for stdin.")
     ] = None,
-    scope: Annotated[
-        _Scope, typer.Option(help="access, evaluate (flags only), or service (signed, no user).")
-    ] = _Scope.ACCESS,
-    session: Annotated[str | None, option(metavar="ID", help="Start or renew this session; gives its token.")] = None,
+    scope: Annotated[_Scope, typer.Option(help="evaluate: flags only. service: signed, no user.")] = _Scope.ACCESS,
+    session: Annotated[str | None, option(metavar="ID", help="Start or renew a session, and print its token.")] = None,
 ) -> None:
     """Exchange an identity token for a Headgate token.
 
-    On a laptop: headgate token --sub alice --org o1. Elsewhere: --identity-token FILE, or HEADGATE_IDENTITY_TOKEN.
+    Pass the identity token with --identity-token FILE or HEADGATE_IDENTITY_TOKEN. With headgate local, --sub gets one
+    from the dev identity provider.
+
+    Example: headgate token --sub alice --org acme
     """
     if scope is not _Scope.ACCESS and session is not None:
-        raise failures.usage("--session gives a session token; it takes no --scope")
+        raise failures.usage("--session and --scope cannot be used together")
     if scope is _Scope.SERVICE:
         answer = client_of(ctx).send("POST", "/v1/service-token").required()
     else:
@@ -73,10 +74,12 @@ def _identity(
     if sub is not None:
         return _from_dev_idp(sub, tuple(orgs or ()), admin, claims or [], idp)
     if orgs or admin or claims:
-        raise failures.usage("--org, --admin and --claim say what --sub USER is to be")
+        raise failures.usage("--org, --admin, and --claim need --sub USER")
     given = _read(file) if file is not None else os.environ.get("HEADGATE_IDENTITY_TOKEN", "")
     if not given.strip():
-        raise failures.usage("whose token? give --sub USER, --identity-token FILE or HEADGATE_IDENTITY_TOKEN")
+        raise failures.usage(
+            "no identity token", "pass --sub USER or --identity-token FILE, or set HEADGATE_IDENTITY_TOKEN"
+        )
     return given.strip()
 
 
@@ -85,7 +88,7 @@ def _from_dev_idp(sub: str, orgs: tuple[str, ...], admin: bool, claims: list[str
     from headgate_cli.transport import checked_url
 
     if not idp:
-        raise failures.usage("--sub asks the dev identity provider: give --idp URL or set HEADGATE_IDP")
+        raise failures.usage("--sub needs the dev identity provider: pass --idp URL or set HEADGATE_IDP")
     named = dict(item.partition("=")[::2] for item in claims)
     return identity_token(_transport(), checked_url(idp), Who(sub, orgs, admin, named))
 

@@ -1,4 +1,4 @@
-"""`headgate tour`: the whole story of a rollout, played against a running stack in seconds, each answer checked."""
+"""`headgate tour`: walk through a whole rollout on a running stack, and check each answer."""
 
 import contextlib
 import os
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 Idp = Annotated[
     str | None,
-    option("--idp", envvar="HEADGATE_IDP", metavar="URL", help="The stack's dev identity provider, with --api."),
+    option("--idp", envvar="HEADGATE_IDP", metavar="URL", help="The dev identity provider of the stack at --api."),
 ]
 
 
 def tour(ctx: typer.Context, idp: Idp = None) -> None:
-    """Play a whole rollout and check each answer.
+    """Walk through a whole rollout and check each answer.
 
-    It starts a stack of its own and ends it. With --api URL it plays on a fresh stack of this machine (headgate local),
-    and puts back what it changed.
+    It starts a stack and stops it afterward. With --api URL, it uses a fresh stack on this machine (headgate local) and
+    resets the flags that it changed.
     """
     from headgate_cli.tour.run import play, say_aloud, sum_line
     from headgate_cli.tour.story import read_story
@@ -35,7 +35,7 @@ def tour(ctx: typer.Context, idp: Idp = None) -> None:
     story = read_story(find_example() / TOUR)
     as_json = settings_of(ctx).as_json
     say = (lambda _line: None) if as_json else say_aloud
-    say(typer.style("Headgate: one feature, from its first user to everyone, killed and restored", bold=True))
+    say(typer.style("Headgate: one feature, from its first user to everyone, then killed and restored", bold=True))
     with _stage(ctx, idp, story) as cast:
         say(f"  on {cast.api}")
         outcome = play(cast, story.chapters, say)
@@ -53,7 +53,7 @@ def _stage(ctx: typer.Context, idp: str | None, story: "Story") -> "contextlib.A
 
 @contextlib.contextmanager
 def _own(story: "Story") -> Iterator["Cast"]:
-    """A stack that lives as long as the tour."""
+    """Start a stack for the tour, and stop it afterward."""
     from botocore.credentials import ReadOnlyCredentials
 
     from headgate_cli.client import Client
@@ -68,20 +68,20 @@ def _own(story: "Story") -> Iterator["Cast"]:
             client = Client(stack.api, RequestSigner(credentials, str(stack.ready["region"])), transport)
             yield begun(Cast(stack.api, stack.idp, story.people, client, transport), story)
     except StackFailed as error:
-        raise Failure(ExitCode.UNAVAILABLE, "no stack to play on", str(error), slug="local") from None
+        raise Failure(ExitCode.UNAVAILABLE, "the stack did not start", str(error), slug="local") from None
 
 
 @contextlib.contextmanager
 def _running(ctx: typer.Context, idp: str | None, story: "Story") -> Iterator["Cast"]:
-    """A running stack of this machine, found fresh and left as found."""
+    """Use a running, fresh stack on this machine, and reset its flags afterward."""
     from headgate_cli.tour.cast import Cast
     from headgate_cli.transport import Transport, checked_url, is_loopback
 
     client = client_of(ctx)
     if not is_loopback(client.api):
-        raise failures.usage("the tour changes flags: it plays on this machine only (headgate local)")
+        raise failures.usage("the tour changes flags: --api must be on this machine (headgate local)")
     if not idp:
-        raise failures.usage("with --api the tour needs --idp URL or HEADGATE_IDP")
+        raise failures.usage("with --api, also pass --idp URL or set HEADGATE_IDP")
     transport = Transport(os.environ.get("AWS_CA_BUNDLE"))
     cast = begun(Cast(client.api, checked_url(idp), story.people, client, transport), story)
     try:
@@ -91,14 +91,14 @@ def _running(ctx: typer.Context, idp: str | None, story: "Story") -> Iterator["C
 
 
 def begun(cast: "Cast", story: "Story") -> "Cast":
-    """The cast on a stack that is fresh. Raises `Failure` where the story could not begin there."""
+    """Return the cast once its stack is known to be fresh. Raises `Failure` if the tour's flags are in use."""
     from headgate_cli.audit_stream import stream_head
 
     for key in story.flags:
         flag = cast.read(key)
         allow = flag.get("allow") or {}
         if flag.get("stage") != "admin_only" or flag.get("killed") or any(allow.values()):
-            hint = "the story begins with a fresh install: restart headgate local, or run headgate tour without --api"
+            hint = "the tour needs a fresh stack: restart headgate local, or run headgate tour without --api"
             raise Failure(ExitCode.CONFLICT, f"{key} is in use on this stack", slug="not-fresh", hint=hint)
         cast.found[key] = flag
     cast.began_at = cast.revision = int(stream_head(cast.admin)["revision"])
@@ -106,7 +106,7 @@ def begun(cast: "Cast", story: "Story") -> "Cast":
 
 
 def put_back(cast: "Cast") -> None:
-    """Every flag that the tour touched as it found it."""
+    """Reset every flag that the tour changed."""
     from headgate_cli.tour.story import NEVER_THE_SAME
 
     for key, flag in cast.found.items():

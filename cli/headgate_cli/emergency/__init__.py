@@ -1,1 +1,1 @@
-"""The kill that needs no table: what the gate's functions are told, and how AWS Lambda is made to tell them."""
+"""The kill that needs no table: the environment variables of the gate's functions, and how AWS Lambda updates them."""

@@ -1,11 +1,11 @@
-"""Tells the gate's functions of a kill, through AWS Lambda's own API: nothing of Headgate need answer for it.
+"""Sets and lifts a kill on the gate's functions through AWS Lambda's own API, without any function of Headgate.
 
-For each function: read what it is told -> tell it the kill -> wait until Lambda has taken it. The gate itself is called
-by an alias, which is then moved to a version of its own that no deployment changes. Lifting tells the functions of no
-kill and brings the alias back. Doing it twice does no more than once, and goes on where it stopped.
+For each function: read its variables -> set the kill -> wait until Lambda has applied the change. The authorizer is
+called through an alias, which is then moved to a new version that no deployment changes. Lifting clears the kill and
+moves the alias back. Both are idempotent, and resume where they stopped.
 
-Source: AWS Lambda API reference; Developer Guide, "Lambda function states" (an update is in force once its
-`LastUpdateStatus` is `Successful`; until then the configuration before it serves).
+Source: AWS Lambda API reference; Developer Guide, "Lambda function states" (an update is in effect once its
+`LastUpdateStatus` is `Successful`; until then the previous configuration serves).
 """
 
 import time
@@ -20,20 +20,20 @@ from headgate.core.model import RoutePolicy
 from headgate_cli.emergency.variables import KILL, ROUTES, Stuck, Variables, killed, lifted, variables_of
 
 FUNCTIONS = ("AuthorizerFunction", "TokenFunction", "EvaluateFunction")
-"""Logical ids of the functions that know the kill, the gate first."""
+"""Logical ids of the functions that read the kill, the gate first."""
 ALIAS, LATEST = "live", "$LATEST"
 PATIENCE, EVERY = 90.0, 0.5
-"""Seconds to wait for Lambda to take a change, and between two looks."""
+"""Seconds to wait for Lambda to apply a change, and between two checks."""
 ATTEMPTS = 5
-"""Changes of variables to try: others may change the function at the same time."""
+"""Attempts to update the variables: others may change the function at the same time."""
 MAX_TEXT = 256
-"""Characters of the description of a version or an alias."""
-CHANGED_MEANWHILE = ("PreconditionFailedException", "ResourceConflictException")
+"""The maximum length of a version's or an alias's description, in characters."""
+CONCURRENT_CHANGE = ("PreconditionFailedException", "ResourceConflictException")
 
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """What answers requests to a function: the kill that it knows of, the bytes of routes that it carries."""
+    """What serves requests to a function: its kill, the bytes of routes that it has, and its version."""
 
     function: str
     kill: str
@@ -43,7 +43,7 @@ class _State:
 
 @dataclass(slots=True)
 class Report:
-    """What was done to a function: each step with its seconds; the routes carried, None where it takes none."""
+    """What was done to a function: each step with its seconds; the routes it has, None if it accepts none."""
 
     function: str
     steps: list[tuple[str, float]] = field(default_factory=list)
@@ -52,12 +52,12 @@ class Report:
 
     @property
     def seconds(self) -> float:
-        """All steps together."""
+        """The seconds of all steps."""
         return sum(seconds for _, seconds in self.steps)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Note a step, a failed one too."""
+        """Record a step, even if it fails."""
         began = time.monotonic()
         try:
             yield
@@ -66,7 +66,7 @@ class Report:
 
     @contextmanager
     def failures(self) -> Iterator[None]:
-        """Note a failure instead of raising it: the other functions are told all the same."""
+        """Record a failure instead of raising it, so that the other functions are changed anyway."""
         try:
             yield
         except (ClientError, BotoCoreError) as error:
@@ -76,68 +76,68 @@ class Report:
 
 
 class Functions:
-    """Functions by name or ARN. Safe to use for several at once."""
+    """Reads and changes functions by name or ARN. Safe to use from several threads."""
 
     def __init__(self, api: Any, *, pause: Callable[[float], None] = time.sleep, patience: float = PATIENCE) -> None:
         self._api, self._pause, self._patience = api, pause, patience
 
     def state(self, function: str) -> _State:
-        """What serves. Raises `Stuck`, `ClientError`, `BotoCoreError`."""
+        """Return what serves a function's requests. Raises `Stuck`, `ClientError`, `BotoCoreError`."""
         alias = self._alias(function)
         serves = str(alias["FunctionVersion"]) if alias else LATEST
         variables = variables_of(self._configuration(function, serves))
         return _State(function, variables[KILL], len(variables.get(ROUTES, "")), serves)
 
     def kill(self, function: str, flags: str, work: Sequence[RoutePolicy] | None, reason: str) -> Report:
-        """Tell a function of a kill. `work`: the route policies to carry, None to leave what it carries."""
+        """Set a kill on a function. `work` are the route policies to give it; None leaves them as they are."""
         report = Report(function)
 
         def with_kill(held: Variables) -> Variables:
-            told, report.carried = killed(held, flags, work)
-            return told
+            changed, report.carried = killed(held, flags, work)
+            return changed
 
         with report.failures():
-            self._tell(report, with_kill)
+            self._apply(report, with_kill)
             alias = self._alias(function)
-            if alias is not None and not self._stands(function, alias):
+            if alias is not None and not self._is_pinned(function, alias):
                 self._pin(report, alias, f"emergency kill of {flags}: {reason}"[:MAX_TEXT])
         return report
 
     def lift(self, function: str, reason: str) -> Report:
-        """Tell a function that there is no kill."""
+        """Lift the kill on a function."""
         report = Report(function)
         with report.failures():
-            self._tell(report, lifted)
+            self._apply(report, lifted)
             alias = self._alias(function)
             if alias is not None and alias["FunctionVersion"] != LATEST:
                 with report.step("alias"):
                     self._move(function, alias, LATEST, f"emergency lifted: {reason}"[:MAX_TEXT])
         return report
 
-    def _tell(self, report: Report, wanted: Callable[[Variables], Variables]) -> None:
+    def _apply(self, report: Report, wanted: Callable[[Variables], Variables]) -> None:
         for _attempt in range(ATTEMPTS):
             configuration = self._settled(report.function)
             held = variables_of(configuration)
-            told = wanted(held)
-            if told == held and configuration.get("LastUpdateStatus") != "Failed":
+            changed = wanted(held)
+            if changed == held and configuration.get("LastUpdateStatus") != "Failed":
                 return
             with report.step("variables"):
-                self._update(report.function, told, _guard(configuration))
-        raise Stuck("others change it at the same time")
+                self._update(report.function, changed, _guard(configuration))
+        raise Stuck("it keeps being changed by others")
 
-    def _update(self, function: str, told: Variables, guard: Mapping[str, str]) -> None:
+    def _update(self, function: str, changed: Variables, guard: Mapping[str, str]) -> None:
         try:
             self._api.update_function_configuration(
-                FunctionName=function, Environment={"Variables": dict(told)}, **guard
+                FunctionName=function, Environment={"Variables": dict(changed)}, **guard
             )
         except ClientError as error:
-            if _code(error) not in CHANGED_MEANWHILE:
+            if _code(error) not in CONCURRENT_CHANGE:
                 raise
             self._pause(EVERY)
             return
         found = self._settled(function)
         if found.get("LastUpdateStatus") == "Failed":
-            raise Stuck(f"Lambda could not take the change: {found.get('LastUpdateStatusReasonCode')}")
+            raise Stuck(f"Lambda could not apply the change: {found.get('LastUpdateStatusReasonCode')}")
 
     def _pin(self, report: Report, alias: Mapping[str, Any], text: str) -> None:
         guard = _guard(self._settled(report.function))
@@ -148,27 +148,29 @@ class Functions:
             self._move(report.function, alias, made["Version"], text)
 
     def _move(self, function: str, alias: Mapping[str, Any], version: str, text: str) -> None:
-        """Weights are taken away: a share of the requests would still go to another version."""
-        alone: dict[str, Any] = {"RoutingConfig": {"AdditionalVersionWeights": {}}} if _weights(alias) else {}
-        self._api.update_alias(FunctionName=function, Name=ALIAS, FunctionVersion=version, Description=text, **alone)
+        """Point the alias at a version, without weights: a share of the requests would still go to another version."""
+        unweighted: dict[str, Any] = {"RoutingConfig": {"AdditionalVersionWeights": {}}} if _weights(alias) else {}
+        self._api.update_alias(
+            FunctionName=function, Name=ALIAS, FunctionVersion=version, Description=text, **unweighted
+        )
 
-    def _stands(self, function: str, alias: Mapping[str, Any]) -> bool:
-        """Whether the alias is on a version that knows what the function knows, and on that alone."""
+    def _is_pinned(self, function: str, alias: Mapping[str, Any]) -> bool:
+        """Return whether the alias points only at a version with the function's variables."""
         version = alias["FunctionVersion"]
         if version == LATEST or _weights(alias):
             return False
         return variables_of(self._configuration(function, version)) == variables_of(self._configuration(function))
 
     def _settled(self, function: str, version: str = LATEST) -> Mapping[str, Any]:
-        """The configuration once no change of it is under way. Raises `Stuck` when that takes too long."""
+        """Return the configuration once no change is in progress. Raises `Stuck` if that takes too long."""
         waited = 0.0
         while waited <= self._patience:
             found = self._configuration(function, version)
-            if found.get("LastUpdateStatus") != "InProgress" and found.get("_State") != "Pending":
+            if found.get("LastUpdateStatus") != "InProgress" and found.get("State") != "Pending":
                 return found
             self._pause(EVERY)
             waited += EVERY
-        raise Stuck(f"a change of it is still under way after {self._patience:.0f} s")
+        raise Stuck(f"a change is still in progress after {self._patience:.0f} s")
 
     def _configuration(self, function: str, version: str = LATEST) -> Mapping[str, Any]:
         qualifier = {} if version == LATEST else {"Qualifier": version}
@@ -186,26 +188,26 @@ class Functions:
 
 
 def find(stacks: Any, stack: str) -> list[str]:
-    """The names of a stack's functions, from CloudFormation. Raises `ClientError`, `BotoCoreError`."""
+    """Return the names of a stack's functions, from CloudFormation. Raises `ClientError`, `BotoCoreError`."""
     found = [stacks.describe_stack_resource(StackName=stack, LogicalResourceId=name) for name in FUNCTIONS]
     return [str(one["StackResourceDetail"]["PhysicalResourceId"]) for one in found]
 
 
 def said(error: ClientError | BotoCoreError) -> str:
-    """What went wrong with a call of AWS."""
+    """Describe a failed AWS call."""
     if isinstance(error, ClientError):
         return f"{_code(error)}: {error.response['Error'].get('Message', '')}"
     return f"{type(error).__name__}: {error}"
 
 
 def _weights(alias: Mapping[str, Any]) -> Mapping[str, float]:
-    """Versions that get a share of an alias's requests."""
+    """Return the share of an alias's requests that other versions get."""
     shares: Mapping[str, float] = (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
     return shares
 
 
 def _guard(configuration: Mapping[str, Any]) -> dict[str, str]:
-    """What makes a call fail where the function was changed since it was read."""
+    """Return the arguments that make a call fail if the function was changed since it was read."""
     return {"RevisionId": configuration["RevisionId"]} if "RevisionId" in configuration else {}
 
 

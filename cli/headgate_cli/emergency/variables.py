@@ -1,4 +1,4 @@
-"""Decides what the variables of a function are to be, in an emergency and after it. Knows no API."""
+"""Decides what a function's variables must be, in an emergency and after it. It must not know any API."""
 
 import json
 from bisect import bisect_right
@@ -10,46 +10,48 @@ from headgate.core.model import RoutePolicy
 
 KILL, ROUTES = "HEADGATE_EMERGENCY_KILL", "HEADGATE_EMERGENCY_ROUTES"
 MAX_BYTES = 4_096
-"""All variables of a function (AWS Lambda quotas)."""
+"""The limit for all variables of a function together (AWS Lambda quotas)."""
 
 Variables = Mapping[str, str]
 
 
 class Stuck(Exception):
-    """A function could not be brought where it should be. The text says why."""
+    """A function could not be changed. The text says why."""
 
 
 def variables_of(configuration: Mapping[str, Any]) -> Variables:
-    """What a function is told. Raises `Stuck` where that cannot be read: writing it back would lose the rest."""
+    """Return a function's variables. Raises `Stuck` if they cannot be read: writing them back would lose some."""
     environment = configuration.get("Environment", {})
     if "Error" in environment:
         raise Stuck(f"its variables cannot be read: {environment['Error'].get('ErrorCode')}")
     variables: Variables = environment.get("Variables", {})
     if KILL not in variables:
-        raise Stuck(f"it has no {KILL}: not a function of the gate, or deployed before there was one")
+        raise Stuck(f"it has no variable {KILL}: not a function of the gate, or an older deployment")
     return variables
 
 
 def killed(held: Variables, flags: str, work: Sequence[RoutePolicy] | None) -> tuple[Variables, int | None]:
-    """With a kill; and how many policies of `work` are carried, None where the function takes none or none are given:
-    then it keeps what it carries."""
-    told = {**held, KILL: flags}
+    """Return the variables with a kill, and how many policies of `work` fit in them.
+
+    The count is None, and the routes stay as they are, if `work` is None or the function accepts no routes.
+    """
+    changed = {**held, KILL: flags}
     if work is None or ROUTES not in held:
-        return told, None
-    count = fitting(work, MAX_BYTES - size({**told, ROUTES: ""}))
-    return {**told, ROUTES: packed(work[:count]) if count else ""}, count
+        return changed, None
+    count = fitting(work, MAX_BYTES - size({**changed, ROUTES: ""}))
+    return {**changed, ROUTES: packed(work[:count]) if count else ""}, count
 
 
 def lifted(held: Variables) -> Variables:
-    """Without one."""
+    """Return the variables without a kill."""
     return {**held, KILL: "", **({ROUTES: ""} if ROUTES in held else {})}
 
 
 def fitting(work: Sequence[RoutePolicy], room: int) -> int:
-    """How many policies, from the first, fit into so many bytes."""
+    """Return how many policies, from the first one on, fit into `room` bytes."""
     return bisect_right(range(1, len(work) + 1), room, key=lambda count: len(packed(work[:count])))
 
 
 def size(variables: Variables) -> int:
-    """In bytes, as Lambda measures it: as JSON."""
+    """Return the size of the variables in bytes, measured like Lambda: as JSON."""
     return len(json.dumps(dict(variables), separators=(",", ":")).encode())

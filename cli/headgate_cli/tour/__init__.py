@@ -1,1 +1,1 @@
-"""The tour: one feature's whole life, played against a running stack, each answer checked."""
+"""The tour: a whole rollout of one feature on a running stack, with each answer checked."""

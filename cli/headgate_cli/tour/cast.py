@@ -1,6 +1,6 @@
-"""Who plays in the tour: people by identity tokens, an operator by signed requests, an agent by a session token.
+"""The callers of the tour: people with identity tokens, an operator who signs, an agent with a session token.
 
-Each method makes one request and gives its scene, compared with what was expected. Tokens never appear in a scene.
+Each method makes one request and returns its scene, compared with what was expected. Tokens never appear in a scene.
 """
 
 import base64
@@ -20,13 +20,13 @@ from headgate_cli.transport import HttpAnswer, NoAnswer, Transport
 
 OPERATOR, AGENT = "operator", "agent"
 STALE_AT_MOST = 6.0
-"""Seconds that evaluate may lag behind a change: it refreshes after 4 to 5."""
+"""Seconds that evaluate may lag behind a change: it refreshes every 4 to 5 s."""
 POLL = 0.2
 
 
 @dataclass
 class Cast:
-    """The players, what they hold, and the places they made."""
+    """The callers, their tokens, and the ids that their requests created."""
 
     api: str
     idp: str
@@ -40,21 +40,21 @@ class Cast:
     began_at: int = 0  # the revision at which the tour began
     found: dict[str, dict[str, Any]] = field(default_factory=dict)
     revision: int = 0  # of the newest change
-    killed_at: float = 0.0  # monotonic time of a kill that nobody has felt yet
+    killed_at: float = 0.0  # monotonic time of a kill that has not refused anyone yet
 
     def mint(self, who: str, *, expect: int, on: tuple[str, ...] | None = None, keep: str | None = None) -> Scene:
-        """Exchange an identity token for an access token; `on` are the flags it must name."""
+        """Exchange an identity token for an access token. `on` are the flags that it must list."""
         answer = exchange.exchange(self.transport, self.api, self._identity(who))
         if not answer.ok:
             return scene(who, "POST /v1/token", answer, expect, str(answer.document.get("error")))
         token = str(answer.document["access_token"])
         self.tokens[keep or who] = token
         named = tuple(claims_of(token).get("entitlements", ()))
-        told = f"token, on: {', '.join(named)}" if len(named) <= 2 else f"token, on: all {len(named)} flags"
+        told = f"token, on: {', '.join(named)}" if len(named) <= 2 else f"token, on: {len(named)} flags"
         return scene(who, "POST /v1/token", answer, expect, told, on is None or on == named)
 
     def session(self, who: str, session: str, *, expect: int, by: str, told: str) -> Scene:
-        """Start or renew a session: `by` an access token (`access`), its own (`session`) or an identity token."""
+        """Start or renew a session, by an access token (`access`), its own (`session`), or an identity token."""
         name = session.format(**self.places)
         if by == "identity":
             answer = exchange.exchange(self.transport, self.api, self._identity(who), session=name)
@@ -66,7 +66,7 @@ class Cast:
         return scene(AGENT if by == "session" else who, "POST /v1/token", answer, expect, told)
 
     def operate(self, action: str, key: str, body: Mapping[str, Any]) -> Scene:
-        """One signed change to a flag: `stage`, `allow`, `kill` or `restore`."""
+        """Make one signed change to a flag: `stage`, `allow`, `kill`, or `restore`."""
         path = f"/admin/v1/flags/{key}"
         before = self.flags.get(key) or self.read(key)
         given = {**body, "reason": body.get("reason", "headgate tour")}
@@ -81,18 +81,18 @@ class Cast:
         self.flags[key], self.revision = after, int(after.get("revision", 0))
         told = ", ".join(wording.difference(before, after))
         inside = after.get("sessions_inside")
-        told += f", {inside} session inside goes on" if inside is not None else ""
+        told += f", {inside} session continues" if inside is not None else ""
         return scene(OPERATOR, f"POST {path}/{action}", answer, 200, told)
 
     def read(self, key: str) -> dict[str, Any]:
-        """A flag as it stands."""
+        """Return a flag."""
         found: dict[str, Any] = self.admin.get(f"/admin/v1/flags/{key}").document
         return found
 
     def work(self, who: str, asked: str, *, expect: int, told: str, body: Any = None, keep: str | None = None) -> Scene:
-        """One request to the protected service. `keep` names the place that the answer's `id` becomes.
+        """Make one request to the protected service. `keep` is the name under which the answer's `id` is kept.
 
-        `told` may name members of the answer, in braces.
+        `told` may contain members of the answer, in braces.
         """
         method, _, path = asked.partition(" ")
         headers = {"Authorization": f"Bearer {self._token(who)}", "Content-Type": "application/json"}
@@ -106,7 +106,7 @@ class Cast:
         return scene(who, asked, answer, expect, words)
 
     def evaluate(self, who: str, key: str, *, value: bool, reason: str) -> Scene:
-        """Ask for one flag by an evaluation token, once the answer is of the newest change or may be stale no more."""
+        """Evaluate one flag with an evaluation token, until the answer reflects the newest change."""
         token = self._evaluation(who)
         answer = self._fresh(key, token, {})
         document = answer.document
@@ -115,12 +115,12 @@ class Cast:
         return scene(who, f"POST /ofrep/v1/evaluate/flags/{key}", answer, 200, told, found == (value, reason))
 
     def census(self, key: str, percent: float, ids: int) -> Scene:
-        """Evaluate a flag for many made-up users by a service token; the count may be 4 standard deviations off."""
+        """Evaluate a flag for many users with a service token. The count may be off by 4 standard deviations."""
         service = self.admin.send("POST", "/v1/service-token").required().document["access_token"]
         answers = [self._fresh(key, service, {"targetingKey": f"user-{n:04}"}) for n in range(ids)]
         count = sum(answer.document.get("value") is True for answer in answers)
         mean, spread = ids * percent / 100, 4 * (ids * percent / 100 * (1 - percent / 100)) ** 0.5
-        told = f"{count} of {ids} made-up users are in ({100 * count / ids:.1f} %)"
+        told = f"{count} of {ids} users are in ({100 * count / ids:.1f} %)"
         asked = f"POST /ofrep/v1/evaluate/flags/{key}"
         return scene("backend", asked, answers[-1], 200, told, abs(count - mean) <= spread)
 
@@ -148,7 +148,7 @@ class Cast:
 
     def _token(self, who: str) -> str:
         if who not in self.tokens:
-            raise failures.unavailable(f"{who} holds no token: an earlier step differs")
+            raise failures.unavailable(f"{who} has no token because an earlier step failed")
         return self.tokens[who]
 
     def _send(self, method: str, path: str, data: bytes, headers: Mapping[str, str]) -> HttpAnswer:
@@ -159,19 +159,19 @@ class Cast:
 
 
 def scene(who: str, asked: str, answer: HttpAnswer, expect: int, told: str, also: bool = True) -> Scene:
-    """The scene of an answer: it holds where the status is the expected one and `also` is true."""
-    wanted = f"status {expect}" if answer.status != expect else "another answer"
+    """Return the scene of an answer. It holds if the status is the expected one and `also` is true."""
+    wanted = f"status {expect}" if answer.status != expect else "a different answer"
     return Scene(who, asked, answer.status, told, answer.status == expect and also, wanted)
 
 
 def detail_of(document: Any) -> str:
-    """The telling part of a refusal."""
+    """Return the reason in an error answer."""
     found = document if isinstance(document, dict) else {}
     return str(found.get("detail") or found.get("title") or found.get("message") or "")
 
 
 def claims_of(token: str) -> dict[str, Any]:
-    """What a token says, read without verifying: for showing, never for deciding."""
+    """Return a token's claims without verifying them: for display, never for a decision."""
     payload = token.split(".")[1]
     found = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     return found if isinstance(found, dict) else {}

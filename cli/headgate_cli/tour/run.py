@@ -1,4 +1,4 @@
-"""Plays the story and tells it: each scene as it happens, then the sum. Knows the terminal, not the API."""
+"""Runs the story and prints it: each scene as it happens, then a summary. It must not know the API."""
 
 import os
 import sys
@@ -20,7 +20,7 @@ Say = Callable[[str], None]
 
 @dataclass
 class _Outcome:
-    """What came of the tour."""
+    """The result of the tour."""
 
     chapters: list[tuple[str, list[Scene]]] = field(default_factory=list)
     seconds: float = 0.0
@@ -32,11 +32,11 @@ class _Outcome:
 
     @property
     def failed(self) -> int:
-        """How many scenes differ from what is promised."""
+        """How many scenes differ from what was expected."""
         return sum(not scene.holds for scene in self.scenes)
 
     def as_document(self) -> dict[str, Any]:
-        """As `--json` writes it."""
+        """Return the outcome as `--json` writes it."""
         chapters = [
             {"title": title, "scenes": [scene.as_document() for scene in scenes]} for title, scenes in self.chapters
         ]
@@ -45,7 +45,7 @@ class _Outcome:
 
 
 def play(cast: Cast, story: Iterable[Chapter[Cast]], say: Say) -> _Outcome:
-    """Play every chapter, also after one that differs; `say` takes each line as it comes."""
+    """Run every chapter, even after a failed one. `say` gets each line at once."""
     began, outcome = time.monotonic(), _Outcome()
     for number, chapter in enumerate(story, 1):
         say("")
@@ -69,7 +69,7 @@ def _played(chapter: Chapter[Cast], cast: Cast) -> Iterator[Scene | Note]:
 
 
 def line_of(shown: Scene | Note) -> str:
-    """One line: mark, who, what was asked, status, what the answer tells."""
+    """Return a scene as one line: mark, caller, request, status, summary of the answer."""
     if isinstance(shown, Note):
         return "     " + escaped(shown.text)
     mark = (
@@ -82,13 +82,11 @@ def line_of(shown: Scene | Note) -> str:
 
 
 def sum_line(outcome: _Outcome) -> str:
-    """The last line."""
+    """Return the last line."""
     total, seconds = len(outcome.scenes), f"{outcome.seconds:.1f} s"
     if outcome.failed:
-        return typer.style(
-            f"{outcome.failed} of {total} answers differ from what is promised ({seconds})", fg="red", bold=True
-        )
-    return typer.style(f"{total} of {total} answers as promised, in {seconds}", fg="green", bold=True)
+        return typer.style(f"{outcome.failed} of {total} answers not as expected, in {seconds}", fg="red", bold=True)
+    return typer.style(f"{total} of {total} answers as expected, in {seconds}", fg="green", bold=True)
 
 
 def _mark(sign: str, plain: str) -> str:
@@ -97,6 +95,6 @@ def _mark(sign: str, plain: str) -> str:
 
 
 def say_aloud(line: str) -> None:
-    """Write a line at once; without colours where there is no terminal, or NO_COLOR is set."""
+    """Write a line at once, without colors if stdout is not a terminal or NO_COLOR is set."""
     typer.echo(line, color=False if os.environ.get("NO_COLOR") else None)
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""What the tour shows: scenes (one request and its answer) in chapters. Knows neither HTTP nor the terminal."""
+"""What the tour shows: scenes (one request and its answer) in chapters. It must not know HTTP or the terminal."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -9,7 +9,7 @@ C = TypeVar("C")
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Who asked what, what came back, and whether that is what Headgate promises. `wanted` says what was expected."""
+    """A request and its answer. `told` summarizes the answer; `holds` says if it is as expected; `wanted` says what was."""
 
     who: str
     asked: str
@@ -19,20 +19,20 @@ class Scene:
     wanted: str = ""
 
     def as_document(self) -> dict[str, Any]:
-        """As `--json` writes it."""
+        """Return the scene as `--json` writes it."""
         return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A line of the story that is not a request."""
+    """A line of the tour that is not a request."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Chapter(Generic[C]):
-    """A title and what happens under it."""
+    """A title and its scenes."""
 
     title: str
     play: Callable[[C], Iterator[Scene | Note]]

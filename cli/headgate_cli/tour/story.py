@@ -1,20 +1,20 @@
-"""Reads a story and plays it: a YAML file of people, flags, and chapters of steps. Each step makes one request.
+"""Reads a story and runs it: a YAML file of people, flags, and chapters of steps. Each step makes one request.
 
-A step's first member says what is done, and to what or by whom; `told` is what the tour prints of the answer:
+A step's first member says what to do, and with what or as whom; `told` is what the tour prints about the answer:
 
-    {mint: alice, expect: 200, on: [flag]}              exchange alice's identity token; `on` are the flags it must name
-    {allow: flag, add: {users: [alice], orgs: []}}      a signed change of a flag; so are the next three
+    {mint: alice, expect: 200, on: [flag]}              exchange alice's identity token; `on` are the flags it must list
+    {allow: flag, add: {users: [alice], orgs: []}}      a signed change of a flag, like the next three
     {stage: flag, to: percentage, percent: 25}
     {kill: flag, reason: why}
     {restore: flag, reason: why}
-    {unchanged: flag}                                   the flag is as it was before its kill
-    {census: flag, percent: 25, ids: 400}               evaluate it for so many made-up users
+    {unchanged: flag}                                   the flag is the same as before its kill
+    {census: flag, percent: 25, ids: 400}               evaluate it for this many users
     {evaluate: flag, who: carol, value: false, reason: KILLED}
-    {session: "id:{kept}", who: carol, by: access, told: text}      by her access token, its own, or identity
+    {session: "id:{kept}", who: carol, by: access, told: text}      by: access, session, or identity (which token)
     {call: "POST /things", by: carol, expect: 201, told: "{state}", body: {}, keep: kept}
-    {audit: verify}                                     what was changed, and that the record holds
+    {audit: verify}                                     print the changes, and verify the chain
 
-`keep` names the answer's `id` for later steps, which write it in braces; `{user}` is whoever calls.
+`keep` names the answer's `id` for later steps, which use it in braces; `{user}` is the caller.
 """
 
 import time
@@ -40,7 +40,7 @@ Members = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """Who plays, the flags that must be fresh when it begins, and what happens."""
+    """The people, the flags that must be at admin_only when it begins, and the chapters."""
 
     people: Mapping[str, Who]
     flags: tuple[str, ...]
@@ -48,7 +48,7 @@ class Story:
 
 
 def read_story(path: Path) -> Story:
-    """Read a story. Raises `Failure` for a file that is not one."""
+    """Read a story. Raises `Failure` (usage) if the file is not a story."""
     found = read_mapping(path)
     try:
         people = {
@@ -75,7 +75,7 @@ def _play(steps: list[tuple["StoryStep", str, Members]], cast: Cast) -> Shown:
 
 
 def _mint(cast: Cast, who: str, members: Members) -> Shown:
-    """Exchange an identity token. The first refusal after a kill says how long ago that was."""
+    """Exchange an identity token. The first refusal after a kill says how long ago the kill was."""
     on = members.get("on")
     scene = cast.mint(who, expect=members["expect"], on=None if on is None else tuple(on))
     if scene.status == 403 and cast.killed_at:
@@ -86,31 +86,31 @@ def _mint(cast: Cast, who: str, members: Members) -> Shown:
 
 
 def _change(action: str, cast: Cast, key: str, members: Members) -> Shown:
-    """A signed change of a flag."""
+    """Make a signed change of a flag."""
     yield cast.operate(action, key, {{"to": "stage"}.get(name, name): value for name, value in members.items()})
 
 
 def _kill(cast: Cast, key: str, members: Members) -> Shown:
-    """The switch."""
+    """Kill a flag."""
     cast.before_kill[key] = cast.read(key)
     yield cast.operate("kill", key, {"reach": "gate", **members})
 
 
 def _unchanged(cast: Cast, key: str, _members: Members) -> Shown:
-    """The kill lay over the flag: lifting it gave back exactly what was."""
+    """Check that the flag is exactly as it was before its kill."""
     now = cast.read(key)
     same = content(now) == content(cast.before_kill.get(key, {}))
-    told = f"{wording.stage_text(now)}: the same document as before the kill"
-    yield Scene(OPERATOR, f"GET /admin/v1/flags/{key}", 200, told, same, "the document as before the kill")
+    told = f"{wording.stage_text(now)}, the same as before the kill"
+    yield Scene(OPERATOR, f"GET /admin/v1/flags/{key}", 200, told, same, "the same flag as before the kill")
 
 
 def _census(cast: Cast, key: str, members: Members) -> Shown:
-    """Evaluate for many."""
+    """Evaluate a flag for many users."""
     yield cast.census(key, **members)
 
 
 def _evaluate(cast: Cast, key: str, members: Members) -> Shown:
-    """Evaluate for one."""
+    """Evaluate a flag for one user."""
     yield cast.evaluate(members["who"], key, value=members["value"], reason=members["reason"])
 
 
@@ -120,20 +120,20 @@ def _session(cast: Cast, named: str, members: Members) -> Shown:
 
 
 def _call(cast: Cast, asked: str, members: Members) -> Shown:
-    """A request to the protected service."""
+    """Make a request to the protected service."""
     yield cast.work(asked=asked, **{{"by": "who"}.get(name, name): value for name, value in members.items()})
 
 
 def _audit(cast: Cast, _what: str, _members: Members) -> Shown:
-    """Every change is on record, and the record cannot be rewritten unseen."""
+    """Print every change since the tour began, and verify the audit chain."""
     head = stream_head(cast.admin)
     entries = list(oldest_first(cast.admin, int(head["revision"])))
     for entry in entries:
         if entry["revision"] > cast.began_at:
             yield Note(_logged(entry))
     broken = verify_chain(entries, head)
-    told = f"{head['revision']} entries, each sealed by the next" if broken is None else f"breaks at {broken.revision}"
-    yield Scene(OPERATOR, "GET /admin/v1/audit", 200, told, broken is None, "an unbroken chain")
+    told = f"{head['revision']} entries, chain verified" if broken is None else f"breaks at revision {broken.revision}"
+    yield Scene(OPERATOR, "GET /admin/v1/audit", 200, told, broken is None, "an intact chain")
 
 
 def _logged(entry: dict[str, Any]) -> str:
@@ -143,7 +143,7 @@ def _logged(entry: dict[str, Any]) -> str:
 
 
 def content(flag: dict[str, Any]) -> dict[str, Any]:
-    """What a flag says, without when and how often it was changed."""
+    """Return a flag without its version, revision, and update."""
     return {name: value for name, value in flag.items() if name not in NEVER_THE_SAME}
 
 
