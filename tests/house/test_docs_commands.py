@@ -1,8 +1,8 @@
-"""What the README and the docs tell people to type works: each page in its order, on a stack of its own.
+"""The commands in the README and the docs work: each page in order, on its own stack.
 
-A line whose comment begins with `refused` must end with the exit code of a refusal, every other with 0. The stack is
-started as a person would, and the commands get the environment that it prints. The first line of a page is typed into
-a shell, so that the installed command is tested; the others run in this process.
+A line whose comment begins with `refused` must end with the exit code of a refusal, every other line with 0. The stack
+is started as a user would start it, and the commands get the environment it prints. The first line of a page runs in a
+shell, which tests the installed command; the others run in this process.
 """
 
 import contextlib
@@ -33,16 +33,16 @@ REFUSED = 6
 ELSEWHERE = {
     "docs/deploy.md": "signed by a profile of a real account, or with an identity token of a real provider",
 }
-"""Pages whose commands cannot be run here, and why: of these it is checked that the options exist."""
+"""Pages whose commands cannot run here, and why. For these, only the options are checked."""
 LASTING = {"local", "tour", "console"}
-"""Commands that start a stack of their own."""
+"""Commands that start their own stack."""
 GROUPS = {"flags", "audit", "sessions", "keys", "emergency"}
 EVERYWHERE = {"--json", "--api", "--profile", "--region"}
 FIRST = (
     'headgate allow gastown-access --user alice --reason "first tester"',
     'headgate stage gastown-access percentage --percent 25 --reason "a quarter"',
 )
-"""What a reader of the docs has done before: the README's five minutes."""
+"""The commands that a reader of the docs has already run: the README's five minutes."""
 
 
 def lines(page: Path, program: str) -> list[str]:
@@ -56,18 +56,22 @@ def pages() -> list[Path]:
     return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def lasts(line: str) -> bool:
+def keeps_running(line: str) -> bool:
     return line.split()[1] in LASTING
 
 
 HERE = [page for page in pages() if page.relative_to(ROOT).as_posix() not in ELSEWHERE]
-RUN = {page.name: found for page in HERE if (found := [line for line in lines(page, "headgate") if not lasts(line)])}
-CHECKED = [line for page in pages() for line in lines(page, "headgate") if page not in HERE or lasts(line)]
+RUN = {
+    page.name: found
+    for page in HERE
+    if (found := [line for line in lines(page, "headgate") if not keeps_running(line)])
+}
+CHECKED = [line for page in pages() for line in lines(page, "headgate") if page not in HERE or keeps_running(line)]
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """How a command ended, and what it wrote."""
+class Output:
+    """How a command ended, and its output."""
 
     code: int
     out: str
@@ -76,38 +80,38 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Somebody beside a stack. `environment` is the whole of it, with what `headgate local` said to export."""
+    """A user with a running stack. `environment` is complete, with the exports that `headgate local` printed."""
 
     environment: Mapping[str, str]
     folder: Path
 
-    def runs(self, line: str) -> Said:
-        """The command in this process. What is no failure of the command's own is raised."""
+    def run_in_process(self, line: str) -> Output:
+        """Run the command in this process. Unexpected exceptions are raised."""
         gone = dict.fromkeys(os.environ)
         with contextlib.chdir(ROOT):
             done = CliRunner().invoke(app, shlex.split(line, comments=True)[1:], env={**gone, **self.environment})
         if done.exception is not None and not isinstance(done.exception, SystemExit):
             raise done.exception
-        return Said(done.exit_code, done.stdout, done.stderr)
+        return Output(done.exit_code, done.stdout, done.stderr)
 
-    def types(self, line: str) -> Said:
-        """The line, into a shell."""
+    def run_in_shell(self, line: str) -> Output:
+        """Run the line in a shell."""
         done = subprocess.run(
             ["bash", "-c", line], env=self.environment, cwd=ROOT,
             capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
-        return Said(done.returncode, done.stdout, done.stderr)
+        return Output(done.returncode, done.stdout, done.stderr)
 
-    def asks(self, line: str) -> Any:
-        """What a command answers as JSON."""
-        said = self.runs(f"{line} --json")
+    def json_of(self, line: str) -> Any:
+        """The JSON answer of a command."""
+        said = self.run_in_process(f"{line} --json")
         assert said.code == 0, said.err
         return json.loads(said.out)
 
 
 @pytest.fixture
 def reader(tmp_path: Path) -> Iterator[Reader]:
-    """One, beside a new stack."""
+    """A reader with a new stack."""
     logs = tmp_path / "functions.log"
     start = [str(BIN / "headgate"), "local", "--port", "0", "--idp-port", "0", "--logs", str(logs)]
     start += ["--parent", str(os.getpid())]
@@ -121,7 +125,7 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
 
 
 def exported(stack: "subprocess.Popen[str]", environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment after the lines that a stack tells to copy, as soon as it says them."""
+    """The environment with the exports that a stack prints, as soon as it prints them."""
     assert stack.stdout is not None
     said: list[str] = []
     for line in stack.stdout:
@@ -136,20 +140,20 @@ def exported(stack: "subprocess.Popen[str]", environment: Mapping[str, str]) -> 
 
 
 def a_session(reader: Reader) -> str:
-    return str(reader.asks("headgate sessions --subject alice")["sessions"][0]["id"])
+    return str(reader.json_of("headgate sessions --subject alice")["sessions"][0]["id"])
 
 
 def a_token_id(reader: Reader) -> str:
-    payload = reader.asks("headgate token --sub alice")["access_token"].split(".")[1]
+    payload = reader.json_of("headgate token --sub alice")["access_token"].split(".")[1]
     return str(json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["jti"])
 
 
 def the_active_key(reader: Reader) -> str:
-    return str(next(key["kid"] for key in reader.asks("headgate keys")["keys"] if key["state"] == "active"))
+    return str(next(key["kid"] for key in reader.json_of("headgate keys")["keys"] if key["state"] == "active"))
 
 
 def an_anchor(reader: Reader) -> str:
-    entry = reader.asks("headgate audit --limit 3")["entries"][-1]
+    entry = reader.json_of("headgate audit --limit 3")["entries"][-1]
     return f"{entry['revision']}:{entry['digest']}"
 
 
@@ -170,7 +174,7 @@ FILLED_IN: dict[str, Callable[[Reader], str]] = {
     "STACK": lambda _: STACK_NAME,
     "TONIGHT": lambda _: (datetime.now(UTC) + timedelta(hours=6)).isoformat(timespec="seconds"),
 }
-"""What a reader fills in, and where from."""
+"""What a reader fills in, and where it comes from."""
 
 
 def filled_in(line: str, reader: Reader) -> str:
@@ -179,18 +183,18 @@ def filled_in(line: str, reader: Reader) -> str:
 
 @pytest.mark.system
 @pytest.mark.parametrize("page", RUN)
-def test_what_a_page_says_to_type_does_what_it_says(reader: Reader, page: str) -> None:
+def test_commands_of_a_page_work(reader: Reader, page: str) -> None:
     for line in () if page == "README.md" else FIRST:
-        assert reader.runs(line).code == 0
+        assert reader.run_in_process(line).code == 0
     for number, line in enumerate(RUN[page]):
-        way = reader.types if number == 0 else reader.runs
+        way = reader.run_in_shell if number == 0 else reader.run_in_process
         said = way(filled_in(line, reader))
         expected = REFUSED if re.search(r"\s# refused\b", line) else 0
         assert said.code == expected, f"{page}: {line}\n{said.out}{said.err}"
         assert "Traceback" not in said.err
 
 
-def test_the_pages_say_what_to_type() -> None:
+def test_pages_have_commands() -> None:
     assert sum(map(len, RUN.values())) > 30
 
 
@@ -199,7 +203,7 @@ def options(words: list[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("line", dict.fromkeys(CHECKED))
-def test_what_is_typed_elsewhere_has_these_options(line: str) -> None:
+def test_commands_that_cannot_run_here_have_valid_options(line: str) -> None:
     words = shlex.split(line, comments=True)
     group = words[1:3] if len(words) > 2 and words[1] in GROUPS else words[1:2]
     group = [word for word in group if re.fullmatch(r"[a-z]+", word)]
@@ -209,14 +213,14 @@ def test_what_is_typed_elsewhere_has_these_options(line: str) -> None:
 
 
 @pytest.mark.parametrize("page", sorted(ELSEWHERE))
-def test_what_is_not_run_here_needs_an_account(page: str) -> None:
+def test_skipped_page_needs_an_account(page: str) -> None:
     found = lines(ROOT / page, "headgate")
     assert found
     assert all("--profile " in line or "--identity-token " in line for line in found)
 
 
 @pytest.mark.parametrize("line", dict.fromkeys(line for page in pages() for line in lines(page, "make")))
-def test_make_has_these_targets(line: str) -> None:
+def test_documented_make_target_exists(line: str) -> None:
     words = shlex.split(line, comments=True)
     done = subprocess.run(["make", "-n", *words[1:]], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr
