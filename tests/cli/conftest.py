@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that checks each signature, records each request, and answers as told."""
+"""A real HTTP server on loopback that verifies signatures, records requests, and sends prepared answers."""
 
 import json
 import os
@@ -47,7 +47,7 @@ class Asked:
 
 @dataclass
 class Reply:
-    """What to answer. `hang_up` closes the connection instead."""
+    """A prepared answer. `hang_up` closes the connection instead."""
 
     status: int = 200
     body: Any = None
@@ -57,11 +57,11 @@ class Reply:
 
 Answerer = Callable[[Asked], Reply]
 Issued = Callable[[str], ReadOnlyCredentials | None]
-"""The temporary credentials with an access key id, or None."""
+"""Maps an access key id to temporary credentials, or None."""
 
 
 class Upstream:
-    """The far side: `on` sets the replies of one method and path, in order, the last one repeating."""
+    """The server: `on` sets the replies to one method and path, in order; the last one repeats."""
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
@@ -99,7 +99,7 @@ def _signer(request: BaseHTTPRequestHandler, body: bytes, issued: Issued) -> str
 
 
 def _temporary_signer(request: BaseHTTPRequestHandler, body: bytes, issued: Issued) -> str | None:
-    """Signs the request again with the credentials that it names: the signatures must be equal."""
+    """Sign the request again with the credentials it names, and compare the signatures."""
     found = re.fullmatch(
         r"AWS4-HMAC-SHA256 Credential=(\w+)/\S+, SignedHeaders=(\S+), Signature=(\w+)", request.headers["authorization"]
     )
@@ -136,10 +136,10 @@ def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815  # as http.server calls them
+        do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815  # names that http.server calls
 
         def log_message(self, *args: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     return Handler
 
@@ -163,7 +163,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def environment(tmp_path: Any) -> dict[str, str]:
-    """An environment with credentials of the test's own and nobody else's AWS files."""
+    """An environment with the test's own credentials and no other AWS files."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "HEADGATE_"))}
     nowhere = str(tmp_path / "none")
     return {
@@ -208,7 +208,7 @@ def _run_child(args: Sequence[str], environment: dict[str, str], stdin: str) -> 
 
 @pytest.fixture
 def invoke(upstream: Upstream, environment: dict[str, str]) -> Callable[..., Result]:
-    """Run the command in this process: for what needs no process of its own."""
+    """Run the command in this process, for tests that need no process of its own."""
 
     def run(*args: str, env: dict[str, str] | None = None) -> Result:
         given: dict[str, str | None] = {**environment, "HEADGATE_API": upstream.url, **(env or {})}
@@ -218,7 +218,7 @@ def invoke(upstream: Upstream, environment: dict[str, str]) -> Callable[..., Res
 
 
 def flag_document(**changes: Any) -> dict[str, Any]:
-    """A flag as the API shows it."""
+    """A flag as the API returns it."""
     return {
         "key": "gastown-access", "description": "Gastown as a whole", "owner": "", "stage": "allowlist", "percent": 0,
         "unit": "user", "algorithm": "sha256-v1", "salt": "s4lt", "requires": [], "claim": "gastownAccess",

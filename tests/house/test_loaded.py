@@ -1,4 +1,4 @@
-"""Each function loads only what it uses: seen in a fresh process, after the function has started."""
+"""Each function loads only what it uses, as seen in a fresh process after the function has started."""
 
 import json
 import os
@@ -45,7 +45,7 @@ FORBIDDEN = NOT_FOR | EXAMPLE
 
 
 @pytest.mark.parametrize("function", FORBIDDEN)
-def test_a_function_does_not_load(function: str) -> None:
+def test_function_does_not_load(function: str) -> None:
     loaded = modules(function)
     assert {name for name in FORBIDDEN[function] if name in loaded} == set()
 
@@ -56,7 +56,7 @@ def test_a_function_uses_powertools(function: str, module: str) -> None:
 
 
 def modules(function: str) -> set[str]:
-    """What a fresh process has loaded once the function has started."""
+    """The modules that a fresh process has loaded once the function has started."""
     script = "import app, json, sys; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT / FOLDERS[function], env={**os.environ, **ENVIRONMENT},

@@ -35,7 +35,7 @@ class Canaries:
 
 
 def _plain(core: str) -> Iterable[bytes]:
-    """The core, its letters as escapes of a URL and of JSON, and as hexadecimal, all in lower case."""
+    """The core, and its URL, JSON, and hexadecimal escapes, all in lower case."""
     raw = core.lower().encode()
     yield raw
     yield core.encode().hex().encode()
