@@ -68,7 +68,7 @@ def test_a_kill_counts_what_it_can() -> None:
 
 @quiet()
 def test_the_list_of_sessions_reads_a_bounded_number_of_records(crowded: Crowded) -> None:
-    most, listing.LOOKED_AT = listing.LOOKED_AT, 500
+    most, listing.RECORDS_READ = listing.RECORDS_READ, 500
     try:
         found, pages, cursor = [], 0, None
         while pages == 0 or cursor:
@@ -79,6 +79,6 @@ def test_the_list_of_sessions_reads_a_bounded_number_of_records(crowded: Crowded
             found += [session["subject"] for session in reply.body["sessions"]]
             pages, cursor = pages + 1, reply.body["next"]
     finally:
-        listing.LOOKED_AT = most
+        listing.RECORDS_READ = most
     assert (found, pages) == (["alice"], DEAD // 500 + 1)
     assert reply.body["counts"] == {"inside": None, "last_leaves_at": None}

@@ -1,6 +1,6 @@
 """Decides whether a request passes its route's authorisation: none, AWS_IAM, or a Lambda authorizer.
 
-AWS_IAM: the signature is verified, then the signer's policies are held against the method and the path as requested.
+AWS_IAM: the signature is verified, then the signer's policies are checked against the method and the path as requested.
 A Lambda authorizer is asked only when each of its identity sources is there; its answer is taken only in the exact form
 of a simple response. It must not know what the route's function does.
 Source: API Gateway Developer Guide, "Lambda authorizers for HTTP APIs", "IAM authorization for HTTP APIs".

@@ -89,7 +89,7 @@ def integration_event(event: Mapping[str, Any], body: bytes, authorizer: Mapping
 
 
 def route_arn(region: str, request: GatewayRequest) -> str:
-    """The ARN that policies are held against: the method and the path as requested."""
+    """The ARN that policies are checked against: the method and the path as requested."""
     return f"arn:aws:execute-api:{region}:{ACCOUNT_ID}:{API_ID}/{STAGE}/{request.method}{request.path}"
 
 

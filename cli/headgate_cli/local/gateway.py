@@ -1,4 +1,4 @@
-"""Decides, as API Gateway does for an HTTP API, what becomes of a request: route, authorisation, function, answer.
+"""Decides, as API Gateway does for an HTTP API, what happens to a request: route, authorization, function, answer.
 
 The sequence, first refusal wins: host (403) · header size (431) · body size (413) · route (404, or a preflight) ·
 authorisation: none, a Lambda authorizer (401 without a call, 403, 500) or AWS_IAM (403) · the function (500, 503).

@@ -24,7 +24,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     "service": ("ServicePolicy",),
     "emergency": ("EmergencyPolicy",),
 }
-"""Principal to the logical ids of the managed policies that its role bears."""
+"""Principal to the logical ids of the managed policies that its role has."""
 
 
 @dataclass(frozen=True, slots=True)

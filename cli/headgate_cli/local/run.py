@@ -260,7 +260,7 @@ def _listen(port: int) -> socket.socket:
 
 @contextlib.contextmanager
 def _log_to(path: Path | None) -> Any:
-    """Where the functions' output goes: a file, or standard error. Each line bears the function's name."""
+    """Where the functions' output goes: a file, or standard error. Each line has the function's name."""
     with contextlib.ExitStack() as stack:
         stream = stack.enter_context(path.open("a", buffering=1)) if path else sys.stderr
 

@@ -1,4 +1,4 @@
-"""Decides whether a request bears a valid AWS Signature Version 4 for this API, and whose it is.
+"""Decides whether a request has a valid AWS Signature Version 4 for this API, and whose it is.
 
 Only the Authorization header is read: a signature in the query string is refused. It must not know what the caller
 may do.
@@ -76,7 +76,7 @@ def verify_signature(
 
 
 def sign(request: Signable, *, key_id: str, secret: str, region: str, now: datetime) -> dict[str, str]:
-    """The headers to add to a request that already bears its `host`: `x-amz-date` and `authorization`."""
+    """The headers to add to a request that already has its `host`: `x-amz-date` and `authorization`."""
     stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
     dated = Signable(
         method=request.method,

@@ -42,7 +42,7 @@ from headgate.store.record import Change, Current
 
 INLINE = "."
 """The first character of an inline id's position in a cursor. Other positions start with their partition's digit."""
-LOOKED_AT = 5_000
+ITEMS_READ = 5_000
 """Member items that one page reads at most. It may then be short, since items of removed ids are read too."""
 
 
@@ -68,7 +68,7 @@ def list_members(admin: Admin, request: Request) -> Response:
     page: list[str] = []
     place_of, more = "", False
     for number, (where, name) in enumerate(_everybody(admin, flag, kind, after, at_once=max(100, limit + 1))):
-        more = len(page) == limit or number == LOOKED_AT
+        more = len(page) == limit or number == ITEMS_READ
         if more:
             break
         place_of = where

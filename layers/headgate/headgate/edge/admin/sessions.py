@@ -16,7 +16,7 @@ from headgate.store.items import deny_key
 from headgate.store.record import Change, Current
 from headgate.store.sessions import ending, is_record_id
 
-LOOKED_AT = 5_000
+RECORDS_READ = 5_000
 """Records that one page reads before it answers with what it has: records of ended sessions are among them."""
 
 
@@ -32,7 +32,7 @@ def list_sessions(admin: Admin, request: Request) -> Response:
     following = None
     for number, (record, session) in enumerate(admin.sessions.every(after)):
         is_live = session.is_live(now)
-        if number == LOOKED_AT or (is_live and len(found) == limit):
+        if number == RECORDS_READ or (is_live and len(found) == limit):
             following = write_cursor("sessions", after)
             break
         after = record
