@@ -56,5 +56,5 @@ def test_what_is_wrong_is_wrong_usage(tmp_path: Path, text: str) -> None:
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(Failure, match="cannot be read"):
+    with pytest.raises(Failure, match="cannot read"):
         read_old_tokens(tmp_path / "none")
