@@ -94,7 +94,7 @@ def test_a_problem_is_told_with_each_fault_and_what_to_do(headgate: Any, upstrea
     assert done.stderr.splitlines() == [
         "headgate: This takes access away: 12 would lose (409)",
         "  percent: lower than now",
-        "  hint: this takes access away; add --allow-shrink if that is what you want",
+        "  hint: this removes access; pass --allow-shrink to confirm",
     ]
 
 

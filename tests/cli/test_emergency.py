@@ -147,13 +147,13 @@ def test_twice_is_once(aws: Aws, emergency: Run) -> None:
     for _ in range(2):
         done = emergency("kill", "--stack", aws.stack, *WHY, "--manifest", str(MANIFEST))
         assert done.exit_code == 0, done.stderr
-    assert done.stdout.count("was so already") == 3
+    assert done.stdout.count("unchanged") == 3
     assert aws.versions == ["1"]
     again = emergency("kill", "--stack", aws.stack, *WHY)
-    assert again.stdout.count("was so already") == 3, "what is carried stays where no manifest is given"
+    assert again.stdout.count("unchanged") == 3, "what is carried stays where no manifest is given"
     for _ in range(2):
         done = emergency("lift", "--stack", aws.stack, *WHY)
-    assert done.stdout.count("was so already") == 3
+    assert done.stdout.count("unchanged") == 3
 
 
 def test_other_flags_make_another_version(aws: Aws, emergency: Run) -> None:
@@ -189,7 +189,7 @@ def test_what_is_left_is_said_and_the_same_command_goes_on(aws: Aws, emergency: 
     assert done.exit_code == 7
     assert "1 of 3 functions are done" in done.stderr
     assert "ResourceNotFoundException" in done.stderr
-    assert f"it has no {KILL}" in done.stderr
+    assert f"it has no variable {KILL}" in done.stderr
     assert aws.variables("WorkerFunction") == OWN["WorkerFunction"]
     assert aws.serves()[KILL] == "*"
     differs = emergency("status", "--stack", aws.stack)
@@ -238,8 +238,8 @@ def test_what_does_not_fit_is_left_out_and_said(aws: Aws, emergency: Run, tmp_pa
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (("kill", *WHY), "--stack NAME, or --function"),
-        (("kill", "--stack", "s", "--function", "f", *WHY), "--stack NAME, or --function"),
+        (("kill", *WHY), "either --stack NAME or --function"),
+        (("kill", "--stack", "s", "--function", "f", *WHY), "either --stack NAME or --function"),
         (("kill", "--stack", "s", "--reason", "r"), "--yes"),
         (("kill", "--stack", "s", "--yes"), "--reason"),
         (("kill", "--stack", "s", *WHY, "--flag", "No Key"), "a flag key"),

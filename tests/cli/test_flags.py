@@ -17,7 +17,7 @@ def test_list_walks_every_page_and_shows_aligned_columns(headgate: Any, upstream
     done = headgate("flags", "list")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0].split() == ["FLAG", "STAGE", "KILLED", "UNIT", "LISTED", "REQUIRES", "UPDATED"]
+    assert lines[0].split() == ["FLAG", "STAGE", "KILLED", "UNIT", "ALLOWLIST", "REQUIRES", "UPDATED"]
     assert lines[1].startswith("gastown-access  allowlist")
     assert "1 user, 2 orgs" in lines[1]
     assert "percentage 12.5 %" in lines[2]
@@ -125,7 +125,7 @@ def test_kill_is_one_signed_request_first_thing(headgate: Any, upstream: Any, fl
     asked = upstream.asked[0]
     assert asked.json == {"reason": "leak", "reach": "gate"}
     assert not {"if-match", "idempotency-key"} & asked.headers.keys()
-    assert "37 still inside, the last leaves at 2030-01-02T14:07:00Z" in done.stdout
+    assert "37 still running, the last ends by 2030-01-02T14:07:00Z" in done.stdout
     assert "killed (gate) over ga" in done.stdout
 
 
@@ -142,7 +142,7 @@ def test_restore(headgate: Any, upstream: Any, flag: Any, reply: Any) -> None:
     assert done.returncode == 0
     assert upstream.asked[0].json == {"reason": "fixed"}
     assert "idempotency-key" in upstream.asked[0].headers
-    assert "now      allowlist" in done.stdout
+    assert "state    allowlist" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -122,12 +122,12 @@ def test_local_serves_the_gate_and_the_example(headgate: Path, empty: Path) -> N
 def test_the_tour_holds(headgate: Path, empty: Path) -> None:
     done = run(headgate, "tour", cwd=empty)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1].startswith("40 of 40 answers as promised")
+    assert done.stdout.splitlines()[-1].startswith("40 of 40 answers as expected")
 
 
 def test_the_stories_hold(headgate: Path, empty: Path) -> None:
     done = run(headgate, "check", cwd=empty)
-    assert (done.returncode, done.stdout.strip()) == (0, "10 of 10 decisions as written")
+    assert (done.returncode, done.stdout.strip()) == (0, "10 of 10 decisions as expected")
 
 
 def test_without_the_extra_there_is_the_command_and_a_hint(

@@ -9,7 +9,7 @@ C = TypeVar("C")
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A request and its answer. `told` summarizes the answer; `holds` says if it is as expected; `wanted` says what was."""
+    """A request and its answer: `told` is a summary, `holds` whether it is as expected, `wanted` what was expected."""
 
     who: str
     asked: str
