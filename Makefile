@@ -29,7 +29,7 @@ lint: .venv/test.stamp  ## Check style, types, and import contracts
 	$(BIN)/lint-imports --no-logo
 
 test: .venv/test.stamp  ## Run every test
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 prove: .venv/test.stamp  ## Run the counted proofs and the property tests with all their cases (docs/assurance.md)
 	HEADGATE_CASES=full $(BIN)/pytest -n $(WORKERS) -m "proof or hypothesis"

@@ -1,11 +1,14 @@
-"""The admin function, and the kill function (the same code behind one route): wiring only."""
+"""The admin function, and the kill function, which is the same code with one route: wiring only."""
 
 import gc
 
-gc.disable()  # imports make no garbage, and looking for it is a twelfth of a cold start
+gc.disable()  # imports create no garbage, and collecting takes a twelfth of a cold start
 
 import os
 from typing import Any
+
+from aws_lambda_powertools import Metrics
+from aws_lambda_powertools.metrics import MetricUnit
 
 from headgate.edge.admin.call import Admin, handle
 from headgate.edge.http import redact_errors
@@ -27,7 +30,7 @@ table = DynamoTable(
 
 
 def audit_key() -> KmsKey:
-    """KMS is asked for by checkpoints alone: no other call, a kill least of all, waits for its client to load."""
+    """Only checkpoints need KMS, so no other call waits for its client to load, least of all a kill."""
     kid = required("HEADGATE_AUDIT_KEY")["HEADGATE_AUDIT_KEY"]
     return KmsKey(kid, client("kms", connect_timeout=0.5, read_timeout=2.0))
 
@@ -43,9 +46,17 @@ admin = Admin(
     audit_key=audit_key,
 )
 
+metrics = Metrics(namespace="Headgate", service="admin")
+
+only = os.environ.get("HEADGATE_ONLY_ROUTE")
+routes = {only: SERVED[only]} if only else SERVED
+
 gc.enable()
 
 
 @redact_errors
+@metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> Any:
-    return handle(admin, SERVED, event)
+    response = handle(admin, routes, event)
+    metrics.add_metric(name=f"Answers{response['statusCode'] // 100}xx", unit=MetricUnit.Count, value=1)
+    return response

@@ -1,10 +1,10 @@
-"""From nothing to the first decision, beside the usual stack: `python tests/bench/bench_cold.py`.
+"""Cold start to first decision, compared with the usual stack: `python tests/bench/bench_cold.py`.
 
-Starts what is deployed (the layer and the functions by the make targets that `sam build` runs) under AWS's own runtime
-client, with a first event waiting and a table that answers, and ends it. In turns with it: the same decision by a small
-handler of the usual stack (Powertools, pydantic, PyJWT, boto3), and each of them not byte-compiled. Then ours with
+Starts the deployed artifacts (the layer and the functions, built by the make targets of `sam build`) under AWS's own
+runtime client, with a first event and a working table, and ends it. Interleaved with it: the same decision by a small
+handler of the usual stack (Powertools, pydantic, PyJWT, boto3), and both without byte-compilation. Then ours with
 botocore and with boto3, in pairs, for decision 0001. Needs `python3.13` on PATH, Lambda's version. Prints Markdown;
-fails when a bar is missed.
+fails if a bar is missed.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ from headgate_cli.local.serving import LocalServer  # noqa: E402
 
 ROUNDS, PAIRS, IMPORTS = 11, 40, 15
 FIRST_DECISION, IMPORT = 300, 120
-"""Milliseconds: the bars, for ours as it is built. Held against the least of all runs: neighbours only add to it."""
+"""Milliseconds: the bars for our build. Compared with the fastest run, since other load only adds time."""
 EVENTS = {"authorizer": "authorizer.entry", "evaluate": "evaluate.single"}
 EDGE = "import headgate.edge.authorizer, headgate.edge.credentials, headgate.edge.settings, headgate.edge.key_pool"
 WITHOUT_STORE = f"{EDGE}; import sys; assert 'botocore' not in sys.modules"
@@ -63,7 +63,7 @@ class Contestant:
 
 
 def main() -> int:
-    """Build, start, print; 1 when a bar is missed."""
+    """Build, start, print; return 1 if a bar is missed."""
     python = python313()
     if python is None:
         print("skipped: no python3.13 on PATH, which is what Lambda runs")
@@ -81,7 +81,7 @@ def main() -> int:
 
 
 def built(python: str, folder: Path) -> tuple[list[Contestant], Contestant, Path]:
-    """Each stack, byte-compiled and not; ours by boto3; AWS's runtime client, which Lambda brings along compiled."""
+    """Each stack, with and without byte-compilation; ours with boto3; AWS's runtime client, compiled as on Lambda."""
     names = ("ours", "usual", "ours-plain", "usual-plain", "ours-boto3", "runtime")
     ours, usual, ours_plain, usual_plain, ours_boto3, runtime = (folder / name for name in names)
     ours.mkdir()
@@ -99,7 +99,7 @@ def built(python: str, folder: Path) -> tuple[list[Contestant], Contestant, Path
 
 
 async def prepared(endpoint: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """A table with the reference manifest; events with an admin's token for it; the functions' environment."""
+    """A table with the example manifest, events with an admin's token, and the functions' environment variables."""
     listener = listen(0)
     provider = IdentityProvider(url_of(listener), "example", "https://gate.example.com")
     server = LocalServer([listener], {port_of(listener): provider.app})
@@ -130,7 +130,7 @@ def started(
     variables: Mapping[str, str],
     rounds: int,
 ) -> dict[tuple[str, Contestant], list[Start]]:
-    """Every contestant's cold starts, in turns, each second round backwards; the first only warms the file cache."""
+    """Interleaved cold starts of every contestant, every second round reversed; the first warms the file cache."""
     found: dict[tuple[str, Contestant], list[Start]] = {}
     api = Api()
     for round_ in range(rounds + 1):
@@ -149,7 +149,7 @@ def started(
 
 
 def lambda_variables(function: str, task: Path) -> dict[str, str]:
-    """What Lambda sets. Its folders cannot be written to, so nothing compiles itself for the next start."""
+    """The variables that Lambda sets. Its folders are read-only, so no .pyc file is written for the next start."""
     return {
         "PATH": os.defpath, "LANG": "en_US.UTF-8", "TZ": ":UTC", "PYTHONDONTWRITEBYTECODE": "1",
         "LAMBDA_TASK_ROOT": str(task), "_HANDLER": "app.handler", "AWS_LAMBDA_FUNCTION_NAME": function,
@@ -161,7 +161,7 @@ def lambda_variables(function: str, task: Path) -> dict[str, str]:
 
 
 def check(function: str, answer: Any) -> None:
-    """Whoever answers wrong is not timed."""
+    """Raise if an answer is wrong: it is not timed."""
     if function == "authorizer":
         assert answer["isAuthorized"] is True, answer
     else:
@@ -169,11 +169,11 @@ def check(function: str, answer: Any) -> None:
         assert json.loads(answer["body"])["value"] is True, answer
 
 
-# -- telling
+# -- output
 
 
 def show(contestants: list[Contestant], found: Mapping[tuple[str, Contestant], list[Start]]) -> bool:
-    """The table of starts; whether ours is within its bar."""
+    """Print the table of starts; return whether ours is within its bar."""
     print(
         "| cold start to first decision, ms | byte-compiled | init | least | median | most | processor | times ours |"
     )
@@ -194,7 +194,7 @@ def show(contestants: list[Contestant], found: Mapping[tuple[str, Contestant], l
 
 
 def show_pair(botocore: Contestant, boto3: Contestant, found: Mapping[tuple[str, Contestant], list[Start]]) -> None:
-    """What boto3 adds to botocore, round by round. Decision 0001 takes boto3 where that is less than 10 ms."""
+    """Print what boto3 adds to botocore, by round. Decision 0001 chooses boto3 if that is less than 10 ms."""
     print("| the store's client, ms | botocore, median | boto3, median | boto3 adds, median | middle half | times |")
     print("|---|--:|--:|--:|--:|--:|")
     for function in EVENTS:
@@ -210,7 +210,7 @@ def show_pair(botocore: Contestant, boto3: Contestant, found: Mapping[tuple[str,
 
 
 def show_imports(python: str, contestants: list[Contestant]) -> bool:
-    """What a process takes that imports the authorizer without its store client; whether that is within its bar."""
+    """Print the time to import the authorizer without its store client; return whether it is within its bar."""
     for contestant in contestants[:2]:
         env = {
             "PATH": os.defpath,
@@ -228,20 +228,20 @@ def show_imports(python: str, contestants: list[Contestant]) -> bool:
 
 
 def timed(command: tuple[str, ...], env: Mapping[str, str]) -> float:
-    """Milliseconds that a process takes."""
+    """The duration of a process, in milliseconds."""
     began = time.perf_counter()
     subprocess.run(command, check=True, env=env)
     return (time.perf_counter() - began) * 1e3
 
 
 def bar(name: str, measured: float, most: float) -> bool:
-    """Say whether it is within the bar."""
+    """Print and return whether the figure is within the bar."""
     print(f"{name}: {measured:.0f} ms, bar {most:.0f} ms: {'met' if measured <= most else 'MISSED'}")
     return measured <= most
 
 
 def show_layer(layer: Path) -> None:
-    """What the layer holds."""
+    """Print the size of the layer."""
     services = sorted(folder.name for folder in (layer / "botocore/data").iterdir() if folder.is_dir())
     compiled = list(layer.rglob("*.cpython-313.pyc"))
     sources = list(layer.rglob("*.py"))

@@ -1,7 +1,7 @@
-"""What a decision costs, beside a floor and beside other systems: `python tests/bench/bench_evaluate.py`.
+"""The cost of a decision, compared with a floor and with other systems: `python tests/bench/bench_evaluate.py`.
 
-One process, one run. Every contestant first answers for a whole crowd and must be right; then all take turns. Prints
-Markdown tables (docs/benchmarks.md holds them) and fails when a bar is missed. `--figures FOLDER` draws them, too.
+One process, one run. Every contestant first answers for a whole crowd, correctly; then all are timed in turns. Prints
+the Markdown tables of docs/benchmarks.md and fails if a bar is missed. `--figures FOLDER` also draws them.
 """
 
 import argparse
@@ -28,7 +28,7 @@ PEERS = (
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print everything; 1 when a bar is missed."""
+    """Print everything; return 1 if a bar is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--figures", type=Path)
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def show_case(name: str, times: dict[str, list[float]]) -> None:
-    """One case, the fastest first."""
+    """Print one case, fastest first."""
     print(f"### {name}\n\n| | ns | × floor | × headgate |\n|---|--:|--:|--:|")
     for who in sorted(times, key=lambda who: ratio(times, who, "floor")):
         print(f"| {who} | {median(times[who]):,.0f} | {near(ratio(times, who, 'floor'))}"
@@ -61,7 +61,7 @@ def show_case(name: str, times: dict[str, list[float]]) -> None:
 
 
 def show_all(found: Found) -> None:
-    """Every case in one table: how many times as long as Headgate each one takes."""
+    """Print all cases in one table, as multiples of Headgate's time."""
     names = list(found[CASES[0].name])
     print("### × headgate\n\n| | " + " | ".join(found) + " |\n|---|" + "--:|" * len(found))
     for name in names:
@@ -72,7 +72,7 @@ def show_all(found: Found) -> None:
 
 
 def show_growth(grown: Growth) -> None:
-    """What does not grow."""
+    """Print the figures that do not grow."""
     print("### Growth\n\n| of what | number | ns |\n|---|--:|--:|")
     for what, by_number in grown.items():
         for number, nanoseconds in by_number.items():
@@ -81,7 +81,7 @@ def show_growth(grown: Growth) -> None:
 
 
 def show_bars(found: Found, entries: dict[str, list[Entry]]) -> int:
-    """Each bar, met or missed."""
+    """Print each bar, met or missed."""
     print("### Bars\n\n| | measured | bar | |\n|---|--:|--:|---|")
     missed = False
     for bar in bars(found, entries):
@@ -91,12 +91,12 @@ def show_bars(found: Found, entries: dict[str, list[Entry]]) -> int:
 
 
 def near(figure: float) -> str:
-    """Two or three figures."""
+    """The number with two or three significant digits."""
     return f"{figure:.2f}" if figure < 10 else f"{figure:,.0f}"
 
 
 def draw(folder: Path, found: Found, grown: Growth) -> None:
-    """The figures. Only here is a drawing library loaded."""
+    """Draw the figures. Only this function loads a drawing library."""
     from contest.figures import draw_growth, draw_peers
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
-"""What the evaluate function takes, warm, and what it asks of its store: `python tests/bench/bench_function.py`.
+"""The time of the warm evaluate function, and its store reads: `python tests/bench/bench_function.py`.
 
-The function runs as on Lambda: a child process that takes its events from a Lambda Runtime API, once under AWS's own
-runtime client (awslambdaric) and once under the laptop mode's; then the whole laptop mode is asked over HTTP. Its table
-is moto's, in a process of its own, behind a proxy that counts every request. Prints Markdown; fails when more is read
+The function runs as on Lambda: a child process that gets its events from a Lambda Runtime API, once under AWS's own
+runtime client (awslambdaric) and once under the laptop mode's; then the whole laptop mode over HTTP. Its table
+is moto's, in its own process, behind a proxy that counts every request. Prints Markdown; fails if it reads more
 than one refresh in 4 seconds.
 """
 
@@ -55,7 +55,7 @@ Ask = Callable[[int], Any]
 
 
 def manifest() -> dict[str, Any]:
-    """The reference manifest, filled up to 100 flags."""
+    """The example manifest, extended to 100 flags."""
     made: dict[str, Any] = yaml.safe_load((ROOT / "examples/gastown/manifest.yaml").read_text())
     more = [flag_document(flag(spec)) for spec in mixture(100 - len(made["flags"]))]
     made["flags"] += [{name: document[name] for name in OWN_MEMBERS} for document in more]
@@ -63,7 +63,7 @@ def manifest() -> dict[str, Any]:
 
 
 def main() -> int:
-    """Print the tables; 1 when the store is asked too often."""
+    """Print the tables; return 1 if the store is read too often."""
     print("| evaluate, warm | asked for | p50 ms | p99 ms | store reads in 10,000 requests | in seconds |")
     print("|---|---|--:|--:|--:|--:|")
     with running_dynamodb() as url, counting(url) as proxy:
@@ -109,7 +109,7 @@ async def in_environments(proxy: FaultyProxy) -> bool:
 
 @contextlib.contextmanager
 def environment_put_back() -> Iterator[None]:
-    """A `Stand` writes the process's environment."""
+    """Restore the environment variables that a `Stand` changes."""
     before = dict(os.environ)
     try:
         yield
@@ -222,11 +222,11 @@ def measure_http(token: str, api: str, proxy: FaultyProxy) -> bool:
     return kept
 
 
-# -- telling
+# -- output
 
 
 def show(where: str, what: str, times: Sequence[float], reads: int, seconds: float) -> bool:
-    """A row of the table; whether there were no more reads than refreshes that fell due."""
+    """Print a row; return whether there were no more reads than due refreshes."""
     ordered = sorted(times)
     half, worst = ordered[len(ordered) // 2], ordered[len(ordered) * 99 // 100]
     asked = "one flag" if what == "single" else "100 flags"

@@ -1,11 +1,11 @@
-"""Lists of a million: `python tests/bench/bench_members.py`. What staging costs, and what a decision costs after it.
+"""Lists of a million ids: `python tests/bench/bench_members.py`. The cost of staging, and of a decision after it.
 
 One list grows by imports through the admin function's own code, on the reference table in memory, to 10, 1,000, 100,000
-and 1,000,000 entries. At each size: what one more decision reads and takes. Processor time, since a neighbour on the
-same core is not ours; DynamoDB's own time is not in it, its calls are counted. About 1 GB of memory and a minute.
+and 1,000,000 entries. At each size: the reads and the time of one more decision. Processor time, to exclude other load
+on the core; DynamoDB's time is not included, its calls are counted. Needs about 1 GB of memory and a minute.
 
-Bars: one read for a subject that is asked about for the first time, none after it; neither the flag, nor the rules that
-each environment holds, nor what a decision takes grows with the list.
+Bars: one read for a new subject, none after it; neither the flag, nor the rules that
+each environment holds, nor the time of a decision grows with the list.
 """
 
 import sys
@@ -33,11 +33,11 @@ SIZES = (10, 1_000, 100_000, 1_000_000)
 INLINE = 1_000
 ROUNDS, AT_ONCE, AGAIN = 201, 10, 20
 GROWTH = 2.0
-"""How many times as long a first look may take at a million as at ten: what a bigger dict does to the cache."""
+"""The allowed ratio of a first lookup at a million entries to one at ten: the CPU cache misses of a bigger dict."""
 
 
 class Table(ReferenceTable):
-    """The reference, which forgets what it was asked and counts that instead."""
+    """The reference table, which counts calls instead of recording them."""
 
     reads = items_read = writes = items_written = 0
 
@@ -55,7 +55,7 @@ class Table(ReferenceTable):
 
 
 class Stage:
-    """A list that grows, and an environment that decides by it."""
+    """A growing list, and an environment that decides by it."""
 
     def __init__(self) -> None:
         self.table, self.clock, self.size = Table(), FakeClock(), 0
@@ -67,7 +67,7 @@ class Stage:
         self.numbers = count()
 
     def grow(self, size: int) -> float:
-        """Import as many as are missing; the processor's seconds."""
+        """Import the missing ids; return processor seconds."""
         ids = [name(number) for number in range(self.size, size)]
         digest = digest_of(ids)
         begin = time.process_time()
@@ -89,22 +89,22 @@ class Stage:
         return snapshots, snapshots.live()
 
     def listed(self) -> list[Subject]:
-        """Some who are on the list, wherever on it."""
+        """A sample of listed ids, from anywhere in the list."""
         first = next(self.numbers) * AT_ONCE
         return [Subject(name((first + number) * 7_919 % self.size)) for number in range(AT_ONCE)]
 
     def strangers(self) -> list[Subject]:
-        """Some who are not, and never were asked about."""
+        """Ids that are not listed and were never decided."""
         return [Subject(f"stranger-{next(self.numbers)}") for _ in range(AT_ONCE)]
 
 
 def name(number: int) -> str:
-    """An id as identity providers make them."""
+    """An id as identity providers create them."""
     return f"auth0|{number * 2_654_435_761 % 2**32:08x}{number:08x}"
 
 
 def nanoseconds(call: Callable[[Subject], object], subjects: Sequence[Subject], times: int = 1) -> float:
-    """One call's processor time."""
+    """The processor time of one call."""
     begin = time.thread_time_ns()
     for _ in range(times):
         for subject in subjects:
@@ -113,13 +113,13 @@ def nanoseconds(call: Callable[[Subject], object], subjects: Sequence[Subject], 
 
 
 def decision(snapshots: Snapshots, view: View, key: str, subject: Subject) -> bool:
-    """As mint, evaluate and authorizer make it: the lists on which the subject stands, then the decision."""
+    """As mint, evaluate, and authorizer do it: look up the subject's lists, then decide."""
     found = snapshots.with_lists(view, subject, (key,)).subject
     return decide(view.snapshot.rules, key, found).value
 
 
 def measured(stage: Stage) -> dict[str, float]:
-    """What decisions take and read now. Each round has an environment of its own, which knows nobody yet."""
+    """The time and the reads of decisions now. Each round has its own cold environment."""
     rounds: dict[str, list[float]] = {"listed": [], "strangers": [], "again": [], "inline": []}
     reads: list[int] = []
     for _ in range(ROUNDS):
@@ -136,7 +136,7 @@ def measured(stage: Stage) -> dict[str, float]:
 
 
 def right(stage: Stage) -> None:
-    """The answers are what the list says."""
+    """Check that the answers match the list."""
     snapshots, view = stage.environment()
     for number in (0, stage.size // 2, stage.size - 1):
         assert decision(snapshots, view, "long", Subject(name(number)))
@@ -156,7 +156,7 @@ def row(*cells: Any) -> None:
 
 
 def main() -> int:
-    """Print the tables; 1 when a bar is missed."""
+    """Print the tables; return 1 if a bar is missed."""
     stage, found = Stage(), {}
     staging: list[float] = []
     for size in SIZES:

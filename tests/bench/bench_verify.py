@@ -1,7 +1,7 @@
-"""What a token costs: `python tests/bench/bench_verify.py`. Prints each figure and its ratio to a bare ES256 verify.
+"""The cost of verifying a token, and its ratio to a bare ES256 verification: `python tests/bench/bench_verify.py`.
 
-Bars: a token's first sight at most 2 times the bare verify, seen before at most 0.3 times. All in one process, in
-turns, best of many rounds, in processor time: wall-clock time would measure the neighbours.
+Bars: a new token at most 2 times the bare verification, a remembered one at most 0.3 times. All in one process, in
+turns, best of many rounds, in processor time: wall-clock time would measure other load.
 """
 
 import base64
@@ -37,7 +37,7 @@ IMPORTS = {
 
 
 def contestants() -> dict[str, Callable[[], object]]:
-    """Each thing to measure, on one token of a usual size."""
+    """The operations to measure, on one token of typical size."""
     signer = LocalSigner("arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab")
     now = time.time()
     grant = Grant(
@@ -66,14 +66,14 @@ def contestants() -> dict[str, Callable[[], object]]:
     return {
         "bare ES256 verify": lambda: public.key.verify(der, data, ecdsa),
         "first sight": lambda: first.verify(token, now, KINDS),
-        "seen before": lambda: again.verify(head + tail, now, KINDS),  # a new string: its hash is not known yet
+        "seen before": lambda: again.verify(head + tail, now, KINDS),  # a new string, whose hash is not cached
         "PyJWT decode": lambda: jwt.decode(token, public.key, ["ES256"], audience="headgate", issuer=grant.issuer),
         "issue, key in process": lambda: issue(signer, grant, now),
     }
 
 
 def measure(contest: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Best microseconds of processor time a call, rounds taken in turns."""
+    """Best processor time per call in microseconds, in interleaved rounds."""
     best = dict.fromkeys(contest, float("inf"))
     for _ in range(ROUNDS):
         for name, call in contest.items():
@@ -82,11 +82,11 @@ def measure(contest: dict[str, Callable[[], object]]) -> dict[str, float]:
 
 
 def imported(statement: str) -> float:
-    """Least milliseconds of processor time that a fresh process takes, byte-compiled as the layer ships."""
+    """Least processor time of a fresh process in milliseconds, byte-compiled like the layer."""
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | {"PYTHONPYCACHEPREFIX": folder}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        _processor_seconds(statement, environment)  # fills the folder
+        _processor_seconds(statement, environment)  # writes the .pyc files
         return min(_processor_seconds(statement, environment) for _ in range(15)) * 1e3
 
 
@@ -98,7 +98,7 @@ def _processor_seconds(statement: str, environment: Mapping[str, str]) -> float:
 
 
 def main() -> int:
-    """Print, and fail when a bar is missed."""
+    """Print, and fail if a bar is missed."""
     best = measure(contestants())
     bare = best["bare ES256 verify"]
     for name, microseconds in best.items():

@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that checks each signature, records each request, and answers as told."""
+"""A real HTTP server on loopback that verifies signatures, records requests, and sends prepared answers."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +16,7 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
+from command_line import run_here
 from typer.testing import CliRunner, Result
 
 from headgate_cli.local.sigv4 import Signable, SignatureRefused, verify_signature
@@ -46,7 +47,7 @@ class Asked:
 
 @dataclass
 class Reply:
-    """What to answer. `hang_up` closes the connection instead."""
+    """A prepared answer. `hang_up` closes the connection instead."""
 
     status: int = 200
     body: Any = None
@@ -56,11 +57,11 @@ class Reply:
 
 Answerer = Callable[[Asked], Reply]
 Issued = Callable[[str], ReadOnlyCredentials | None]
-"""The temporary credentials with an access key id, or None."""
+"""Maps an access key id to temporary credentials, or None."""
 
 
 class Upstream:
-    """The far side: `on` sets the replies of one method and path, in order, the last one repeating."""
+    """The server: `on` sets the replies to one method and path, in order; the last one repeats."""
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
@@ -98,7 +99,7 @@ def _signer(request: BaseHTTPRequestHandler, body: bytes, issued: Issued) -> str
 
 
 def _temporary_signer(request: BaseHTTPRequestHandler, body: bytes, issued: Issued) -> str | None:
-    """Signs the request again with the credentials that it names: the signatures must be equal."""
+    """Sign the request again with the credentials it names, and compare the signatures."""
     found = re.fullmatch(
         r"AWS4-HMAC-SHA256 Credential=(\w+)/\S+, SignedHeaders=(\S+), Signature=(\w+)", request.headers["authorization"]
     )
@@ -135,10 +136,10 @@ def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815  # as http.server calls them
+        do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815  # names that http.server calls
 
         def log_message(self, *args: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     return Handler
 
@@ -162,7 +163,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def environment(tmp_path: Any) -> dict[str, str]:
-    """An environment with credentials of the test's own and nobody else's AWS files."""
+    """An environment with the test's own credentials and no other AWS files."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "HEADGATE_"))}
     nowhere = str(tmp_path / "none")
     return {
@@ -175,14 +176,22 @@ def environment(tmp_path: Any) -> dict[str, str]:
 
 @pytest.fixture
 def headgate(upstream: Upstream, environment: dict[str, str]) -> Run:
-    """Run the real command as a child process, with no terminal."""
+    """Run the command in this process, with no terminal."""
+    return _runner(run_here, upstream, environment)
 
+
+@pytest.fixture
+def child(upstream: Upstream, environment: dict[str, str]) -> Run:
+    """Run the command as a child process: for what needs a process of its own."""
+    return _runner(_run_child, upstream, environment)
+
+
+def _runner(way: Run, upstream: Upstream, environment: dict[str, str]) -> Run:
     def run(
         *args: str, env: dict[str, str] | None = None, stdin: str = "", api: bool = True
     ) -> "subprocess.CompletedProcess[str]":
         given = {**environment, **({"HEADGATE_API": upstream.url} if api else {}), **(env or {})}
-        command = [sys.executable, "-m", "headgate_cli", *args]
-        done = subprocess.run(command, capture_output=True, text=True, env=given, input=stdin, timeout=60, check=False)
+        done = way(args, given, stdin)
         assert SECRET not in done.stdout + done.stderr
         assert "Traceback" not in done.stderr, done.stderr
         return done
@@ -190,9 +199,16 @@ def headgate(upstream: Upstream, environment: dict[str, str]) -> Run:
     return run
 
 
+def _run_child(args: Sequence[str], environment: dict[str, str], stdin: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "headgate_cli", *args]
+    return subprocess.run(
+        command, capture_output=True, text=True, env=environment, input=stdin, timeout=60, check=False
+    )
+
+
 @pytest.fixture
 def invoke(upstream: Upstream, environment: dict[str, str]) -> Callable[..., Result]:
-    """Run the command in this process: for what needs no process of its own."""
+    """Run the command in this process, for tests that need no process of its own."""
 
     def run(*args: str, env: dict[str, str] | None = None) -> Result:
         given: dict[str, str | None] = {**environment, "HEADGATE_API": upstream.url, **(env or {})}
@@ -202,7 +218,7 @@ def invoke(upstream: Upstream, environment: dict[str, str]) -> Callable[..., Res
 
 
 def flag_document(**changes: Any) -> dict[str, Any]:
-    """A flag as the API shows it."""
+    """A flag as the API returns it."""
     return {
         "key": "gastown-access", "description": "Gastown as a whole", "owner": "", "stage": "allowlist", "percent": 0,
         "unit": "user", "algorithm": "sha256-v1", "salt": "s4lt", "requires": [], "claim": "gastownAccess",

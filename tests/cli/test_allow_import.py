@@ -1,4 +1,4 @@
-"""`headgate allow import`: a file becomes one import, sent once whatever stops it, and told with its lines."""
+"""`headgate allow import`: one file is one import, sent once despite interruptions; errors name the line."""
 
 import json
 import os
@@ -25,7 +25,7 @@ FLAG = {"key": "beta", "version": 8, "revision": 31}
 
 
 class Server:
-    """Imports as the admin API keeps them. `trouble` may answer instead, `after` is called when a batch is staged."""
+    """Imports as the admin API stores them. `trouble` may answer instead; `after` is called when a batch is staged."""
 
     def __init__(self, upstream: Any, reply: Any) -> None:
         self.upstream, self.reply = upstream, reply
@@ -97,7 +97,7 @@ def listed(tmp_path: Path, count: int, name: str = "ids.txt") -> Path:
     return path
 
 
-def test_a_file_is_sent_in_batches_and_committed_once(invoke: Any, server: Server, tmp_path: Path) -> None:
+def test_file_is_sent_in_batches_and_committed_once(invoke: Any, server: Server, tmp_path: Path) -> None:
     done = invoke("allow", "import", "beta", str(listed(tmp_path, 2_500)))
     assert done.exit_code == 0, done.output
     assert [(body["at"], len(body["ids"])) for body in server.bodies("/members")] == [
@@ -114,7 +114,7 @@ def test_a_file_is_sent_in_batches_and_committed_once(invoke: Any, server: Serve
     assert "ids       2,500\nadded     2,500\nrevision  31\n" in done.stdout
 
 
-def test_again_the_same_is_done_already(invoke: Any, server: Server, tmp_path: Path) -> None:
+def test_repeated_import_is_already_done(invoke: Any, server: Server, tmp_path: Path) -> None:
     file = listed(tmp_path, 10)
     first = json.loads(invoke("allow", "import", "beta", str(file), "--json").stdout)
     again = json.loads(invoke("allow", "import", "beta", str(file), "--json").stdout)
@@ -127,7 +127,7 @@ def test_again_the_same_is_done_already(invoke: Any, server: Server, tmp_path: P
     assert list(server.imports) == [first["id"], first["id"] + ".2"]
 
 
-def test_the_import_s_id_follows_from_what_it_does(invoke: Any, server: Server, tmp_path: Path) -> None:
+def test_import_id_is_derived_from_its_content(invoke: Any, server: Server, tmp_path: Path) -> None:
     file, other = listed(tmp_path, 3), listed(tmp_path, 4, "other.txt")
     twin = tmp_path / "twin.txt"
     twin.write_text("# the same\n\n" + file.read_text().replace("user-1\n", "  user-1\t\r\nuser-1\n"))
@@ -139,7 +139,7 @@ def test_the_import_s_id_follows_from_what_it_does(invoke: Any, server: Server, 
     assert server.commits[-1]["allow_shrink"] is True
 
 
-def test_an_abandoned_import_is_begun_anew(invoke: Any, server: Server, tmp_path: Path) -> None:
+def test_abandoned_import_starts_from_scratch(invoke: Any, server: Server, tmp_path: Path) -> None:
     file = listed(tmp_path, 3)
     server.trouble = lambda request: (
         server.reply(409, {"title": "no", "status": 409}) if "commit" in request.path else None
@@ -153,10 +153,10 @@ def test_an_abandoned_import_is_begun_anew(invoke: Any, server: Server, tmp_path
     assert [held["state"] for held in server.imports.values()] == ["abandoned", "committed"]
 
 
-def test_killed_with_no_chance_to_say_a_word_it_goes_on(
+def test_killed_import_continues_where_it_stopped(
     server: Server, upstream: Any, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """SIGKILL while the second batch is being answered; then the same command."""
+    """SIGKILL while the second batch is being answered, then the same command again."""
     command = [sys.executable, "-m", "headgate_cli", "allow", "import", "beta", str(listed(tmp_path, 3_500)), "--json"]
     env = {**environment, "HEADGATE_API": upstream.url}
     running = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -178,28 +178,30 @@ def test_killed_with_no_chance_to_say_a_word_it_goes_on(
     assert len(server.commits) == 1
 
 
-def heeds_ctrl_c() -> None:
-    """Whoever is started in the background inherits deafness to SIGINT."""
+def restore_sigint() -> None:
+    """Background processes inherit an ignored SIGINT."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def test_ctrl_c_says_how_to_go_on(server: Server, upstream: Any, environment: dict[str, str], tmp_path: Path) -> None:
+def test_ctrl_c_says_how_to_continue(
+    server: Server, upstream: Any, environment: dict[str, str], tmp_path: Path
+) -> None:
     command = [sys.executable, "-m", "headgate_cli", "allow", "import", "beta", str(listed(tmp_path, 3_000))]
     running = subprocess.Popen(
         command, env={**environment, "HEADGATE_API": upstream.url}, stderr=subprocess.PIPE, text=True,
-        preexec_fn=heeds_ctrl_c,
+        preexec_fn=restore_sigint,
     )  # fmt: skip
     server.after = lambda: running.send_signal(signal.SIGINT) if len(server.bodies("/members")) == 2 else None
-    _, told = running.communicate(timeout=60)
+    _, shown = running.communicate(timeout=60)
     assert running.returncode == 130
     (name,) = server.imports
-    assert "of 3,000 ids are staged, none is in effect; run the same command to resume" in told
-    assert f"headgate allow import beta --abandon {name}" in told
-    assert "Traceback" not in told
+    assert "of 3,000 ids are staged, none is in effect; run the same command to resume" in shown
+    assert f"headgate allow import beta --abandon {name}" in shown
+    assert "Traceback" not in shown
     assert server.commits == []
 
 
-def test_a_terminal_gets_a_bar_with_rate_and_time_to_go(
+def test_terminal_shows_a_progress_bar_with_rate_and_remaining_time(
     server: Server, upstream: Any, environment: dict[str, str], tmp_path: Path
 ) -> None:
     ours, theirs = os.openpty()
@@ -207,23 +209,23 @@ def test_a_terminal_gets_a_bar_with_rate_and_time_to_go(
     env = {**environment, "HEADGATE_API": upstream.url, "TERM": "xterm", "COLUMNS": "100"}
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=theirs) as running:
         os.close(theirs)
-        told = b"".join(iter(lambda: read_terminal(ours), b"")).decode()
+        shown = b"".join(iter(lambda: read_terminal(ours), b"")).decode()
         assert running.stdout is not None
         answer = json.loads(running.stdout.read())
     os.close(ours)
     assert answer["added"] == 2_500
-    assert re.search(r"staging .*/2500\S* [0-9,]+/s .*\d:\d\d:\d\d", told), told
+    assert re.search(r"staging .*/2500\S* [0-9,]+/s .*\d:\d\d:\d\d", shown), shown
 
 
 def read_terminal(terminal: int) -> bytes:
     try:
         return os.read(terminal, 65_536)
-    except OSError:  # nobody holds the other end any more
+    except OSError:  # the other end is closed
         return b""
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "shown"),
     [
         (b"alice\nb ob\n", "line 2: must be one id"),
         (b"alice # the first\n", "line 1: must be one id"),
@@ -235,18 +237,18 @@ def read_terminal(terminal: int) -> bytes:
         (b"# nothing\n\n", "contains no ids"),
     ],
 )
-def test_a_bad_line_is_told_before_anything_is_sent(
-    invoke: Any, upstream: Any, tmp_path: Path, text: bytes, told: str
+def test_invalid_line_is_reported_before_anything_is_sent(
+    invoke: Any, upstream: Any, tmp_path: Path, text: bytes, shown: str
 ) -> None:
     path = tmp_path / "ids.txt"
     path.write_bytes(text)
     done = invoke("allow", "import", "beta", str(path))
     assert done.exit_code == 2
-    assert told in done.stderr
+    assert shown in done.stderr
     assert upstream.asked == []
 
 
-def test_of_many_bad_lines_the_first_are_told(invoke: Any, upstream: Any, tmp_path: Path) -> None:
+def test_first_of_many_invalid_lines_are_reported(invoke: Any, upstream: Any, tmp_path: Path) -> None:
     path = tmp_path / "ids.txt"
     path.write_text("good\n" + "b ad\n" * (MAX_FAULTS + 5))
     lines = invoke("allow", "import", "beta", str(path)).stderr.splitlines()
@@ -256,7 +258,7 @@ def test_of_many_bad_lines_the_first_are_told(invoke: Any, upstream: Any, tmp_pa
     assert upstream.asked == []
 
 
-def test_what_is_no_id_at_all_is_passed_over(tmp_path: Path) -> None:
+def test_lines_without_an_id_are_skipped(tmp_path: Path) -> None:
     path = tmp_path / "ids.txt"
     path.write_bytes(
         "\ufeff# a comment with a colon: # and more\n\r\n\t# indented\n  alice \nb@b\nbob\nalice\ncaf\u00e9".encode()
@@ -269,7 +271,7 @@ def test_what_is_no_id_at_all_is_passed_over(tmp_path: Path) -> None:
     assert read_members(long).batch(0) == ["bob"]
 
 
-def test_a_batch_fits_a_call(tmp_path: Path) -> None:
+def test_batch_fits_in_one_call(tmp_path: Path) -> None:
     path = tmp_path / "ids.txt"
     umlauts = "\u00fc" * 120
     path.write_text("".join(f"{umlauts}-{number}\n" for number in range(1_000)))
@@ -283,20 +285,20 @@ def test_a_batch_fits_a_call(tmp_path: Path) -> None:
     assert sent == path.read_text().split()
 
 
-def test_ids_come_by_a_pipe_too(headgate: Any, server: Server) -> None:
+def test_ids_can_be_piped(headgate: Any, server: Server) -> None:
     done = headgate("allow", "import", "beta", "-", "--kind", "org", "--json", stdin="acme\nexample\nacme\n")
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert (told["count"], told["duplicates"], told["added"], told["kind"]) == (2, 1, 2, "org")
+    shown = json.loads(done.stdout)
+    assert (shown["count"], shown["duplicates"], shown["added"], shown["kind"]) == (2, 1, 2, "org")
 
 
-def test_an_id_that_the_api_refuses_is_told_with_its_line(invoke: Any, server: Server, tmp_path: Path) -> None:
+def test_id_rejected_by_the_api_is_reported_with_its_line(invoke: Any, server: Server, tmp_path: Path) -> None:
     path = tmp_path / "ids.txt"
     path.write_text("# people\n" + "".join(f"user-{number}\n" for number in range(1_200)) + "a@example.com\n")
     fault = {"path": "ids.200", "message": "must hold opaque ids"}
     problem = {
         "type": "urn:headgate:invalid-body",
-        "title": "The request is not valid",
+        "title": "Invalid request",
         "status": 400,
         "errors": [fault],
     }
@@ -308,7 +310,7 @@ def test_an_id_that_the_api_refuses_is_told_with_its_line(invoke: Any, server: S
     assert "  line 1202: must hold opaque ids" in done.stderr.splitlines()
 
 
-def test_another_import_in_the_way_is_named(invoke: Any, server: Server, tmp_path: Path) -> None:
+def test_conflicting_import_is_named(invoke: Any, server: Server, tmp_path: Path) -> None:
     problem = {
         "type": "urn:headgate:import-open",
         "title": "Another import is open",
@@ -321,7 +323,7 @@ def test_another_import_in_the_way_is_named(invoke: Any, server: Server, tmp_pat
     assert "headgate allow import beta --abandon nightly-7" in done.stderr
 
 
-def test_what_was_staged_by_another_is_not_built_on(invoke: Any, server: Server, tmp_path: Path) -> None:
+def test_import_staged_by_another_operator_is_not_continued(invoke: Any, server: Server, tmp_path: Path) -> None:
     file = listed(tmp_path, 3)
     server.trouble = lambda request: server.reply(404) if request.path.endswith("/members") else None
     assert invoke("allow", "import", "beta", str(file)).exit_code == 5
@@ -333,9 +335,9 @@ def test_what_was_staged_by_another_is_not_built_on(invoke: Any, server: Server,
     assert f"--abandon {held['id']}" in done.stderr
 
 
-def test_taking_off_without_leave_keeps_what_is_staged(invoke: Any, server: Server, tmp_path: Path) -> None:
+def test_removal_without_allow_shrink_keeps_the_staged_ids(invoke: Any, server: Server, tmp_path: Path) -> None:
     file = listed(tmp_path, 3)
-    problem = {"type": "urn:headgate:would-shrink", "title": "The change takes access away", "status": 409}
+    problem = {"type": "urn:headgate:would-shrink", "title": "Change would remove access", "status": 409}
     server.trouble = lambda request: (
         server.reply(409, problem) if "commit" in request.path and "allow_shrink" not in request.json else None
     )
@@ -362,13 +364,13 @@ def test_wrong_usage_sends_nothing(invoke: Any, upstream: Any, args: tuple[str, 
     assert upstream.asked == []
 
 
-def test_a_flag_of_that_name_is_reached_by_its_options_first(invoke: Any, upstream: Any, reply: Any) -> None:
+def test_flag_named_import_is_reached_with_options_first(invoke: Any, upstream: Any, reply: Any) -> None:
     assert invoke("allow", "--user", "alice", "--reason", "x", "import").exit_code == 5
     assert upstream.lines() == ["GET /admin/v1/flags/import"]
 
 
 class Waits:
-    """A pause that only notes how long."""
+    """A pause that only records its length."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
@@ -383,15 +385,15 @@ def run_at(upstream: Any, tmp_path: Path, waits: Waits, jitter: Callable[[], flo
     return Run(client, ImportPlan("beta", "user", "add", "x"), members, pause=waits, jitter=jitter)
 
 
-def open_to_all(server: Server) -> None:
+def accept_unsigned(server: Server) -> None:
     """These runs do not sign."""
     server.upstream.reply = lambda request: (
         server.upstream.asked.append(request) or server.upstream.replies[request.line][0](request)
     )
 
 
-def test_a_busy_api_is_waited_for_with_full_jitter(server: Server, upstream: Any, tmp_path: Path) -> None:
-    open_to_all(server)
+def test_busy_api_is_retried_with_full_jitter(server: Server, upstream: Any, tmp_path: Path) -> None:
+    accept_unsigned(server)
     waits = Waits()
     run = run_at(upstream, tmp_path, waits)
     run.open()
@@ -413,8 +415,8 @@ def test_a_busy_api_is_waited_for_with_full_jitter(server: Server, upstream: Any
     assert run.commit()["revision"] == 31
 
 
-def test_patience_has_an_end(server: Server, upstream: Any, tmp_path: Path) -> None:
-    open_to_all(server)
+def test_retries_stop_after_the_time_limit(server: Server, upstream: Any, tmp_path: Path) -> None:
+    accept_unsigned(server)
     for jitter in (0.0, 0.5, 1.0):
         waits = Waits()
         run = run_at(upstream, tmp_path, waits, lambda jitter=jitter: jitter)  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""`headgate audit export`: the log as a file that is gone on with, and that proves itself without the API."""
+"""`headgate audit export`: the log as a file that can be continued, and verified without the API."""
 
 import json
 from pathlib import Path
@@ -17,18 +17,18 @@ def lines_of(entries: list[dict[str, Any]]) -> bytes:
 
 
 @pytest.mark.parametrize("length", [0, 1, 12, 1_203])
-def test_a_log_is_written_oldest_first(invoke: Any, upstream: Any, reply: Any, tmp_path: Path, length: int) -> None:
+def test_log_is_exported_oldest_first(invoke: Any, upstream: Any, reply: Any, tmp_path: Path, length: int) -> None:
     entries = chain(length)
     upstream.on(LINE, serve(entries, head_of(entries), reply, page=200))
     file = tmp_path / "audit.jsonl"
     done = invoke("audit", "export", str(file), "--json")
     assert done.exit_code == 0, done.stderr
-    told = {"file": str(file), "entries": length, "added": length, "head": head_of(entries)}
-    assert json.loads(done.stdout) == told
+    expected = {"file": str(file), "entries": length, "added": length, "head": head_of(entries)}
+    assert json.loads(done.stdout) == expected
     assert file.read_bytes() == lines_of(entries)
 
 
-def test_to_standard_output(headgate: Any, upstream: Any, reply: Any) -> None:
+def test_log_is_exported_to_standard_output(headgate: Any, upstream: Any, reply: Any) -> None:
     entries = chain(3)
     upstream.on(LINE, serve(entries, head_of(entries), reply))
     done = headgate("audit", "export", "-")
@@ -37,7 +37,9 @@ def test_to_standard_output(headgate: Any, upstream: Any, reply: Any) -> None:
     assert f"head 3:{entries[-1]['digest']}" in done.stderr
 
 
-def test_it_goes_on_where_it_was_and_asks_for_no_more(invoke: Any, upstream: Any, reply: Any, tmp_path: Path) -> None:
+def test_export_continues_a_file_and_requests_only_new_entries(
+    invoke: Any, upstream: Any, reply: Any, tmp_path: Path
+) -> None:
     entries, file = chain(700), tmp_path / "audit.jsonl"
     for known in (600, 650, 700, 700):
         upstream.on(LINE, serve(entries[:known], head_of(entries[:known]), reply))
@@ -48,9 +50,7 @@ def test_it_goes_on_where_it_was_and_asks_for_no_more(invoke: Any, upstream: Any
 
 
 @pytest.mark.parametrize("keep", [0, 1, 5, 400])
-def test_what_an_interrupted_export_left_is_mended(
-    invoke: Any, upstream: Any, reply: Any, tmp_path: Path, keep: int
-) -> None:
+def test_interrupted_export_is_repaired(invoke: Any, upstream: Any, reply: Any, tmp_path: Path, keep: int) -> None:
     entries, file = chain(9), tmp_path / "audit.jsonl"
     whole = lines_of(entries)
     file.write_bytes(lines_of(entries[:4]) + lines_of(entries[4:5])[:keep])
@@ -60,7 +60,7 @@ def test_what_an_interrupted_export_left_is_mended(
 
 
 @pytest.mark.parametrize("tamper", [edited, resealed, deleted, swapped])
-def test_nothing_is_added_to_a_file_that_does_not_hold(
+def test_export_does_not_append_to_an_invalid_file(
     invoke: Any, upstream: Any, reply: Any, tmp_path: Path, tamper: Any
 ) -> None:
     entries, file = chain(12), tmp_path / "audit.jsonl"
@@ -74,7 +74,7 @@ def test_nothing_is_added_to_a_file_that_does_not_hold(
 
 
 @pytest.mark.parametrize(("tamper", "written"), [(edited, 6), (resealed, 6), (deleted, 6), (swapped, 6)])
-def test_what_does_not_hold_is_not_written(
+def test_invalid_entries_are_not_written(
     invoke: Any, upstream: Any, reply: Any, tmp_path: Path, tamper: Any, written: int
 ) -> None:
     entries, file = chain(12), tmp_path / "audit.jsonl"
@@ -83,8 +83,10 @@ def test_what_does_not_hold_is_not_written(
     assert file.read_bytes() == lines_of(tamper(entries)[:written])
 
 
-def test_a_log_that_was_rewritten_or_cut_since_is_found(invoke: Any, upstream: Any, reply: Any, tmp_path: Path) -> None:
-    """The file is the witness: a chain that is sound in itself must still be the one that was exported."""
+def test_log_rewritten_or_truncated_since_the_export_is_found(
+    invoke: Any, upstream: Any, reply: Any, tmp_path: Path
+) -> None:
+    """The file is the reference: a chain that is valid in itself must still be the exported one."""
     entries, file = chain(12), tmp_path / "audit.jsonl"
     file.write_bytes(lines_of(entries[:9]))
     for forged, at in ((rewritten(entries), 10), (rewritten(entries)[:9], 10), (entries[:7], 10)):
@@ -95,13 +97,13 @@ def test_a_log_that_was_rewritten_or_cut_since_is_found(invoke: Any, upstream: A
         assert file.read_bytes() == lines_of(entries[:9])
 
 
-def test_a_file_that_cannot_be_written_is_said(invoke: Any, upstream: Any, reply: Any, tmp_path: Path) -> None:
+def test_unwritable_file_is_reported(invoke: Any, upstream: Any, reply: Any, tmp_path: Path) -> None:
     upstream.on(LINE, serve([], head_of([]), reply))
     assert invoke("audit", "export", str(tmp_path / "none" / "audit.jsonl")).exit_code == 2
     assert invoke("audit", "export", str(tmp_path)).exit_code == 2
 
 
-def test_a_file_is_verified_without_the_api(invoke: Any, upstream: Any, tmp_path: Path) -> None:
+def test_file_is_verified_without_the_api(invoke: Any, upstream: Any, tmp_path: Path) -> None:
     entries, file = chain(12), tmp_path / "audit.jsonl"
     file.write_bytes(lines_of(entries))
     done = invoke("audit", "verify", "--file", str(file), "--json", env={"HEADGATE_API": ""})
@@ -115,7 +117,7 @@ def test_a_file_is_verified_without_the_api(invoke: Any, upstream: Any, tmp_path
 
 
 @pytest.mark.parametrize(("tamper", "at"), [(edited, 7), (resealed, 7), (deleted, 7), (swapped, 7)])
-def test_each_way_of_tampering_with_a_file_is_found(invoke: Any, tmp_path: Path, tamper: Any, at: int) -> None:
+def test_every_kind_of_tampering_with_a_file_is_found(invoke: Any, tmp_path: Path, tamper: Any, at: int) -> None:
     file = tmp_path / "audit.jsonl"
     file.write_bytes(lines_of(tamper(chain(12))))
     done = invoke("audit", "verify", "--file", str(file))
@@ -124,7 +126,7 @@ def test_each_way_of_tampering_with_a_file_is_found(invoke: Any, tmp_path: Path,
 
 
 @pytest.mark.parametrize("line", [b"{", b"[]\n", b"\xff\n", b"\n", b'{"revision": 3'])
-def test_a_line_that_is_no_entry_is_found(invoke: Any, tmp_path: Path, line: bytes) -> None:
+def test_line_that_is_not_an_entry_is_found(invoke: Any, tmp_path: Path, line: bytes) -> None:
     file = tmp_path / "audit.jsonl"
     file.write_bytes(lines_of(chain(2)) + line)
     done = invoke("audit", "verify", "--file", str(file))
@@ -133,7 +135,7 @@ def test_a_line_that_is_no_entry_is_found(invoke: Any, tmp_path: Path, line: byt
     assert invoke("audit", "verify", "--file", str(tmp_path / "none")).exit_code == 2
 
 
-def test_the_past_is_asked_for(invoke: Any, upstream: Any, reply: Any) -> None:
+def test_as_of_options_are_sent(invoke: Any, upstream: Any, reply: Any) -> None:
     upstream.on("GET /admin/v1/manifest", reply(body={"access": None, "flags": [], "routes": []}))
     for command in ("export", "audit"):
         for given, asked in (("12", "12"), ("2026-01-02T04:04:05+01:00", "2026-01-02T03%3A04%3A05Z")):
@@ -144,7 +146,7 @@ def test_the_past_is_asked_for(invoke: Any, upstream: Any, reply: Any) -> None:
     assert invoke("export", "--as-of", "yesterday").exit_code == 2
 
 
-def test_the_log_by_action_and_time(invoke: Any, upstream: Any, reply: Any) -> None:
+def test_action_and_time_filters_are_sent(invoke: Any, upstream: Any, reply: Any) -> None:
     upstream.on(LINE, serve([], head_of([]), reply))
     done = invoke(
         "audit", "--action", "flag.kill", "--since", "2026-01-02T03:04:05Z", "--until", "2026-02-02T03:04:05Z"

@@ -1,4 +1,4 @@
-"""`headgate check`: stories hold or they do not, and the exit code says which."""
+"""`headgate check`: stories pass or fail, and the exit code says which."""
 
 import json
 import subprocess
@@ -18,20 +18,20 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_vectors_hold() -> None:
+def test_vectors_pass() -> None:
     done = run("check", "--json", *map(str, VECTORS))
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["wrong"] == []
-    assert told["checked"] > 150
+    report = json.loads(done.stdout)
+    assert report["wrong"] == []
+    assert report["checked"] > 150
 
 
-def test_the_stories_of_the_reference_manifest_hold() -> None:
+def test_stories_of_the_reference_manifest_pass() -> None:
     done = run("check", "--manifest", f"{GASTOWN}/manifest.yaml", f"{GASTOWN}/stories.json")
     assert (done.returncode, done.stdout.strip()) == (0, "10 of 10 decisions as expected")
 
 
-def test_a_story_that_does_not_hold_is_named(tmp_path: Path) -> None:
+def test_failing_story_is_named(tmp_path: Path) -> None:
     story = tmp_path / "wrong.json"
     case = {
         "name": "Everybody is in",
@@ -49,7 +49,7 @@ def test_a_story_that_does_not_hold_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", '{"cases": [{}]}', '{"cases": [{"name": "n", "flag": "f", "flags": [1]}]}']
 )
-def test_what_is_no_file_of_vectors_is_refused(tmp_path: Path, text: str) -> None:
+def test_invalid_vector_file_is_rejected(tmp_path: Path, text: str) -> None:
     file = tmp_path / "bad.json"
     file.write_text(text)
     done = run("check", str(file))

@@ -1,4 +1,4 @@
-"""Checkpoint files: what is appended, by whom it is believed, and what they find that the chain alone cannot."""
+"""Checkpoint files: what is appended, which keys verify them, and what they find that the chain alone cannot."""
 
 import json
 from collections.abc import Callable
@@ -29,11 +29,11 @@ def chain(length: int, note: str = "") -> Entries:
 
 
 def checkpoint(entries: Entries, by: LocalSigner = OURS, **members: Any) -> dict[str, Any]:
-    """As the API answers; `members` are said beside what is signed."""
+    """A checkpoint as the API answers it; `members` override what is next to the signature."""
     digest = entries[-1]["digest"] if entries else GENESIS
     head = Checkpoint(issuer="https://gate.example", revision=len(entries), digest=digest, at="2030-01-01T00:00:00Z")
-    told = {"revision": head.revision, "digest": digest, "at": head.at, "issuer": head.issuer, "kid": by.kid}
-    return {**told, "signature": sign_checkpoint(by, head), **members}
+    shown = {"revision": head.revision, "digest": digest, "at": head.at, "issuer": head.issuer, "kid": by.kid}
+    return {**shown, "signature": sign_checkpoint(by, head), **members}
 
 
 Serve = Callable[..., None]
@@ -41,7 +41,7 @@ Serve = Callable[..., None]
 
 @pytest.fixture
 def serve(upstream: Any, reply: Any) -> Serve:
-    """The far side with these entries, its head as they end, and this key."""
+    """Serve these entries, their head, and this key."""
 
     def served(entries: Entries, key: LocalSigner = OURS, answer: dict[str, Any] | None = None) -> None:
         head = {"revision": len(entries), "digest": entries[-1]["digest"] if entries else GENESIS}
@@ -52,9 +52,7 @@ def serve(upstream: Any, reply: Any) -> Serve:
     return served
 
 
-def test_a_file_is_begun_with_its_key_and_then_appended_to(
-    invoke: Any, serve: Serve, upstream: Any, tmp_path: Path
-) -> None:
+def test_file_starts_with_its_key_and_is_appended_to(invoke: Any, serve: Serve, upstream: Any, tmp_path: Path) -> None:
     file, entries = tmp_path / "heads.jsonl", chain(9)
     for count, length in enumerate((4, 4, 9), 1):
         serve(entries[:length])
@@ -66,18 +64,18 @@ def test_a_file_is_begun_with_its_key_and_then_appended_to(
     assert upstream.lines().count(KEY) == 1
     done = invoke("audit", "verify", "--checkpoint", str(file))
     assert done.exit_code == 0, done.stderr
-    told = f"3 checkpoints match, the last at revision 9, signed by audit key {thumbprint(OURS.public())}, pinned by"
-    assert f"{told} {file}.key" in done.stdout
+    shown = f"3 checkpoints match, the last at revision 9, signed by audit key {thumbprint(OURS.public())}, pinned by"
+    assert f"{shown} {file}.key" in done.stdout
 
 
-def test_without_a_file_it_is_one_line(invoke: Any, serve: Serve) -> None:
+def test_checkpoint_without_a_file_prints_one_line(invoke: Any, serve: Serve) -> None:
     serve(chain(3))
     done = invoke("audit", "checkpoint")
     assert json.loads(done.stdout)["revision"] == 3
     assert done.stdout.count("\n") == 1
 
 
-def test_an_empty_log_has_a_head_too(invoke: Any, serve: Serve, tmp_path: Path) -> None:
+def test_empty_log_has_a_head(invoke: Any, serve: Serve, tmp_path: Path) -> None:
     file = str(tmp_path / "heads")
     serve([])
     assert invoke("audit", "checkpoint", file).exit_code == 0
@@ -90,7 +88,7 @@ def test_an_empty_log_has_a_head_too(invoke: Any, serve: Serve, tmp_path: Path) 
     ("forged", "at"), [(chain(12, "forged"), 10), (chain(10, "forged"), 10), (chain(12)[:9], 10), ([], 1)],
     ids=["rewritten", "rewritten and cut", "cut", "emptied"],
 )  # fmt: skip
-def test_what_the_chain_alone_cannot_tell_a_checkpoint_does(
+def test_checkpoint_finds_what_the_chain_cannot(
     invoke: Any, serve: Serve, tmp_path: Path, forged: Entries, at: int
 ) -> None:
     file = str(tmp_path / "heads")
@@ -107,8 +105,8 @@ def test_what_the_chain_alone_cannot_tell_a_checkpoint_does(
         assert len(Path(file).read_text().splitlines()) == 1
 
 
-def test_attack_a_forger_who_also_forges_the_key(invoke: Any, serve: Serve, tmp_path: Path) -> None:
-    """With a key of his own behind the API he can sign what he likes: the pinned key finds it, the API's own cannot."""
+def test_attack_forged_key_is_found_by_the_pinned_key(invoke: Any, serve: Serve, tmp_path: Path) -> None:
+    """Whoever controls the key behind the API can sign anything: the pinned key detects it, the API's own cannot."""
     file, forged = tmp_path / "heads", chain(10, "forged")
     serve(chain(10))
     invoke("audit", "checkpoint", str(file))
@@ -136,7 +134,7 @@ def test_attack_a_forger_who_also_forges_the_key(invoke: Any, serve: Serve, tmp_
     ids=["empty", "no json", "list", "nothing", "number", "another key", "another revision", "more", "torn", "back",
          "deep"],
 )  # fmt: skip
-def test_every_line_of_the_file_must_hold(invoke: Any, serve: Serve, tmp_path: Path, line: str) -> None:
+def test_every_line_of_the_file_must_be_valid(invoke: Any, serve: Serve, tmp_path: Path, line: str) -> None:
     file = tmp_path / "heads"
     serve(chain(3))
     invoke("audit", "checkpoint", str(file))
@@ -150,14 +148,14 @@ def test_every_line_of_the_file_must_hold(invoke: Any, serve: Serve, tmp_path: P
     assert len(file.read_text().splitlines()) == 2
 
 
-def test_one_revision_has_one_digest(invoke: Any, serve: Serve, tmp_path: Path) -> None:
+def test_two_digests_for_one_revision_are_found(invoke: Any, serve: Serve, tmp_path: Path) -> None:
     file = tmp_path / "heads"
     file.write_text("".join(json.dumps(checkpoint(chain(3, note))) + "\n" for note in ("", "forged")))
     serve(chain(3))
     assert "checkpoint 2 was rewritten" in invoke("audit", "verify", "--checkpoint", str(file)).stderr
 
 
-def test_the_key_is_shown_to_be_kept(invoke: Any, serve: Serve, tmp_path: Path) -> None:
+def test_key_can_be_printed_and_pinned(invoke: Any, serve: Serve, tmp_path: Path) -> None:
     serve(chain(1))
     assert thumbprint(OURS.public()) in invoke("audit", "key").stdout
     kept = tmp_path / "key.jwk"
@@ -176,9 +174,7 @@ def test_the_key_is_shown_to_be_kept(invoke: Any, serve: Serve, tmp_path: Path) 
      ("--checkpoint", "heads", "--key", "heads")],
     ids=["no file", "no checkpoint", "no key file", "no key in it"],
 )  # fmt: skip
-def test_what_cannot_be_read_is_wrong_usage(
-    invoke: Any, serve: Serve, tmp_path: Path, arguments: tuple[str, ...]
-) -> None:
+def test_unreadable_file_is_wrong_usage(invoke: Any, serve: Serve, tmp_path: Path, arguments: tuple[str, ...]) -> None:
     serve(chain(1))
     invoke("audit", "checkpoint", str(tmp_path / "heads"))
     given = [str(tmp_path / word) if word in ("heads", "not-there") else word for word in arguments]

@@ -1,4 +1,4 @@
-"""What is repeated, what is refused before it is sent, and which exit code tells of which answer."""
+"""Which requests are retried, which are refused before they are sent, and the exit code of each answer."""
 
 import json
 import socket
@@ -18,7 +18,7 @@ OPEN = ("stage", "gastown-access", "ga", "--reason", "open", "--if-match", "7")
 SHOW = ("flags", "show", "gastown-access")
 
 
-def test_a_lost_answer_is_asked_for_again_under_the_same_key(
+def test_lost_answer_is_retried_with_the_same_idempotency_key(
     headgate: Any, upstream: Any, flag: Any, reply: Any
 ) -> None:
     upstream.on(STAGE, reply(hang_up=True), reply(hang_up=True), reply(body=flag(stage="ga")))
@@ -29,14 +29,14 @@ def test_a_lost_answer_is_asked_for_again_under_the_same_key(
     assert all(request.signed_by for request in upstream.asked)
 
 
-def test_two_commands_have_two_keys(headgate: Any, upstream: Any, flag: Any, reply: Any) -> None:
+def test_two_commands_have_two_idempotency_keys(headgate: Any, upstream: Any, flag: Any, reply: Any) -> None:
     upstream.on(STAGE, reply(body=flag(stage="ga")))
     headgate(*OPEN)
     headgate(*OPEN)
     assert len({request.headers["idempotency-key"] for request in upstream.asked}) == 2
 
 
-def test_a_busy_server_that_says_when_is_asked_again(invoke: Any, upstream: Any, flag: Any, reply: Any) -> None:
+def test_busy_server_with_retry_after_is_retried(invoke: Any, upstream: Any, flag: Any, reply: Any) -> None:
     busy = reply(503, {"type": "urn:headgate:busy", "title": "busy", "status": 503}, headers={"Retry-After": "0"})
     upstream.on(STAGE, busy, reply(body=flag(stage="ga")))
     assert invoke(*OPEN).exit_code == 0
@@ -44,21 +44,19 @@ def test_a_busy_server_that_says_when_is_asked_again(invoke: Any, upstream: Any,
 
 
 @pytest.mark.parametrize("headers", [{}, {"Retry-After": "600"}, {"Retry-After": "Fri, 31 Dec 2030 23:59:59 GMT"}])
-def test_a_server_that_is_down_for_long_is_not_waited_for(
-    invoke: Any, upstream: Any, reply: Any, headers: dict[str, str]
-) -> None:
+def test_long_retry_after_is_not_waited_for(invoke: Any, upstream: Any, reply: Any, headers: dict[str, str]) -> None:
     upstream.on(STAGE, reply(503, {"title": "unavailable", "status": 503}, headers=headers))
     assert invoke(*OPEN).exit_code == 7
     assert len(upstream.asked) == 1
 
 
-def test_repeating_ends(invoke: Any, upstream: Any, reply: Any) -> None:
+def test_retries_are_limited(invoke: Any, upstream: Any, reply: Any) -> None:
     upstream.on(STAGE, reply(503, {"title": "busy", "status": 503}, headers={"Retry-After": "0"}))
     assert invoke(*OPEN).exit_code == 7
     assert len(upstream.asked) == 4
 
 
-def test_a_kill_is_repeated_too(invoke: Any, upstream: Any, flag: Any, reply: Any) -> None:
+def test_kill_is_retried(invoke: Any, upstream: Any, flag: Any, reply: Any) -> None:
     upstream.on(KILL, reply(hang_up=True), reply(body=flag()))
     assert invoke("kill", "gastown-access", "--reason", "leak").exit_code == 0
     assert upstream.lines() == [KILL, KILL]
@@ -83,7 +81,7 @@ def test_every_exit_code_is_documented(invoke: Any) -> None:
     assert {exit_of(status) for status in (400, 500, *EXIT_OF_STATUS)} <= set(ExitCode)
 
 
-def test_a_problem_is_told_with_each_fault_and_what_to_do(headgate: Any, upstream: Any, reply: Any) -> None:
+def test_problem_is_shown_with_each_fault_and_the_next_step(headgate: Any, upstream: Any, reply: Any) -> None:
     problem = {
         "type": "urn:headgate:would-shrink", "title": "This takes access away", "status": 409,
         "detail": "12 would lose", "errors": [{"path": "percent", "message": "lower than now"}],
@@ -106,13 +104,13 @@ def test_with_json_a_failure_is_the_problem_document_on_stderr(headgate: Any, up
     assert json.loads(done.stderr) == {**problem, "exit_code": 5}
 
 
-def test_the_options_of_the_whole_command_stand_anywhere(headgate: Any, upstream: Any, flag: Any, reply: Any) -> None:
+def test_global_options_may_be_anywhere(headgate: Any, upstream: Any, flag: Any, reply: Any) -> None:
     upstream.on(READ, reply(body=flag()))
     for args in (("--json", "--api", upstream.url, *SHOW), (*SHOW, f"--api={upstream.url}", "--json")):
         assert json.loads(headgate(*args, api=False).stdout)["key"] == "gastown-access"
 
 
-def test_what_the_gateway_itself_answers(invoke: Any, upstream: Any, reply: Any) -> None:
+def test_answer_that_is_not_json_is_unavailable(invoke: Any, upstream: Any, reply: Any) -> None:
     upstream.on(READ, reply(502, b"<html>bad gateway</html>"))
     assert invoke(*SHOW).exit_code == 7
     upstream.on(READ, reply(200, b"<html>a captive portal</html>"))
@@ -121,7 +119,7 @@ def test_what_the_gateway_itself_answers(invoke: Any, upstream: Any, reply: Any)
     assert invoke(*SHOW).exit_code == 7
 
 
-def test_a_wrong_secret_is_forbidden_and_none_is_asked_for(invoke: Any, headgate: Any, upstream: Any) -> None:
+def test_wrong_or_missing_credentials_are_forbidden(invoke: Any, headgate: Any, upstream: Any) -> None:
     assert invoke(*SHOW, env={"AWS_SECRET_ACCESS_KEY": "another"}).exit_code == 6
     assert len(upstream.asked) == 1
     done = headgate(*SHOW, env={"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""})
@@ -130,12 +128,12 @@ def test_a_wrong_secret_is_forbidden_and_none_is_asked_for(invoke: Any, headgate
     assert len(upstream.asked) == 1
 
 
-def test_a_profile_that_is_not_there_is_wrong_usage(invoke: Any, upstream: Any) -> None:
+def test_unknown_profile_is_wrong_usage(invoke: Any, upstream: Any) -> None:
     assert invoke(*SHOW, "--profile", "nobody").exit_code == 2
     assert upstream.asked == []
 
 
-def test_the_profile_signs(headgate: Any, upstream: Any, flag: Any, reply: Any, tmp_path: Any) -> None:
+def test_profile_signs(headgate: Any, upstream: Any, flag: Any, reply: Any, tmp_path: Any) -> None:
     upstream.on(READ, reply(body=flag()))
     file = tmp_path / "credentials"
     file.write_text("[ops]\naws_access_key_id = AKIATESTTESTTEST\naws_secret_access_key = ")
@@ -148,20 +146,20 @@ def test_the_profile_signs(headgate: Any, upstream: Any, flag: Any, reply: Any, 
 @pytest.mark.parametrize(
     "api", ["http://example.com", "ftp://127.0.0.1", "127.0.0.1:3000", "https://u:p@127.0.0.1", "http://127.0.0.1/?a=b"]
 )
-def test_an_address_that_is_not_safe_to_send_to(invoke: Any, upstream: Any, api: str) -> None:
+def test_unsafe_api_url_is_wrong_usage(invoke: Any, upstream: Any, api: str) -> None:
     done = invoke(*SHOW, "--api", api)
     assert done.exit_code == 2
     assert "u:p" not in done.stderr
     assert upstream.asked == []
 
 
-def test_no_address_at_all(invoke: Any) -> None:
+def test_missing_api_url_is_wrong_usage(invoke: Any) -> None:
     done = invoke(*SHOW, env={"HEADGATE_API": ""})
     assert done.exit_code == 2
     assert "HEADGATE_API" in done.stderr
 
 
-def test_nobody_there(invoke: Any) -> None:
+def test_unreachable_api_is_reported(invoke: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     done = invoke(*SHOW, "--api", f"http://127.0.0.1:{port}")
@@ -169,7 +167,7 @@ def test_nobody_there(invoke: Any) -> None:
     assert f"no answer from 127.0.0.1:{port}" in done.stderr
 
 
-def test_loopback_by_name_and_number() -> None:
+def test_loopback_is_recognized_by_name_and_address() -> None:
     assert all(is_loopback(url) for url in ("http://localhost:1", "http://127.0.0.9", "http://[::1]:3000"))
     assert not any(
         is_loopback(url) for url in ("http://localhost.example.com", "http://10.0.0.1", "http://127.1.example")
@@ -177,7 +175,7 @@ def test_loopback_by_name_and_number() -> None:
     assert checked_url("https://a.example/prod/") == "https://a.example/prod"
 
 
-def test_the_region_is_the_one_of_the_gateway() -> None:
+def test_region_is_read_from_the_gateway_url() -> None:
     assert region_of("https://abc.execute-api.ap-south-1.amazonaws.com", Session()) == "ap-south-1"
 
 

@@ -1,6 +1,6 @@
-"""`headgate emergency` against the Lambda and CloudFormation of moto, on a socket.
+"""`headgate emergency` against moto's Lambda and CloudFormation, on a socket.
 
-What moto leaves out (RevisionId, a change that takes time or fails) stands in `test_emergency_faults`.
+What moto does not implement (RevisionId, a slow or failing change) is in `test_emergency_faults`.
 """
 
 import json
@@ -35,7 +35,7 @@ Run = Callable[..., Result]
 
 
 class Aws:
-    """A stack's functions in moto, as their owner sees them."""
+    """A stack's functions in moto."""
 
     def __init__(self, url: str, stack: str) -> None:
         session = botocore.session.get_session()
@@ -77,7 +77,7 @@ class Aws:
         return [one["Version"] for one in listed if one["Version"] != "$LATEST"]
 
     def serves(self) -> Mapping[str, str]:
-        """What the gate that API Gateway calls is told."""
+        """The variables of the authorizer version that API Gateway calls."""
         return self.variables(GATE, self.alias["FunctionVersion"])
 
 
@@ -91,7 +91,7 @@ def moto() -> Iterator[str]:
 
 @pytest.fixture
 def aws(moto: str) -> Aws:
-    """A stack of each test's own."""
+    """A stack for each test."""
     return Aws(moto, f"stack-{uuid.uuid4().hex[:8]}")
 
 
@@ -109,7 +109,9 @@ def emergency(environment: dict[str, str], aws: Aws) -> Run:
 WHY = ("--reason", "the table is silent", "--yes")
 
 
-def test_kill_and_lift(aws: Aws, headgate: Any, emergency: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_kill_and_lift_set_and_remove_the_variables(
+    aws: Aws, headgate: Any, emergency: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
     began = time.monotonic()
     args = ("kill", "--stack", aws.stack, *WHY, "--manifest", str(MANIFEST), "--json")
     done = headgate("emergency", *args, env={"AWS_ENDPOINT_URL": aws.url}, api=False)
@@ -118,9 +120,9 @@ def test_kill_and_lift(aws: Aws, headgate: Any, emergency: Run, capsys: pytest.C
     for name in (TOKEN, EVALUATE):
         assert aws.variables(name) == {**OWN[name], KILL: "*"}
     assert aws.alias["FunctionVersion"] == "1"
-    told = aws.serves()
+    served = aws.serves()
     work = running_work(parse_routes(read_manifest(MANIFEST)["routes"]))
-    assert set(read_emergency(told[KILL], told[ROUTES]).routes.policies()) == set(work)
+    assert set(read_emergency(served[KILL], served[ROUTES]).routes.policies()) == set(work)
     assert f"{len(work)} of {len(work)} routes" in done.stderr
     assert "EmergencyKill='*'" in done.stderr
     assert aws.variables("WorkerFunction") == OWN["WorkerFunction"]
@@ -133,37 +135,37 @@ def test_kill_and_lift(aws: Aws, headgate: Any, emergency: Run, capsys: pytest.C
     assert lifted.exit_code == 0, lifted.stderr
     assert aws.alias["FunctionVersion"] == "$LATEST"
     for name, variables in OWN.items():
-        assert aws.variables(name) == variables, "as it was before"
+        assert aws.variables(name) == variables, "the variables are as before"
 
 
-def test_the_reason_is_kept_where_the_api_has_room(aws: Aws, emergency: Run) -> None:
+def test_reason_is_stored_in_the_version_description(aws: Aws, emergency: Run) -> None:
     reason = "the table is silent, " * 20
     assert emergency("kill", "--stack", aws.stack, "--flag", "a-flag", "--reason", reason, "--yes").exit_code == 0
     held = aws.api.get_function_configuration(FunctionName=aws.name(GATE), Qualifier="1")["Description"]
     assert held == f"emergency kill of a-flag: {reason}"[:256]
 
 
-def test_twice_is_once(aws: Aws, emergency: Run) -> None:
+def test_repeated_kill_changes_nothing(aws: Aws, emergency: Run) -> None:
     for _ in range(2):
         done = emergency("kill", "--stack", aws.stack, *WHY, "--manifest", str(MANIFEST))
         assert done.exit_code == 0, done.stderr
     assert done.stdout.count("unchanged") == 3
     assert aws.versions == ["1"]
     again = emergency("kill", "--stack", aws.stack, *WHY)
-    assert again.stdout.count("unchanged") == 3, "what is carried stays where no manifest is given"
+    assert again.stdout.count("unchanged") == 3, "without a manifest, the carried policies stay"
     for _ in range(2):
         done = emergency("lift", "--stack", aws.stack, *WHY)
     assert done.stdout.count("unchanged") == 3
 
 
-def test_other_flags_make_another_version(aws: Aws, emergency: Run) -> None:
+def test_kill_of_other_flags_publishes_another_version(aws: Aws, emergency: Run) -> None:
     assert emergency("kill", "--stack", aws.stack, *WHY, "--flag", "b", "--flag", "a").exit_code == 0
     assert aws.serves()[KILL] == "a,b"
     assert emergency("kill", "--stack", aws.stack, *WHY).exit_code == 0
     assert (aws.serves()[KILL], aws.alias["FunctionVersion"]) == ("*", "2")
 
 
-def test_a_share_for_another_version_is_taken_away(aws: Aws, emergency: Run) -> None:
+def test_weighted_alias_routing_is_removed(aws: Aws, emergency: Run) -> None:
     aws.api.publish_version(FunctionName=aws.name(GATE))
     weights = {"AdditionalVersionWeights": {"1": 0.5}}
     assert emergency("kill", "--stack", aws.stack, *WHY).exit_code == 0
@@ -172,7 +174,7 @@ def test_a_share_for_another_version_is_taken_away(aws: Aws, emergency: Run) -> 
     assert aws.alias["RoutingConfig"]["AdditionalVersionWeights"] == {}
 
 
-def test_by_name_without_cloudformation(aws: Aws, emergency: Run) -> None:
+def test_functions_can_be_named_without_cloudformation(aws: Aws, emergency: Run) -> None:
     names = [word for name in (GATE, TOKEN, EVALUATE) for word in ("--function", aws.name(name))]
     silent = {"AWS_ENDPOINT_URL_CLOUDFORMATION": "http://127.0.0.1:1", "AWS_MAX_ATTEMPTS": "1"}
     by_stack = emergency("kill", "--stack", aws.stack, *WHY, env=silent)
@@ -183,7 +185,7 @@ def test_by_name_without_cloudformation(aws: Aws, emergency: Run) -> None:
     assert emergency("status", *names, env=silent).stdout.count("*") == 3
 
 
-def test_what_is_left_is_said_and_the_same_command_goes_on(aws: Aws, emergency: Run) -> None:
+def test_partial_failure_is_reported_and_the_same_command_continues(aws: Aws, emergency: Run) -> None:
     names = ["--function", aws.name(GATE), "--function", aws.name("WorkerFunction"), "--function", aws.name("Nothing")]
     done = emergency("kill", *names, *WHY)
     assert done.exit_code == 7
@@ -198,7 +200,7 @@ def test_what_is_left_is_said_and_the_same_command_goes_on(aws: Aws, emergency: 
     assert emergency("status", "--stack", aws.stack).exit_code == 0
 
 
-def test_status(aws: Aws, emergency: Run) -> None:
+def test_status_shows_each_function(aws: Aws, emergency: Run) -> None:
     before = json.loads(emergency("status", "--stack", aws.stack, "--json").stdout)["functions"]
     assert [(one["kill"], one["serves"]) for one in before] == [("", "$LATEST")] * 3
     emergency("kill", "--stack", aws.stack, *WHY, "--manifest", str(MANIFEST))
@@ -208,17 +210,17 @@ def test_status(aws: Aws, emergency: Run) -> None:
     ]  # fmt: skip
 
 
-def test_a_deployment_that_forgets_is_seen_and_the_gate_holds(aws: Aws, emergency: Run) -> None:
+def test_deployment_that_drops_the_kill_is_reported_and_the_gate_stays_killed(aws: Aws, emergency: Run) -> None:
     assert emergency("kill", "--stack", aws.stack, *WHY).exit_code == 0
     for name in (GATE, TOKEN, EVALUATE):
         aws.api.update_function_configuration(FunctionName=aws.name(name), Environment={"Variables": OWN[name]})
-    assert aws.serves()[KILL] == "*", "the alias stands on a version"
+    assert aws.serves()[KILL] == "*", "the alias points to a version"
     assert emergency("status", "--stack", aws.stack).exit_code == 1
     assert emergency("kill", "--stack", aws.stack, *WHY).exit_code == 0
     assert emergency("status", "--stack", aws.stack).exit_code == 0
 
 
-def test_what_does_not_fit_is_left_out_and_said(aws: Aws, emergency: Run, tmp_path: Path) -> None:
+def test_policies_that_do_not_fit_are_left_out_and_reported(aws: Aws, emergency: Run, tmp_path: Path) -> None:
     numbers = [f"{number * 2_654_435_761 % 2**32:08x}" for number in range(900)]
     routes = [{"route": f"GET /api/{number}/{number[::-1]}", "class": "observe"} for number in numbers]
     routes += [{"route": f"DELETE /api/{number}", "class": "stop"} for number in numbers[:50]]
@@ -226,11 +228,11 @@ def test_what_does_not_fit_is_left_out_and_said(aws: Aws, emergency: Run, tmp_pa
     manifest.write_text(json.dumps({"routes": routes}))
     done = emergency("kill", "--stack", aws.stack, *WHY, "--manifest", str(manifest))
     assert done.exit_code == 0, done.stderr
-    told = aws.serves()
-    carried = read_emergency(told[KILL], told[ROUTES]).routes.routes
-    assert size(told) <= MAX_BYTES
+    served = aws.serves()
+    carried = read_emergency(served[KILL], served[ROUTES]).routes.routes
+    assert size(served) <= MAX_BYTES
     assert 100 < len(carried) < 950
-    assert sum(name.startswith("DELETE") for name in carried) == 50, "the most needed first"
+    assert sum(name.startswith("DELETE") for name in carried) == 50, "the most important policies first"
     assert f"{len(carried)} of 950 routes" in done.stderr
     assert f"{950 - len(carried)} do not fit" in done.stderr
 
@@ -248,15 +250,15 @@ def test_what_does_not_fit_is_left_out_and_said(aws: Aws, emergency: Run, tmp_pa
         (("lift", "--stack", "s", "--reason", "r"), "--yes"),
     ],
 )
-def test_what_is_wrong_is_said_before_anything_is_asked(emergency: Run, args: tuple[str, ...], says: str) -> None:
-    """By name: what is asked first of a stack is where its functions are."""
+def test_wrong_usage_is_reported_before_any_request(emergency: Run, args: tuple[str, ...], says: str) -> None:
+    """Functions are named here: for a stack, the first request is where its functions are."""
     words = args if "--function" in args else [word.replace("--stack", "--function") for word in args]
     done = emergency(*words, env={"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_MAX_ATTEMPTS": "1"})
     assert done.exit_code == 2, done.stderr
     assert says in " ".join(done.stderr.split())
 
 
-def test_nobody_signed_in(emergency: Run) -> None:
+def test_missing_credentials_are_reported(emergency: Run) -> None:
     done = emergency("kill", "--function", "f", *WHY, env={"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""})
     assert done.exit_code == 6
     assert "no AWS credentials" in done.stderr

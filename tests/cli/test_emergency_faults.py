@@ -1,4 +1,4 @@
-"""How the functions are told where Lambda is slow, others change them, or a change fails; and that nothing is lost."""
+"""`headgate emergency` when Lambda is slow, others change the functions, or a change fails: nothing is lost."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,10 +13,10 @@ OWN = {"HEADGATE_TABLE": "t", KILL: "", ROUTES: ""}
 
 
 class Lambda:
-    """One function with an alias, as the API reference has it, on a bad day.
+    """A Lambda function with an alias, per the API reference, with faults.
 
-    `slow` reads see a change in progress, `pending` reads a new version that is not active yet; `others` change the
-    function just before as many writes; `failed` is why a change cannot be applied.
+    `slow`: reads until a change has finished. `pending`: reads until a version is active. `others`: concurrent writes
+    by others. `failed`: why a change is rejected.
     """
 
     def __init__(self, *, slow: int = 0, pending: int = 0, others: int = 0, failed: str = "") -> None:
@@ -76,7 +76,7 @@ def error(code: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": "no"}}, "Operation")
 
 
-def test_a_slow_change_is_waited_for() -> None:
+def test_slow_change_is_waited_for() -> None:
     slow = Lambda(slow=4)
     report = slow.functions.kill("f", "*", None, "why")
     assert report.failure == ""
@@ -85,14 +85,14 @@ def test_a_slow_change_is_waited_for() -> None:
     assert slow.alias["FunctionVersion"] == "1"
 
 
-def test_a_pending_version_is_waited_for() -> None:
+def test_pending_version_is_waited_for() -> None:
     slow = Lambda(pending=3)
     assert slow.functions.kill("f", "*", None, "why").failure == ""
     assert slow.paused == [EVERY] * 3
     assert slow.alias["FunctionVersion"] == "1"
 
 
-def test_one_that_does_not_end_is_given_up_and_the_alias_stays() -> None:
+def test_endless_change_times_out_and_the_alias_stays() -> None:
     stuck = Lambda(slow=1_000)
     report = stuck.functions.kill("f", "*", None, "why")
     assert "still in progress after 5 s" in report.failure
@@ -100,7 +100,7 @@ def test_one_that_does_not_end_is_given_up_and_the_alias_stays() -> None:
     assert [name for name, _ in report.steps] == ["variables"]
 
 
-def test_changes_by_others_are_read_again_and_kept() -> None:
+def test_concurrent_changes_are_reread_and_kept() -> None:
     shared = Lambda(others=2)
     report = shared.functions.kill("f", "*", None, "why")
     assert report.failure == ""
@@ -108,13 +108,13 @@ def test_changes_by_others_are_read_again_and_kept() -> None:
     assert shared.versions == [shared.variables]
 
 
-def test_others_without_end() -> None:
+def test_endless_concurrent_changes_are_reported() -> None:
     shared = Lambda(others=ATTEMPTS)
     assert shared.functions.kill("f", "*", None, "why").failure == "it keeps being changed by others"
-    assert shared.functions.kill("f", "*", None, "why").failure == "", "the same command goes on"
+    assert shared.functions.kill("f", "*", None, "why").failure == "", "the same command continues"
 
 
-def test_a_change_that_lambda_cannot_take_is_told_and_tried_again() -> None:
+def test_change_rejected_by_lambda_is_reported_and_retried() -> None:
     bad = Lambda(failed="DisabledKMSKey")
     assert "DisabledKMSKey" in bad.functions.kill("f", "*", None, "why").failure
     assert (bad.versions, bad.alias["FunctionVersion"]) == ([], "$LATEST")
@@ -127,7 +127,7 @@ def test_a_change_that_lambda_cannot_take_is_told_and_tried_again() -> None:
     ("environment", "says"),
     [({"Error": {"ErrorCode": "KMSDisabled"}}, "KMSDisabled"), ({"Variables": {"A": "1"}}, KILL), ({}, KILL)],
 )
-def test_variables_that_cannot_be_read_are_not_written(environment: dict[str, Any], says: str) -> None:
+def test_unreadable_variables_are_not_overwritten(environment: dict[str, Any], says: str) -> None:
     class Closed(Lambda):
         def get_function_configuration(self, FunctionName: str, Qualifier: str = "") -> dict[str, Any]:  # noqa: N803
             return super().get_function_configuration(FunctionName, Qualifier) | {"Environment": environment}
@@ -140,7 +140,7 @@ def test_variables_that_cannot_be_read_are_not_written(environment: dict[str, An
 
 @pytest.mark.parametrize("failure", [error("AccessDeniedException"), EndpointConnectionError(endpoint_url="x")])
 @pytest.mark.parametrize("call", ["get_function_configuration", "publish_version", "get_alias", "update_alias"])
-def test_a_call_that_fails_is_told_and_the_same_command_goes_on(call: str, failure: Exception) -> None:
+def test_failed_call_is_reported_and_the_same_command_continues(call: str, failure: Exception) -> None:
     function = Lambda()
 
     class Broken:

@@ -1,4 +1,4 @@
-"""`explain`, `health` and `routes`: what is asked, and how the answer reads."""
+"""`explain`, `health`, and `routes`: the requests, and how the answers are printed."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ STEPS = [
 DECISION = {"flag": "gastown-access", "value": True, "reason": "ALLOWLIST", "revision": 9, "steps": STEPS}
 
 
-def test_the_subject_is_sent_with_typed_attributes(headgate: Any, upstream: Any, reply: Any) -> None:
+def test_subject_is_sent_with_typed_attributes(headgate: Any, upstream: Any, reply: Any) -> None:
     upstream.on("POST /admin/v1/explain", reply(body=DECISION))
     named = ("plan=pro", "seats=12", "beta=true", "rate=0.5", "zip=0123", "note=a=b", "empty=")
     attributes = [part for item in named for part in ("--attribute", item)]
@@ -37,7 +37,7 @@ def test_the_subject_is_sent_with_typed_attributes(headgate: Any, upstream: Any,
 
 
 @pytest.mark.parametrize(("given", "sent"), [("7", 7), ("2030-01-01T00:00:00Z", "2030-01-01T00:00:00Z")])
-def test_as_of_a_revision_or_a_time(invoke: Any, upstream: Any, reply: Any, given: str, sent: Any) -> None:
+def test_as_of_accepts_a_revision_or_a_time(invoke: Any, upstream: Any, reply: Any, given: str, sent: Any) -> None:
     upstream.on("POST /admin/v1/explain", reply(body={**DECISION, "value": "true"}))
     done = invoke("explain", "gastown-access", "--as-of", given)
     assert upstream.asked[0].json["as_of"] == sent
@@ -45,12 +45,12 @@ def test_as_of_a_revision_or_a_time(invoke: Any, upstream: Any, reply: Any, give
     assert json.loads(invoke("explain", "gastown-access", "--json").stdout)["value"] == "true"
 
 
-def test_an_attribute_without_a_value_is_wrong_usage(invoke: Any, upstream: Any) -> None:
+def test_attribute_without_a_value_is_wrong_usage(invoke: Any, upstream: Any) -> None:
     assert invoke("explain", "gastown-access", "--attribute", "plan").exit_code == 2
     assert upstream.asked == []
 
 
-def test_health_in_lines(invoke: Any, upstream: Any, reply: Any) -> None:
+def test_health_is_printed_in_lines(invoke: Any, upstream: Any, reply: Any) -> None:
     body = {"status": "ok", "missing_flags": [], "head": {"revision": 3, "digest": "d"}, "killed_flags": {}}
     upstream.on("GET /admin/v1/health", reply(body=body))
     assert invoke("health").stdout.splitlines() == [
@@ -62,7 +62,7 @@ def test_health_in_lines(invoke: Any, upstream: Any, reply: Any) -> None:
     assert json.loads(invoke("health", "--json").stdout) == body
 
 
-def test_routes_as_a_table(invoke: Any, upstream: Any, reply: Any) -> None:
+def test_routes_are_a_table(invoke: Any, upstream: Any, reply: Any) -> None:
     routes = [
         {"route": "POST /a", "class": "entry", "flags": ["f"]},
         {"procedure": "b.c", "class": "continue", "asks": ["g"]},

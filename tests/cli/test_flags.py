@@ -1,4 +1,4 @@
-"""What each flag command asks of the API, in which order, and what it shows."""
+"""The requests that each flag command sends, their order, and what it prints."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ READ, STAGE, ALLOW, KILL = f"GET {PATH}", f"POST {PATH}/stage", f"POST {PATH}/al
 ETAG = {"ETag": '"7"'}
 
 
-def test_list_walks_every_page_and_shows_aligned_columns(headgate: Any, upstream: Any, flag: Any, reply: Any) -> None:
+def test_list_reads_every_page_and_aligns_columns(headgate: Any, upstream: Any, flag: Any, reply: Any) -> None:
     first = reply(body={"flags": [flag()], "revision": 12, "next": "c/1+="})
     second = reply(body={"flags": [flag(key="b", stage="percentage", percent=12.5)], "revision": 12, "next": None})
     upstream.on("GET /admin/v1/flags", first, second)
@@ -25,13 +25,13 @@ def test_list_walks_every_page_and_shows_aligned_columns(headgate: Any, upstream
     assert all(request.signed_by for request in upstream.asked)
 
 
-def test_flags_alone_lists_and_an_empty_table_says_what_that_means(headgate: Any, upstream: Any, reply: Any) -> None:
+def test_flags_without_a_subcommand_lists_and_explains_an_empty_table(headgate: Any, upstream: Any, reply: Any) -> None:
     upstream.on("GET /admin/v1/flags", reply(body={"flags": [], "revision": 0, "next": None}))
     assert "only admins" in headgate("flags").stdout
     assert json.loads(headgate("flags", "--json").stdout) == {"flags": [], "revision": 0}
 
 
-def test_show_in_words_and_as_the_document_itself(headgate: Any, upstream: Any, flag: Any, reply: Any) -> None:
+def test_show_prints_text_or_the_json_document(headgate: Any, upstream: Any, flag: Any, reply: Any) -> None:
     killed = {"reach": "gate", "reason": "leak", "at": "2030-01-02T04:00:00Z", "by": "arn:aws:iam::1:user/bo"}
     upstream.on(READ, reply(body=flag(stage="ga", killed=killed)))
     words = headgate("flags", "show", "gastown-access").stdout
@@ -42,7 +42,9 @@ def test_show_in_words_and_as_the_document_itself(headgate: Any, upstream: Any, 
     assert document == flag(stage="ga", killed=killed)
 
 
-def test_create_sends_only_what_was_given_and_only_creates(headgate: Any, upstream: Any, flag: Any, reply: Any) -> None:
+def test_create_sends_only_the_given_members_and_never_replaces(
+    headgate: Any, upstream: Any, flag: Any, reply: Any
+) -> None:
     upstream.on(f"PUT {PATH}", reply(201, flag()))
     args = ("--reason", "start", "--requires", "parent", "--user", "alice", "--claim", "gastownAccess")
     assert headgate("flags", "create", "gastown-access", *args).returncode == 0
@@ -56,7 +58,9 @@ def test_create_sends_only_what_was_given_and_only_creates(headgate: Any, upstre
     assert "if-match" not in asked.headers
 
 
-def test_delete_needs_a_yes_and_sends_the_version_it_read(headgate: Any, upstream: Any, flag: Any, reply: Any) -> None:
+def test_delete_needs_confirmation_and_sends_the_version_it_read(
+    headgate: Any, upstream: Any, flag: Any, reply: Any
+) -> None:
     upstream.on(READ, reply(body=flag(), headers=ETAG))
     upstream.on(f"DELETE {PATH}", reply(204))
     asked = ("flags", "delete", "gastown-access", "--reason", "done with")
@@ -69,7 +73,7 @@ def test_delete_needs_a_yes_and_sends_the_version_it_read(headgate: Any, upstrea
     assert upstream.asked[1].json == {"reason": "done with", "allow_shrink": True}
 
 
-def test_stage_reads_the_version_then_changes_it(headgate: Any, upstream: Any, flag: Any, reply: Any) -> None:
+def test_stage_reads_the_version_then_sends_the_change(headgate: Any, upstream: Any, flag: Any, reply: Any) -> None:
     upstream.on(READ, reply(body=flag(), headers=ETAG))
     upstream.on(STAGE, reply(body=flag(stage="percentage", percent=25)))
     args = ("percentage", "--percent", "25", "--unit", "org", "--reason", "ramp")
@@ -80,7 +84,7 @@ def test_stage_reads_the_version_then_changes_it(headgate: Any, upstream: Any, f
     assert upstream.asked[1].headers["if-match"] == '"7"'
 
 
-def test_a_lost_race_is_read_again_once(headgate: Any, upstream: Any, flag: Any, reply: Any) -> None:
+def test_stale_version_is_retried_once(headgate: Any, upstream: Any, flag: Any, reply: Any) -> None:
     upstream.on(READ, reply(body=flag(), headers=ETAG), reply(body=flag(version=8), headers={"ETag": '"8"'}))
     stale = reply(412, {"type": "urn:headgate:precondition-failed", "title": "stale", "status": 412})
     upstream.on(STAGE, stale, reply(body=flag(stage="ga")))
@@ -88,7 +92,7 @@ def test_a_lost_race_is_read_again_once(headgate: Any, upstream: Any, flag: Any,
     assert [request.headers.get("if-match") for request in upstream.asked if request.method == "POST"] == ['"7"', '"8"']
 
 
-def test_a_race_lost_twice_is_a_conflict(headgate: Any, upstream: Any, flag: Any, reply: Any) -> None:
+def test_version_stale_twice_is_a_conflict(headgate: Any, upstream: Any, flag: Any, reply: Any) -> None:
     upstream.on(READ, reply(body=flag(), headers=ETAG))
     problem = {"type": "urn:headgate:precondition-failed", "title": "the flag has changed", "status": 412}
     upstream.on(STAGE, reply(412, problem, headers={"ETag": '"9"'}))
@@ -98,7 +102,7 @@ def test_a_race_lost_twice_is_a_conflict(headgate: Any, upstream: Any, flag: Any
     assert upstream.lines() == [READ, STAGE, READ, STAGE]
 
 
-def test_a_version_given_by_hand_is_sent_as_it_is_and_never_retried(headgate: Any, upstream: Any, reply: Any) -> None:
+def test_explicit_version_is_sent_unchanged_and_never_retried(headgate: Any, upstream: Any, reply: Any) -> None:
     upstream.on(STAGE, reply(412, {"title": "stale", "status": 412}))
     assert headgate("stage", "gastown-access", "ga", "--reason", "x", "--if-match", "5").returncode == 4
     assert upstream.lines() == [STAGE]
@@ -116,7 +120,7 @@ def test_allow_sends_both_lists(headgate: Any, upstream: Any, flag: Any, reply: 
     assert "\nadded    3\nremoved  1\n" in done.stdout
 
 
-def test_kill_is_one_signed_request_first_thing(headgate: Any, upstream: Any, flag: Any, reply: Any) -> None:
+def test_kill_is_a_single_signed_request(headgate: Any, upstream: Any, flag: Any, reply: Any) -> None:
     killed = {"reach": "gate", "reason": "leak", "at": "2030-01-02T04:00:00Z", "by": "arn:aws:iam::1:user/bo"}
     answer = {**flag(stage="ga", killed=killed), "sessions_inside": 37, "last_leaves_at": "2030-01-02T14:07:00Z"}
     upstream.on(KILL, reply(body=answer))
@@ -129,14 +133,14 @@ def test_kill_is_one_signed_request_first_thing(headgate: Any, upstream: Any, fl
     assert "killed (gate) over ga" in done.stdout
 
 
-def test_kill_by_drain_sends_the_time_in_utc(headgate: Any, upstream: Any, flag: Any, reply: Any) -> None:
+def test_kill_with_drain_sends_the_time_in_utc(headgate: Any, upstream: Any, flag: Any, reply: Any) -> None:
     upstream.on(KILL, reply(body=flag()))
     args = ("--reach", "drain", "--drain-until", "2030-01-31T18:00:00+02:00")
     assert headgate("kill", "gastown-access", "--reason", "x", *args).returncode == 0
     assert upstream.asked[0].json["drain_until"] == "2030-01-31T16:00:00Z"
 
 
-def test_restore(headgate: Any, upstream: Any, flag: Any, reply: Any) -> None:
+def test_restore_sends_the_reason(headgate: Any, upstream: Any, flag: Any, reply: Any) -> None:
     upstream.on(f"POST {PATH}/restore", reply(body=flag()))
     done = headgate("restore", "gastown-access", "--reason", "fixed")
     assert done.returncode == 0

@@ -1,4 +1,4 @@
-"""The help texts, and that asking for them is quick: nothing heavy is loaded for it."""
+"""The help texts, and that showing them is quick: nothing heavy is loaded."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ PAIRS = [
 HEAVY = ("rich", "boto3", "botocore", "yaml", "moto", "jwt", "uvicorn", "starlette", "asyncio")
 
 
-def test_the_commands_in_the_order_of_a_rollout(invoke: Any) -> None:
+def test_commands_are_in_rollout_order(invoke: Any) -> None:
     text = invoke("--help").stdout.partition("Commands:")[2].partition("Exit codes:")[0]
     listed = [line for line in text.splitlines() if line.strip()]
     assert [line.split()[0] for line in listed] == list(COMMANDS)
@@ -30,7 +30,7 @@ def test_the_commands_in_the_order_of_a_rollout(invoke: Any) -> None:
 
 
 @pytest.mark.parametrize("command", [*[(name,) for name in COMMANDS], *PAIRS])
-def test_every_command_says_what_it_takes(invoke: Any, command: tuple[str, ...]) -> None:
+def test_every_command_has_help(invoke: Any, command: tuple[str, ...]) -> None:
     done = invoke(*command, "--help")
     assert done.exit_code == 0
     assert " ".join(done.stdout.split()).count("--json, --api URL, --profile NAME, and --region NAME") == 1
@@ -56,11 +56,11 @@ def test_help_loads_nothing_heavy() -> None:
         (["kill", "--api"], ["--api", "kill"]),
     ],
 )
-def test_the_options_of_the_whole_command_come_first(given: list[str], read: list[str]) -> None:
+def test_global_options_are_moved_to_the_front(given: list[str], read: list[str]) -> None:
     assert hoisted(given) == read
 
 
-def test_no_command_shows_the_help(invoke: Any) -> None:
+def test_help_is_shown_without_a_command(invoke: Any) -> None:
     done = invoke()
     assert done.exit_code == 2
     assert "Commands:" in done.output

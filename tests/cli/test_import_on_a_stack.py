@@ -1,4 +1,4 @@
-"""A list of 3,000 comes in while the command is killed in the middle: once, whole, and on record once."""
+"""An import of 3,000 ids whose command is killed halfway: applied once, completely, with one audit entry."""
 
 import json
 import signal
@@ -54,9 +54,9 @@ def start(stack: Stack, environment: dict[str, str]) -> Command:
 
 
 def done(running: "subprocess.Popen[str]", code: int = 0) -> Any:
-    out, told = running.communicate(timeout=120)
-    assert running.returncode == code, told
-    return json.loads(out or told)
+    out, output = running.communicate(timeout=120)
+    assert running.returncode == code, output
+    return json.loads(out or output)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def listed(gate: Gate) -> set[str]:
     return set(found)
 
 
-def test_killed_in_the_middle_it_goes_on_and_counts_once(gate: Gate, start: Command, people: Path) -> None:
+def test_killed_import_continues_and_counts_each_id_once(gate: Gate, start: Command, people: Path) -> None:
     revision = gate.revision()
     whole = ("allow", "import", ACCESS, str(people), "--reason", "the waiting list", "--json")
     running = start(*whole)
@@ -96,8 +96,8 @@ def test_killed_in_the_middle_it_goes_on_and_counts_once(gate: Gate, start: Comm
     assert gate.mint(Person("guest-0")).status == 403  # staged is not listed
     assert gate.revision() == revision
 
-    told = done(start(*whole))
-    assert (told["id"], told["added"], told["count"], told["changed"]) == (name, COUNT, COUNT, True)
+    output = done(start(*whole))
+    assert (output["id"], output["added"], output["count"], output["changed"]) == (name, COUNT, COUNT, True)
     assert [(entry["action"], entry["reason"]) for entry in gate.audit(after=revision)] == [
         ("flag.import", "the waiting list")
     ]
@@ -106,12 +106,12 @@ def test_killed_in_the_middle_it_goes_on_and_counts_once(gate: Gate, start: Comm
     assert listed(gate) == {f"guest-{number}" for number in range(COUNT)}
 
     again = done(start(*whole))
-    assert {**told, "changed": False} == again
+    assert {**output, "changed": False} == again
     assert gate.revision() == revision + 1
     assert done(start("audit", "verify", "--json"))["verified"] is True
 
 
-def test_who_is_taken_off_is_out_at_once(gate: Gate, start: Command, tmp_path: Path) -> None:
+def test_removed_user_is_denied_at_once(gate: Gate, start: Command, tmp_path: Path) -> None:
     leaving = Person("guest-7")
     token = gate.access_token(leaving)
     gate.create_town(leaving, token).expect(201)
@@ -120,29 +120,29 @@ def test_who_is_taken_off_is_out_at_once(gate: Gate, start: Command, tmp_path: P
     args = ("allow", "import", ACCESS, str(file), "--remove", "--json")
     assert done(start(*args), 4)["type"] == "urn:headgate:would-shrink"
     assert gate.mint(leaving).status == 200
-    told = done(start(*args, "--allow-shrink"))
-    assert (told["removed"], told["count"]) == (2, 3)
+    output = done(start(*args, "--allow-shrink"))
+    assert (output["removed"], output["count"]) == (2, 3)
     assert gate.mint(leaving).status == 403
-    assert gate.create_town(leaving, token).status == 403  # a token from before, on a route that decides live
+    assert gate.create_town(leaving, token).status == 403  # an earlier token, on a route with a live decision
     assert gate.mint(Person("guest-9")).status == 200
     assert len(listed(gate)) == COUNT - 2
 
 
-def test_an_import_is_given_up(gate: Gate, start: Command, people: Path, tmp_path: Path) -> None:
+def test_import_is_abandoned(gate: Gate, start: Command, people: Path, tmp_path: Path) -> None:
     body = {"id": "by-hand", "kind": "user", "mode": "add", "reason": "x"}
     gate.change("POST", IMPORTS, body).expect(201)
     file = tmp_path / "one.txt"
     file.write_text("late-guest\n")
-    told = done(start("allow", "import", ACCESS, str(file), "--json"), 4)
-    assert (told["type"], told["import"]) == ("urn:headgate:import-open", "by-hand")
+    output = done(start("allow", "import", ACCESS, str(file), "--json"), 4)
+    assert (output["type"], output["import"]) == ("urn:headgate:import-open", "by-hand")
     assert done(start("allow", "import", ACCESS, "--abandon", "by-hand", "--json")) == {"abandoned": "by-hand"}
     assert done(start("allow", "import", ACCESS, str(file), "--json"))["added"] == 1
-    # the same list as before, for those who were taken off since
+    # the same list as before, for those who were removed since
     assert done(start("allow", "import", ACCESS, str(people), "--again", "--json"))["added"] == 2
 
 
-def test_an_address_is_told_with_its_line(start: Command, tmp_path: Path) -> None:
+def test_email_address_is_reported_with_its_line(start: Command, tmp_path: Path) -> None:
     file = tmp_path / "mail.txt"
     file.write_text("# mail\nsomebody@example.com\n")
-    told = done(start("allow", "import", ACCESS, str(file), "--json"), 3)
-    assert told["type"] == "urn:headgate:invalid-body"
+    output = done(start("allow", "import", ACCESS, str(file), "--json"), 3)
+    assert output["type"] == "urn:headgate:invalid-body"

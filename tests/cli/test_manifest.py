@@ -1,4 +1,4 @@
-"""Manifest files are read strictly, planned, applied page by page, and written so that they read back the same."""
+"""Manifest files are read strictly, planned, applied page by page, and exported so that they read back the same."""
 
 import json
 from pathlib import Path
@@ -36,11 +36,11 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_words_and_numbers_mean_what_they_say(file: Path) -> None:
+def test_yaml_scalars_keep_their_literal_type(file: Path) -> None:
     assert read_manifest(file) == DOCUMENT
 
 
-def test_what_another_library_adds_to_pyyaml_is_not_read(tmp_path: Path) -> None:
+def test_yaml_tags_registered_by_other_libraries_are_rejected(tmp_path: Path) -> None:
     yaml_parse("a: {Ref: b}")  # SAM's reader changes SafeLoader for the whole process
     path = tmp_path / "m.yaml"
     for text in ("a: !Ref b", "access: a\naccess: b"):
@@ -50,7 +50,7 @@ def test_what_another_library_adds_to_pyyaml_is_not_read(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("access: a\naccess: b", "line 2: duplicate key 'access'"),
         ("flags:\n- {key: a, key: b}", "line 2: duplicate key 'key'"),
@@ -62,15 +62,15 @@ def test_what_another_library_adds_to_pyyaml_is_not_read(tmp_path: Path) -> None
         ("a: " + "[" * 50_000, "not valid YAML"),
     ],
 )
-def test_what_no_manifest_may_hold(tmp_path: Path, text: str, told: str) -> None:
+def test_invalid_manifest_file_is_rejected(tmp_path: Path, text: str, expected: str) -> None:
     path = tmp_path / "m.yaml"
     path.write_text(text)
     with pytest.raises(Failure, match=r"m\.yaml") as failure:
         read_manifest(path)
-    assert told in str(failure.value)
+    assert expected in str(failure.value)
 
 
-def test_a_file_that_is_not_there(invoke: Any, upstream: Any) -> None:
+def test_missing_file_is_reported(invoke: Any, upstream: Any) -> None:
     assert invoke("plan", "/nowhere/m.yaml").exit_code == 2
     assert upstream.asked == []
 
@@ -79,7 +79,7 @@ AMBIGUOUS = ("on", "no", "012", "1e3", "0x1F", "12:30", "~", "null", "2030-01-01
 
 
 @pytest.mark.parametrize("value", [*AMBIGUOUS, "é\u202e\x1b", "a: b", "#", "two\nlines"])
-def test_export_reads_back_the_same(tmp_path: Path, value: str) -> None:
+def test_exported_value_reads_back_the_same(tmp_path: Path, value: str) -> None:
     path = tmp_path / "m.yaml"
     text = manifest_text({"salt": value, value or "k": [1, 2.5, True, None]})
     assert text.isascii()
@@ -87,13 +87,13 @@ def test_export_reads_back_the_same(tmp_path: Path, value: str) -> None:
     assert read_manifest(path) == {"salt": value, value or "k": [1, 2.5, True, None]} == yaml.safe_load(text)
 
 
-def test_export(headgate: Any, upstream: Any, reply: Any) -> None:
+def test_export_prints_the_manifest(headgate: Any, upstream: Any, reply: Any) -> None:
     upstream.on("GET /admin/v1/manifest", reply(body=DOCUMENT))
     assert yaml.safe_load(headgate("export").stdout) == DOCUMENT
     assert json.loads(headgate("export", "--json").stdout) == DOCUMENT
 
 
-def test_plan_changes_nothing_and_warns_of_loss(headgate: Any, upstream: Any, reply: Any, file: Path) -> None:
+def test_plan_changes_nothing_and_warns_of_lost_access(headgate: Any, upstream: Any, reply: Any, file: Path) -> None:
     lost = {"target": "routes", "action": "replace", "flag": None, "shrinks": True}
     upstream.on(f"{APPLY}/plan", reply(body={"changes": [CHANGE, lost], "shrinks": True, "revision": 3}))
     done = headgate("plan", str(file), "--prune")
@@ -106,7 +106,7 @@ def test_plan_changes_nothing_and_warns_of_loss(headgate: Any, upstream: Any, re
     assert "--allow-shrink" in done.stdout
 
 
-def test_apply_goes_on_until_there_is_no_cursor(headgate: Any, upstream: Any, reply: Any) -> None:
+def test_apply_continues_until_there_is_no_cursor(headgate: Any, upstream: Any, reply: Any) -> None:
     pages = [reply(body={"changes": [CHANGE], "next": cursor, "revision": 4}) for cursor in ("1", "2", None)]
     upstream.on(APPLY, *pages)
     done = headgate("apply", "-", "--allow-shrink", "--reason", "release", "--json", stdin=TEXT)
@@ -118,7 +118,7 @@ def test_apply_goes_on_until_there_is_no_cursor(headgate: Any, upstream: Any, re
     assert len({request.headers["idempotency-key"] for request in upstream.asked}) == 3
 
 
-def test_an_interrupted_apply_says_how_to_go_on(headgate: Any, upstream: Any, reply: Any, file: Path) -> None:
+def test_interrupted_apply_says_how_to_continue(headgate: Any, upstream: Any, reply: Any, file: Path) -> None:
     upstream.on(APPLY, reply(body={"changes": [CHANGE], "next": "c7"}), reply(409, {"title": "no", "status": 409}))
     done = headgate("apply", str(file))
     assert done.returncode == 4

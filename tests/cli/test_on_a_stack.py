@@ -1,13 +1,13 @@
-"""The commands against a running stack: the real API, its signatures, its rights and its words."""
+"""The commands against a running stack: the real API, signatures, permissions, and messages."""
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import run_here
 
 from headgate_cli.local.stack import Stack, running_stack
 
@@ -32,8 +32,7 @@ def hg(stack: Stack, environment: dict[str, str]) -> Run:
             **environment, "HEADGATE_API": stack.api, "HEADGATE_IDP": stack.idp, "AWS_REGION": stack.ready["region"],
             "AWS_ACCESS_KEY_ID": keys["access_key_id"], "AWS_SECRET_ACCESS_KEY": keys["secret_access_key"],
         }  # fmt: skip
-        command = [sys.executable, "-m", "headgate_cli", *args]
-        done = subprocess.run(command, capture_output=True, text=True, env=env, input=stdin, timeout=60, check=False)
+        done = run_here(args, env, stdin)
         assert keys["secret_access_key"] not in done.stdout + done.stderr
         assert "Traceback" not in done.stderr, done.stderr
         return done
@@ -41,43 +40,43 @@ def hg(stack: Stack, environment: dict[str, str]) -> Run:
     return run
 
 
-def good(done: "subprocess.CompletedProcess[str]") -> Any:
+def succeeded(done: "subprocess.CompletedProcess[str]") -> Any:
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
-def test_a_flag_from_creation_to_retirement(hg: Run) -> None:
-    made = good(
+def test_flag_lifecycle(hg: Run) -> None:
+    made = succeeded(
         hg("flags", "create", "beta", "--reason", "start", "--user", "alice", "--requires", "gastown-access", "--json")
     )
     assert (made["stage"], made["version"]) == ("admin_only", 1)
     assert hg("flags", "create", "beta", "--reason", "again").returncode == 4
     ramp = ("stage", "beta", "percentage", "--percent", "12.5", "--unit", "org_or_user", "--reason", "ramp", "--json")
-    assert good(hg(*ramp))["percent"] == 12.5
+    assert succeeded(hg(*ramp))["percent"] == 12.5
     back = hg("stage", "beta", "admin_only", "--reason", "back")
     assert (back.returncode, "--allow-shrink" in back.stderr) == (4, True)
-    assert good(hg("stage", "beta", "admin_only", "--reason", "back", "--allow-shrink", "--json"))["version"] == 3
+    assert succeeded(hg("stage", "beta", "admin_only", "--reason", "back", "--allow-shrink", "--json"))["version"] == 3
     assert hg("stage", "beta", "ga", "--reason", "x", "--if-match", "2").returncode == 4
-    gone = good(hg("allow", "beta", "--org", "acme", "--remove-user", "alice", "--reason", "swap", "--json"))
+    gone = succeeded(hg("allow", "beta", "--org", "acme", "--remove-user", "alice", "--reason", "swap", "--json"))
     assert (gone["added"], gone["removed"]) == (1, 1)
     assert hg("flags", "delete", "beta", "--reason", "over", "--yes").returncode == 0
     assert hg("flags", "show", "beta").returncode == 5
     assert hg("flags", "create", "beta", "--reason", "again").returncode == 4
 
 
-def test_killed_restored_explained_and_on_record(hg: Run) -> None:
+def test_kill_restore_explain_and_audit(hg: Run) -> None:
     key = "gastown-access"
     assert hg("token", "--sub", "alice").returncode == 6
-    good(hg("allow", key, "--user", "alice", "--reason", "pilot", "--json"))
-    listed = good(hg("stage", key, "allowlist", "--reason", "pilot", "--json"))
+    succeeded(hg("allow", key, "--user", "alice", "--reason", "pilot", "--json"))
+    listed = succeeded(hg("stage", key, "allowlist", "--reason", "pilot", "--json"))
     assert hg("token", "--sub", "alice").stdout.count(".") == 2
     assert hg("token", "--sub", "alice", "--session", "town:1").returncode == 0
-    killed = good(hg("kill", key, "--reason", "leak", "--json", by="kill_operator"))
+    killed = succeeded(hg("kill", key, "--reason", "leak", "--json", by="kill_operator"))
     assert (killed["killed"]["reach"], killed["sessions_inside"]) == ("gate", 1)
     assert hg("token", "--sub", "alice").returncode == 6
     assert hg("token", "--sub", "alice", "--session", "town:1").returncode == 0
     assert hg("restore", key, "--reason", "no", by="kill_operator").returncode == 6
-    restored = good(hg("restore", key, "--reason", "fixed", "--json"))
+    restored = succeeded(hg("restore", key, "--reason", "fixed", "--json"))
     assert {**restored, "version": 0, "revision": 0, "updated_at": ""} == {
         **listed, "version": 0, "revision": 0, "updated_at": "", "allow": {"users": ["alice"], "orgs": [], "rules": []}
     }  # fmt: skip
@@ -92,15 +91,15 @@ def test_killed_restored_explained_and_on_record(hg: Run) -> None:
     assert "verified: " in verified.stdout
 
 
-def test_a_preview_foretells_the_change(hg: Run) -> None:
+def test_preview_matches_the_change(hg: Run) -> None:
     assert hg("flags", "create", "beach", "--stage", "allowlist", "--user", "bob", "--reason", "x").returncode == 0
     assert hg("flags", "create", "huts", "--requires", "beach", "--reason", "x").returncode == 0
     listed = ("--user", "carol", "--org", "acme")
-    told = good(hg("preview", "beach", *listed, "--json", by="viewer"))
-    assert (told["gains"], told["loses"], told["affects"], told["shrinks"]) == (2, 0, [], False)
+    previewed = succeeded(hg("preview", "beach", *listed, "--json", by="viewer"))
+    assert (previewed["gains"], previewed["loses"], previewed["affects"], previewed["shrinks"]) == (2, 0, [], False)
     assert hg("allow", "beach", *listed, "--reason", "pilot").returncode == 0
-    told = good(hg("preview", "huts", "--stage", "ga", "--json"))
-    assert [move["subject"]["user"] for move in told["samples"]["gains"]] == ["bob", "carol", None]
+    previewed = succeeded(hg("preview", "huts", "--stage", "ga", "--json"))
+    assert [move["subject"]["user"] for move in previewed["samples"]["gains"]] == ["bob", "carol", None]
     assert hg("stage", "huts", "ga", "--reason", "open").returncode == 0
     lines = hg("preview", "beach", "--kill").stdout.splitlines()
     assert "loses  carol" in "\n".join(lines)
@@ -108,7 +107,7 @@ def test_a_preview_foretells_the_change(hg: Run) -> None:
     assert hg("preview", "beach", "--kill", by="kill_operator").returncode == 6
 
 
-def test_rights(hg: Run) -> None:
+def test_permissions(hg: Run) -> None:
     assert hg("flags", by="viewer").returncode == 0
     assert hg("stage", "gastown-convoys", "ga", "--reason", "x", by="viewer").returncode == 6
     assert hg("kill", "gastown-convoys", "--reason", "x", by="viewer").returncode == 6
@@ -116,18 +115,18 @@ def test_rights(hg: Run) -> None:
     assert hg("token", "--scope", "service").returncode == 0
 
 
-def test_what_is_exported_applies_as_no_change(hg: Run, tmp_path: Path) -> None:
+def test_applying_an_export_changes_nothing(hg: Run, tmp_path: Path) -> None:
     file = tmp_path / "m.yaml"
     file.write_text(hg("export").stdout)
-    assert good(hg("plan", str(file), "--prune", "--json"))["changes"] == []
+    assert succeeded(hg("plan", str(file), "--prune", "--json"))["changes"] == []
     assert "no changes" in hg("apply", str(file), "--prune").stdout
     file.write_text(file.read_text().replace("key: gastown-molecules", "key: gastown-guilds"))
-    planned = good(hg("plan", str(file), "--prune", "--json", by="viewer"))["changes"]
+    planned = succeeded(hg("plan", str(file), "--prune", "--json", by="viewer"))["changes"]
     assert [(step["action"], step["flag"]) for step in planned] == [
         ("create", "gastown-guilds"),
         ("delete", "gastown-molecules"),
     ]
-    applied = good(hg("apply", str(file), "--prune", "--reason", "guilds", "--json"))["changes"]
+    applied = succeeded(hg("apply", str(file), "--prune", "--reason", "guilds", "--json"))["changes"]
     assert applied == [{name: step[name] for name in ("target", "action", "flag", "shrinks")} for step in planned]
     assert hg("plan", str(file), "--prune").stdout == "no changes\n"
     refused = hg("apply", "-", "--reason", "x", stdin="flags: [{key: gastown-access, stage: wide, percent: 101}]")
@@ -136,5 +135,5 @@ def test_what_is_exported_applies_as_no_change(hg: Run, tmp_path: Path) -> None:
 
 
 def test_health_and_routes(hg: Run) -> None:
-    assert good(hg("health", "--json"))["quarantined_flags"] == []
+    assert succeeded(hg("health", "--json"))["quarantined_flags"] == []
     assert "POST /api/users/{user}/towns" in hg("routes").stdout

@@ -1,4 +1,4 @@
-"""What `headgate preview` asks, and how it tells who gains and who loses; the same of a plan."""
+"""The requests of `headgate preview`, and how it describes who gains and loses access; the same for a plan."""
 
 import json
 from pathlib import Path
@@ -42,7 +42,7 @@ ANSWER = {
         (("--delete",), {"delete": True}),
     ],
 )  # fmt: skip
-def test_a_change_is_named_as_the_api_takes_it(
+def test_change_options_become_the_api_request(
     invoke: Any, upstream: Any, reply: Any, args: tuple[str, ...], change: Any
 ) -> None:
     upstream.on(ASK, reply(body=ANSWER))
@@ -51,7 +51,7 @@ def test_a_change_is_named_as_the_api_takes_it(
     assert "idempotency-key" not in upstream.asked[0].headers
 
 
-def test_a_whole_flag_and_subjects_come_from_files(invoke: Any, upstream: Any, reply: Any, tmp_path: Path) -> None:
+def test_flag_and_subjects_are_read_from_files(invoke: Any, upstream: Any, reply: Any, tmp_path: Path) -> None:
     flag, people = tmp_path / "flag.yaml", tmp_path / "people.json"
     flag.write_text("stage: ga\nvalues: {on: yes, off: no}\n")
     people.write_text('{"subjects": ["alice", {"user": "bob", "orgs": ["acme"], "attributes": {"plan": "pro"}}]}')
@@ -63,7 +63,7 @@ def test_a_whole_flag_and_subjects_come_from_files(invoke: Any, upstream: Any, r
     }  # fmt: skip
 
 
-def test_in_words_and_as_the_answer_itself(invoke: Any, upstream: Any, reply: Any) -> None:
+def test_output_is_text_or_the_json_answer(invoke: Any, upstream: Any, reply: Any) -> None:
     upstream.on(ASK, reply(body=ANSWER))
     done = invoke("preview", "gastown-access", "--stage", "percentage", "--percent", "10")
     lines = done.stdout.splitlines()
@@ -80,31 +80,31 @@ def test_in_words_and_as_the_answer_itself(invoke: Any, upstream: Any, reply: An
     assert json.loads(invoke("preview", "gastown-access", "--kill", "--json").stdout) == ANSWER
 
 
-def test_nobody_moves(invoke: Any, upstream: Any, reply: Any) -> None:
+def test_preview_without_changes_says_so(invoke: Any, upstream: Any, reply: Any) -> None:
     nothing = {"gains": 0, "loses": 0, "samples": {"gains": [], "loses": []}, "shrinks": False, "affects": []}
     upstream.on(ASK, reply(body={**ANSWER, **nothing}))
     assert invoke("preview", "f", "--stage", "ga").stdout.count("\n") == 2
 
 
 @pytest.mark.parametrize("args", [(), ("--stage", "wide"), ("--stage", "ga", "--put", "/nowhere/f.yaml")])
-def test_what_is_wrong_is_said_before_anything_is_sent(invoke: Any, upstream: Any, args: tuple[str, ...]) -> None:
+def test_wrong_usage_is_reported_before_any_request(invoke: Any, upstream: Any, args: tuple[str, ...]) -> None:
     assert invoke("preview", "gastown-access", *args).exit_code == 2
     assert upstream.asked == []
 
 
-def test_subjects_are_a_list(invoke: Any, upstream: Any, tmp_path: Path) -> None:
+def test_subjects_file_must_be_a_list(invoke: Any, upstream: Any, tmp_path: Path) -> None:
     people = tmp_path / "people.yaml"
     people.write_text("subjects: alice")
     assert invoke("preview", "f", "--kill", "--subjects", str(people)).exit_code == 2
     assert upstream.asked == []
 
 
-def test_what_the_api_refuses(invoke: Any, upstream: Any, reply: Any) -> None:
+def test_api_rejection_is_shown(invoke: Any, upstream: Any, reply: Any) -> None:
     upstream.on(ASK, reply(404, {"type": "urn:headgate:unknown-flag", "title": "There is no such flag", "status": 404}))
     assert invoke("preview", "never-made", "--kill").exit_code == 5
 
 
-def test_the_plan_tells_it_of_each_flag(invoke: Any, upstream: Any, reply: Any, tmp_path: Path) -> None:
+def test_plan_shows_the_effect_of_each_flag(invoke: Any, upstream: Any, reply: Any, tmp_path: Path) -> None:
     file = tmp_path / "m.yaml"
     file.write_text("flags: []")
     flag = {"target": "flag", "action": "replace", "flag": "gastown-access", "shrinks": False, "gains": 3, "loses": 0,

@@ -1,4 +1,4 @@
-"""Who signs, by AWS config files as operators write them: an assumed role, a process, single sign-on."""
+"""Signing credentials from AWS config files: an assumed role, a credential process, single sign-on."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ Env = Callable[..., dict[str, str]]
 
 @pytest.fixture
 def sts() -> Iterator[str]:
-    """A token service on a socket; `assumed` knows what it gave out."""
+    """A token service on a socket. `assumed` knows the credentials it issued."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     yield "http://{}:{}".format(*server.get_host_and_port())
@@ -43,7 +43,7 @@ def issued(key_id: str) -> ReadOnlyCredentials | None:
 
 @pytest.fixture
 def ops(tmp_path: Path) -> Env:
-    """The environment that leads to a config file, without credentials or a region of its own."""
+    """An environment that points to a config file, without credentials or a region of its own."""
 
     def env(profiles: str, **more: str) -> dict[str, str]:
         config = tmp_path / "config"
@@ -66,14 +66,14 @@ region = {REGION}
 {more}"""
 
 
-def a_process(tmp_path: Path, prints: str) -> str:
+def credential_process(tmp_path: Path, prints: str) -> str:
     script = tmp_path / "issue.py"
     script.write_text(f"print({prints!r})")
     return f"[profile ops]\ncredential_process = {sys.executable} {script}\nregion = {REGION}\n"
 
 
 def single_sign_on(home: Path, expires: str) -> str:
-    """The config file, and the token that `aws sso login` leaves in the home folder."""
+    """The config file, and the token that `aws sso login` stores in the home folder."""
     cache = home / ".aws/sso/cache"
     cache.mkdir(parents=True)
     token = {
@@ -112,7 +112,7 @@ def test_a_credential_process_signs(
     upstream.on(READ, reply(body=flag()))
     document = {"Version": 1, "AccessKeyId": ISSUED.access_key, "SecretAccessKey": ISSUED.secret_key,
                 "SessionToken": ISSUED.token, "Expiration": "2100-01-01T00:00:00Z"}  # fmt: skip
-    done = headgate(*SHOW, env=ops(a_process(tmp_path, json.dumps(document))))
+    done = headgate(*SHOW, env=ops(credential_process(tmp_path, json.dumps(document))))
     assert done.returncode == 0, done.stderr
     assert upstream.asked[0].signed_by == ISSUED.access_key
 
@@ -130,16 +130,16 @@ def test_single_sign_on_signs(headgate: Run, ops: Env, tmp_path: Path, upstream:
     assert asked.signed_by == ISSUED.access_key
 
 
-def test_other_credentials_than_those_issued_do_not_sign(invoke: Run, ops: Env, tmp_path: Path, upstream: Any) -> None:
+def test_credentials_that_were_not_issued_are_forbidden(invoke: Run, ops: Env, tmp_path: Path, upstream: Any) -> None:
     upstream.issued = issued
     for changed in ({"SecretAccessKey": "another"}, {"SessionToken": "another"}):
         document = {"Version": 1, "AccessKeyId": ISSUED.access_key, "SecretAccessKey": ISSUED.secret_key,
                     "SessionToken": ISSUED.token, **changed}  # fmt: skip
-        assert invoke(*SHOW, env=ops(a_process(tmp_path, json.dumps(document)))).exit_code == 6
+        assert invoke(*SHOW, env=ops(credential_process(tmp_path, json.dumps(document)))).exit_code == 6
     assert [asked.signed_by for asked in upstream.asked] == [None, None]
 
 
-def test_a_role_that_may_not_be_assumed(invoke: Run, ops: Env, upstream: Any, reply: Any) -> None:
+def test_role_that_may_not_be_assumed_is_forbidden(invoke: Run, ops: Env, upstream: Any, reply: Any) -> None:
     error = "<Error><Code>AccessDenied</Code><Message>ann may not be operator</Message></Error>"
     upstream.on("POST /", reply(403, f"<ErrorResponse>{error}</ErrorResponse>".encode()))
     signed_out(invoke(*SHOW, env=ops(assume_role(), AWS_ENDPOINT_URL_STS=upstream.url)), "ann may not be operator")
@@ -147,14 +147,14 @@ def test_a_role_that_may_not_be_assumed(invoke: Run, ops: Env, upstream: Any, re
 
 
 @pytest.mark.parametrize("prints", ["", "not JSON", "{}", '{"Version": 1}', '{"Version": 2}', '["a list"]', "7"])
-def test_a_credential_process_that_gives_none(
+def test_credential_process_without_credentials_is_forbidden(
     invoke: Run, ops: Env, tmp_path: Path, upstream: Any, prints: str
 ) -> None:
-    signed_out(invoke(*SHOW, env=ops(a_process(tmp_path, prints))))
+    signed_out(invoke(*SHOW, env=ops(credential_process(tmp_path, prints))))
     assert upstream.asked == []
 
 
-def test_a_credential_process_that_fails(invoke: Run, ops: Env, tmp_path: Path) -> None:
+def test_failing_credential_process_is_forbidden(invoke: Run, ops: Env, tmp_path: Path) -> None:
     (tmp_path / "fails").write_text("import sys; sys.exit('the vault is shut')")
     signed_out(
         invoke(*SHOW, env=ops(f"[profile ops]\ncredential_process = {sys.executable} {tmp_path}/fails")),
@@ -163,12 +163,12 @@ def test_a_credential_process_that_fails(invoke: Run, ops: Env, tmp_path: Path) 
     signed_out(invoke(*SHOW, env=ops(f"[profile ops]\ncredential_process = {tmp_path}/missing")), "missing")
 
 
-def test_single_sign_on_that_has_ended(headgate: Run, ops: Env, tmp_path: Path) -> None:
+def test_expired_single_sign_on_is_forbidden(headgate: Run, ops: Env, tmp_path: Path) -> None:
     signed_out(headgate(*SHOW, env=ops(single_sign_on(tmp_path, "2020-01-01T00:00:00Z"))), "Token has expired")
 
 
 @pytest.mark.parametrize("profiles", ["[profile others]\nregion = eu-west-1\n", "no section\n"])
-def test_files_that_name_no_such_profile(invoke: Run, ops: Env, upstream: Any, profiles: str) -> None:
+def test_unknown_profile_is_wrong_usage(invoke: Run, ops: Env, upstream: Any, profiles: str) -> None:
     done = invoke(*SHOW, env=ops(profiles))
     assert done.exit_code == 2
     assert "profile" in done.stderr or "config" in done.stderr

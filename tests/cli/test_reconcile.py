@@ -1,4 +1,4 @@
-"""`headgate audit reconcile`: what it shows, and the exit code that says so."""
+"""`headgate audit reconcile`: its output and exit code."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ FINDING = {"what": "state-older", "record": "flag#f", "flag": "f", "revision": 7
            "recorded_version": 3}  # fmt: skip
 
 
-def test_what_agrees_is_said_in_a_line(invoke: Any, upstream: Any, reply: Any) -> None:
+def test_agreement_is_one_line(invoke: Any, upstream: Any, reply: Any) -> None:
     upstream.on(LINE, reply(body={"consistent": True, "findings": [], "total": 0, "head": HEAD}))
     done = invoke("audit", "reconcile")
     assert (done.exit_code, done.stdout) == (
@@ -20,7 +20,7 @@ def test_what_agrees_is_said_in_a_line(invoke: Any, upstream: Any, reply: Any) -
 
 
 @pytest.mark.parametrize("as_json", [False, True], ids=["table", "json"])
-def test_what_does_not_is_shown_and_is_a_failure(invoke: Any, upstream: Any, reply: Any, as_json: bool) -> None:
+def test_findings_are_shown_and_fail(invoke: Any, upstream: Any, reply: Any, as_json: bool) -> None:
     found = {"consistent": False, "findings": [FINDING], "total": 1, "head": HEAD}
     upstream.on(LINE, reply(body=found))
     done = invoke("audit", "reconcile", *(["--json"] if as_json else []))
@@ -32,8 +32,8 @@ def test_what_does_not_is_shown_and_is_a_failure(invoke: Any, upstream: Any, rep
         assert done.stdout.splitlines()[1].split() == ["state-older", "flag#f", "7", "2", "3"]
 
 
-def test_a_table_that_does_not_answer_is_no_finding(invoke: Any, upstream: Any) -> None:
-    """Nothing listens there; no API is asked."""
+def test_unavailable_table_is_not_a_finding(invoke: Any, upstream: Any) -> None:
+    """No server listens, and the API is not called."""
     done = invoke("audit", "reconcile", "--table", "t", env={"AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:9"})
     assert done.exit_code == 7
     assert "cannot read table t" in done.stderr

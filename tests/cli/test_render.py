@@ -1,4 +1,4 @@
-"""Nothing from the server reaches a terminal as a control, and the words for a change say what changed."""
+"""No control character from the server reaches a terminal, and a change is described in words."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from headgate_cli.wording import difference, entry_line, listed_text, state
 FORGED = "ok\n  999  2030-01-01 00:00:00  kill forged\x1b[2J\x07\x9b31m\x7f\u202egnp.exe\u2066\u200b\u2028\ud800"
 
 
-def test_every_unsafe_character_is_written_out() -> None:
+def test_every_unsafe_character_is_escaped() -> None:
     shown = escaped(FORGED)
     assert not any(unicodedata.category(ch) in UNSAFE for ch in shown)
     assert shown.startswith("ok\\n  999")
@@ -25,7 +25,7 @@ def test_every_unsafe_character_is_written_out() -> None:
     assert escaped("Zürich – 東京 ✓") == "Zürich – 東京 ✓"
 
 
-def test_json_is_safe_and_loses_nothing() -> None:
+def test_json_is_safe_and_lossless() -> None:
     document = {"reason": FORGED, FORGED: ["東京", "\U000e0041"]}
     text = json_text(document)
     assert json.loads(text) == document
@@ -42,7 +42,7 @@ def _entry(**changes: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_an_audit_entry_is_one_line() -> None:
+def test_audit_entry_is_one_line() -> None:
     assert entry_line(_entry()) == (
         "   12  2030-01-02 03:04:05  kill gastown-access: killed (gate)  “leak”  assumed-role/Ops/anna from 192.0.2.1"
     )
@@ -50,7 +50,7 @@ def test_an_audit_entry_is_one_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "told"),
+    ("before", "after", "expected"),
     [
         (None, {"kind": "subject", "value": "alice", "at": 1, "expires": 2}, ["subject alice"]),
         (
@@ -83,11 +83,11 @@ def test_an_audit_entry_is_one_line() -> None:
         (None, None, []),
     ],
 )  # fmt: skip
-def test_differences_in_words(before: Any, after: Any, told: list[str]) -> None:
-    assert difference(before, after) == told
+def test_differences_are_described(before: Any, after: Any, expected: list[str]) -> None:
+    assert difference(before, after) == expected
 
 
-def test_what_went_beyond_the_flag_is_told_alike() -> None:
+def test_long_list_changes_are_described() -> None:
     allow = {"users": ["a"], "orgs": [], "rules": []}
     before: dict[str, Any] = {"stage": "ga", "allow": allow}
     small = {"added": 2, "removed": 1, "ids": {"added": {"users": ["b"], "orgs": ["o"]}, "removed": {"users": ["c"]}}}
@@ -99,15 +99,15 @@ def test_what_went_beyond_the_flag_is_told_alike() -> None:
     assert difference(after, later) == ["import people: +2499 -0 of 2500 ids, digest 0123456789ab…"]
 
 
-def test_long_lists_are_cut() -> None:
+def test_long_lists_are_truncated() -> None:
     many = {"allow": {"users": [f"u{n:03}" for n in range(300)]}}
-    told = difference({"allow": {"users": []}}, many)
-    assert told[0] == "+user u000"
-    assert told[-1] == "+user … 295 more"
-    assert len(told) == 6
+    expected = difference({"allow": {"users": []}}, many)
+    assert expected[0] == "+user u000"
+    assert expected[-1] == "+user … 295 more"
+    assert len(expected) == 6
 
 
-def test_a_flag_in_words() -> None:
+def test_flag_is_described() -> None:
     flag = {
         "stage": "ga",
         "killed": {"reach": "drain", "drain_until": "2030-01-02T14:00:00Z"},
@@ -118,7 +118,7 @@ def test_a_flag_in_words() -> None:
     assert listed_text({}) == ""
 
 
-def test_a_forged_reason_stays_on_its_line(headgate: Any, upstream: Any, reply: Any) -> None:
+def test_forged_reason_stays_on_its_line(headgate: Any, upstream: Any, reply: Any) -> None:
     head = {"revision": 12, "digest": "1"}
     body = {"entries": [_entry(reason=FORGED[:-1], flag="x\x1b]0;owned\x07")], "head": head, "next": None}
     upstream.on("GET /admin/v1/audit", reply(body=body))
@@ -129,7 +129,7 @@ def test_a_forged_reason_stays_on_its_line(headgate: Any, upstream: Any, reply: 
     assert "\x1b" not in headgate("audit", "--json").stdout
 
 
-def test_a_forged_problem_stays_on_its_line(headgate: Any, upstream: Any, reply: Any) -> None:
+def test_forged_problem_stays_on_its_line(headgate: Any, upstream: Any, reply: Any) -> None:
     problem = {
         "title": "no\nheadgate: all is well",
         "detail": "\x1b[31m",
@@ -140,9 +140,9 @@ def test_a_forged_problem_stays_on_its_line(headgate: Any, upstream: Any, reply:
     assert done.stderr.splitlines() == ["headgate: no\\nheadgate: all is well: \\x1b[31m (400)", "  \\r: \\x1b"]
 
 
-def test_a_latin_terminal_shows_escapes_and_never_fails(headgate: Any, upstream: Any, flag: Any, reply: Any) -> None:
+def test_latin1_terminal_shows_escapes_and_never_fails(child: Any, upstream: Any, flag: Any, reply: Any) -> None:
     upstream.on("GET /admin/v1/flags/k", reply(body=flag(description="東京")))
-    done = headgate("flags", "show", "k", env={"PYTHONIOENCODING": "latin-1"})
+    done = child("flags", "show", "k", env={"PYTHONIOENCODING": "latin-1"})
     assert done.returncode == 0
     assert "\\u6771\\u4eac" in done.stdout
 
@@ -156,14 +156,14 @@ def _at_a_terminal(env: dict[str, str], *args: str) -> str:
         try:
             while part := os.read(ours, 65_536):
                 shown += part
-        except OSError:  # how Linux says that the other side is closed
+        except OSError:  # Linux raises this when the other side is closed
             pass
         assert process.wait(30) == 0
     os.close(ours)
     return shown.decode()
 
 
-def test_at_a_terminal_a_table_has_styles_but_none_of_the_servers(
+def test_table_at_a_terminal_has_styles_but_none_from_the_server(
     upstream: Any, environment: dict[str, str], flag: Any, reply: Any
 ) -> None:
     hostile = flag(stage="ga", requires=["[bold]x[/bold]", "\x1b[2J\x1b]0;owned\x07"])

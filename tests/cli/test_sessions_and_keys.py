@@ -1,4 +1,4 @@
-"""`sessions`, `revoke` and `keys`: what is asked of the API, and how the answers read."""
+"""`sessions`, `revoke`, and `keys`: the requests, and how the answers are printed."""
 
 import json
 from typing import Any
@@ -37,7 +37,7 @@ def in_pages(found: list[dict[str, Any]], counts: dict[str, Any], reply: Any, pa
     return answer
 
 
-def test_sessions_of_all_pages_and_how_many_there_are(invoke: Any, upstream: Any, reply: Any) -> None:
+def test_sessions_of_all_pages_are_listed_and_counted(invoke: Any, upstream: Any, reply: Any) -> None:
     found = [session("alice", 1), session("bob", 2), session("alice", 3)]
     counts = {"inside": 37, "last_leaves_at": "2030-01-02T14:07:00.000Z"}
     upstream.on(LIST, in_pages(found, counts, reply))
@@ -49,7 +49,7 @@ def test_sessions_of_all_pages_and_how_many_there_are(invoke: Any, upstream: Any
     assert json.loads(invoke("sessions", "list", "--json").stdout) == {"sessions": found, "counts": counts}
 
 
-def test_sessions_of_one_user(invoke: Any, upstream: Any, reply: Any) -> None:
+def test_sessions_of_one_user_are_listed(invoke: Any, upstream: Any, reply: Any) -> None:
     found = [session("alice", 1), session("bob", 2), session("alice", 3)]
     upstream.on(LIST, in_pages(found, {"inside": 3}, reply))
     for command in (("sessions", "--subject", "alice"), ("sessions", "list", "--subject", "alice")):
@@ -58,12 +58,12 @@ def test_sessions_of_one_user(invoke: Any, upstream: Any, reply: Any) -> None:
     assert invoke("sessions", "--subject", "carol").stdout == "no live sessions\n"
 
 
-def test_too_many_to_count_are_counted_here(invoke: Any, upstream: Any, reply: Any) -> None:
+def test_sessions_are_counted_locally_if_the_api_did_not(invoke: Any, upstream: Any, reply: Any) -> None:
     upstream.on(LIST, in_pages([session("alice", 1)], {"inside": None, "last_leaves_at": None}, reply))
     assert invoke("sessions").stdout.splitlines()[-1] == "1 live session"
 
 
-def test_ending_a_session_says_why(invoke: Any, upstream: Any, reply: Any) -> None:
+def test_ending_a_session_sends_the_reason(invoke: Any, upstream: Any, reply: Any) -> None:
     upstream.on(END, reply(204))
     assert "ended ab12" in invoke("sessions", "end", "ab12", "--reason", "lost laptop").stdout
     (asked,) = upstream.asked
@@ -72,13 +72,13 @@ def test_ending_a_session_says_why(invoke: Any, upstream: Any, reply: Any) -> No
     assert json.loads(invoke("sessions", "end", "ab12", "--reason", "x", "--json").stdout) == {"ended": "ab12"}
 
 
-def test_an_id_cannot_lead_to_another_path(invoke: Any, upstream: Any) -> None:
+def test_session_id_cannot_change_the_path(invoke: Any, upstream: Any) -> None:
     assert invoke("sessions", "end", "../keys/rotate", "--reason", "x").exit_code == 5
     assert upstream.lines() == ["DELETE /admin/v1/sessions/..%2Fkeys%2Frotate"]
 
 
 @pytest.mark.parametrize(
-    ("options", "body", "told"),
+    ("options", "body", "expected"),
     [
         (
             ("--subject", "alice"),
@@ -88,12 +88,12 @@ def test_an_id_cannot_lead_to_another_path(invoke: Any, upstream: Any) -> None:
         (("--jti", "t1"), {"jti": "t1"}, "revoked token t1\n"),
     ],
 )
-def test_revoking(
-    invoke: Any, upstream: Any, reply: Any, options: tuple[str, str], body: dict[str, str], told: str
+def test_revoke_sends_what_is_named(
+    invoke: Any, upstream: Any, reply: Any, options: tuple[str, str], body: dict[str, str], expected: str
 ) -> None:
     answer = {"kind": next(iter(body)), "at": "2030-01-02T03:04:05.000Z", "revision": 7}
     upstream.on(REVOKE, reply(201, answer))
-    assert invoke("revoke", *options, "--reason", "stolen").stdout == told
+    assert invoke("revoke", *options, "--reason", "stolen").stdout == expected
     assert upstream.asked[0].json == {**body, "reason": "stolen"}
     assert json.loads(invoke("revoke", *options, "--reason", "stolen", "--json").stdout) == answer
 
@@ -101,13 +101,13 @@ def test_revoking(
 @pytest.mark.parametrize(
     "options", [(), ("--subject", "alice", "--jti", "t1"), ("--subject", "alice", "--reason", " ")]
 )
-def test_revoking_nobody_or_two_at_once_is_wrong_usage(invoke: Any, upstream: Any, options: tuple[str, ...]) -> None:
+def test_revoking_none_or_two_at_once_is_wrong_usage(invoke: Any, upstream: Any, options: tuple[str, ...]) -> None:
     given = options if "--reason" in options else (*options, "--reason", "x")
     assert invoke("revoke", *given).exit_code == 2
     assert upstream.asked == []
 
 
-def test_keys_as_a_table(invoke: Any, upstream: Any, reply: Any) -> None:
+def test_keys_are_a_table(invoke: Any, upstream: Any, reply: Any) -> None:
     upstream.on(KEYS, reply(body=RING))
     for command in (("keys",), ("keys", "list")):
         lines = invoke(*command).stdout.splitlines()
@@ -120,7 +120,7 @@ def test_keys_as_a_table(invoke: Any, upstream: Any, reply: Any) -> None:
     assert invoke("keys").stdout == "no usable keys: the key ring cannot be read\n"
 
 
-def test_rotating_and_revoking_a_key(invoke: Any, upstream: Any, reply: Any) -> None:
+def test_rotate_and_revoke_a_key(invoke: Any, upstream: Any, reply: Any) -> None:
     upstream.on(ROTATE, reply(body=RING))
     upstream.on(REVOKE_KEY, reply(body=RING))
     assert "k2   active" in invoke("keys", "rotate", "--reason", "yearly").stdout
@@ -129,7 +129,7 @@ def test_rotating_and_revoking_a_key(invoke: Any, upstream: Any, reply: Any) -> 
     assert all(request.headers["idempotency-key"] for request in upstream.asked)
 
 
-def test_a_rotation_that_must_wait_is_a_conflict(invoke: Any, upstream: Any, reply: Any) -> None:
+def test_rotation_that_must_wait_is_a_conflict(invoke: Any, upstream: Any, reply: Any) -> None:
     problem = {
         "type": "urn:headgate:cannot-rotate", "title": "No key can take the place", "status": 409,
         "detail": "the tokens of the previous keys still live",

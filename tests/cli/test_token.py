@@ -1,4 +1,4 @@
-"""`headgate token`: which exchange is asked for, and that only the token itself is written."""
+"""`headgate token`: which exchange it requests, and that only the token is printed."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ def form(request: Any) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(request.body.decode(), keep_blank_values=True).items()}
 
 
-def test_for_a_person_of_the_dev_provider(headgate: Any, granted: Any) -> None:
+def test_token_for_a_user_of_the_dev_provider(headgate: Any, granted: Any) -> None:
     args = ("token", "--sub", "alice", "--org", "o1", "--org", "o2", "--admin", "--claim", "plan=pro")
     done = headgate(*args, env={"HEADGATE_IDP": granted.url})
     assert done.stdout == "the-token\n"
@@ -36,7 +36,7 @@ def test_for_a_person_of_the_dev_provider(headgate: Any, granted: Any) -> None:
     assert "authorization" not in granted.asked[1].headers
 
 
-def test_an_identity_token_by_file_stdin_or_environment(headgate: Any, granted: Any, tmp_path: Path) -> None:
+def test_identity_token_from_file_stdin_or_environment(headgate: Any, granted: Any, tmp_path: Path) -> None:
     file = tmp_path / "id"
     file.write_text("from-file\n")
     headgate("token", "--identity-token", str(file))
@@ -46,7 +46,7 @@ def test_an_identity_token_by_file_stdin_or_environment(headgate: Any, granted: 
     assert form(granted.asked[2])["scope"] == "evaluate"
 
 
-def test_it_needs_no_aws_credentials_but_a_service_token_does(headgate: Any, granted: Any, reply: Any) -> None:
+def test_only_a_service_token_needs_aws_credentials(headgate: Any, granted: Any, reply: Any) -> None:
     nobody = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "HEADGATE_IDENTITY_TOKEN": "x"}
     assert headgate("token", env=nobody).returncode == 0
     assert headgate("token", "--scope", "service", env=nobody).returncode == 6
@@ -57,7 +57,7 @@ def test_it_needs_no_aws_credentials_but_a_service_token_does(headgate: Any, gra
     assert granted.asked[-1].body == b""
 
 
-def test_a_session_is_started_by_an_access_token(headgate: Any, granted: Any, reply: Any) -> None:
+def test_session_starts_with_an_access_token(headgate: Any, granted: Any, reply: Any) -> None:
     granted.on(TOKEN, reply(body={"access_token": "access"}), reply(body={"access_token": "session"}))
     done = headgate("token", "--sub", "alice", "--idp", granted.url, "--session", "town:1")
     assert done.stdout == "session\n"
@@ -67,8 +67,10 @@ def test_a_session_is_started_by_an_access_token(headgate: Any, granted: Any, re
     assert (asked["requested_token_type"], asked["session_id"]) == (SESSION_TYPE, "town:1")
 
 
-def test_with_access_gone_a_session_is_renewed_by_identity(headgate: Any, granted: Any, reply: Any) -> None:
-    denied = reply(403, {"error": "access_denied", "error_description": "access is not open to this subject"})
+def test_session_is_renewed_with_an_identity_token_after_access_is_lost(
+    headgate: Any, granted: Any, reply: Any
+) -> None:
+    denied = reply(403, {"error": "access_denied", "error_description": "this subject does not have access"})
     granted.on(TOKEN, denied, reply(body={"access_token": "session"}))
     done = headgate("token", "--sub", "alice", "--idp", granted.url, "--session", "town:1")
     assert done.stdout == "session\n"
@@ -77,7 +79,7 @@ def test_with_access_gone_a_session_is_renewed_by_identity(headgate: Any, grante
     assert headgate("token", "--sub", "alice", "--idp", granted.url, "--session", "town:1").returncode == 6
 
 
-def test_denied_is_forbidden_and_writes_no_token(headgate: Any, granted: Any, reply: Any) -> None:
+def test_denial_is_forbidden_and_prints_no_token(headgate: Any, granted: Any, reply: Any) -> None:
     granted.on(TOKEN, reply(403, {"error": "access_denied", "error_description": "access is not open"}))
     done = headgate("token", "--sub", "bob", "--idp", granted.url)
     assert (done.returncode, done.stdout) == (6, "")
@@ -97,6 +99,6 @@ def test_denied_is_forbidden_and_writes_no_token(headgate: Any, granted: Any, re
         ("--sub", "alice", "--idp", "http://idp.example"),
     ],
 )
-def test_wrong_usage_asks_nobody(invoke: Any, upstream: Any, args: tuple[str, ...]) -> None:
+def test_wrong_usage_sends_nothing(invoke: Any, upstream: Any, args: tuple[str, ...]) -> None:
     assert invoke("token", *args).exit_code == 2
     assert upstream.asked == []

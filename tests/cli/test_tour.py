@@ -1,4 +1,4 @@
-"""The tour plays to its end, leaves what it found, and fails aloud where an answer differs."""
+"""The tour runs to its end, restores what it changed, and fails with a message if an answer differs."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ from headgate_cli.tour.run import line_of, play, sum_line
 from headgate_cli.tour.scene import Chapter, Note, Scene
 
 
-def test_an_answer_that_differs_is_shown_and_counted_and_the_story_goes_on() -> None:
+def test_differing_answer_is_shown_and_counted_and_the_story_continues() -> None:
     def differing(_cast: Any) -> Iterator[Scene]:
         yield Scene("carol", "POST /v1/token", 200, "let in\x1b[2J", False, "status 403")
         raise unavailable("no answer from 127.0.0.1:9")
@@ -55,7 +55,7 @@ def _tour(stack: Stack, environment: dict[str, str], *args: str, by: str = "admi
 
 
 @pytest.mark.system
-def test_the_tour_on_a_running_stack_holds_and_puts_everything_back(stack: Stack, environment: dict[str, str]) -> None:
+def test_tour_on_a_running_stack_succeeds_and_restores_everything(stack: Stack, environment: dict[str, str]) -> None:
     def flags() -> list[dict[str, Any]]:
         listed = _tour(stack, environment, "--api", stack.api, "flags", "--json")
         moving = ("version", "revision", "updated_at", "updated_by")
@@ -68,12 +68,12 @@ def test_the_tour_on_a_running_stack_holds_and_puts_everything_back(stack: Stack
     assert document["differ"] == 0
     assert document["held"] == sum(len(chapter["scenes"]) for chapter in document["chapters"]) >= 40
     assert document["seconds"] < 60
-    assert "eyJ" not in done.stdout  # no token is shown
+    assert "eyJ" not in done.stdout  # no token is printed
     assert flags() == before
 
 
 @pytest.mark.system
-def test_the_tour_plays_only_where_it_can_begin(stack: Stack, environment: dict[str, str]) -> None:
+def test_tour_refuses_to_start_on_an_unsuitable_stack(stack: Stack, environment: dict[str, str]) -> None:
     assert _tour(stack, environment, "tour", "--api", "https://gate.example").returncode == 2
     assert _tour(stack, environment, "tour", "--api", stack.api, by="kill_operator").returncode == 6
     used = ("--api", stack.api, "allow", "gastown-convoys", "--user", "eve", "--reason", "x")
@@ -84,7 +84,7 @@ def test_the_tour_plays_only_where_it_can_begin(stack: Stack, environment: dict[
 
 
 @pytest.mark.system
-def test_the_tour_starts_and_ends_a_stack_of_its_own(environment: dict[str, str]) -> None:
+def test_tour_starts_and_stops_its_own_stack(environment: dict[str, str]) -> None:
     command = [sys.executable, "-m", "headgate_cli", "tour"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

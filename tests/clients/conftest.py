@@ -1,6 +1,6 @@
 """The real OpenFeature clients and JWT libraries against one running stack with flags at every stage.
 
-Node is needed. Without it these tests are skipped, on a CI machine (CI=true) they fail: there nobody reads skips.
+Node is required. Without it these tests are skipped; on a CI machine (CI=true) they fail, since skips go unnoticed.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ RULES = Path(__file__).with_name("rules.yaml")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything here drives a whole stack."""
+    """Mark everything here as driving a whole stack."""
     for item in items:
         if "tests/clients" in item.path.as_posix():
             item.add_marker(pytest.mark.system)
@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def node() -> Callable[..., Any]:
-    """Runs a script of tests/clients/scripts: its name, a JSON document in, a JSON document out."""
+    """Run a script of tests/clients/scripts: its name, a JSON document in, a JSON document out."""
     need_node()
     install()
     return run_script
@@ -50,5 +50,5 @@ def gate(stack: Stack) -> Iterator[Gate]:
 
 @pytest.fixture(scope="session")
 def origin(stack: Stack) -> str:
-    """A page's origin that may call the API: the laptop mode allows the dev identity provider's page."""
+    """A page origin that may call the API: the laptop mode allows the development identity provider's page."""
     return stack.idp

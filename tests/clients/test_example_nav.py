@@ -1,4 +1,4 @@
-"""examples/react-nav: run as its README says, then its page built and left open while the gate drops."""
+"""examples/react-nav: run as its README says, then its page built and kept open during a kill."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -40,19 +40,19 @@ def example(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Example:
     return nav
 
 
-def test_the_readme_is_true(example: Example) -> None:
+def test_readme_commands_work(example: Example) -> None:
     assert len((example.folder / "README.md").read_text().splitlines()) <= 25
     shown = until(lambda: example.shell("npm run --silent nav -- alice"), lambda html: html.strip() != SHUT)
     assert shown.strip() == OPEN
 
 
-def test_without_an_answer_nothing_gated_is_shown(example: Example) -> None:
+def test_gated_entries_are_hidden_without_an_answer(example: Example) -> None:
     nowhere = "http://127.0.0.1:1"
     shown = example.shell("npm run --silent nav -- root admin", HEADGATE_API=nowhere)
     assert shown.strip() == SHUT
 
 
-def test_an_open_page_follows_the_gate_and_renews_its_token(
+def test_open_page_follows_the_gate_and_renews_its_token(
     example: Example, gate: Gate, node: Callable[..., Any]
 ) -> None:
     alice = Person("alice")

@@ -1,4 +1,4 @@
-"""examples/workerd-middleware: run on workerd as its README says, then tried with every kind of token, and a kill."""
+"""examples/workerd-middleware: run on workerd as its README says, then tested with every type of token and a kill."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -26,7 +26,7 @@ def stack() -> Iterator[Stack]:
 
 @pytest.fixture(scope="module")
 def gate(stack: Stack) -> Iterator[Gate]:
-    """The client of that stack; alice is let in, to nothing more than access."""
+    """The client of that stack. Alice has access and no feature."""
     client = Gate(stack.ready)
     client.allow(ACCESS, users=[ALICE.user])
     client.stage(ACCESS, "allowlist")
@@ -66,7 +66,7 @@ def access(gate: Gate) -> str:
 
 @pytest.fixture(scope="module")
 def refused_tokens(gate: Gate, access: str) -> Mapping[str, str]:
-    """What is no access token of this stack."""
+    """Tokens that are not valid access tokens of this stack."""
     head, claims, signature = access.split(".")
     return {
         "evaluation": gate.evaluation_token(ALICE),
@@ -78,12 +78,12 @@ def refused_tokens(gate: Gate, access: str) -> Mapping[str, str]:
     }
 
 
-def test_the_readme_is_true(example: Example, address: str) -> None:
+def test_readme_commands_work(example: Example, address: str) -> None:
     assert len((example.folder / "README.md").read_text().splitlines()) <= 25
     example.run(example.blocks()[1], WORKER=address)
 
 
-def test_who_shows_no_good_token_is_401(worker: Try, refused_tokens: Mapping[str, str]) -> None:
+def test_request_without_a_valid_token_is_401(worker: Try, refused_tokens: Mapping[str, str]) -> None:
     answers = {name: worker("GET", "/towns", token) for name, token in refused_tokens.items()}
     answers |= {"none": worker("GET", "/towns"), "basic": worker("GET", "/towns", scheme="Basic", token="YTpi")}
     for name, answer in answers.items():
@@ -92,7 +92,7 @@ def test_who_shows_no_good_token_is_401(worker: Try, refused_tokens: Mapping[str
         assert answer.json["status"] == 401
 
 
-def test_who_is_let_in_passes_and_who_lacks_the_feature_is_403(worker: Try, gate: Gate, access: str) -> None:
+def test_admitted_user_passes_and_missing_feature_is_403(worker: Try, gate: Gate, access: str) -> None:
     admin = gate.access_token(Person("root", admin=True))
     for token, convoy in ((access, 403), (admin, 201)):
         assert worker("GET", "/towns", token).status == 200
@@ -101,7 +101,7 @@ def test_who_is_let_in_passes_and_who_lacks_the_feature_is_403(worker: Try, gate
     assert worker("GET", "/health").status == 200
 
 
-def test_procedures_are_gated_one_by_one(worker: Try, access: str, refused_tokens: Mapping[str, str]) -> None:
+def test_each_procedure_is_gated(worker: Try, access: str, refused_tokens: Mapping[str, str]) -> None:
     listed = worker("GET", "/trpc/gastown.listTowns", access).expect(200)
     assert listed.json["result"]["data"] == {"towns": [], "of": "alice"}
     for token in (None, *refused_tokens.values()):
@@ -115,7 +115,7 @@ def test_procedures_are_gated_one_by_one(worker: Try, access: str, refused_token
     assert _code(convoy_too) == "FORBIDDEN"
 
 
-def test_after_a_kill_nothing_starts_and_what_runs_goes_on(worker: Try, gate: Gate, access: str) -> None:
+def test_after_a_kill_nothing_starts_and_running_work_continues(worker: Try, gate: Gate, access: str) -> None:
     gate.kill(ACCESS)
     try:
         until(lambda: worker("POST", "/towns", access).status, lambda status: status == 403)
@@ -127,13 +127,11 @@ def test_after_a_kill_nothing_starts_and_what_runs_goes_on(worker: Try, gate: Ga
     until(lambda: worker("POST", "/towns", access).status, lambda status: status == 201)
 
 
-def test_a_gate_that_cannot_be_asked_lets_nobody_in(
-    worker: Try, gate: Gate, stack: Stack, example: Example, access: str
-) -> None:
+def test_unavailable_gate_admits_nobody(worker: Try, gate: Gate, stack: Stack, example: Example, access: str) -> None:
     """The last test of this file: it stops the stack."""
     assert worker("GET", "/towns", access).status == 200
     stack.stop()
-    assert worker("GET", "/towns", access).status == 200  # the keys are kept, and the token is good
+    assert worker("GET", "/towns", access).status == 200  # the keys are cached, and the token is valid
     assert worker("POST", "/towns", access).expect(503).headers["retry-after"] == "1"
     assert worker("POST", "/trpc/gastown.createTown", access, body=b"").status == 503
     with example.serving() as cold:

@@ -1,6 +1,6 @@
-"""A stock JWT library checks access tokens by the published keys, in Node and inside workerd.
+"""A stock JWT library verifies access tokens with the published keys, in Node and in workerd.
 
-It knows nothing of Headgate: the issuer's key set, and what RFC 9068 §4 says to check (typ, iss, aud, exp, signature).
+It knows only the issuer's key set and the checks of RFC 9068 §4 (typ, iss, aud, exp, signature).
 """
 
 import base64
@@ -19,7 +19,7 @@ LIFETIME = 3_600
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A token, what it is checked against, and what is found: claims, or the claim or code of the refusal."""
+    """A token, how it is checked, and the expected result: claims, or the claim or code of the refusal."""
 
     token: str
     found: Mapping[str, Any]
@@ -28,7 +28,7 @@ class Check:
 
 @pytest.fixture(scope="module")
 def checks(gate: Gate) -> dict[str, Check]:
-    """Good tokens, and bad ones of every kind."""
+    """Valid tokens, and invalid ones of every kind."""
     admin, listed = Person("root", ("org-9",), admin=True), Person("listed-0")
     access, admins = gate.access_token(listed), gate.access_token(admin)
     issuer, audience = gate.ready["issuer"], gate.ready["audience"]
@@ -43,9 +43,7 @@ def checks(gate: Gate) -> dict[str, Check]:
         "for another service": Check(access, {"refused": "aud"}, {"audience": "other"}),
         "by another issuer": Check(access, {"refused": "iss"}, {"issuer": issuer + "/"}),
         "an evaluation token": Check(evaluation, {"refused": "typ"}),
-        "an evaluation token, its type not looked at": Check(
-            evaluation, {"refused": "aud"}, {"typ": "hg-evaluate+jwt"}
-        ),
+        "an evaluation token, ignoring its type": Check(evaluation, {"refused": "aud"}, {"typ": "hg-evaluate+jwt"}),
         "a service token": Check(gate.service_token(), {"refused": "typ"}),
         "a session token": Check(gate.session_token(access, "town:1"), {"refused": "typ"}),
         "an identity token": Check(gate.id_token(listed), {"refused": "ERR_JWKS_NO_MATCHING_KEY"}),
@@ -59,7 +57,7 @@ def checks(gate: Gate) -> dict[str, Check]:
 
 @pytest.fixture(scope="module", params=["node", "workerd"])
 def found(request: pytest.FixtureRequest, gate: Gate, node: Callable[..., Any], checks: dict[str, Check]) -> Any:
-    """What jose makes of each, in one process."""
+    """jose's result for each, in one process."""
     jwks = gate.call("GET", "/.well-known/oauth-authorization-server").expect(200).json["jwks_uri"]
     expected = {"jwks": jwks, "issuer": gate.ready["issuer"], "audience": gate.ready["audience"]}
     asked = [{**expected, **check.against, "token": check.token} for check in checks.values()]
@@ -69,13 +67,13 @@ def found(request: pytest.FixtureRequest, gate: Gate, node: Callable[..., Any], 
     return dict(zip(checks, answers, strict=True))
 
 
-def test_good_tokens_are_read_and_bad_ones_refused(checks: dict[str, Check], found: dict[str, Any]) -> None:
+def test_valid_tokens_are_accepted_and_invalid_ones_rejected(checks: dict[str, Check], found: dict[str, Any]) -> None:
     for name, check in checks.items():
         seen = {member: found[name].get(member) for member in check.found}
         assert seen == check.found, name
 
 
-def test_an_access_token_says_what_the_profile_says(found: dict[str, Any]) -> None:
+def test_access_token_has_the_claims_of_the_profile(found: dict[str, Any]) -> None:
     claims = found["a user's"]
     assert claims["entitlements"] == sorted(claims["entitlements"])
     assert {"gastown-access", "gastown-convoys", "gastown-multi-rig"} <= set(claims["entitlements"])
@@ -85,7 +83,7 @@ def test_an_access_token_says_what_the_profile_says(found: dict[str, Any]) -> No
     assert "isAdmin" not in claims
 
 
-def test_the_key_set_may_be_kept_and_holds_public_keys_alone(gate: Gate) -> None:
+def test_key_set_is_cacheable_and_has_only_public_keys(gate: Gate) -> None:
     answer = gate.call("GET", "/.well-known/jwks.json").expect(200)
     assert "max-age=" in answer.headers["cache-control"]
     for key in answer.json["keys"]:

@@ -1,4 +1,4 @@
-"""What npm installs here: exact versions, each with its digest, from whatever registry the machine is set to."""
+"""The npm packages installed here: exact versions, each with its digest, from the machine's configured registry."""
 
 import json
 import re
@@ -12,8 +12,8 @@ LOCKS = sorted(path for path in PROJECT.glob("*/*/package-lock.json") if "node_m
 EXACT = re.compile(r"^\d+\.\d+\.\d+$")
 
 
-def of(lock: Path) -> dict[str, Any]:
-    """The lock's packages by their place; the folder's own is at ""."""
+def packages_in(lock: Path) -> dict[str, Any]:
+    """The lock's packages by path; the folder's own is at ""."""
     packages: dict[str, Any] = json.loads(lock.read_text())["packages"]
     return packages
 
@@ -25,27 +25,27 @@ def lock(request: pytest.FixtureRequest) -> Path:
     return path
 
 
-def test_there_are_locks_to_look_at() -> None:
+def test_lock_files_exist() -> None:
     assert {lock.parent.name for lock in LOCKS} >= {"clients", "react-nav", "workerd-middleware"}
 
 
-def test_versions_are_exact_and_the_lock_is_of_this_package(lock: Path) -> None:
+def test_versions_are_exact_and_match_the_lock(lock: Path) -> None:
     named = json.loads((lock.parent / "package.json").read_text())
     for group in ("dependencies", "devDependencies"):
         wanted = named.get(group, {})
         assert not [version for version in wanted.values() if not EXACT.match(version)]
-        assert of(lock)[""].get(group, {}) == wanted
+        assert packages_in(lock)[""].get(group, {}) == wanted
 
 
-def test_every_package_has_a_digest_and_none_a_host(lock: Path) -> None:
-    for place, package in of(lock).items():
+def test_every_package_has_a_digest_and_no_host(lock: Path) -> None:
+    for place, package in packages_in(lock).items():
         assert not place or package["integrity"].startswith("sha512-"), place
         told = {name: value for name, value in package.items() if name != "funding"}
         assert "resolved" not in told, place
         assert "://" not in json.dumps(told), place
 
 
-def test_no_package_runs_anything_when_it_is_installed(lock: Path) -> None:
+def test_no_package_has_an_install_script(lock: Path) -> None:
     settings = (lock.parent / ".npmrc").read_text().split()
     assert {"omit-lockfile-registry-resolved=true", "ignore-scripts=true"} <= set(settings)
     assert "://" not in "".join(settings)

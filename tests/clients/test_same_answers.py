@@ -1,7 +1,7 @@
-"""One thousand people, eight flags at every stage: the token, the web client, React, Node and Python say the same.
+"""The token, the web client, React, Node, and Python agree for 1,000 people and eight flags at every stage.
 
 Each person signs in for real: an identity token, an access token (or a refusal), an evaluation token. The web client
-and React evaluate as that person; Node and Python ask on their behalf with a service token.
+and React evaluate as that person; Node and Python evaluate on their behalf with a service token.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,18 +31,18 @@ DEFAULTS: Mapping[str, bool | str] = {
     "org-report": False,
     "staff-tools": False,
 }
-"""What each client falls back on: off."""
+"""Each client's default: off."""
 CHILDREN = ("gastown-convoys", "gastown-pr-merge", "gastown-multi-rig", "gastown-molecules")
 OTHERS = tuple(key for key in DEFAULTS if key != ACCESS)
 ODD_IDS = ("auth0|5f7c", "a/b?c#d", "a+b=c&d%25", "zoë", "zoe\u0308", "日本", "👩‍🚀", "'\"<>\\", "..", "x" * 255)
-"""Ids that a careless client or server would change on the way."""
+"""Ids that a faulty client or server might alter."""
 
 Verdicts = Mapping[str, bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What the token endpoint gave a person: the flags of the access token (None: refused), an evaluation token."""
+    """A person's answer from the token endpoint: the flags of the access token (None: refused), an evaluation token."""
 
     person: Person
     entitlements: frozenset[str] | None
@@ -51,7 +51,7 @@ class Admission:
 
 @pytest.fixture(scope="module")
 def people() -> list[Person]:
-    """The population: listed ones, org members, admins, ids with odd characters, and many of no distinction."""
+    """The population: listed users, org members, admins, ids with unusual characters, and many ordinary users."""
     odd = [Person(user) for user in ODD_IDS]
     listed = [Person("listed-0"), Person("listed-1"), Person("listed-1", ("org-3",))]
     rest = PEOPLE - len(odd) - len(listed)
@@ -60,7 +60,7 @@ def people() -> list[Person]:
 
 @pytest.fixture(scope="module")
 def admissions(node: Callable[..., Any], gate: Gate, people: list[Person]) -> list[Admission]:
-    """Everybody at the token endpoint."""
+    """Everybody's answer from the token endpoint."""
 
     def admit(person: Person) -> Admission:
         identity = gate.id_token(person)
@@ -80,7 +80,7 @@ def web_and_react(gate: Gate, node: Callable[..., Any], admissions: list[Admissi
     return [{client: _booleans(values) for client, values in each.items()} for each in seen]
 
 
-def test_the_population_reaches_every_outcome(admissions: list[Admission]) -> None:
+def test_population_covers_every_outcome(admissions: list[Admission]) -> None:
     admitted = [each.entitlements for each in admissions if each.entitlements is not None]
     assert 0.4 * PEOPLE < len(admitted) < 0.7 * PEOPLE
     for key in DEFAULTS:
@@ -91,13 +91,13 @@ def test_the_population_reaches_every_outcome(admissions: list[Admission]) -> No
 
 
 @pytest.mark.parametrize("client", ["web", "react"])
-def test_the_page_shows_what_the_token_says(
+def test_page_agrees_with_the_token(
     admissions: list[Admission], web_and_react: list[dict[str, Verdicts]], client: str
 ) -> None:
     _agrees([(each, seen[client]) for each, seen in zip(admissions, web_and_react, strict=True)])
 
 
-def test_node_gives_the_same_answers(
+def test_node_agrees_with_the_page(
     gate: Gate, node: Callable[..., Any], admissions: list[Admission], web_and_react: list[dict[str, Verdicts]]
 ) -> None:
     token = gate.service_token()
@@ -110,7 +110,7 @@ def test_node_gives_the_same_answers(
     _same_as_the_page([each["value"] for each in details], admissions, web_and_react)
 
 
-def test_python_gives_the_same_answers(
+def test_python_agrees_with_the_page(
     gate: Gate, admissions: list[Admission], web_and_react: list[dict[str, Verdicts]]
 ) -> None:
     token = gate.service_token()
@@ -144,7 +144,7 @@ def _asked(admissions: list[Admission]) -> list[tuple[Person, str]]:
 
 
 def _same_as_the_page(values: list[bool | str], admissions: list[Admission], page: list[dict[str, Verdicts]]) -> None:
-    """Every answer is the page's, which in turn is the token's."""
+    """Every answer equals the page's, which in turn agrees with the token."""
     differing = []
     for (person, key), value, seen in zip(_asked(admissions), values, [s for s in page for _ in range(2)], strict=True):
         if _boolean(value) is not seen["web"][key]:
@@ -153,7 +153,7 @@ def _same_as_the_page(values: list[bool | str], admissions: list[Admission], pag
 
 
 def _agrees(pairs: list[tuple[Admission, Verdicts]]) -> None:
-    """The flags that are on are the token's entitlements; who got no token has neither access nor what requires it."""
+    """The flags that are on are the token's entitlements. Without a token, access and what requires it are off."""
     for each, seen in pairs:
         on = {key for key, value in seen.items() if value}
         if each.entitlements is not None:
@@ -163,7 +163,7 @@ def _agrees(pairs: list[tuple[Admission, Verdicts]]) -> None:
 
 
 def _orgs(n: int) -> tuple[str, ...]:
-    """Two in three have no org, some have two."""
+    """Two in three have no org; some have two."""
     if n % 3:
         return ()
     return (f"org-{n % 40}", f"org-{n % 7}") if n % 4 == 0 else (f"org-{n % 40}",)
@@ -178,5 +178,5 @@ def _booleans(values: Mapping[str, bool | str]) -> Verdicts:
 
 
 def _boolean(value: bool | str) -> bool:
-    """The gate's boolean behind a flag's value; only these are values of these flags."""
+    """The gate's boolean for a flag's value. These flags have no other values."""
     return {True: True, False: False, "pr": True, "direct": False}[value]

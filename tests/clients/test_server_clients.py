@@ -1,6 +1,6 @@
-"""The server clients, Node's and Python's: types of values, keys, and what each makes of every refusal.
+"""The server clients for Node and Python: value types, keys, and how each reports every refusal.
 
-The two packages read the same answers. Where one of them maps a refusal otherwise, the table says so.
+Both packages read the same answers. Where one reports a refusal differently, the table says so.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ Value = bool | str | int | float | dict[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What a client says of a flag, in the words of both. Two are equal whatever their metadata."""
+    """A client's evaluation details. Equality ignores the metadata."""
 
     value: Value
     reason: str
@@ -29,7 +29,7 @@ class Details:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One evaluation. `who` is whose token goes with it; `context` None is a call without any."""
+    """One evaluation. `who` names whose token is sent; `context` None makes a call without a context."""
 
     key: str
     default: Value
@@ -42,7 +42,7 @@ Evaluate = Callable[[Ask], Details]
 
 @pytest.fixture(scope="module")
 def tokens(gate: Gate) -> dict[str, str | None]:
-    """Whose token an evaluation may go with."""
+    """The tokens that an evaluation may use, by whose they are."""
     return {
         "service": gate.service_token(),
         "admin": gate.access_token(Person("root", admin=True)),
@@ -54,10 +54,10 @@ def tokens(gate: Gate) -> dict[str, str | None]:
 
 @pytest.fixture(scope="module")
 def by_node(gate: Gate, node: Callable[..., Any], tokens: dict[str, str | None]) -> dict[str, Details]:
-    """Node's answers to everything that is asked here."""
+    """Node's answers to everything asked in this file."""
     asks = _every_ask()
     document = {"api": gate.api, "asks": [_asked(ask, tokens[ask.who]) for ask in asks]}
-    return {repr(ask): _told(found) for ask, found in zip(asks, node("node_provider.mjs", document), strict=True)}
+    return {repr(ask): _details(found) for ask, found in zip(asks, node("node_provider.mjs", document), strict=True)}
 
 
 @pytest.fixture(params=["node", "python"])
@@ -71,7 +71,7 @@ def evaluate(request: pytest.FixtureRequest, gate: Gate, tokens: dict[str, str |
 
 @pytest.fixture
 def client(evaluate: Evaluate, request: pytest.FixtureRequest) -> str:
-    """Which client it is."""
+    """The name of the client."""
     return str(request.node.callspec.params["evaluate"])
 
 
@@ -108,12 +108,12 @@ VALUES = {
 
 
 @pytest.mark.parametrize("case", VALUES)
-def test_a_value_arrives_as_what_it_is(evaluate: Evaluate, case: str) -> None:
+def test_value_keeps_its_type(evaluate: Evaluate, case: str) -> None:
     ask, expected = VALUES[case]
     assert evaluate(ask) == expected
 
 
-def test_a_killed_flag_is_off_and_disabled(evaluate: Evaluate) -> None:
+def test_killed_flag_is_off_and_disabled(evaluate: Evaluate) -> None:
     assert evaluate(KILLED) == Details(False, "DISABLED", "off", None)
 
 
@@ -121,9 +121,9 @@ REFUSALS = {
     "unknown flag": (Ask("no-such-flag", False, somebody()), "FLAG_NOT_FOUND"),
     "boolean asked of a text flag": (Ask("gastown-pr-merge", False, somebody()), "TYPE_MISMATCH"),
     "text asked of a boolean flag": (Ask("site-banner", "direct", somebody()), "TYPE_MISMATCH"),
-    "a service names nobody": (Ask("site-banner", False, {}), "TARGETING_KEY_MISSING"),
-    "a service sends no context": (Ask("site-banner", False, None), "TARGETING_KEY_MISSING"),
-    "orgs that are no list": (Ask("site-banner", False, somebody(orgs="org-1")), "INVALID_CONTEXT"),
+    "a service without a targetingKey": (Ask("site-banner", False, {}), "TARGETING_KEY_MISSING"),
+    "a service without a context": (Ask("site-banner", False, None), "TARGETING_KEY_MISSING"),
+    "orgs is not a list": (Ask("site-banner", False, somebody(orgs="org-1")), "INVALID_CONTEXT"),
     "admin that is not a boolean": (Ask("site-banner", False, somebody(admin="true")), "INVALID_CONTEXT"),
     "no token": (Ask("site-banner", False, somebody(), "nobody"), "GENERAL"),
     "a garbled token": (Ask("site-banner", False, somebody(), "garbled"), "GENERAL"),
@@ -133,19 +133,21 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("case", REFUSALS)
-def test_a_refusal_leaves_the_default_and_says_why(evaluate: Evaluate, case: str) -> None:
+def test_refusal_gives_the_default_and_the_error_code(evaluate: Evaluate, case: str) -> None:
     ask, code = REFUSALS[case]
     assert evaluate(ask) == Details(ask.default, "ERROR", None, code)
 
 
 KEYS_TO_ENCODE = ("a b", "a/b", "a%2Fb", "%00", "zoë", "Site-Banner", "site-banner%20", "x" * 65)
-"""No flag has such a key. Both clients send keys as they are; only the HTTP library below encodes."""
+"""No flag has such a key. Both clients send keys unmodified; only the HTTP library below encodes."""
 
 
 @pytest.mark.parametrize("key", KEYS_TO_ENCODE)
-def test_a_key_that_no_flag_can_have_leaves_the_default(evaluate: Evaluate, client: str, key: str) -> None:
+def test_impossible_key_gives_the_default(evaluate: Evaluate, client: str, key: str) -> None:
     found = evaluate(Ask(key, False, somebody()))
-    missing = "FLAG_NOT_FOUND" if client == "python" and key == "a/b" else "GENERAL"  # Python reads any 404 as that
+    missing = (
+        "FLAG_NOT_FOUND" if client == "python" and key == "a/b" else "GENERAL"
+    )  # Python maps any 404 to FLAG_NOT_FOUND
     assert found == Details(False, "ERROR", None, missing)
 
 
@@ -153,7 +155,7 @@ WALKING_KEYS = ("../../../admin/v1/flags", "..", "%2E%2E", "site-banner/../../fl
 
 
 @pytest.mark.parametrize("key", WALKING_KEYS)
-def test_a_key_that_walks_the_path_reaches_no_flag(evaluate: Evaluate, key: str) -> None:
+def test_path_traversal_key_reaches_no_flag(evaluate: Evaluate, key: str) -> None:
     found = evaluate(Ask(key, False, somebody()))
     assert (found.value, found.reason) == (False, "ERROR")
 
@@ -162,16 +164,16 @@ SAME_KEYS = ("site%2Dbanner", "site-banner?x=1", "site-banner#x")
 
 
 @pytest.mark.parametrize("key", SAME_KEYS)
-def test_a_key_that_is_a_flag_once_decoded_is_that_flag(evaluate: Evaluate, key: str) -> None:
+def test_encoded_key_reaches_its_flag(evaluate: Evaluate, key: str) -> None:
     assert evaluate(Ask(key, False, somebody())) == Details(True, "STATIC", "on", None)
 
 
-def test_the_reason_and_the_revision_travel_as_metadata(evaluate: Evaluate, gate: Gate) -> None:
+def test_reason_and_revision_are_metadata(evaluate: Evaluate, gate: Gate) -> None:
     assert evaluate(BANNER).metadata == {"reason": "GA", "revision": gate.settled()}
 
 
 def _every_ask() -> list[Ask]:
-    """What the tests here ask, for one Node process to answer all of it."""
+    """Every evaluation of this file, for one Node process to answer."""
     keys = (*KEYS_TO_ENCODE, *WALKING_KEYS, *SAME_KEYS)
     tables = [ask for ask, _ in (*VALUES.values(), *REFUSALS.values())]
     return [*tables, KILLED, BANNER, *(Ask(key, False, somebody()) for key in keys)]
@@ -182,7 +184,7 @@ def _asked(ask: Ask, token: str | None) -> dict[str, Any]:
     return {"key": ask.key, "default": ask.default, "token": token, **context}
 
 
-def _told(found: dict[str, Any]) -> Details:
+def _details(found: dict[str, Any]) -> Details:
     details = Details(found["value"], found["reason"], found.get("variant"), found["errorCode"])
     return replace(details, metadata=found["metadata"])
 

@@ -1,4 +1,4 @@
-"""The web client as a browser's page uses it: preflight, ETag and 304, polling, and tokens that are not good."""
+"""The web client as a browser page uses it: preflight, ETag and 304, polling, and invalid tokens."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ from running_gate import Answer, Gate, Person
 from running_gate.gate import BULK
 
 SAFELISTED = {"accept", "accept-language", "content-language"}
-"""Headers that a page may send unasked; `content-type` only with a form's types, which JSON is not. (Fetch standard)"""
+"""Headers that need no preflight; `content-type` only with form types, not JSON. (Fetch standard)"""
 FLAG = "turned-on"
 NOT_MODIFIED = 304
 
@@ -20,7 +20,7 @@ def installed(node: Callable[..., Any]) -> None:
 
 
 def preflight(gate: Gate, origin: str, path: str, method: str, headers: str) -> Answer:
-    """What a browser asks before a page's request goes out: no credentials, no body."""
+    """What a browser sends before a page's request: no credentials, no body."""
     asked = {"access-control-request-method": method, "access-control-request-headers": headers}
     return gate.http.send("OPTIONS", gate.api + path, headers={"origin": origin, **asked})
 
@@ -32,7 +32,7 @@ def visits(gate: Gate, node: Callable[..., Any]) -> list[dict[str, Any]]:
     return list(node("web_provider.mjs", document))
 
 
-def test_a_page_that_is_loaded_again_gets_304_and_keeps_its_values(visits: list[dict[str, Any]]) -> None:
+def test_reloaded_page_gets_304_and_keeps_its_values(visits: list[dict[str, Any]]) -> None:
     first, second = visits
     assert [call["status"] for call in first["calls"]] == [200]
     assert first["calls"][0]["etag"].startswith('"')
@@ -43,7 +43,7 @@ def test_a_page_that_is_loaded_again_gets_304_and_keeps_its_values(visits: list[
     assert second["status"] == "READY"
 
 
-def test_what_the_page_sends_passes_the_preflight(gate: Gate, origin: str, visits: list[dict[str, Any]]) -> None:
+def test_page_requests_pass_the_preflight(gate: Gate, origin: str, visits: list[dict[str, Any]]) -> None:
     sent = {name for visit in visits for call in visit["calls"] for name in call["headers"]}
     needed = sorted(sent - SAFELISTED)
     assert needed == ["authorization", "content-type", "if-none-match"]
@@ -55,9 +55,7 @@ def test_what_the_page_sends_passes_the_preflight(gate: Gate, origin: str, visit
 
 
 @pytest.mark.parametrize("headers", [{}, {"if-none-match": "kept"}], ids=["200", "304"])
-def test_the_page_may_read_the_answer_its_etag_and_its_revision(
-    gate: Gate, origin: str, headers: dict[str, str]
-) -> None:
+def test_page_may_read_the_answer_its_etag_and_its_revision(gate: Gate, origin: str, headers: dict[str, str]) -> None:
     token = gate.evaluation_token(Person())
     etag = gate.evaluate_all(token).expect(200).headers["etag"]
     conditional = {"if-none-match": etag} if headers else {}
@@ -68,13 +66,13 @@ def test_the_page_may_read_the_answer_its_etag_and_its_revision(
     assert {"etag", "x-headgate-revision", "retry-after"} <= exposed
 
 
-def test_the_page_may_fetch_its_token_and_read_a_refusal(gate: Gate, origin: str) -> None:
+def test_page_may_exchange_its_token_and_read_a_refusal(gate: Gate, origin: str) -> None:
     form = {"origin": origin, "content-type": "application/x-www-form-urlencoded"}
     answer = gate.http.send("POST", f"{gate.api}/v1/token", headers=form, body=b"grant_type=none").expect(400)
     assert answer.headers["access-control-allow-origin"] == origin
 
 
-def test_another_origin_gets_nothing(gate: Gate, origin: str) -> None:
+def test_other_origin_gets_no_cors_headers(gate: Gate, origin: str) -> None:
     token = gate.evaluation_token(Person())
     for foreign in (f"{origin}0", origin.replace("http:", "https:"), "http://localhost", "null", "http://evil.example"):
         answers = [
@@ -85,7 +83,7 @@ def test_another_origin_gets_nothing(gate: Gate, origin: str) -> None:
         assert not told, foreign
 
 
-def test_a_change_is_seen_at_a_poll_and_until_then_each_is_304(gate: Gate) -> None:
+def test_polling_gets_304_until_a_change(gate: Gate) -> None:
     document = {"api": gate.api, "scene": "poll", "token": gate.evaluation_token(Person()), "flag": FLAG}
     with talk("web_provider.mjs", document, limit=30) as step:
         before = step()
@@ -100,7 +98,7 @@ def test_a_change_is_seen_at_a_poll_and_until_then_each_is_304(gate: Gate) -> No
     assert (changed["status"], changed["revision"]) == (200, revision)
 
 
-def test_a_token_that_is_not_good_makes_the_client_fatal_and_every_flag_its_default(
+def test_invalid_token_makes_the_client_fatal_with_every_flag_at_its_default(
     gate: Gate, node: Callable[..., Any]
 ) -> None:
     person = Person(admin=True)
@@ -122,6 +120,6 @@ def test_a_token_that_is_not_good_makes_the_client_fatal_and_every_flag_its_defa
 
 
 def _changed(token: str) -> str:
-    """The same token but for one character of its claims."""
+    """The same token with one character of its claims changed."""
     head, claims, signature = token.split(".")
     return ".".join((head, claims[:-2] + ("A" if claims[-2] != "A" else "B") + claims[-1], signature))

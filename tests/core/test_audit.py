@@ -1,4 +1,4 @@
-"""The audit chain: whatever is done to it afterwards, it shows."""
+"""The audit chain: every later change of it is detected."""
 
 import copy
 import json
@@ -16,7 +16,7 @@ Entry = dict[str, Any]
 
 
 def chain(length: int, start: int = 1, prev: str = GENESIS, note: str = "") -> list[Entry]:
-    """Entries as they are written."""
+    """A chain of this many entries."""
     entries = []
     for revision in range(start, start + length):
         entry = sealed({
@@ -32,12 +32,12 @@ def chain(length: int, start: int = 1, prev: str = GENESIS, note: str = "") -> l
 
 
 def head(entries: list[Entry]) -> dict[str, Any]:
-    """What the head says."""
+    """The head of these entries."""
     return {"revision": len(entries), "digest": entries[-1]["digest"] if entries else GENESIS}
 
 
 @pytest.mark.parametrize("length", [0, 1, 2, 30])
-def test_a_whole_chain_holds(length: int) -> None:
+def test_an_unchanged_chain_verifies(length: int) -> None:
     entries = chain(length)
     assert verify_chain(entries) is None
     assert verify_chain(entries, head(entries)) is None
@@ -46,13 +46,13 @@ def test_a_whole_chain_holds(length: int) -> None:
 
 
 def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The way to every value in a value."""
+    """The path to every value inside a value."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     return [way for key, item in inner for way in [(*path, key), *paths(item, (*path, key))]]
 
 
 def edit(source: Random, entries: list[Entry]) -> None:
-    """One value of one entry becomes another, or another type, or goes; the careful forger seals it again."""
+    """Change, retype, or remove one value of one entry; a careful forger seals the entry again."""
     entry = entries[source.randrange(len(entries))]
     before = canonical(entry)
     way = source.choice(paths(entry))
@@ -73,12 +73,12 @@ def edit(source: Random, entries: list[Entry]) -> None:
 
 
 def delete(source: Random, entries: list[Entry]) -> None:
-    """One entry goes, of which others follow."""
+    """Remove one entry that is not the last."""
     entries.pop(source.randrange(len(entries) - 1))
 
 
 def insert(source: Random, entries: list[Entry]) -> None:
-    """One entry comes, made to follow on the one before it, or copied."""
+    """Insert one entry: a copy, or one that links to the entry before it."""
     place = source.randrange(len(entries))
     prev = entries[place - 1]["digest"] if place else GENESIS
     extra = chain(1, place + 1, prev, "forged")[0] if source.random() < 0.5 else copy.deepcopy(source.choice(entries))
@@ -86,7 +86,7 @@ def insert(source: Random, entries: list[Entry]) -> None:
 
 
 def reorder(source: Random, entries: list[Entry]) -> None:
-    """Two entries change places, their numbers too or not."""
+    """Swap two entries, with or without their revisions."""
     one, other = source.sample(range(len(entries)), 2)
     entries[one], entries[other] = entries[other], entries[one]
     if source.random() < 0.5:
@@ -94,40 +94,40 @@ def reorder(source: Random, entries: list[Entry]) -> None:
 
 
 def replace(source: Random, entries: list[Entry]) -> None:
-    """From one entry on, everything but the last is written anew."""
+    """Rewrite everything from one entry on, except the last."""
     place = source.randrange(len(entries) - 1)
     prev = entries[place - 1]["digest"] if place else GENESIS
     entries[place:-1] = chain(len(entries) - 1 - place, place + 1, prev, "forged")
 
 
 def truncate(source: Random, entries: list[Entry]) -> None:
-    """Entries are cut from the end."""
+    """Cut off entries at the end."""
     del entries[source.randrange(len(entries)) :]
 
 
 def rewrite(source: Random, entries: list[Entry]) -> None:
-    """From one entry on, everything to the end is written anew: a chain as good as any."""
+    """Rewrite everything from one entry to the end: the result is a valid chain."""
     place = source.randrange(len(entries))
     prev = entries[place - 1]["digest"] if place else GENESIS
     entries[place:] = chain(len(entries) - place, place + 1, prev, "forged")
 
 
 WITHIN = (edit, delete, insert, reorder, replace)
-"""What leaves a trace in the chain, unless it is the last entry that was edited and sealed again."""
+"""Tampering that the chain itself shows, unless the last entry was edited and sealed again."""
 WHOLE = (truncate, rewrite)
-"""What leaves none: only the head tells, or a note kept elsewhere where the head was forged as well."""
+"""Tampering that only the head shows, or, if the head was forged too, an anchor that is kept elsewhere."""
 
 
-@pytest.mark.proof("entries edited, deleted, inserted, reordered, replaced behind the log's back")
+@pytest.mark.proof("entries edited, deleted, inserted, reordered, or replaced")
 @pytest.mark.parametrize("tamper", WITHIN)
-def test_tampering_is_found(tamper: Any, tally: Tally) -> None:
+def test_tampering_is_detected(tamper: Any, tally: Tally) -> None:
     """2,000 ways each, without a head and with one: 10,000 in all."""
     source, whole = Random(tamper.__name__), chain(12)
     for _ in range(many(2_000, 20_000)):
         entries = copy.deepcopy(whole)
         tamper(source, entries)
         found = verify_chain(entries)
-        if found is None:  # the last entry sealed anew: only the head tells
+        if found is None:  # the last entry was sealed again: only the head shows it
             assert tamper is edit
             assert entries[:-1] == whole[:-1]
         assert verify_chain(entries, head(whole)) is not None
@@ -137,10 +137,12 @@ def test_tampering_is_found(tamper: Any, tally: Tally) -> None:
 
 @pytest.mark.proof("logs cut off, or rewritten to their end, together with the head")
 @pytest.mark.parametrize("tamper", WHOLE)
-def test_what_is_cut_off_or_written_anew_with_its_head_is_found_by_a_note_alone(tamper: Any, tally: Tally) -> None:
-    """2,000 ways each. The forger owns the table, the head in it too: the chain then holds, from end to end.
+def test_a_truncated_or_rewritten_chain_with_a_forged_head_is_detected_only_by_an_anchor(
+    tamper: Any, tally: Tally
+) -> None:
+    """2,000 ways each. The forger can write the table and the head, so the chain verifies from end to end.
 
-    A note of a revision that still stands as it was tells nothing, as it must: what came after it is not in it.
+    An anchor at a revision before the change detects nothing: it does not cover later entries.
     """
     source, whole = Random(tamper.__name__), chain(12)
     for _ in range(many(2_000, 20_000)):
@@ -155,11 +157,11 @@ def test_what_is_cut_off_or_written_anew_with_its_head_is_found_by_a_note_alone(
         found = verify_chain(entries, head(entries), {noted: whole[noted - 1]["digest"]})
         assert (found is not None) == touched
         assert found is None or found.revision <= noted
-        tally.add(forgeries=1, found_by_links_and_forged_head=0, found_by_a_note_of_the_end=1)
-        tally.add(found_by_an_earlier_note=touched, after_that_note=not touched)
+        tally.add(forgeries=1, found_by_links_and_forged_head=0, found_by_an_anchor_at_the_end=1)
+        tally.add(found_by_an_earlier_anchor=touched, after_that_anchor=not touched)
 
 
-def test_what_was_cut_off_is_found_by_the_head_alone() -> None:
+def test_a_truncated_chain_is_detected_only_with_the_head() -> None:
     whole = chain(12)
     for kept in range(12):
         assert verify_chain(whole[:kept]) is None
@@ -168,18 +170,21 @@ def test_what_was_cut_off_is_found_by_the_head_alone() -> None:
         assert found.revision == kept + 1
 
 
-def test_a_chain_written_anew_as_a_whole_is_found_by_the_head_alone() -> None:
+def test_a_chain_rewritten_from_the_start_is_detected_only_with_the_head() -> None:
     whole, forged = chain(12), chain(12, note="forged")
     assert verify_chain(forged) is None
     assert verify_chain(forged, head(whole)) is not None
 
 
-def test_any_number_of_notes_hold_on_a_chain_that_went_on() -> None:
+def test_all_anchors_verify_on_a_chain_that_has_grown() -> None:
     whole = chain(12)
     assert verify_chain(whole, head(whole), {entry["revision"]: entry["digest"] for entry in whole[:9]}) is None
     found = verify_chain(whole, head(whole), {3: whole[2]["digest"], 7: whole[7]["digest"]})
     assert found is not None
-    assert (found.revision, found.what) == (7, "it is not the entry that was noted: the log was rewritten")
+    assert (found.revision, found.what) == (
+        7,
+        "its digest differs from the anchor or checkpoint: the log was rewritten",
+    )
 
 
 @pytest.mark.parametrize(
@@ -187,7 +192,7 @@ def test_any_number_of_notes_hold_on_a_chain_that_went_on() -> None:
     [{"reason": "\ud800"}, {"after": float("nan")}, {"after": float("inf")}, {"digest": None}, {"prev": 0},
      {"revision": "1"}, {"revision": None}, {"revision": True, "reason": "x"}],
 )  # fmt: skip
-def test_what_no_json_can_hold_is_a_break_too(damage: dict[str, Any]) -> None:
+def test_an_entry_that_is_not_valid_json_breaks_the_chain(damage: dict[str, Any]) -> None:
     entries = chain(3)
     entries[0] |= damage
     found = verify_chain(entries)
@@ -196,13 +201,13 @@ def test_what_no_json_can_hold_is_a_break_too(damage: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("numbers", [(2, 3), (1, 3), (1, 1), (0, 1), (1, 2.5), (1, "2")])
-def test_numbers_have_no_gaps_even_where_every_link_holds(numbers: tuple[Any, Any]) -> None:
+def test_a_gap_in_revisions_breaks_the_chain_although_all_links_match(numbers: tuple[Any, Any]) -> None:
     first = sealed({**chain(1)[0], "revision": numbers[0]})
     second = sealed({**chain(1)[0], "revision": numbers[1], "prev": first["digest"]})
     assert verify_chain([first, second]) is not None
 
 
-def test_the_place_is_named() -> None:
+def test_a_break_names_its_revision() -> None:
     entries = chain(5)
     entries[2]["reason"] = "another"
     found = verify_chain(entries)
@@ -210,7 +215,7 @@ def test_the_place_is_named() -> None:
     assert (found.revision, found.what) == (3, "its content was changed")
 
 
-def test_digests_do_not_hang_on_the_order_of_members() -> None:
+def test_a_digest_does_not_depend_on_member_order() -> None:
     entry = vector_files.read("audit-chain")["entries"][0]
     backwards = dict(reversed(entry.items()))
     assert digest(backwards) == entry["digest"]
@@ -221,5 +226,5 @@ def test_digests_do_not_hang_on_the_order_of_members() -> None:
     [({"b": 1, "a": [True, None, "x"]}, '{"a":[true,null,"x"],"b":1}'), ({"\u00e9": "\u5c71"}, '{"\u00e9":"\u5c71"}'),
      (1.5, "1.5"), ({"z": {}, "A": []}, '{"A":[],"z":{}}'), ("a\"\\\n\u0001", '"a\\"\\\\\\n\\u0001"')],
 )  # fmt: skip
-def test_there_is_one_way_to_write_a_value(value: Any, text: str) -> None:
+def test_canonical_json_writes_each_value_one_way(value: Any, text: str) -> None:
     assert canonical(value) == text

@@ -1,4 +1,4 @@
-"""What a decision costs, in shape only: ratios within one run, with wide margins. `make bench` measures."""
+"""The relative cost of a decision: ratios within one run, with wide margins. `make bench` measures the real cost."""
 
 from statistics import median
 
@@ -17,20 +17,20 @@ TIMES_THE_FLOOR = {
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_a_decision_stays_near_the_floor(case: Case) -> None:
+def test_a_decision_costs_a_small_multiple_of_the_floor(case: Case) -> None:
     entries = [Entry(floor, case), Entry(ours, case)]
     for entry in entries:
         entry.check()
     assert ratio(measure(entries, ROUNDS, turn=TURN), "headgate", "floor") <= TIMES_THE_FLOOR[case.name]
 
 
-def test_it_does_not_grow_with_what_it_does_not_look_at() -> None:
+def test_decision_cost_does_not_grow_with_data_it_does_not_use() -> None:
     for by_number in growth(ROUNDS, turn=TURN).values():
         few, *many = by_number.values()
         assert max(many) <= 4 * few
 
 
-def test_who_answers_wrong_is_not_timed() -> None:
+def test_a_contestant_with_a_wrong_answer_is_not_timed() -> None:
     case = Case("GA", [Spec("open", Kind.GA)], "open")
 
     class Never:
@@ -44,6 +44,6 @@ def test_who_answers_wrong_is_not_timed() -> None:
         Entry(Never, case).check()
 
 
-def test_medians_are_of_the_rounds_own_ratios() -> None:
+def test_a_median_is_of_the_ratios_within_each_round() -> None:
     found = {"a": [1.0, 20.0, 3.0], "b": [2.0, 10.0, 6.0]}
     assert ratio(found, "a", "b") == median([0.5, 2.0, 0.5])

@@ -1,4 +1,4 @@
-"""The decision, whatever the rules and whoever asks: total, strict, explained, and what the contract's words give."""
+"""The decision for any rules and any subject: total, strictly boolean, explained, and equal to the contract."""
 
 import json
 from random import Random
@@ -24,7 +24,7 @@ JSON = st.recursive(
     | st.booleans()
     | st.integers()
     | st.floats()
-    | st.text(st.characters()),  # lone surrogates, NaN: all of it
+    | st.text(st.characters()),  # lone surrogates and NaN included
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=8,
 )
@@ -44,7 +44,7 @@ def rules_of(documents: dict[str, dict[str, Any]]) -> Ruleset:
 
 
 @given(dice(), st.lists(ANYBODY, min_size=1, max_size=5))
-def test_it_never_raises_and_is_strictly_boolean(thrown: Dice, subjects: list[Subject]) -> None:
+def test_a_decision_never_raises_and_is_strictly_boolean(thrown: Dice, subjects: list[Subject]) -> None:
     rules = rules_of(thrown.rules(KEYS, orderly=False))
     for subject in subjects:
         for key in (*KEYS, "gone", ""):
@@ -56,7 +56,7 @@ def test_it_never_raises_and_is_strictly_boolean(thrown: Dice, subjects: list[Su
 
 
 @given(dice(), st.lists(ANYBODY, min_size=1, max_size=5))
-def test_every_explanation_ends_with_the_decision(thrown: Dice, subjects: list[Subject]) -> None:
+def test_an_explanation_ends_with_the_decision(thrown: Dice, subjects: list[Subject]) -> None:
     rules = rules_of(thrown.rules(KEYS, orderly=False))
     for subject in subjects:
         for key in (*KEYS, "gone"):
@@ -67,8 +67,8 @@ def test_every_explanation_ends_with_the_decision(thrown: Dice, subjects: list[S
             assert flag == key or made.reason is Reason.PREREQUISITE_FAILED
 
 
-def test_it_is_what_the_contract_says() -> None:
-    """20,000 flags × subjects against a second reading of the contract that shares no code with the first."""
+def test_a_decision_equals_an_independent_reading_of_the_contract() -> None:
+    """20,000 flag × subject pairs against a second implementation that shares no code with the first."""
     thrown = Dice(Random(1))
     reasons: set[tuple[bool, str]] = set()
     for _ in range(1_000):
@@ -86,7 +86,7 @@ def test_it_is_what_the_contract_says() -> None:
 
 
 @given(dice(), st.lists(ANYBODY, min_size=1, max_size=5))
-def test_an_absent_attribute_matches_nothing(thrown: Dice, subjects: list[Subject]) -> None:
+def test_a_missing_attribute_matches_no_clause(thrown: Dice, subjects: list[Subject]) -> None:
     clause = {**thrown.clause(), "attribute": "absent"}
     rule = vector_files.flag_from({"key": "f", "allow": {"rules": [{"clauses": [clause]}]}}).allow.rules[0]
     for subject in subjects:
@@ -96,7 +96,7 @@ def test_an_absent_attribute_matches_nothing(thrown: Dice, subjects: list[Subjec
 
 
 @given(JSON)
-def test_only_true_is_true(value: Any) -> None:
+def test_an_equals_true_clause_matches_only_json_true(value: Any) -> None:
     rule = vector_files.flag_from(
         {"key": "f", "allow": {"rules": [{"clauses": [{"attribute": "beta", "op": "equals", "value": True}]}]}}
     ).allow.rules[0]
@@ -104,7 +104,7 @@ def test_only_true_is_true(value: Any) -> None:
 
 
 @given(dice(), st.lists(ANYBODY, min_size=1, max_size=3))
-def test_values_never_speak_in_a_decision(thrown: Dice, subjects: list[Subject]) -> None:
+def test_flag_values_never_affect_a_decision(thrown: Dice, subjects: list[Subject]) -> None:
     documents = thrown.rules(KEYS)
     upside = {key: {**flag, "values": {"on": "off", "off": "on"}} for key, flag in documents.items()}
     before, after = rules_of(documents), rules_of(upside)
@@ -113,8 +113,8 @@ def test_values_never_speak_in_a_decision(thrown: Dice, subjects: list[Subject])
 
 
 @given(dice())
-def test_an_admin_is_never_out_at_a_gate(thrown: Dice) -> None:
-    """Whatever is killed, missing, circular or unreadable."""
+def test_an_admin_always_passes_a_gate(thrown: Dice) -> None:
+    """Even if flags are killed, missing, circular, or unreadable."""
     rules = rules_of(thrown.rules(KEYS, orderly=False))
     broken = ruleset({**rules.given, "f9": Flag(key="f9", salt="", quarantined=True)})
     for key in (*KEYS, "f9", "gone"):
@@ -127,8 +127,8 @@ def test_an_admin_is_never_out_at_a_gate(thrown: Dice) -> None:
 
 
 @given(dice())
-def test_other_flags_do_not_matter(thrown: Dice) -> None:
-    """Changing one flag leaves the answers of all that do not hang on it as they were."""
+def test_a_decision_does_not_depend_on_unrelated_flags(thrown: Dice) -> None:
+    """Changing one flag leaves the decisions of all flags that do not require it unchanged."""
     documents = thrown.rules(KEYS)
     moved = thrown.one(KEYS)
     changed = {**documents, moved: thrown.flag(moved, ())}
@@ -140,7 +140,7 @@ def test_other_flags_do_not_matter(thrown: Dice) -> None:
 
 
 @given(dice())
-def test_a_flag_survives_the_table(thrown: Dice) -> None:
+def test_a_stored_flag_reads_back_equal(thrown: Dice) -> None:
     flag = vector_files.flag_from(thrown.killed(thrown.flag("f", ("p", "q")), 0.3))
     document = json.loads(json.dumps(flag_document(flag)))
     assert load_flag(document) == flag
@@ -151,8 +151,8 @@ def test_a_flag_survives_the_table(thrown: Dice) -> None:
 
 
 @given(st.dictionaries(st.sampled_from((*OWN_MEMBERS, "killed", "version", "revision", "x")), JSON, max_size=6))
-def test_a_stored_flag_is_read_or_quarantined(document: dict[str, Any]) -> None:
-    """Whatever lies there: no exception, and what cannot be used denies."""
+def test_a_stored_flag_that_cannot_be_read_is_quarantined(document: dict[str, Any]) -> None:
+    """No content raises an exception; an unusable flag denies."""
     flag = read_flag(
         "f", {"key": "f", "salt": "s", "version": 1, "revision": 1, "updated_at": "", "updated_by": "", **document}
     )
@@ -163,8 +163,8 @@ def test_a_stored_flag_is_read_or_quarantined(document: dict[str, Any]) -> None:
 
 
 @given(dice(), st.sampled_from(OWN_MEMBERS), JSON)
-def test_a_written_flag_is_read_or_refused(thrown: Dice, member: str, value: Any) -> None:
-    """One member replaced by any JSON: a flag that survives the table, or `Invalid`."""
+def test_a_written_flag_is_accepted_or_rejected_as_invalid(thrown: Dice, member: str, value: Any) -> None:
+    """With any JSON in place of one member: a flag that reads back equal, or `Invalid`."""
     document = {**thrown.flag("f", ("p",)), member: value}
     try:
         flag = parse_flag(document, salt="s")
@@ -180,7 +180,7 @@ def test_a_written_flag_is_read_or_refused(thrown: Dice, member: str, value: Any
 @pytest.mark.parametrize(
     "document", [None, [], "f", 1, True, {}, {"key": "f"}, {"key": "g", "salt": "s"}, {"body": "x"}]
 )
-def test_what_is_no_flag_denies(document: Any) -> None:
+def test_a_stored_document_that_is_not_a_flag_denies(document: Any) -> None:
     flag = read_flag("f", document)
     assert flag.quarantined
     assert flag.key == "f"
@@ -212,7 +212,7 @@ KILL = {"reach": "gate", "reason": "why", "at": "2026-03-01T12:00:00.000Z", "by"
         ("gate", False),
     ],
 )  # fmt: skip
-def test_a_stored_kill_is_read_or_its_flag_denies(killed: Any, is_readable: bool) -> None:
+def test_a_flag_whose_stored_kill_cannot_be_read_denies(killed: Any, is_readable: bool) -> None:
     stored = {**flag_document(vector_files.flag_from({"key": "f", "stage": "ga"})), "killed": killed}
     flag = read_flag("f", stored)
     assert flag.quarantined is not is_readable

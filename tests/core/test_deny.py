@@ -1,4 +1,4 @@
-"""Revocations and ended sessions: what each refuses, and that nothing read from the store makes it refuse less."""
+"""Revocations and ended sessions: what each refuses, and that no stored record makes the set refuse less."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def one(kind: DenyKind, value: str, at: int = AT) -> DenySet:
 @pytest.mark.parametrize(
     ("issued_at", "refused"), [(0, True), (AT - 1, True), (AT, True), (AT + 1, False), (AT + 900, False)]
 )
-def test_a_subject_is_refused_what_was_issued_up_to_that_second(issued_at: int, refused: bool) -> None:
+def test_a_subject_revocation_refuses_tokens_issued_up_to_its_second(issued_at: int, refused: bool) -> None:
     held = one(SUBJECT, "alice")
     assert held.refuses(subject="alice", jti="t1", issued_at=issued_at, session=None) is refused
     assert held.refuses(subject="alice", jti="t1", issued_at=issued_at, session="s1") is refused
@@ -41,8 +41,8 @@ def test_a_subject_is_refused_what_was_issued_up_to_that_second(issued_at: int, 
         assert not held.refuses(subject=other, jti="t1", issued_at=issued_at, session=None)
 
 
-def test_a_token_is_refused_by_its_id_whenever_it_was_issued() -> None:
-    """An id is never used twice, so its time says nothing."""
+def test_a_jti_revocation_refuses_the_token_whenever_it_was_issued() -> None:
+    """An id is never used twice, so the time of issue does not matter."""
     held = one(JTI, "t1")
     for issued_at in (0, AT, AT + 1):
         assert held.refuses(subject="alice", jti="t1", issued_at=issued_at, session=None)
@@ -50,7 +50,7 @@ def test_a_token_is_refused_by_its_id_whenever_it_was_issued() -> None:
     assert not held.refuses(subject="t1", jti="t2", issued_at=0, session="t1"), "kinds do not mix"
 
 
-def test_a_session_is_refused_up_to_its_end_and_may_come_again() -> None:
+def test_an_ended_session_is_refused_up_to_its_end_and_can_start_again() -> None:
     held = one(SESSION, "s1")
     assert held.refuses(subject="alice", jti="t1", issued_at=AT, session="s1")
     assert not held.refuses(subject="alice", jti="t1", issued_at=AT + 1, session="s1")
@@ -58,15 +58,15 @@ def test_a_session_is_refused_up_to_its_end_and_may_come_again() -> None:
     assert not held.refuses(subject="alice", jti="t1", issued_at=AT, session=None), "her access token is no session"
 
 
-def test_nothing_denied_refuses_nothing() -> None:
+def test_an_empty_deny_set_refuses_nothing() -> None:
     assert not DenySet().refuses(subject="alice", jti="t1", issued_at=0, session="s1")
 
 
 @given(DENIALS, st.randoms(use_true_random=False), NAMES, NAMES, st.integers(AT - 6, AT + 6), st.none() | NAMES)
-def test_the_order_is_of_no_account_and_more_never_refuses_less(
+def test_denials_apply_in_any_order_and_adding_one_never_refuses_less(
     denials: list[Denial], source: Any, subject: str, jti: str, issued_at: int, session: str | None
 ) -> None:
-    """A load reads them in the table's order, a fold in the audit's; the later of two on one name counts."""
+    """A load reads them in table order, a fold in audit order; the later of two denials of one name applies."""
     asked: Any = {"subject": subject, "jti": jti, "issued_at": issued_at, "session": session}
     shuffled = source.sample(denials, len(denials))
     assert denied(*denials) == denied(*shuffled)
@@ -76,7 +76,7 @@ def test_the_order_is_of_no_account_and_more_never_refuses_less(
 
 
 @given(DENIALS)
-def test_what_is_written_is_what_is_read(denials: list[Denial]) -> None:
+def test_a_denial_reads_back_equal(denials: list[Denial]) -> None:
     for denial in denials:
         assert parse_denial({**denial.document, "version": 3, "revision": 9}) == denial
     entries = [
@@ -87,7 +87,7 @@ def test_what_is_written_is_what_is_read(denials: list[Denial]) -> None:
 
 
 @pytest.mark.parametrize("value", ["alice", "auth0|5f7c8ec7c33c6c004bbafe82", "ä" * 128, "x" * 256, "arn:aws:iam::1:x"])
-def test_whatever_may_be_a_subject_can_be_denied(value: str) -> None:
+def test_every_valid_subject_can_be_revoked(value: str) -> None:
     assert parse_denial(Denial(SUBJECT, value, AT, AT + 1).document).value == value
 
 
@@ -102,8 +102,8 @@ GOOD: dict[str, Any] = {"kind": "subject", "value": "alice", "at": AT, "expires"
         {**GOOD, "expires": 2**41}, {**GOOD, "reason": "x"},
     ],
 )  # fmt: skip
-def test_a_record_that_cannot_be_read_takes_nothing_away(document: Any) -> None:
-    """The others still hold; and rules with such a record are served."""
+def test_an_unreadable_denial_leaves_the_others_in_force(document: Any) -> None:
+    """The other denials still apply, and the rules are served."""
     with pytest.raises(Invalid):
         parse_denial(document)
     held = one(SUBJECT, "alice")

@@ -1,4 +1,4 @@
-"""The emergency kill: how its variables are read, and what it does to rules that are known, and to none."""
+"""The emergency kill: how its variables are read, and its effect on loaded rules and on none."""
 
 import base64
 import json
@@ -42,7 +42,7 @@ def text(*policies: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("kill", ["", "  "])
-def test_nothing_set_is_no_kill(kill: str) -> None:
+def test_without_variables_there_is_no_emergency_kill(kill: str) -> None:
     assert read_emergency(kill, text(*WORK)) == NO_EMERGENCY
     assert NO_EMERGENCY.unknown == EMPTY
 
@@ -54,28 +54,28 @@ def test_nothing_set_is_no_kill(kill: str) -> None:
         ("true", set()), ("convoys,new", set()), ("access,*", set()),
     ],
 )  # fmt: skip
-def test_what_is_named_counts_as_killed(kill: str, left: set[str]) -> None:
-    """A name that is no flag's is a slip: then every flag counts as killed."""
+def test_named_flags_are_killed_and_an_unknown_name_kills_all(kill: str, left: set[str]) -> None:
+    """A name that is no flag is taken for a typing error: every flag counts as killed."""
     laid = read_emergency(kill, "").laid_over(rules())
     assert on(laid, USER) == left
     assert on(laid, ADMIN) == {"access", "convoys", "other", "new"}
     assert laid.revision == 7
 
 
-def test_the_reason_is_the_kill() -> None:
+def test_an_emergency_kill_gives_the_reasons_of_a_kill() -> None:
     laid = read_emergency("access", "").laid_over(rules())
     assert decide(laid.rules, "access", USER).reason is Reason.KILLED
     assert decide(laid.rules, "convoys", USER).reason is Reason.PREREQUISITE_FAILED
 
 
 @pytest.mark.parametrize("kill", ["Access", "access;other", "access,,other", "1 2", "access,a/b", ",", "\u2217"])
-def test_what_cannot_be_read_kills_every_flag(kill: str) -> None:
+def test_an_unreadable_variable_kills_every_flag(kill: str) -> None:
     found = read_emergency(kill, "")
     assert (found.flags, found.malformed) == ({EVERY}, ("kill",))
     assert on(found.laid_over(rules()), USER) == set()
 
 
-def test_a_reach_is_never_lowered() -> None:
+def test_an_emergency_kill_never_lowers_a_reach() -> None:
     severed = with_kills(rules(), {"access": "sever"})
     kill = read_emergency("*", "").laid_over(severed).rules.flags["access"].killed
     assert kill is not None
@@ -85,7 +85,7 @@ def test_a_reach_is_never_lowered() -> None:
     assert mine.reach is Reach.GATE
 
 
-def test_where_nothing_is_known_nobody_but_admins_is_let_in() -> None:
+def test_without_loaded_rules_only_admins_pass() -> None:
     for kill in ("*", "other"):
         unknown = read_emergency(kill, text(*WORK)).laid_over(read_emergency(kill, text(*WORK)).unknown)
         assert on(unknown, USER) == set()
@@ -109,14 +109,14 @@ def deflated(value: bytes) -> str:
     ],
     ids=["text", "bytes", "words", "object", "list", "entry", "open", "flags", "bomb", "deep", "unicode"],
 )  # fmt: skip
-def test_routes_that_cannot_be_read_are_none_and_the_kill_stands(routes: str) -> None:
+def test_unreadable_routes_are_ignored_and_the_kill_still_applies(routes: str) -> None:
     found = read_emergency("access", routes)
     assert (found.flags, found.routes, found.malformed) == ({"access"}, RouteTable(), ("routes",))
     with pytest.raises(Invalid):
         unpacked(routes)
 
 
-def test_only_running_work_is_carried_the_most_needed_first() -> None:
+def test_only_routes_for_running_work_are_included_most_needed_first() -> None:
     table = parse_routes(
         [
             {"route": "GET /a", "class": "observe"},
@@ -136,8 +136,8 @@ def test_only_running_work_is_carried_the_most_needed_first() -> None:
     )
 
 
-def test_the_reference_manifest_fits() -> None:
-    """An environment is 4 KB at most, in all."""
+def test_the_example_manifests_routes_fit_into_the_variables() -> None:
+    """Lambda allows 4 KB of environment variables in all."""
     carried = running_work(parse_routes(read_manifest(ROOT / "examples/gastown/manifest.yaml")["routes"]))
     assert len(carried) > 150
     assert len(packed(carried)) < 2_048

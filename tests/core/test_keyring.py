@@ -1,4 +1,4 @@
-"""The signing keys' states: what a rotation moves, when it is refused, what a revocation ends, what is on record."""
+"""The signing keys' states: what a rotation changes, when it is refused, what a revocation ends, what is stored."""
 
 from typing import Any
 
@@ -36,20 +36,20 @@ def shown(ring: Keyring, pool: tuple[str, ...] = POOL) -> str:
     return "".join(held[kid].value[0] if kid in held else "-" for kid in pool)
 
 
-def test_a_pool_that_was_never_rotated_signs_with_its_first_key() -> None:
+def test_a_pool_without_rotations_signs_with_its_first_key() -> None:
     assert shown(()) == "ann"
     assert shown((), ()) == ""
     assert in_use((), POOL)[0] == KeyRecord("k1", ACTIVE, 0)
 
 
-def test_a_pool_of_three_goes_round() -> None:
-    """Next signs, what signed stays known; the third rotation waits for the first key's last token."""
+def test_rotations_cycle_through_a_pool_of_three() -> None:
+    """The next key signs, the previous one verifies; a third rotation waits until the first key's tokens expire."""
     first = rotated((), POOL, NOW)
     assert shown(first) == "pan"
     second = rotated(first, POOL, NOW + 10)
     assert shown(second) == "ppa"
     for too_soon in (NOW + 10, NOW + LONGEST_TOKEN_LIFE - 1):
-        with pytest.raises(CannotRotate, match="still live"):
+        with pytest.raises(CannotRotate, match="still valid"):
             rotated(second, POOL, too_soon)
     third = rotated(second, POOL, NOW + LONGEST_TOKEN_LIFE)
     assert shown(third) == "app", "the second key's tokens live for ten seconds more"
@@ -61,15 +61,15 @@ def test_a_pool_of_three_goes_round() -> None:
     }
 
 
-def test_rotated_once_an_hour_a_next_key_always_stands_ready() -> None:
+def test_hourly_rotation_always_leaves_a_next_key() -> None:
     ring: Keyring = ()
     for turn in range(9):
         ring = rotated(ring, POOL, NOW + turn * LONGEST_TOKEN_LIFE)
         assert "n" in shown(ring) or turn == 1, turn
 
 
-def test_with_one_key_revoked_the_other_two_take_turns() -> None:
-    """A pool that lost a key could be rotated by no one if a next key had to be left over."""
+def test_with_one_key_revoked_the_other_two_alternate() -> None:
+    """If a rotation had to leave a next key, a pool that lost a key could never rotate."""
     ring = revoked((), POOL, "k3", NOW)
     assert shown(ring) == "anr"
     for turn, expected in enumerate(("par", "apr", "par", "apr")):
@@ -79,7 +79,7 @@ def test_with_one_key_revoked_the_other_two_take_turns() -> None:
         rotated(ring, POOL, NOW + 3 * LONGEST_TOKEN_LIFE + LONGEST_TOKEN_LIFE - 1)
 
 
-def test_revoking_the_active_key_lets_the_next_sign() -> None:
+def test_revoking_the_active_key_activates_the_next() -> None:
     ring = revoked((), POOL, "k1", NOW)
     assert shown(ring) == "ran"
     assert shown(revoked(ring, POOL, "k2", NOW)) == "rra"
@@ -87,7 +87,7 @@ def test_revoking_the_active_key_lets_the_next_sign() -> None:
     assert not is_revoked(ring, "k2")
 
 
-def test_revoking_another_key_moves_nothing_else() -> None:
+def test_revoking_an_inactive_key_changes_no_other_key() -> None:
     once = rotated((), POOL, NOW)
     assert shown(revoked(once, POOL, "k1", NOW + 1)) == "ran"
     assert shown(revoked(once, POOL, "k3", NOW + 1)) == "par"
@@ -95,8 +95,8 @@ def test_revoking_another_key_moves_nothing_else() -> None:
     assert shown(late) == "nar", "what is dead by then stands ready at once"
 
 
-def test_in_an_emergency_a_previous_key_signs_again_though_its_tokens_live() -> None:
-    """Both next and active are lost within the hour: refusing to revoke would be worse than reusing a good key."""
+def test_a_previous_key_signs_again_if_active_and_next_are_revoked() -> None:
+    """Active and next are lost within the hour: refusing to revoke would be worse than reusing a good key."""
     ring = revoked(rotated((), POOL, NOW), POOL, "k3", NOW + 1)
     assert shown(ring) == "par"
     ring = revoked(ring, POOL, "k2", NOW + 2)
@@ -105,20 +105,20 @@ def test_in_an_emergency_a_previous_key_signs_again_though_its_tokens_live() -> 
     assert shown(revoked(twice, POOL, "k3", NOW + 2)) == "par", "the one that signed last"
 
 
-def test_the_last_key_cannot_be_revoked_until_another_is_there() -> None:
-    """Revoking it would end every token and all minting; a deployment that adds a key makes it possible."""
+def test_revoking_the_last_key_is_refused_until_another_is_configured() -> None:
+    """It would end every token and all minting; a deployment that adds a key makes it possible."""
     ring = revoked(revoked((), POOL, "k1", NOW), POOL, "k2", NOW)
     with pytest.raises(CannotRotate, match="last key"):
         revoked(ring, POOL, "k3", NOW)
     assert shown(revoked(ring, (*POOL, "k4"), "k3", NOW), (*POOL, "k4")) == "rrra"
 
 
-def test_twice_is_as_once() -> None:
+def test_revoking_a_key_twice_changes_nothing_more() -> None:
     ring = revoked((), POOL, "k1", NOW)
     assert revoked(ring, POOL, "k1", NOW + 100) == ring
 
 
-def test_what_is_not_in_the_pool_is_not_a_key() -> None:
+def test_a_key_outside_the_pool_is_unknown() -> None:
     with pytest.raises(CannotRotate, match="no such key"):
         revoked((), POOL, "k9", NOW)
     ring = rotated((), POOL, NOW)
@@ -127,7 +127,7 @@ def test_what_is_not_in_the_pool_is_not_a_key() -> None:
     assert shown(rotated(ring, ("k3", "k4"), NOW), ("k3", "k4")) == "an"
 
 
-def test_a_revoked_key_that_comes_back_into_the_pool_is_still_revoked() -> None:
+def test_a_revoked_key_that_returns_to_the_pool_stays_revoked() -> None:
     ring = rotated(revoked((), POOL, "k1", NOW), ("k2", "k3"), NOW)
     assert shown(ring, POOL)[0] == "r"
 
@@ -143,8 +143,8 @@ STEPS = st.lists(
 
 @settings(max_examples=many(300, 3_000))
 @given(STEPS)
-def test_whatever_is_done_one_key_signs_and_tokens_stay_verifiable(steps: list[tuple[str, int]]) -> None:
-    """Exactly one active key; a revoked one never returns; whoever signed is known until its tokens are dead."""
+def test_after_any_changes_one_key_signs_and_unexpired_tokens_verify(steps: list[tuple[str, int]]) -> None:
+    """Exactly one active key; a revoked one never returns; a key that signed verifies until its tokens expire."""
     ring, now = in_use((), POOL), NOW
     signed_at = {"k1": NOW}
     for step, later in steps:
@@ -175,7 +175,7 @@ def _active(held: Any) -> str:
 
 
 def _may_be_refused(step: str, ring: Keyring, before: Any, now: int) -> None:
-    """A rotation for want of a key whose tokens are dead; a revocation of the last key only."""
+    """A rotation without a key whose tokens have expired; a revocation of the last key."""
     if step == "rotate":
         assert NEXT not in before.values()
         assert all(key.since + LONGEST_TOKEN_LIFE > now for key in ring if key.state is PREVIOUS)
@@ -198,8 +198,8 @@ def _may_be_refused(step: str, ring: Keyring, before: Any, now: int) -> None:
         {"keys": [{"kid": f"k{n}", "state": "next"} for n in range(101)]},
     ],
 )  # fmt: skip
-def test_a_record_that_cannot_be_read_gives_no_key(document: Any) -> None:
-    """No token passes and none is signed; taking it for an empty record would bring back what was revoked."""
+def test_an_unreadable_key_record_leaves_no_usable_key(document: Any) -> None:
+    """No token passes and none is signed; reading it as an empty record would un-revoke keys."""
     ring = read_keyring(document)
     assert ring == LOST_KEYRING
     assert shown(ring) == "---"
@@ -218,14 +218,14 @@ DOCUMENTS = st.recursive(
 
 
 @given(DOCUMENTS)
-def test_reading_a_record_never_fails_otherwise(document: Any) -> None:
+def test_reading_any_key_record_never_raises(document: Any) -> None:
     try:
         assert parse_keyring(document) == ()
     except Invalid:
         assert read_keyring(document) == LOST_KEYRING
 
 
-def test_an_audit_entry_of_the_keys_moves_the_snapshot() -> None:
+def test_an_audit_entry_of_the_keys_updates_the_snapshot() -> None:
     ring = rotated((), POOL, NOW)
     entry = {"revision": 1, "action": "keys.rotate", "flag": None, "after": {"keys": keyring_document(ring)}}
     assert apply_entries(EMPTY, [entry]).keyring == ring

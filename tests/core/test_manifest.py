@@ -1,4 +1,4 @@
-"""Plans: what applying would change, in which order; and that doing it leaves nothing to do."""
+"""Plans: what an apply would change and in which order; and a second plan is empty."""
 
 import json
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ ACCESS = {"access": "f0", "max_stale": 60, "token": {"lifetime": 300, "claims": 
 
 
 def new_salt() -> str:
-    """Another each time."""
+    """Return a new salt at each call."""
     return f"salt-{next(SALTS)}"
 
 
@@ -35,7 +35,7 @@ def planned(document: Any, snapshot: Snapshot, *, prune: bool = False) -> list[P
 
 
 def applied(snapshot: Snapshot, steps: Iterable[PlanStep]) -> Snapshot:
-    """The rules after the steps, one revision each, as the record would have them."""
+    """The rules after the steps, one revision each, as the store would have them."""
     for step in steps:
         revision = snapshot.revision + 1
         held = snapshot.rules.given.get(step.key or "")
@@ -50,7 +50,7 @@ def applied(snapshot: Snapshot, steps: Iterable[PlanStep]) -> Snapshot:
 
 
 def throw(thrown: Dice) -> dict[str, Any]:
-    """A manifest of any parts."""
+    """A random manifest."""
     rules = thrown.rules(KEYS[: thrown.source.randint(0, 5)])
     flags = [{n: v for n, v in flag.items() if n != "killed"} for flag in rules.values()]
     for flag in flags:
@@ -67,7 +67,7 @@ def throw(thrown: Dice) -> dict[str, Any]:
 
 
 @given(dice())
-def test_what_was_applied_needs_no_second_time(thrown: Dice) -> None:
+def test_planning_an_applied_manifest_gives_no_steps(thrown: Dice) -> None:
     first, second = throw(thrown), throw(thrown)
     prune = thrown.chance(0.5)
     snapshot = applied(EMPTY, planned(first, EMPTY))
@@ -75,14 +75,14 @@ def test_what_was_applied_needs_no_second_time(thrown: Dice) -> None:
     try:
         steps = planned(second, snapshot, prune=prune)
     except Invalid:
-        return  # it would take a parent that is in use
+        return  # it would prune a parent that is in use
     after = applied(snapshot, steps)
     assert after.quarantined == ()
     assert planned(second, after, prune=prune) == []
 
 
 @given(dice())
-def test_what_is_exported_plans_to_nothing(thrown: Dice) -> None:
+def test_planning_an_exported_manifest_gives_no_steps(thrown: Dice) -> None:
     snapshot = applied(EMPTY, planned(throw(thrown), EMPTY))
     exported = manifest_document(snapshot)
     for prune in (False, True):
@@ -92,8 +92,8 @@ def test_what_is_exported_plans_to_nothing(thrown: Dice) -> None:
 
 
 @given(dice())
-def test_no_step_leaves_a_flag_without_its_parents(thrown: Dice) -> None:
-    """Parents come before children, so that no revision on the way is less than either end."""
+def test_no_step_leaves_a_flag_with_a_missing_parent(thrown: Dice) -> None:
+    """Parents come before children, so that every revision in between is complete."""
     snapshot = EMPTY
     for step in planned(throw(thrown), EMPTY):
         snapshot = applied(snapshot, [step])
@@ -102,7 +102,7 @@ def test_no_step_leaves_a_flag_without_its_parents(thrown: Dice) -> None:
 
 
 def live(*documents: dict[str, Any]) -> Snapshot:
-    """These flags, in force."""
+    """Compiled rules of these flags."""
     entries = [
         {"revision": n, "action": "flag.create", "flag": document["key"],
          "after": flag_document(vector_files.flag_from(document))}
@@ -111,7 +111,7 @@ def live(*documents: dict[str, Any]) -> Snapshot:
     return apply_entries(EMPTY, entries)
 
 
-def test_what_a_manifest_leaves_out_stays() -> None:
+def test_members_that_a_manifest_omits_stay_unchanged() -> None:
     ramp = {
         "key": "f",
         "stage": "percentage",
@@ -131,7 +131,7 @@ def test_what_a_manifest_leaves_out_stays() -> None:
     assert [step.action for step in planned({"flags": []}, snapshot, prune=True)] == ["delete", "delete"]
 
 
-def test_new_flags_get_a_salt_each() -> None:
+def test_each_new_flag_gets_its_own_salt() -> None:
     steps = planned({"flags": [{"key": "f"}, {"key": "g"}, {"key": "h", "salt": ""}]}, EMPTY)
     salts = [step.after.salt for step in steps if isinstance(step.after, Flag)]
     assert len(set(salts)) == 3
@@ -142,7 +142,7 @@ def test_new_flags_get_a_salt_each() -> None:
     ("before", "after"),
     [({"on": 1, "off": 0}, {"on": True, "off": False}), ({"on": {"a": 1}, "off": {}}, {"on": {"a": True}, "off": {}})],
 )
-def test_one_and_true_are_a_change(before: Any, after: Any) -> None:
+def test_changing_1_to_true_is_a_change(before: Any, after: Any) -> None:
     snapshot = live({"key": "f", "values": before})
     assert len(planned({"flags": [{"key": "f", "values": after}]}, snapshot)) == 1
     rule = {"clauses": [{"attribute": "a", "op": "equals", "value": 1}]}
@@ -152,13 +152,13 @@ def test_one_and_true_are_a_change(before: Any, after: Any) -> None:
     assert step.shrinks
 
 
-def test_a_claim_that_changes_its_type_is_a_change() -> None:
+def test_changing_the_type_of_a_claim_is_a_change() -> None:
     snapshot = applied(EMPTY, planned({**ACCESS, "token": {"claims": {"version": 1}}}, EMPTY))
     assert len(planned({**ACCESS, "token": {"claims": {"version": True}}}, snapshot)) == 1
 
 
-def test_steps_say_what_they_take_away() -> None:
-    """As the changes of single flags do."""
+def test_a_step_that_removes_access_is_marked_as_a_shrink() -> None:
+    """As a change of a single flag is."""
     thrown = Dice(Random(7))
     told = set()
     for _ in range(300):
@@ -172,7 +172,7 @@ def test_steps_say_what_they_take_away() -> None:
     assert told == {True, False}
 
 
-def test_another_access_flag_shrinks_and_the_first_one_does_not() -> None:
+def test_replacing_the_access_flag_shrinks_and_setting_the_first_does_not() -> None:
     (step,) = planned(ACCESS, EMPTY)
     assert not step.shrinks
     snapshot = applied(EMPTY, [step])
@@ -182,7 +182,7 @@ def test_another_access_flag_shrinks_and_the_first_one_does_not() -> None:
     assert not step.shrinks
 
 
-def test_parents_are_made_before_their_children_and_pruned_after_everything() -> None:
+def test_parents_are_created_before_children_and_pruned_last() -> None:
     snapshot = live({"key": "old"})
     flags = [{"key": "c", "requires": ["b"]}, {"key": "b", "requires": ["a"]}, {"key": "a"}]
     steps = planned({"flags": flags, "routes": [], **ACCESS}, snapshot, prune=True)
@@ -191,7 +191,7 @@ def test_parents_are_made_before_their_children_and_pruned_after_everything() ->
     ]  # fmt: skip
 
 
-def test_turning_a_chain_round_is_no_cycle_on_the_way() -> None:
+def test_reversing_a_parent_chain_creates_no_cycle_between_steps() -> None:
     snapshot = live({"key": "a", "stage": "ga", "requires": ["b"]}, {"key": "b", "stage": "ga"})
     steps = planned({"flags": [{"key": "b", "requires": ["a"]}, {"key": "a", "requires": []}]}, snapshot)
     for step in steps:
@@ -217,14 +217,14 @@ def test_turning_a_chain_round_is_no_cycle_on_the_way() -> None:
         [], None, "x",
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_refused_whole(document: Any) -> None:
+def test_a_manifest_with_faults_is_refused_whole(document: Any) -> None:
     snapshot = live({"key": "parent", "stage": "ga"}, {"key": "live-child", "stage": "ga", "requires": ["parent"]})
     with pytest.raises(Invalid) as refused:
         planned(document, snapshot)
     assert refused.value.faults
 
 
-def test_every_fault_is_named_with_its_place() -> None:
+def test_every_fault_is_reported_with_its_path() -> None:
     with pytest.raises(Invalid) as refused:
         parse_manifest({"flags": [{"key": "F"}, {"key": "g"}, {"key": "g"}], "routes": [{}], "max_stale": -1, "x": 1})
     paths = {path for path, _message in refused.value.faults}
@@ -232,7 +232,7 @@ def test_every_fault_is_named_with_its_place() -> None:
     assert any(path.startswith("routes.0") for path in paths)
 
 
-def test_pruning_does_not_take_a_parent_that_is_in_use() -> None:
+def test_pruning_a_parent_in_use_is_refused() -> None:
     snapshot = live({"key": "p", "stage": "ga"}, {"key": "c", "stage": "ga", "requires": ["p"]})
     with pytest.raises(Invalid):
         planned({"flags": [{"key": "c"}]}, snapshot, prune=True)
@@ -240,12 +240,12 @@ def test_pruning_does_not_take_a_parent_that_is_in_use() -> None:
     assert [(step.action, step.key) for step in steps] == [("replace", "c"), ("delete", "p")]
 
 
-def test_a_parent_that_was_missing_before_does_not_stop_a_plan() -> None:
+def test_a_parent_that_was_already_missing_does_not_block_a_plan() -> None:
     snapshot = live({"key": "c", "stage": "ga", "requires": ["gone"]})
     assert planned(manifest_document(snapshot), snapshot, prune=True) == []
 
 
-def test_what_cannot_be_read_is_not_exported_and_can_be_replaced() -> None:
+def test_an_unreadable_flag_is_not_exported_and_can_be_replaced() -> None:
     snapshot = apply_entries(
         live({"key": "g"}), [{"revision": 2, "action": "flag.create", "flag": "f", "after": {"key": "f"}}]
     )
@@ -256,8 +256,8 @@ def test_what_cannot_be_read_is_not_exported_and_can_be_replaced() -> None:
     assert applied(snapshot, [step]).quarantined == ()
 
 
-def test_flags_in_a_cycle_keep_what_they_are() -> None:
-    """Exported with stage and parents as they were, and mended by naming the parents alone."""
+def test_flags_in_a_cycle_are_exported_unchanged_and_can_be_repaired() -> None:
+    """They are exported with stage and parents, and a manifest that names only the parents repairs them."""
     snapshot = live(
         {"key": "a", "stage": "ga", "requires": ["b"], "salt": "sa"}, {"key": "b", "stage": "ga", "requires": ["a"]}
     )
@@ -271,5 +271,5 @@ def test_flags_in_a_cycle_keep_what_they_are() -> None:
     assert (after.rules.flags["a"].salt, after.rules.flags["a"].stage.value) == ("sa", "ga")
 
 
-def test_parts_that_are_not_named_are_none() -> None:
+def test_manifest_parts_that_are_not_named_are_none() -> None:
     assert parse_manifest({}) == Manifest(None, None, None)

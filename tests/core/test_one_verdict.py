@@ -1,4 +1,4 @@
-"""One question, one answer: mint, evaluate, authorizer and explain on the same rules and the same subjects.
+"""Mint, evaluate, authorizer, and explain give one answer for the same rules and the same subject.
 
 100,000 flag × subject pairs. Real tokens, signed and verified; each function has an execution environment of its own
 over one table, as on Lambda.
@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 import vector_files
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from dice import Dice
 from fake_clock import FakeClock
+from in_memory_gate import Kms
+from proofs import many
 from reference_table import ReferenceTable
 
 from headgate.core.changes.placement import inline
@@ -37,27 +38,19 @@ from headgate.store.port import Item
 from headgate.store.snapshots import Snapshots, Standing
 from headgate.tokens.claims import Kind
 from headgate.tokens.issue import Grant, issue
-from headgate.tokens.keys import LocalSigner
 
 KEYS = ("f0", "f1", "f2", "f3", "gone")
 ASKED = "GET /asks"
-RULESETS, SUBJECTS = 500, 40
+RULESETS, SUBJECTS = many(500), 40
 ISSUER, AUDIENCE = "https://gate.example", "headgate"
 
 
-class PoolKey(LocalSigner):
-    """A key of the pool that is no KMS key."""
-
-    def public_key(self) -> bytes:
-        return self._key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-
-
 class Gate:
-    """The three functions, each with its own environment, and tokens for everybody."""
+    """The three functions, each with its own environment, and tokens for any subject."""
 
     def __init__(self) -> None:
         self.clock, self.table = FakeClock(), ReferenceTable()
-        self.key = PoolKey("k", ec.derive_private_key(7, ec.SECP256R1()))
+        self.key = Kms("k", ec.derive_private_key(7, ec.SECP256R1()))
         settings = GateSettings("t", ("k",), AUDIENCE, ISSUER)
         self.minting = self.environment()
         mine, yours = self.environment(), self.environment()
@@ -72,7 +65,7 @@ class Gate:
         return Snapshots(self.table, clock=self.clock)
 
     def load(self, number: int, documents: Mapping[str, dict[str, Any]]) -> None:
-        """Other rules, as they would lie in the table at that revision; every other list in member items."""
+        """Replace the rules, as stored at that revision; every other list is in member items."""
         self.short = {key: replace(vector_files.flag_from(one), version=number) for key, one in documents.items()}
         flags = {key: in_members(flag) if number % 2 else flag for key, flag in self.short.items()}
         routes = [{"route": f"POST /{key}", "class": "entry", "flags": [key]} for key in KEYS]
@@ -87,7 +80,7 @@ class Gate:
         self.clock.advance(5)
 
     def token(self, number: int, subject: Subject) -> str:
-        """An access token of one of the people."""
+        """An access token of one of the subjects."""
         if number not in self.tokens:
             grant = Grant(
                 kind=Kind.ACCESS, issuer=ISSUER, audience=AUDIENCE, subject=subject.user or "", client_id="web",
@@ -109,13 +102,13 @@ class Gate:
 
 
 def in_members(flag: Flag) -> Flag:
-    """The flag with its list in member items; rules stay where they are."""
+    """The flag with its list in member items; rules stay in the flag."""
     users, orgs = len(flag.allow.users), len(flag.allow.orgs)
     return replace(flag, allow=Allow(rules=flag.allow.rules), members=LongList(users, orgs) if users + orgs else None)
 
 
 def member_items(flags: Mapping[str, Flag]) -> dict[str, dict[str, Item]]:
-    """The lists of these flags, by partition."""
+    """The member items of these flags, by partition."""
     items: dict[str, dict[str, Item]] = {}
     for key, flag in flags.items():
         for member in inline(flag.allow):
@@ -125,13 +118,13 @@ def member_items(flags: Mapping[str, Flag]) -> dict[str, dict[str, Item]]:
 
 
 def event(token: str, route: str) -> dict[str, Any]:
-    """A request as API Gateway hands it on."""
+    """A request as API Gateway sends it."""
     return {"requestContext": {"routeKey": route, "domainName": "gate.example"}, "body": "{}",
             "headers": {"authorization": f"Bearer {token}"}}  # fmt: skip
 
 
-def somebody(thrown: Dice) -> Subject:
-    """Whom a token can describe: no acting org, no attributes but scalars and lists of them."""
+def random_subject(thrown: Dice) -> Subject:
+    """A subject that a token can describe: no acting org; attributes are scalars and lists of them."""
     subject = thrown.subject(admins=0.15)
     attributes = {
         name: value
@@ -146,11 +139,11 @@ def gate() -> Gate:
     return Gate()
 
 
-def test_one_verdict(gate: Gate) -> None:
+def test_every_gate_gives_the_same_decision(gate: Gate) -> None:
     thrown = Dice(Random(8))
-    people = list(enumerate(somebody(thrown) for _ in range(200)))
+    people = list(enumerate(random_subject(thrown) for _ in range(200)))
     pairs, on = 0, 0
-    with redirect_stdout(io.StringIO()):  # the log of every denial
+    with redirect_stdout(io.StringIO()):  # every denial is logged
         for number in range(1, RULESETS + 1):
             gate.load(number, thrown.rules(KEYS[:-1]))
             for index, subject in thrown.source.sample(people, SUBJECTS):
@@ -161,7 +154,7 @@ def test_one_verdict(gate: Gate) -> None:
 
 
 def verdicts_on(gate: Gate, token: str, subject: Subject, thrown: Dice) -> dict[str, bool]:
-    """What all four say of each flag, being the same, and what they would say were all lists inside their flags."""
+    """The decision of all four on each flag, and what it would be if all lists were inline."""
     view = gate.minting.live()
     assert view.standing is Standing.FRESH
     listing = gate.minting.with_lists(view, subject, KEYS)

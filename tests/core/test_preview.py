@@ -1,4 +1,4 @@
-"""Preview: gains and losses are those that a count of everybody finds, and nobody else's flags change."""
+"""Preview: gains and losses equal a full count, and no other flag's decisions change."""
 
 from random import Random
 from typing import Any
@@ -33,7 +33,7 @@ def rules_of(documents: Documents) -> Ruleset:
 
 
 def after_a_change(thrown: Dice, documents: Documents, key: str) -> Documents:
-    """The documents with one flag changed, killed, restored or gone."""
+    """The documents with one flag changed, killed, restored, or deleted."""
     kind, flag = thrown.source.randrange(5), documents[key]
     if kind == 0:
         return {name: document for name, document in documents.items() if name != key}
@@ -44,21 +44,21 @@ def after_a_change(thrown: Dice, documents: Documents, key: str) -> Documents:
 
 
 def counted(before: Documents, after: Documents, key: str, everybody: list[Subject]) -> tuple[list[int], list[int]]:
-    """Who gains and who loses, by their places, one after the other."""
+    """Who gains and who loses, by index, counted one by one."""
     was = [expected(before, key, subject, gate=True)[0] for subject in everybody]
     now = [expected(after, key, subject, gate=True)[0] for subject in everybody]
     places = range(len(everybody))
     return [i for i in places if now[i] and not was[i]], [i for i in places if was[i] and not now[i]]
 
 
-def test_gains_and_losses_are_what_counting_everybody_gives() -> None:
-    """400 changes, 60 subjects, every flag that there is: the plain oracle finds the same, and nothing beside."""
+def test_gains_and_losses_equal_a_full_count() -> None:
+    """400 changes, 60 subjects, every flag: a plain oracle finds exactly the same."""
     thrown = Dice(Random(11))
     moved = hung = 0
     for _ in range(400):
         before = thrown.rules(KEYS)
         for index, name in enumerate(KEYS[1:], 1):
-            if thrown.chance(0.6):  # wide open to all whom its parent lets in
+            if thrown.chance(0.6):  # open to everyone whom its parent admits
                 before[name] |= {"stage": "ga", "killed": None, "requires": [thrown.one(KEYS[:index])]}
         key = thrown.one(KEYS)
         after = after_a_change(thrown, before, key)
@@ -83,7 +83,7 @@ def test_gains_and_losses_are_what_counting_everybody_gives() -> None:
     assert hung > 50
 
 
-def test_a_sample_says_who_how_known_and_why() -> None:
+def test_a_sample_names_the_subject_its_source_and_the_reason() -> None:
     flags = {"f": Flag("f", "s", stage=Stage.ALLOWLIST)}
     after = {"f": Flag("f", "s", stage=Stage.GA)}
     known = [
@@ -99,10 +99,10 @@ def test_a_sample_says_who_how_known_and_why() -> None:
         "before": {"value": False, "reason": "NOT_LISTED"},
         "after": {"value": True, "reason": "GA"},
     }
-    assert told["samples"]["gains"][1]["subject"]["user"] == "?"  # what UTF-8 cannot write
+    assert told["samples"]["gains"][1]["subject"]["user"] == "?"  # not encodable in UTF-8
 
 
-def test_of_a_user_the_best_known_is_looked_at_and_once() -> None:
+def test_a_user_is_counted_once_by_its_best_source() -> None:
     named = [Subject("a", ("x",)), Subject("a", ("y",))]
     inside = [Subject("a"), Subject("b", ("z",)), Subject("b")]
     bare = [Subject("a"), Subject("b"), Subject("c"), Subject(None, ("x",)), Subject(None, ("y",))]
@@ -115,14 +115,14 @@ def test_of_a_user_the_best_known_is_looked_at_and_once() -> None:
 
 
 @pytest.mark.parametrize(("most", "complete"), [(0, False), (2, False), (5, False), (6, True), (7, True)])
-def test_more_than_can_be_looked_at_is_said(most: int, complete: bool) -> None:
+def test_a_preview_over_its_limit_says_so(most: int, complete: bool) -> None:
     named, inside = [Subject("a"), Subject("b")], [Subject("c"), Subject("d")]
     found = crowd(named, inside, [Subject("e"), Subject("f")], most)
     assert found[1] is complete
     assert [one.subject.user for one in found[0]] == list("abcdef")[:most]
 
 
-def test_lists_are_read_once_and_those_of_the_flag_first() -> None:
+def test_lists_are_read_once_and_the_flags_own_first() -> None:
     def held(**lists: Any) -> Ruleset:
         return rules_of({key: {"key": key, "allow": allow} for key, allow in lists.items()})
 
@@ -146,8 +146,8 @@ def flags_at() -> list[Flag | None]:
     ]
 
 
-def test_the_share_is_what_a_crowd_shows() -> None:
-    """Every pair of seven states; 4,000 ids each, within four standard deviations."""
+def test_the_predicted_share_matches_a_sample() -> None:
+    """Every pair of seven states, 4,000 ids each, within four standard deviations."""
     crowd_of_strangers = [Known(Subject(f"u-{number}"), Source.NAMED) for number in range(4_000)]
     for before in flags_at():
         for after in flags_at():
@@ -158,7 +158,7 @@ def test_the_share_is_what_a_crowd_shows() -> None:
             assert told["after"]["percent"] - told["before"]["percent"] == pytest.approx(told["gains"] - told["loses"])
 
 
-def test_another_unit_draws_anew() -> None:
+def test_a_change_of_unit_counts_as_independent_buckets() -> None:
     user = Flag("f", "s", stage=Stage.PERCENTAGE, steps=PERCENT_STEPS // 4)
     org = Flag("f", "s", stage=Stage.PERCENTAGE, steps=PERCENT_STEPS // 2, unit=Unit.ORG)
     assert share(user, org) == {

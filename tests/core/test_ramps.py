@@ -1,4 +1,4 @@
-"""Percentages: how many, who, in what order; and that nothing but the flag and the id has a say."""
+"""Percentages: how many, who, and in what order; only the flag and the id decide."""
 
 import hashlib
 import json
@@ -18,14 +18,14 @@ ALGORITHMS = pytest.mark.parametrize("algorithm", ["sha256-v1", "posthog-v1"])
 
 
 def inside(percent: float, people: list[str] = PEOPLE, **members: object) -> set[str]:
-    """Who is in."""
+    """The ids that are in."""
     flag = vector_files.flag_from({"key": "ramp", "stage": "percentage", "percent": percent, **members})
     rules = ruleset({flag.key: flag})
     return {person for person in people if decide(rules, flag.key, Subject(person)).value}
 
 
 @ALGORITHMS
-def test_a_share_is_that_share(algorithm: str) -> None:
+def test_a_percentage_admits_that_share_of_users(algorithm: str) -> None:
     assert inside(0, algorithm=algorithm) == set()
     assert inside(100, algorithm=algorithm) == set(PEOPLE)
     assert 2_850 <= len(inside(30, algorithm=algorithm)) <= 3_150
@@ -34,7 +34,7 @@ def test_a_share_is_that_share(algorithm: str) -> None:
 
 
 @ALGORITHMS
-def test_a_share_of_orgs_is_that_share_and_an_org_agrees(algorithm: str) -> None:
+def test_a_percentage_of_orgs_admits_that_share_and_all_members_of_an_org(algorithm: str) -> None:
     flag = vector_files.flag_from(
         {"key": "ramp", "stage": "percentage", "percent": 30, "unit": "org", "algorithm": algorithm}
     )
@@ -48,7 +48,7 @@ def test_a_share_of_orgs_is_that_share_and_an_org_agrees(algorithm: str) -> None
 
 
 @ALGORITHMS
-def test_ramps_nest_and_return_exactly(algorithm: str) -> None:
+def test_raising_a_percentage_only_adds_and_lowering_returns_exactly(algorithm: str) -> None:
     steps = [0, 0.001, 1, 10, 25, 50, 75, 99.999, 100]
     up = [inside(percent, algorithm=algorithm) for percent in steps]
     assert all(fewer <= more for fewer, more in pairwise(up))
@@ -57,8 +57,8 @@ def test_ramps_nest_and_return_exactly(algorithm: str) -> None:
     assert len({len(people) for people in up[2:-2]}) == len(up[2:-2])
 
 
-def test_the_smallest_step_is_a_step() -> None:
-    """0.004 % of 200,000 is about eight; each thousandth adds."""
+def test_a_step_of_a_thousandth_percent_adds_users() -> None:
+    """0.004 % of 200,000 is about eight; each thousandth adds some."""
     crowd = [f"c{n}" for n in range(200_000)]
     flag = vector_files.flag_from({"key": "ramp", "stage": "percentage", "percent": 0.004})
     rules = ruleset({"ramp": flag})
@@ -70,8 +70,8 @@ def test_the_smallest_step_is_a_step() -> None:
 
 
 @ALGORITHMS
-def test_flags_are_independent(algorithm: str) -> None:
-    """p·q within 1 % of everybody, for other keys and (by SHA-256) other salts."""
+def test_buckets_of_two_flags_are_independent(algorithm: str) -> None:
+    """p·q within 1 % of all users, for other keys and (by SHA-256) other salts."""
     crowd = [f"id-{n}" for n in range(40_000)]
     first = inside(40, crowd, algorithm=algorithm)
     others = [inside(50, crowd, algorithm=algorithm, key="other"), inside(50, crowd, algorithm=algorithm, salt="other")]
@@ -79,8 +79,8 @@ def test_flags_are_independent(algorithm: str) -> None:
         assert abs(len(first & second) / len(crowd) - 0.20) < 0.01
 
 
-def test_an_id_is_its_own_bytes() -> None:
-    """E71: twins land where they land: no id is folded into another."""
+def test_ids_that_look_alike_have_their_own_buckets() -> None:
+    """E71: no id is normalized into another."""
     flag = vector_files.flag_from({"key": "ramp", "stage": "percentage", "percent": 50})
     rules = ruleset({"ramp": flag})
     for one, other in (("caf\u00e9", "cafe\u0301"), ("alice", "Alice"), ("alice", "alice\u200d"), ("1", "\uff11")):
@@ -108,8 +108,8 @@ print(digest.hexdigest())
 """
 
 
-def test_every_process_gives_the_same_answers() -> None:
-    """Children with other hash seeds, without this one's state."""
+def test_every_process_computes_the_same_buckets() -> None:
+    """Child processes with other hash seeds, without this one's state."""
     here = hashlib.sha256()
     for algorithm in ("sha256-v1", "posthog-v1"):
         chosen = inside(30, algorithm=algorithm)

@@ -20,12 +20,12 @@ DECISIONS = list(vector_files.decisions())
 
 
 def named(name: str, part: str = "cases") -> Any:
-    """The cases of a file, each under its sentence."""
+    """The cases of a file, each under its name."""
     return pytest.mark.parametrize("case", vector_files.read(name)[part], ids=lambda case: case["name"])
 
 
 @pytest.mark.parametrize("case", DECISIONS, ids=lambda case: case.name)
-def test_decision(case: vector_files.Case) -> None:
+def test_decision_vector(case: vector_files.Case) -> None:
     made = decide(case.rules, case.flag, case.subject, gate=case.gate)
     assert (made.value, made.reason.value) == (case.value, case.reason)
     assert (made.flag, made.revision) == (case.flag, 7)
@@ -34,13 +34,13 @@ def test_decision(case: vector_files.Case) -> None:
 @pytest.mark.parametrize(
     "case", [case for case in DECISIONS if case.gate or case.reason != "FLAG_NOT_FOUND"], ids=lambda case: case.name
 )
-def test_decision_explained(case: vector_files.Case) -> None:
+def test_decision_vector_explained(case: vector_files.Case) -> None:
     *_passed, (_flag, _step, made) = trace(case.rules, case.flag, case.subject)
     assert made is not None
     assert (made.value, made.reason) == (case.value, Reason(case.reason))
 
 
-def test_decision_vectors_leave_nothing_out() -> None:
+def test_decision_vectors_cover_every_reason_and_stage() -> None:
     assert {case.reason for case in DECISIONS} == set(Reason)
     killed = {
         (flag.stage, flag.killed.reach.value) for case in DECISIONS for flag in case.rules.flags.values() if flag.killed
@@ -53,7 +53,7 @@ def test_decision_vectors_leave_nothing_out() -> None:
 
 
 @named("clauses")
-def test_clauses(case: dict[str, Any]) -> None:
+def test_clause_vector(case: dict[str, Any]) -> None:
     for clauses in [case["clauses"]] if "clauses" in case else [[clause] for clause in case["clauses_each"]]:
         rule = vector_files.flag_from({"key": "f", "allow": {"rules": [{"clauses": clauses}]}}).allow.rules[0]
         for attributes in case["all"]:
@@ -62,7 +62,7 @@ def test_clauses(case: dict[str, Any]) -> None:
             ), attributes
 
 
-def test_clause_vectors_leave_no_operator_out() -> None:
+def test_clause_vectors_cover_every_operator() -> None:
     cases = vector_files.read("clauses")["cases"]
     used = {(c["op"], case["holds"]) for case in cases for c in case.get("clauses", case.get("clauses_each", []))}
     assert used >= set(product(OPERATORS, (True, False)))
@@ -71,7 +71,7 @@ def test_clause_vectors_leave_no_operator_out() -> None:
 @pytest.mark.parametrize(
     "case", vector_files.read("bucketing")["cases"], ids=lambda c: ascii(f"{c['algorithm']} {c['id']}")
 )
-def test_bucketing(case: dict[str, Any]) -> None:
+def test_bucketing_vector(case: dict[str, Any]) -> None:
     flag = parse_flag({name: case[name] for name in ("key", "salt", "algorithm")}, salt="")
     digits = 16 if flag.algorithm is Algorithm.SHA256_V1 else 15
     assert f"{bucket.position(flag, case['id']):0{digits}x}" == case["position"]
@@ -89,7 +89,7 @@ def _members(flag: Flag) -> dict[str, Any]:
 
 
 @named("parse-faults")
-def test_parse_faults(case: dict[str, Any]) -> None:
+def test_parse_fault_vector(case: dict[str, Any]) -> None:
     for document in case["documents"]:
         whole = {"key": "f", **document} if isinstance(document, dict) and not case.get("raw") else document
         with pytest.raises(Invalid) as refused:
@@ -104,7 +104,7 @@ def test_parse_faults(case: dict[str, Any]) -> None:
 
 
 @named("parse-faults", "accepted")
-def test_parse_accepts(case: dict[str, Any]) -> None:
+def test_parse_accepts_vector(case: dict[str, Any]) -> None:
     for document in case.get("documents", [case.get("document")]):
         flag = parse_flag(document, salt="s")
         shown = flag_document(flag)
@@ -114,7 +114,7 @@ def test_parse_accepts(case: dict[str, Any]) -> None:
 
 
 @named("shrink")
-def test_shrink(case: dict[str, Any]) -> None:
+def test_shrink_vector(case: dict[str, Any]) -> None:
     before, after = (
         None if d is None else vector_files.flag_from({"key": "f", **d}) for d in (case["before"], case["after"])
     )
@@ -122,7 +122,7 @@ def test_shrink(case: dict[str, Any]) -> None:
 
 
 @named("routes")
-def test_routes(case: dict[str, Any]) -> None:
+def test_route_vector(case: dict[str, Any]) -> None:
     table = parse_routes(vector_files.read("routes")["routes"])
     found = policies_for(table, case["request"], case["path"])
     access = case.get("access", "access")
@@ -132,13 +132,13 @@ def test_routes(case: dict[str, Any]) -> None:
     ] == case["policies"]
 
 
-def test_audit_chain() -> None:
+def test_audit_chain_vector() -> None:
     chain = vector_files.read("audit-chain")
     assert verify_chain(chain["entries"], chain["head"]) is None
     assert [digest(entry) for entry in chain["entries"]] == [entry["digest"] for entry in chain["entries"]]
 
 
-def test_names_are_sentences_and_unique() -> None:
+def test_vector_case_names_are_sentences_and_unique() -> None:
     for path in sorted(vector_files.FOLDER.glob("*.json")):
         document = vector_files.read(path.stem)
         assert document["about"].endswith(".")

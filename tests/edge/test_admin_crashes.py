@@ -1,7 +1,7 @@
-"""Every mutating call of the admin API, with a fault at every call of the store, then the same request once more.
+"""Every mutating call of the admin API, with a fault at each store call, then the same request again.
 
-Whatever was lost or died, at whatever moment: one effect, one entry, the same answer. The places are found by running
-the call undisturbed and counting, so that none is forgotten when the code changes.
+After any loss or crash, at any point: one effect, one entry, the same answer. The points are found by running
+the call without faults and counting its store calls, so that none is missed when the code changes.
 """
 
 import json
@@ -27,7 +27,7 @@ READING = {
     "POST /admin/v1/manifest/plan", "POST /admin/v1/explain", "POST /admin/v1/preview",
     "POST /admin/v1/audit/checkpoints",
 }  # fmt: skip
-"""They change nothing."""
+"""POST routes that change nothing."""
 POLICY = {"route": "GET /x", "class": "observe"}
 WHY = {"reason": "a test"}
 SESSION = record_id("alice", "s1")
@@ -76,7 +76,7 @@ WAYS = {
 
 
 def beginning() -> dict[str, Any]:
-    """Flags of every kind, one of them killed; routes, a profile, a session."""
+    """A table with flags of every kind, one of them killed; routes, a profile, a session."""
     clock, table = FakeClock(NOW), ReferenceTable()
     desk = Desk(table, clock)
     for key, stage in (("access", "ga"), ("f", "allowlist"), ("g", "ga")):
@@ -98,7 +98,7 @@ with quiet():
 
 
 class Story:
-    """One call, in some weather that begins with it; then again, by environments that never heard of it."""
+    """One call under faults, then the same call again in cold environments."""
 
     def __init__(self, ask: Ask, weather: Callable[[int], Any], *, is_warm: bool) -> None:
         self.clock, self.table = FakeClock(NOW + 10), ReferenceTable()
@@ -128,7 +128,7 @@ class Story:
 
     @staticmethod
     def is_done(reply: Reply | None) -> bool:
-        """Anything else is asked for again with the same key."""
+        """Whether the answer is final; any other is retried with the same Idempotency-Key."""
         if reply is None:
             return False
         assert reply.status in (200, 201, 204, 409, 503), reply
@@ -136,13 +136,13 @@ class Story:
         return reply.status < 400
 
     def session_has_ended(self) -> bool:
-        """The record that hangs on another's transaction."""
+        """The session record, which is written in a transaction of its own."""
         session = Sessions(self.table, clock=self.clock).by_record(SESSION)
         assert session is not None
         return session.ended
 
     def state(self) -> Any:
-        """Rules, sessions and long lists, without when."""
+        """Rules, sessions, and long lists, without times."""
         saved = self.table.saved()
         held = {pk: saved[pk] for pk in saved if pk.partition("#")[0] in ("rules", "sessions", "members", "imports")}
         return _timeless({pk: {sk: dict(item) for sk, item in rows.items()} for pk, rows in held.items()})
@@ -152,7 +152,7 @@ WHEN = ("updated_at", "at", "opened_at", "revision")
 
 
 def _timeless(value: Any) -> Any:
-    """Without times and revisions: a fault costs time, and a kill that is repeated costs a revision."""
+    """Without times and revisions: a fault costs time, and a repeated kill costs a revision."""
     if isinstance(value, dict):
         return {name: _timeless(each) for name, each in value.items() if name not in WHEN}
     if isinstance(value, str) and value.startswith("{"):
@@ -161,23 +161,23 @@ def _timeless(value: Any) -> Any:
 
 
 def agrees(name: str, story: Story, plain: Story) -> None:
-    """One effect, one entry, the same answer."""
+    """Check for one effect, one entry, and the same answer."""
     assert story.state() == plain.state()
     assert story.session_has_ended() is (name == "end a session")
     assert plain.reply is not None
     assert story.reply is not None
     assert story.reply.status == plain.reply.status
-    if CALLS[name].route.endswith("/kill"):  # it takes no Idempotency-Key: again is one more entry, which says so
+    if CALLS[name].route.endswith("/kill"):  # it has no Idempotency-Key: a repetition is one more entry, which says so
         again = entries(story.table)[story.before + plain.entries :]
         assert len(again) == (story.committed if story.first is None or story.first.status >= 400 else 0)
         assert all(entry["before"] == entry["after"] for entry in again)
     else:
         assert story.entries == plain.entries
-    if name == "manifest":  # what is applied already is no change any more, unless the last one was
+    if name == "manifest":  # steps already applied are no changes any more, unless the last one was applied
         assert story.reply.body["changes"] in [plain.reply.body["changes"][n:] for n in range(plain.entries)]
     else:
         told = story.reply.body
-        if name == "sever" and told["sessions_inside"] is None:  # it counts when all is done, and may fail to
+        if name == "sever" and told["sessions_inside"] is None:  # it counts at the end, and may fail
             told = {**told, **{count: plain.reply.body[count] for count in ("sessions_inside", "last_leaves_at")}}
         assert _timeless(told) == _timeless(plain.reply.body)
         assert story.reply.headers.get("etag") == plain.reply.headers.get("etag")
@@ -187,11 +187,11 @@ with quiet():
     BEGAN = Story(Ask("GET /admin/v1/routes"), lambda _start: clear, is_warm=False)
 
 
-@pytest.mark.proof("admin calls with a fault at each store call, and again")
+@pytest.mark.proof("admin calls with a fault at each store call, then repeated")
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("way", WAYS)
 @quiet()
-def test_whatever_befalls_a_call_again_makes_it_one(name: str, way: str, tally: Tally) -> None:
+def test_a_call_repeated_after_any_fault_has_one_effect(name: str, way: str, tally: Tally) -> None:
     ask = Ask(**{**vars(CALLS[name]), "idem": "once"})
     for is_warm in (False, True):
         plain = Story(ask, lambda _start: clear, is_warm=is_warm)
@@ -205,6 +205,6 @@ def test_whatever_befalls_a_call_again_makes_it_one(name: str, way: str, tally: 
                 tally.add(points=1, crashes=way == "dies")
 
 
-def test_no_mutating_route_is_left_out() -> None:
+def test_every_mutating_route_has_a_call_here() -> None:
     mutating = {route for route in SERVED if not route.startswith("GET ")} - READING
     assert {ask.route for ask in CALLS.values()} == mutating

@@ -1,11 +1,10 @@
-"""Sessions at the token endpoint, before a table that others write too, and that may not answer."""
+"""Sessions at the token endpoint, on a table with concurrent writers and faults."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
-from fake_clock import FakeClock
-from reference_table import Fault, ReferenceTable, always, at
+from in_memory_gate import InMemoryGate
+from reference_table import Fault, Overtaken, always, at
 
 from headgate.core.deny import Denial, DenyKind
 from headgate.core.model import Subject
@@ -14,9 +13,8 @@ from headgate.edge.admission import Admission, Applicant
 from headgate.edge.oauth import OAuthError
 from headgate.store.items import deny_key
 from headgate.store.port import Put
-from headgate.store.record import Actor, Answer, Call, Change, Current, Record
-from headgate.store.sessions import Sessions, ending, session_key
-from headgate.store.snapshots import Snapshots
+from headgate.store.record import Answer, Change, Current
+from headgate.store.sessions import ending, session_key
 from headgate.tokens.claims import Credential, Kind
 from headgate.tokens.refusals import TokenRefused
 
@@ -24,32 +22,16 @@ NOW = 1_780_000_000
 SID = "town:1"
 
 
-class Busy(ReferenceTable):
-    """Lets another come first: `before_write` is called once, before the next write."""
+class Applications(InMemoryGate):
+    """A gate with an empty table, which admits admins, and an admin who applies."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.before_write: Callable[[], object] | None = None
-
-    def write(self, puts: Sequence[Put]) -> None:
-        first, self.before_write = self.before_write, None
-        if first is not None:
-            first()
-        super().write(puts)
-
-
-class World:
-    """An admission, and an admin who applies: an empty table lets admins in."""
-
-    def __init__(self) -> None:
-        self.clock, self.table = FakeClock(NOW), Busy()
-        self.sessions = Sessions(self.table, clock=self.clock)
-        snapshots = Snapshots(self.table, clock=self.clock)
-        self.admission = Admission(snapshots, self.sessions, clock=self.clock)
-        self.revisions = 0
+        self.overtaken = Overtaken()
+        super().__init__(self.overtaken)
+        self.admission = Admission(self.cold(), self.sessions, clock=self.clock)
 
     def applicant(self, kind: Kind | None = Kind.ACCESS, **members: object) -> Applicant:
-        """By an access token made now, a session token, or (None) an identity."""
+        """An applicant with a new access token, a session token, or (None) an identity token."""
         own = kind and Credential(
             kind=kind, issuer="i", audience="a", subject="root", client_id="web", admin=kind is Kind.ACCESS,
             sid=SID if kind is Kind.SESSION else None, rev=0, jti="t", iat=int(self.clock()), nbf=NOW, exp=NOW * 2,
@@ -60,7 +42,7 @@ class World:
         )  # type: ignore[arg-type]
 
     def admit(self, kind: Kind | None = Kind.ACCESS) -> int:
-        """The seconds that the new token lives."""
+        """The lifetime of the new token, in seconds."""
         lifetime = self.admission.admit(self.applicant(kind), SID)["lifetime"]
         assert isinstance(lifetime, int)
         return lifetime
@@ -72,114 +54,112 @@ class World:
         return caught.value.status
 
     def renew_elsewhere(self) -> None:
-        """Another environment renews, a second later."""
+        """Renew the session in another environment, a second later."""
         held = self.sessions.find("root", SID)
         assert held is not None
         self.clock.advance(1)
         assert self.sessions.renew(held, held.renewed(int(self.clock())))
 
     def end(self) -> None:
-        """An operator ends it."""
+        """End the session as an operator does."""
         held = self.sessions.find("root", SID)
         assert held is not None
         self.table.write([ending(held)])
 
     def deny(self, kind: DenyKind, value: str) -> None:
-        """An operator revokes, on record like every change."""
+        """Add a denial as an operator does, with an audit entry."""
         denial = Denial(kind, value, int(self.clock()), NOW * 2)
 
         def plan(_current: Current) -> Change:
             return Change("deny.revoke", 1, None, denial.document, Answer(201))
 
-        self.revisions += 1
-        actor, key = Actor("arn", "s", "192.0.2.1"), f"key-{self.revisions}"
-        record = Record(self.table, clock=self.clock)
-        assert isinstance(record.change(deny_key(kind, value), plan, Call(actor, "why", "r", "c", key, "f")), Answer)
+        ops = self.operator()
+        assert isinstance(ops.record.change(deny_key(kind, value), plan, ops.call()), Answer)
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def gate() -> Applications:
+    return Applications()
 
 
-def test_what_a_start_and_a_renewal_cost(world: World) -> None:
-    """A renewal reads session and rules at once, whatever was read before; it is one read and one write."""
-    world.admit()
-    world.table.calls.clear()
-    assert world.admit(Kind.SESSION) == SESSION_TOKEN_LIFE
-    assert [(call.op, len(call.keys)) for call in world.table.calls] == [("get", 2), ("write", 1)]
+def test_a_renewal_costs_one_read_and_one_write(gate: Applications) -> None:
+    """The read is of the session and the head together, whatever was read before."""
+    gate.admit()
+    gate.table.calls.clear()
+    assert gate.admit(Kind.SESSION) == SESSION_TOKEN_LIFE
+    assert [(call.op, len(call.keys)) for call in gate.table.calls] == [("get", 2), ("write", 1)]
 
 
-def test_two_renewals_at_once_are_both_answered(world: World) -> None:
-    world.admit()
-    world.table.before_write = world.renew_elsewhere
-    assert world.admit(Kind.SESSION) == SESSION_TOKEN_LIFE
+def test_two_concurrent_renewals_both_succeed(gate: Applications) -> None:
+    gate.admit()
+    gate.overtaken.before_write = gate.renew_elsewhere
+    assert gate.admit(Kind.SESSION) == SESSION_TOKEN_LIFE
 
 
-def test_a_renewal_that_comes_too_late_is_refused(world: World) -> None:
-    world.admit()
-    world.table.before_write = world.end
-    assert world.refused(Kind.SESSION) == 403
-    held = world.sessions.find("root", SID)
+def test_a_renewal_during_which_the_session_ends_is_refused(gate: Applications) -> None:
+    gate.admit()
+    gate.overtaken.before_write = gate.end
+    assert gate.refused(Kind.SESSION) == 403
+    held = gate.sessions.find("root", SID)
     assert held is not None
     assert held.ended
 
 
-def test_a_session_that_everybody_renews_is_not_denied(world: World) -> None:
-    """503 and not 403: the client has to ask again, not to give up."""
-    world.admit()
-    world.table.weather = lambda call: Fault.CONTENDED if call.op == "write" else None
-    assert world.refused(Kind.SESSION) == 503
+def test_a_renewal_under_constant_contention_is_503(gate: Applications) -> None:
+    """Not 403: the client should retry."""
+    gate.admit()
+    gate.table.weather = lambda call: Fault.CONTENDED if call.op == "write" else None
+    assert gate.refused(Kind.SESSION) == 503
 
 
 @pytest.mark.parametrize("kind", [Kind.ACCESS, Kind.SESSION, None])
 @pytest.mark.parametrize("fault", [Fault.LOST_REQUEST, Fault.THROTTLED])
-def test_without_the_store_nothing_is_started_or_renewed(world: World, fault: Fault, kind: Kind | None) -> None:
-    world.admit()
-    world.table.weather = always(fault)
-    assert world.refused(kind) == 503
+def test_starts_and_renewals_without_the_store_are_503(gate: Applications, fault: Fault, kind: Kind | None) -> None:
+    gate.admit()
+    gate.table.weather = always(fault)
+    assert gate.refused(kind) == 503
 
 
-def test_a_write_that_got_no_answer_is_no_refusal(world: World) -> None:
-    world.admit()
-    world.table.weather = at(len(world.table.calls) + 1, Fault.LOST_ANSWER)
-    assert world.refused(Kind.SESSION) == 503
-    assert world.admit(Kind.SESSION) == SESSION_TOKEN_LIFE
+def test_a_renewal_with_a_lost_answer_is_503_and_a_retry_succeeds(gate: Applications) -> None:
+    gate.admit()
+    gate.table.weather = at(len(gate.table.calls) + 1, Fault.LOST_ANSWER)
+    assert gate.refused(Kind.SESSION) == 503
+    assert gate.admit(Kind.SESSION) == SESSION_TOKEN_LIFE
 
 
-def test_a_revocation_of_this_very_moment_ends_renewals(world: World) -> None:
-    """The rules held are younger than 4 s: a soft refresh would not look, and the new token would outlive them all."""
-    world.admit()
-    session = world.applicant(Kind.SESSION)
-    world.deny(DenyKind.SUBJECT, "root")
+def test_a_revocation_applies_to_a_renewal_in_the_same_second(gate: Applications) -> None:
+    """The rules held are younger than 4 s, so a soft refresh would not read, and the new token would be admitted."""
+    gate.admit()
+    session = gate.applicant(Kind.SESSION)
+    gate.deny(DenyKind.SUBJECT, "root")
     with pytest.raises(TokenRefused):
-        world.admission.admit(session, SID)
-    world.clock.advance(1)
-    assert world.refused(None) == 403, "an identity token renews, and there is nothing to renew"
-    assert world.admit(Kind.ACCESS) == SESSION_TOKEN_LIFE
-    assert world.admit(None) == SESSION_TOKEN_LIFE
+        gate.admission.admit(session, SID)
+    gate.clock.advance(1)
+    assert gate.refused(None) == 403, "an identity token can only renew, and there is no session"
+    assert gate.admit(Kind.ACCESS) == SESSION_TOKEN_LIFE
+    assert gate.admit(None) == SESSION_TOKEN_LIFE
 
 
-def test_a_revoked_token_starts_and_renews_nothing(world: World) -> None:
-    world.deny(DenyKind.JTI, "t")
+def test_a_revoked_token_cannot_start_or_renew_a_session(gate: Applications) -> None:
+    gate.deny(DenyKind.JTI, "t")
     for kind in (Kind.ACCESS, Kind.SESSION):
         with pytest.raises(TokenRefused):
-            world.admit(kind)
+            gate.admit(kind)
 
 
-def test_an_ended_session_starts_anew_a_second_later(world: World) -> None:
-    """In the same second its token would be refused with those before it: 503 says to come again."""
-    world.admit()
-    world.deny(DenyKind.SESSION, record_id("root", SID))
-    world.end()
-    assert world.refused() == 503
-    world.clock.advance(1)
-    assert world.refused(None) == 403
-    assert world.admit() == SESSION_TOKEN_LIFE
+def test_an_ended_session_can_be_started_again_a_second_later(gate: Applications) -> None:
+    """In the same second its token would be refused like the earlier ones, so the answer is 503."""
+    gate.admit()
+    gate.deny(DenyKind.SESSION, record_id("root", SID))
+    gate.end()
+    assert gate.refused() == 503
+    gate.clock.advance(1)
+    assert gate.refused(None) == 403
+    assert gate.admit() == SESSION_TOKEN_LIFE
 
 
-def test_a_record_that_cannot_be_read_is_no_session(world: World) -> None:
+def test_an_unreadable_record_is_not_a_session(gate: Applications) -> None:
     pk, sk = session_key("root", SID)
-    world.table.write([Put({"pk": pk, "sk": sk, "body": "{"})])
-    assert world.refused(None) == 403
-    assert world.admit() == SESSION_TOKEN_LIFE
+    gate.table.write([Put({"pk": pk, "sk": sk, "body": "{"})])
+    assert gate.refused(None) == 403
+    assert gate.admit() == SESSION_TOKEN_LIFE

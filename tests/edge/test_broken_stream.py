@@ -1,4 +1,4 @@
-"""The audit stream as it is read after somebody laid hands on the table: shown as it lies, and never built upon."""
+"""The audit stream after tampering with the table: it is shown as stored, and nothing is computed from it."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from headgate.core.audit import verify_chain
 AUDIT, EXPLAIN, WHY = "GET /admin/v1/audit", "POST /admin/v1/explain", {"reason": "a test"}
 Entry = dict[str, Any]
 BROKEN = 2
-"""The revision that somebody lays hands on, of 3."""
+"""The revision that is tampered with, of 3."""
 
 
 def told(body: Entry) -> str:
@@ -34,7 +34,7 @@ HANDS: Mapping[str, Callable[[Entry], str]] = {
 
 
 def desk(hand: str) -> Desk:
-    """A flag that came, was killed, and a second flag."""
+    """A flag that was created and killed, and a second flag."""
     clock, table = FakeClock(), ReferenceTable()
     found = Desk(table, clock)
     for key in ("f", "g"):
@@ -50,7 +50,7 @@ def desk(hand: str) -> Desk:
 
 @pytest.mark.parametrize("hand", HANDS)
 @quiet()
-def test_an_auditor_reads_on_and_finds_the_break(hand: str) -> None:
+def test_a_tampered_stream_is_still_listed_and_fails_verification(hand: str) -> None:
     found = desk(hand)
     body = found.must(Ask(AUDIT)).body
     assert len(body["entries"]) == 3
@@ -65,7 +65,7 @@ def test_an_auditor_reads_on_and_finds_the_break(hand: str) -> None:
 
 @pytest.mark.parametrize("hand", HANDS)
 @quiet()
-def test_nothing_is_built_on_what_was_changed(hand: str) -> None:
+def test_explain_as_of_a_revision_after_the_break_is_refused(hand: str) -> None:
     found, subject = desk(hand), {"flag": "f", "subject": {"user": "u"}}
     for as_of in (3, "2099-01-01T00:00:00Z"):
         reply = found.answers(Ask(EXPLAIN, {**subject, "as_of": as_of}))

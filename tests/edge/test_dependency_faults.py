@@ -1,7 +1,7 @@
-"""Whatever the table, KMS or the identity provider answer: nobody is let in who is not, and every answer has a form.
+"""Faults of the table, KMS, and the identity provider: nobody is wrongly admitted, and every answer is well formed.
 
-Each kind of fault at each site, from the first call on or from a later one, on warm and cold environments; what is
-damaged and how is thrown by a seed. Then the fault is over, and within two refreshes all is as it should be.
+Each kind of fault at each site, from the first call or a later one, in warm and cold environments; a seed decides what
+is damaged and how. After the fault, everything is correct again within two refreshes.
 """
 
 import json
@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 from desk import quiet
-from environment import ADMIN, SITES, Environment, Outcome
 from fake_clock import FakeClock
+from in_memory_gate import ADMIN, SITES, Environment, Outcome
 from proofs import Tally, many
 from reference_table import ReferenceTable
 from written_rules import WrittenRules
@@ -25,7 +25,7 @@ from headgate.store.snapshots import BREAKER, SOFT_TTL
 MEMBER, STRANGER = "member", "stranger"
 STALE_BOUND = 60
 FORMS = {"enter", "observe"}
-"""Sites that answer API Gateway, not a client."""
+"""Sites whose answer goes to API Gateway, not to a client."""
 
 Damage = Callable[[Random, dict[str, Any]], Item | None]
 
@@ -46,7 +46,7 @@ def _other_type(source: Random, item: dict[str, Any]) -> Item:
 
 
 def _within(change: Callable[[Random, dict[str, Any]], None]) -> Damage:
-    """Damage to a flag's document; other items stay."""
+    """Damage to a flag's document; other items stay unchanged."""
 
     def damage(source: Random, item: dict[str, Any]) -> Item:
         if not str(item["sk"]).startswith("flag#"):
@@ -102,7 +102,7 @@ OUTAGES = {kind for kind in FAILURES if kind != "a throttle"}
 
 
 class Faulty:
-    """A table that answers, from one of its calls on, as a kind of fault has it."""
+    """A table that shows one kind of fault from one of its calls on."""
 
     def __init__(self, inner: ReferenceTable, clock: FakeClock, source: Random) -> None:
         self._inner, self._clock, self._source = inner, clock, source
@@ -146,7 +146,7 @@ class Faulty:
 
 
 class Scene:
-    """A gate that lets in the member and not the stranger; a sub-feature that is open, behind it."""
+    """A gate that admits the member and not the stranger, with an open sub-feature."""
 
     def __init__(self, seed: int, kind: str) -> None:
         self.source, self.clock = Random(f"{seed} {kind}"), FakeClock()
@@ -164,18 +164,18 @@ class Scene:
         self.rules.flag("child", stage="ga", requires=["access"])
 
     def kill(self) -> None:
-        """Nobody but admins is let in from here on."""
+        """Kill the access flag: from now on only admins are admitted."""
         self._write_all(killed="gate")
 
     def begin(self) -> None:
-        """The fault, from this call or one of the next."""
+        """Start the fault, at the next call or a later one."""
         if self.kind in BESIDE:
             BESIDE[self.kind](self.environment)
         else:
             self.table.kind, self.table.after = self.kind, self.source.choice((0, 0, 0, 1, 2))
 
     def end(self, *, is_killed: bool) -> None:
-        """All answer as they should, and what was read damaged is written anew; two refreshes later."""
+        """End the fault, write damaged items again, and wait for two refreshes."""
         self.table.kind = self.environment.kms.fault = None
         self.environment.provider.is_down = False
         if self.kind in DAMAGES or self.kind == OLD_RULES:
@@ -184,7 +184,7 @@ class Scene:
 
 
 def has_a_form(site: str, outcome: Outcome) -> None:
-    """What a client can read: a problem, an OAuth error, an OFREP failure; and nothing from inside."""
+    """Check that the answer is a problem, an OAuth error, or an OFREP failure, without internals."""
     assert outcome.status in (200, 400, 401, 403, 404, 503), outcome
     assert isinstance(outcome.body, dict)
     if site not in FORMS and outcome.status != 200:
@@ -193,14 +193,14 @@ def has_a_form(site: str, outcome: Outcome) -> None:
 
 
 def is_bound_to_know(kind: str, is_warm: bool) -> bool:
-    """Whether a kill from before the request must hold in it: not where a warm environment can reach nothing."""
+    """Whether an earlier kill must apply to the request: not if a warm environment can reach nothing."""
     return not is_warm or kind in ("a throttle", SLOW, OLD_RULES, *BESIDE)
 
 
 @pytest.mark.proof("faults of table, KMS and identity provider, at each site")
 @pytest.mark.parametrize("kind", KINDS)
 @quiet()
-def test_no_fault_lets_anybody_in(kind: str, tally: Tally) -> None:
+def test_no_fault_admits_anybody_who_is_out(kind: str, tally: Tally) -> None:
     for seed in range(many(2, 10)):
         for site in SITES:
             for is_warm in (False, True):
@@ -220,7 +220,7 @@ def _once(scene: Scene, site: str, *, is_warm: bool, is_killed: bool) -> None:
     for person, key in product((STRANGER, MEMBER, ADMIN), keys):
         outcome = scene.environment.asks(site, person, key)
         has_a_form(site, outcome)
-        if site == "observe":  # its class alone lets it through: a kill leaves it alone
+        if site == "observe":  # passes by its class alone: a kill does not affect it
             continue
         assert person != STRANGER or not outcome.granted, (site, scene.kind, "a stranger was let in", outcome)
         if person == MEMBER and is_killed and site in ("enter", "mint", "start a session"):

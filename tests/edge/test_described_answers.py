@@ -1,4 +1,4 @@
-"""The OpenAPI document is true: whatever the admin API answers, to good calls and bad, is what it says of that call."""
+"""The OpenAPI document is correct: every answer of the admin API, to valid and invalid calls, is as described."""
 
 import json
 from typing import Any
@@ -15,12 +15,12 @@ REFUSALS = [(route, slug) for route in SERVED for slug in sorted(slugs(route, SE
 WITH_BODY = [route for route in SERVED if SERVED[route].body is not None]
 
 
-def test_there_is_a_good_call_of_every_route() -> None:
+def test_every_route_has_a_valid_call_here() -> None:
     assert set(GOOD) == set(SERVED), "a new route needs a good call in tests/support/good_calls.py"
 
 
 @pytest.mark.parametrize("route", SERVED)
-def test_a_good_call_is_answered_as_described(route: str) -> None:
+def test_a_valid_call_is_answered_as_described(route: str) -> None:
     place = Place()
     answer = place.send(GOOD[route])
     assert answer["statusCode"] in SERVED[route].answers, answer["body"]
@@ -29,20 +29,20 @@ def test_a_good_call_is_answered_as_described(route: str) -> None:
 
 
 @pytest.mark.parametrize(("route", "slug"), REFUSALS)
-def test_every_refusal_that_is_described_is_made_and_as_described(route: str, slug: str) -> None:
+def test_every_described_refusal_occurs_as_described(route: str, slug: str) -> None:
     spoil = OWN.get((route, slug)) or SPOILT[slug]
     answer = spoil(Place(), GOOD[route])
     assert slug_of(answer) == slug, answer["body"]
     assert undescribed(route, answer) == []
 
 
-def test_every_refusal_that_is_known_of_one_call_is_described() -> None:
+def test_every_known_refusal_of_a_call_is_described() -> None:
     assert set(OWN) <= set(REFUSALS)
 
 
 @pytest.mark.parametrize("route", WITH_BODY)
-def test_whatever_is_sent_the_answer_is_described(route: str) -> None:
-    """Bodies that are no JSON, of another shape, without a reason, with a wrong value for each member there may be."""
+def test_the_answer_to_any_body_is_described(route: str) -> None:
+    """Bodies that are not JSON, have another shape, have no reason, or have a wrong value for any member."""
     place, good = Place(), GOOD[route].body
     sent = [make(good) for make in (*MALFORMED.values(), *MISFIT.values())]
     sent += [encoded(make(good)) for make in UNREASONED.values()]
@@ -52,7 +52,7 @@ def test_whatever_is_sent_the_answer_is_described(route: str) -> None:
 
 
 def members(route: str) -> list[str]:
-    """Of the body, as described."""
+    """The members of the body, as described."""
     schema = operation(route)["requestBody"]["content"]["application/json"]["schema"]
     name = schema["$ref"].rpartition("/")[2]
     return list(described()["components"]["schemas"][name].get("properties", {}))
@@ -74,7 +74,7 @@ QUERIES: dict[str, list[str]] = {
 
 
 @pytest.mark.parametrize("route", [route for route in SERVED if set(SERVED[route].takes.split()) & set(QUERIES)])
-def test_whatever_is_asked_the_answer_is_described(route: str) -> None:
+def test_the_answer_to_any_query_is_described(route: str) -> None:
     place = Place()
     for name in SERVED[route].takes.split():
         for value in QUERIES.get(name, ()):
@@ -82,7 +82,7 @@ def test_whatever_is_asked_the_answer_is_described(route: str) -> None:
             assert undescribed(route, answer) == [], (name, value)
 
 
-def test_pages_are_described_to_their_end() -> None:
+def test_every_page_is_answered_as_described() -> None:
     place = Place()
     for route in ("GET /admin/v1/flags", "GET /admin/v1/audit", "GET /admin/v1/flags/{key}/allow"):
         query, seen = {"limit": "1"}, 0
@@ -97,7 +97,7 @@ def test_pages_are_described_to_their_end() -> None:
         assert seen > 1 or route.endswith("allow")
 
 
-def test_the_checks_find_what_is_wrong() -> None:
+def test_the_check_finds_undescribed_answers() -> None:
     route = "GET /admin/v1/flags/{key}"
     good = Place().send(GOOD[route])
     flag = json.loads(good["body"])

@@ -1,4 +1,4 @@
-"""The emergency kill at the authorizer and the token endpoint: warm and cold, with the table and without."""
+"""The emergency kill at the authorizer and the token endpoint, warm and cold, with and without the table."""
 
 import io
 import json
@@ -7,8 +7,8 @@ from contextlib import redirect_stdout
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fake_clock import FakeClock
+from in_memory_gate import Kms
 from reference_table import Fault, always
 from written_rules import WrittenRules
 
@@ -25,7 +25,6 @@ from headgate.store.sessions import Sessions
 from headgate.store.snapshots import Snapshots
 from headgate.tokens.claims import Kind
 from headgate.tokens.issue import Grant, issue
-from headgate.tokens.keys import LocalSigner
 from headgate.tokens.verify import Credential
 
 CLASSES = ("entry", "continue", "observe", "stop", "machine", "admin")
@@ -38,18 +37,11 @@ SETTINGS = GateSettings("t", ("key",), "headgate", "https://gate.example.com")
 MAX_STALE = 30
 
 
-class PoolSigner(LocalSigner):
-    """A key of the pool, in this process."""
-
-    def public_key(self) -> bytes:
-        return self.public().key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-
-
-SIGNER = PoolSigner("key")
+SIGNER = Kms("key")
 
 
 class Scene:
-    """One environment of each function, started with the variables of an emergency, on rules that let everybody in."""
+    """One environment of each function, started with emergency variables, on rules that admit everyone."""
 
     def __init__(self, kill: str, *, carried: bool = True, warm: bool = False, fault: Fault | None = None) -> None:
         self.clock = FakeClock(float(int(time.time())))
@@ -74,7 +66,7 @@ class Scene:
             self.rules.table.weather = always(fault)
 
     def passes(self, credential: str) -> set[str]:
-        """The classes that let a credential through."""
+        """The classes that a credential passes."""
         return {name for name in (*CLASSES, "asks", "convoys") if self._asks(name, self.token(credential)[0])}
 
     def token(self, credential: str) -> tuple[str, Credential]:
@@ -93,7 +85,7 @@ class Scene:
         return self.authorizer(event)["isAuthorized"] is True
 
     def session(self, **members: Any) -> int | str:
-        """The seconds of a session's token, or the error."""
+        """The lifetime of a session's token in seconds, or the error."""
         try:
             return int(self.admission.admit(Applicant("u", Subject("u"), "c", **members), "town:1")["lifetime"])
         except OAuthError as error:
@@ -106,31 +98,31 @@ OUTAGES = [Fault.LOST_REQUEST, Fault.THROTTLED]
 @pytest.mark.parametrize("warm", [True, False], ids=["warm", "cold"])
 @pytest.mark.parametrize("fault", [None, *OUTAGES], ids=["well", "down", "throttled"])
 @pytest.mark.parametrize("kill", ["*", "access"])
-def test_entry_is_refused_and_all_else_goes_on(kill: str, fault: Fault | None, warm: bool) -> None:
+def test_an_emergency_kill_refuses_entry_and_nothing_else(kill: str, fault: Fault | None, warm: bool) -> None:
     scene = Scene(kill, warm=warm, fault=fault)
     assert scene.passes("user") == WORK
     assert scene.passes("session") == {*WORK, "machine"}
     known = warm or fault is None
     admin = {*CLASSES, "asks"} - {"machine"}
-    assert scene.passes("admin") == (admin if known else {*admin, "convoys"})  # a route not known is entry
+    assert scene.passes("admin") == (admin if known else {*admin, "convoys"})  # an unknown route is entry
     scene.clock.advance(MAX_STALE + 60)
     assert scene.passes("user") == WORK
     assert scene.passes("session") == {*WORK, "machine"}
 
 
 @pytest.mark.parametrize("fault", OUTAGES, ids=["down", "throttled"])
-def test_without_routes_a_cold_environment_knows_only_admins(fault: Fault) -> None:
+def test_without_routes_a_cold_environment_admits_only_admins(fault: Fault) -> None:
     scene = Scene("*", carried=False, fault=fault)
     assert (scene.passes("user"), scene.passes("session")) == (set(), set())
     assert scene.passes("admin") == {*CLASSES, "asks", "convoys"}
 
 
-def test_routes_without_a_kill_count_for_nothing() -> None:
+def test_routes_without_a_kill_are_ignored() -> None:
     scene = Scene("", fault=Fault.LOST_REQUEST)
     assert (scene.passes("user"), scene.said) == (set(), [])
 
 
-def test_the_tables_rules_win_over_the_routes_carried() -> None:
+def test_the_tables_routes_override_the_variables_routes() -> None:
     scene = Scene("*", fault=Fault.LOST_REQUEST)
     assert "stop" in scene.passes("user")
     scene.rules.table.weather = always(None)  # type: ignore[arg-type]
@@ -142,14 +134,14 @@ def test_the_tables_rules_win_over_the_routes_carried() -> None:
     assert scene.passes("user") == set(), "what was loaded stays, however old"
 
 
-def test_a_sub_feature_alone() -> None:
+def test_an_emergency_kill_of_a_sub_feature_affects_only_it() -> None:
     scene = Scene("convoys")
     assert scene.passes("user") == {*WORK, "entry"}
     assert scene.passes("session") == {*WORK, "machine"}
     assert Scene("").passes("session") == {*WORK, "machine", "convoys"}
 
 
-def test_it_is_no_part_of_the_rules_that_the_next_ones_build_on() -> None:
+def test_an_emergency_kill_is_not_stored_in_the_rules_that_are_held() -> None:
     scene = Scene("*", warm=True)
     held = scene.snapshots.held
     assert held is not None
@@ -159,14 +151,14 @@ def test_it_is_no_part_of_the_rules_that_the_next_ones_build_on() -> None:
     assert {key for key, flag in view.snapshot.rules.flags.items() if flag.killed} == {"access", "convoys", "more"}
 
 
-def test_it_is_laid_over_once_for_each_state_of_the_rules() -> None:
+def test_an_emergency_kill_is_applied_once_per_snapshot() -> None:
     scene = Scene("*", warm=True)
     first = scene.snapshots.soft().snapshot
     assert scene.snapshots.soft().snapshot is first
     assert scene.snapshots.live().snapshot is first
 
 
-def test_sessions_are_not_started_but_renewed() -> None:
+def test_under_an_emergency_kill_sessions_are_renewed_but_not_started() -> None:
     well = Scene("")
     assert well.session(own=well.token("user")[1]) == 3_600
     scene = Scene("*")
@@ -182,7 +174,7 @@ def test_sessions_are_not_started_but_renewed() -> None:
     ("kill", "told"),
     [("*", {"flag": "*"}), ("b,a", {"flag": "a,b"}), ("NO KEY", {"flag": "*", "code": "malformed:kill"})],
 )
-def test_every_cold_start_says_so(kill: str, told: dict[str, str]) -> None:
+def test_every_cold_start_logs_and_counts_the_emergency_kill(kill: str, told: dict[str, str]) -> None:
     line, metric = Scene(kill).said
     assert {name: line[name] for name in line.keys() - {"time"}} == {
         "event": "emergency",

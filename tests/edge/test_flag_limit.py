@@ -1,4 +1,4 @@
-"""No more flags than a snapshot is sized for: refused on write, however they come."""
+"""The limit on flags is enforced on every way to create one."""
 
 from desk import Ask, Desk
 from fake_clock import FakeClock
@@ -13,7 +13,7 @@ WHY = {"reason": "a test"}
 
 
 def filled(count: int) -> Desk:
-    """A table with so many flags."""
+    """A table with this many flags."""
     table, keys = ReferenceTable(), [f"f{number}" for number in range(count)]
     documents = {key: flag_document(Flag(key, "s", revision=1)) for key in keys}
     rules = {flag_key(key)[1]: stored_item(flag_key(key), 1, document) for key, document in documents.items()}
@@ -29,7 +29,7 @@ def manifest(*keys: str) -> Ask:
     return Ask("POST /admin/v1/manifest", {"flags": [{"key": key} for key in keys], **WHY})
 
 
-def test_the_last_flag_and_one_more() -> None:
+def test_the_last_flag_is_accepted_and_one_more_is_refused() -> None:
     desk = filled(MAX_FLAGS - 1)
     assert desk.answers(manifest("last", "one-more")).slug == "invalid-body"
     assert desk.must(creation("last")).status == 201

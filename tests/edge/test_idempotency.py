@@ -1,6 +1,6 @@
-"""The same request again, whenever and by however many at once: one effect, one entry, and the answer of the first.
+"""A repeated request, at any time and concurrently: one effect, one entry, and the answer of the first.
 
-A random walk through callers, keys, bodies and hours, beside a plain memory of what was answered to whom.
+A random walk through callers, keys, bodies, and hours, compared with a plain memory of all answers.
 """
 
 import json
@@ -23,7 +23,7 @@ CALLERS, KEYS = ("ann", "ben"), ("key-1", "key-2", "key-3")
 WHY = {"reason": "a test", "allow_shrink": True}
 F = {"key": "f"}
 Known = dict[tuple[str, str], tuple[Ask, Reply, float]]
-"""By caller and key: what was asked, how it was answered, and when."""
+"""By caller and key: the request, its answer, and the time."""
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def stage() -> Iterator[Schedules]:
 
 
 class Walk:
-    """One table and its people. `known` is what they remember."""
+    """One table and its callers. `known` is what they remember."""
 
     def __init__(self, stage: Schedules, seed: int) -> None:
         self.source, self.clock, self.table = Random(seed), FakeClock(), ReferenceTable()
@@ -47,7 +47,7 @@ class Walk:
         self.made["ann"] += 1
 
     def step(self) -> None:
-        """Time passes, or not; then one asks, or eight do at once."""
+        """Let time pass, or not; then send one request, or eight at once."""
         self.clock.advance(self.source.choice((0, 0, 0, 1, MINUTES_11, DAY - 1, DAY, HOURS_25)))
         if self.source.random() < 0.1:
             self.table.expire(self.clock())
@@ -61,7 +61,7 @@ class Walk:
         return int(self.table.partition("rules")["flag#f"]["version"])
 
     def _ask(self, caller: str, key: str) -> Ask:
-        """Often what was asked before with this key, else something new."""
+        """Often an earlier request with this key, else a new one."""
         known = self.known.get((caller, key))
         if known is not None and self.source.random() < 0.6:
             return known[0]
@@ -83,7 +83,7 @@ class Walk:
         return Desk(self.table, self.clock, jitter=self.source.random, budget=30.0).answers(ask)
 
     def _at_once(self) -> None:
-        """Eight of one caller with one key, of one or of two minds; sometimes the last is another caller's."""
+        """Send eight requests of one caller with one key, one or two bodies; sometimes the last is another caller's."""
         caller, key = self.source.choice(CALLERS), self.source.choice(KEYS)
         minds = [self._ask(caller, key) for _ in range(2)]
         asks = [self.source.choice(minds) for _ in range(8)]
@@ -99,7 +99,7 @@ class Walk:
             self._judge([pair for pair in zip(asks, replies, strict=True) if pair[0].caller == each])
 
     def _judge(self, answered: list[tuple[Ask, Reply]]) -> None:
-        """Of one caller and one key, in no order."""
+        """Check the answers of one caller and one key, in any order."""
         if not answered:
             return
         place = answered[0][0].caller, str(answered[0][0].idem)
@@ -116,7 +116,7 @@ class Walk:
                 assert reply.status in (404, 409, 412), reply
 
     def _first(self, answered: list[tuple[Ask, Reply]]) -> tuple[Ask, Reply, float] | None:
-        """The one that was done, if one was."""
+        """The request that took effect, if any."""
         done = [(ask, reply) for ask, reply in answered if reply.status < 300]
         if not done:
             return None
@@ -126,16 +126,16 @@ class Walk:
         return self.known[ask.caller, str(ask.idem)]
 
     def check(self) -> None:
-        """One entry for each key, in the name of its own caller."""
+        """Check that each key has one entry, under its own caller."""
         authors = [entry["actor"]["arn"].rpartition("/")[2] for entry in entries(self.table)]
         assert {caller: authors.count(caller) for caller in CALLERS} == self.made
         assert check(self.table) == sum(self.made.values())
 
 
-@pytest.mark.proof("requests with keys used again: at once, after minutes and days, by others, with other bodies")
+@pytest.mark.proof("requests with a reused key: concurrently, minutes and days later, by others, with other bodies")
 @pytest.mark.parametrize("part", range(4))
 @quiet()
-def test_one_key_is_one_change(stage: Schedules, part: int, tally: Tally) -> None:
+def test_one_idempotency_key_makes_one_change(stage: Schedules, part: int, tally: Tally) -> None:
     for seed in range(part * many(10, 40), (part + 1) * many(10, 40)):
         walk = Walk(stage, seed)
         for _ in range(60):
@@ -145,8 +145,8 @@ def test_one_key_is_one_change(stage: Schedules, part: int, tally: Tally) -> Non
 
 
 @quiet()
-def test_no_answer_of_one_caller_reaches_another() -> None:
-    """The same key, route and body: each has an effect of its own, or a refusal of its own."""
+def test_one_callers_stored_answer_is_never_sent_to_another() -> None:
+    """Same key, route, and body: each caller has its own effect or its own refusal."""
     clock, table = FakeClock(), ReferenceTable()
     desk = Desk(table, clock)
     desk.must(Ask("PUT /admin/v1/flags/{key}", {"stage": "ga", "salt": "s3cret", **WHY}, F, {"if-none-match": "*"}))

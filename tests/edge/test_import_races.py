@@ -1,4 +1,4 @@
-"""Imports that are overtaken: by a repetition of the same call, and by what is put away while it is looked for."""
+"""Races of imports: with a repetition of the same call, and with an import that is archived during a lookup."""
 
 from collections.abc import Callable, Sequence
 
@@ -17,7 +17,7 @@ IDS = [f"u{number:03}" for number in range(200)]
 
 
 class Overtaken(ReferenceTable):
-    """Others come first, before the `at`th write to partitions whose names begin so."""
+    """A table that calls others before the `at`th write to partitions with this prefix."""
 
     of = "members#"
     at = 0
@@ -32,8 +32,8 @@ class Overtaken(ReferenceTable):
 
 
 @quiet()
-def test_a_call_that_stages_on_after_its_batch_was_begun_anew_drops_nothing() -> None:
-    """Its repetition gave the batch up, another's import was switched on, and a third repetition began it again."""
+def test_staging_after_a_repeated_call_restarted_the_batch_loses_no_id() -> None:
+    """A repetition abandoned the batch, another import was committed, a third repetition restarted the batch."""
     clock, table = FakeClock(), Overtaken()
     desk, other = (MembersDesk(table, clock, inline=0) for _ in range(2))
     desk.creates()
@@ -53,7 +53,7 @@ def test_a_call_that_stages_on_after_its_batch_was_begun_anew_drops_nothing() ->
 
 
 @quiet()
-def test_an_import_that_is_put_away_while_it_is_looked_for_is_found() -> None:
+def test_an_import_archived_during_a_lookup_is_found() -> None:
     clock, table = FakeClock(), Overtaken()
     desk, other = (MembersDesk(table, clock) for _ in range(2))
     desk.creates()
@@ -66,7 +66,7 @@ def test_an_import_that_is_put_away_while_it_is_looked_for_is_found() -> None:
 
 @pytest.mark.parametrize("partition", ["imports#", "members#"])
 @quiet()
-def test_a_call_whose_repetition_was_faster_has_its_answer_and_leaves_nothing_open(partition: str) -> None:
+def test_a_call_overtaken_by_its_repetition_gets_its_answer_and_leaves_no_open_import(partition: str) -> None:
     clock, table = FakeClock(), Overtaken()
     desk, other = (MembersDesk(table, clock, inline=0) for _ in range(2))
     desk.creates()

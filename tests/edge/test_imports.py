@@ -1,6 +1,6 @@
-"""Long lists through the admin API: the boundary that nobody sees, imports that survive everything, refusals.
+"""Long lists through the admin API: the invisible inline limit, imports under faults and races, refusals.
 
-On the reference table, with a boundary of 5 ids instead of 1,000 where it makes no difference but to the time it takes.
+On the reference table, with a limit of 5 inline ids instead of 1,000 where only the running time differs.
 """
 
 import json
@@ -30,17 +30,17 @@ IDS = [f"u{n:04}" for n in range(2_500)]
 
 
 def new(inline: int = 5, *, table: ReferenceTable | None = None, clock: FakeClock | None = None) -> MembersDesk:
-    """A flag at stage allowlist, and its operator."""
+    """An operator of a new flag at stage allowlist."""
     desk = MembersDesk(table or ReferenceTable(), clock or FakeClock(), inline=inline)
     desk.creates()
     return desk
 
 
-# -- nobody sees where an id lies
+# -- the inline limit is invisible
 
 
 def one_after_another(desk: MembersDesk, source: Random, steps: int) -> list[Any]:
-    """Random calls, and what callers are told."""
+    """The answers to random calls."""
     people, told = [f"p{n}" for n in range(40)], list[Any]()
     for step in range(steps):
         some = source.sample(people, source.randrange(1, 16))
@@ -59,7 +59,7 @@ def one_after_another(desk: MembersDesk, source: Random, steps: int) -> list[Any
 
 
 @quiet()
-def test_the_same_calls_are_answered_alike_on_both_sides_of_the_boundary() -> None:
+def test_answers_do_not_depend_on_the_inline_limit() -> None:
     for seed in range(40):
         desks = [new(inline) for inline in (0, 5, 1_000)]
         first, *others = [one_after_another(desk, Random(seed), 8) for desk in desks]
@@ -72,7 +72,7 @@ def test_the_same_calls_are_answered_alike_on_both_sides_of_the_boundary() -> No
                 assert asked[0] == asked[1] == asked[2], (seed, person, as_of)
 
 
-def test_ids_go_inline_while_there_is_room_then_beyond() -> None:
+def test_ids_are_stored_inline_up_to_the_limit_and_then_in_the_long_part() -> None:
     desk = new(5)
     reply = desk.changes(add=IDS[:7])
     assert (reply.status, reply.body["added"]) == (200, 7)
@@ -83,8 +83,8 @@ def test_ids_go_inline_while_there_is_room_then_beyond() -> None:
     assert desk.changes(add=["x"]).body["allow"]["users"] == [*IDS[2:5], "x"]
 
 
-def test_a_list_that_is_long_in_bytes_goes_beyond_too() -> None:
-    """1,000 ids of 250 bytes do not fit into a flag; nobody has to know."""
+def test_a_list_that_is_large_in_bytes_uses_the_long_part() -> None:
+    """1,000 ids of 250 bytes do not fit into a flag; callers do not notice."""
     desk = new(1_000)
     ids = [f"{n:04}" + "x" * 246 for n in range(400)]
     assert desk.changes(add=ids).body["added"] == 400
@@ -94,7 +94,7 @@ def test_a_list_that_is_long_in_bytes_goes_beyond_too() -> None:
     assert sorted(desk.members()) == ids[1::2]
 
 
-def test_a_replacement_leaves_the_long_part_alone() -> None:
+def test_replacing_a_flag_leaves_its_long_part_unchanged() -> None:
     desk = new(5)
     desk.changes(add=IDS[:8])
     flag = desk.flag
@@ -110,7 +110,7 @@ def test_a_replacement_leaves_the_long_part_alone() -> None:
     assert sorted(desk.members()) == [IDS[5], IDS[7]]
 
 
-def test_a_kill_and_its_end_leave_the_long_part_as_it_was() -> None:
+def test_kill_and_restore_leave_the_long_part_unchanged() -> None:
     desk = new(0)
     desk.changes(add=IDS[:3])
     members = desk.flag["members"]
@@ -120,8 +120,8 @@ def test_a_kill_and_its_end_leave_the_long_part_as_it_was() -> None:
     assert desk.explains(IDS[0]) == (True, "ALLOWLIST")
 
 
-def test_a_page_may_end_within_those_who_went() -> None:
-    """5,000 of them are looked through for one page; then a page may be short, and there is a next one."""
+def test_a_page_over_removed_members_may_be_short_and_has_a_next() -> None:
+    """One page reads at most 5,000 member items."""
     desk = new(0)
     ids = [f"p{n}" for n in range(5_300)]
     desk.imports("i", ids)
@@ -132,7 +132,7 @@ def test_a_page_may_end_within_those_who_went() -> None:
 
 
 @pytest.mark.parametrize("place", ["", "z", "gu0001", "user#u"])
-def test_a_place_that_no_page_gave_is_refused(place: str) -> None:
+def test_a_cursor_that_no_page_returned_is_refused(place: str) -> None:
     """A87."""
     desk = new(5)
     ask = replace(desk.ask(f"GET {ALLOW}"), query={"cursor": write_cursor("f.user", place)})
@@ -141,7 +141,7 @@ def test_a_place_that_no_page_gave_is_refused(place: str) -> None:
     assert desk.desk.answers(ask).slug == "invalid-cursor"
 
 
-# -- small changes, and calls that are none
+# -- small changes and large ones
 
 
 def test_a_small_change_is_one_transaction() -> None:
@@ -157,7 +157,7 @@ def test_a_small_change_is_one_transaction() -> None:
 
 
 @pytest.mark.parametrize("count", [MAX_SMALL + 1, 1_000])
-def test_a_large_call_is_staged_and_has_one_entry(count: int) -> None:
+def test_a_large_change_is_staged_and_has_one_entry(count: int) -> None:
     desk = new(0)
     assert desk.changes(add=IDS[:count]).body["added"] == count
     assert sorted(desk.members()) == IDS[:count]
@@ -169,7 +169,7 @@ def test_a_large_call_is_staged_and_has_one_entry(count: int) -> None:
     check(desk.table)  # type: ignore[arg-type]
 
 
-def test_a_large_call_that_is_refused_leaves_nothing_behind() -> None:
+def test_a_refused_large_change_leaves_nothing_staged() -> None:
     desk = new(0)
     desk.changes(add=IDS[:200])
     assert desk.changes(remove=IDS[:200], shrink=False).slug == "would-shrink"
@@ -178,7 +178,7 @@ def test_a_large_call_that_is_refused_leaves_nothing_behind() -> None:
     assert desk.changes(add=IDS[300:500]).body["added"] == 200
 
 
-def test_a_large_call_finds_an_import_open() -> None:
+def test_a_large_change_during_an_open_import_is_refused() -> None:
     desk = new(0)
     desk.opens("i")
     before = check(desk.table)  # type: ignore[arg-type]
@@ -188,8 +188,8 @@ def test_a_large_call_finds_an_import_open() -> None:
     assert desk.changes(add=IDS[:20]).status == 200
 
 
-def test_a_call_that_never_came_back_makes_room() -> None:
-    """Its batch stays open for a minute; then whoever needs the place takes it, and what was staged never counts."""
+def test_an_unfinished_large_change_is_replaced_after_a_minute() -> None:
+    """Its batch stays open for a minute; then another change can replace it, and the staged ids never take effect."""
     clock, table = FakeClock(), ReferenceTable()
     desk = new(0, table=table, clock=clock)
     flag = desk.flag
@@ -238,7 +238,7 @@ def test_an_import_is_one_entry_with_counts_and_a_digest() -> None:
     assert (shown["state"], shown["revision"], shown["added"]) == ("committed", 3, 2_499)
 
 
-def test_every_call_may_be_sent_again() -> None:
+def test_every_import_call_can_be_repeated() -> None:
     desk = new(0)
     assert [desk.opens("i").status for _ in range(2)] == [201, 200]
     for _ in range(2):
@@ -256,8 +256,8 @@ def test_every_call_may_be_sent_again() -> None:
     assert desk.shows("j").body["state"] == "abandoned"
 
 
-def test_an_id_that_is_there_twice_is_counted_once() -> None:
-    """Within a call it is refused; from one call to another it is the file's affair, and the counts stay exact."""
+def test_a_duplicate_id_is_counted_once() -> None:
+    """Within a call a duplicate is refused; across calls it is accepted, and the counts stay exact."""
     desk = new(0)
     desk.opens("i")
     desk.stages("i", IDS[:300])
@@ -267,8 +267,8 @@ def test_an_id_that_is_there_twice_is_counted_once() -> None:
     assert sorted(desk.members()) == IDS[:400]
 
 
-def test_one_key_is_one_request() -> None:
-    """The stored answer for the same, 422 for another, for each of them."""
+def test_an_idempotency_key_of_an_import_call_is_one_request() -> None:
+    """For every import call: the stored answer for the same request, 422 for another."""
     desk = new(0)
     bodies: Mapping[str, tuple[str, Any]] = {
         f"POST {IMPORTS}": ("", {"id": "i", "kind": "user", "mode": "add", **WHY}),
@@ -287,7 +287,7 @@ def test_one_key_is_one_request() -> None:
         assert desk.does(route, body, name=name, **{"idempotency-key": ""}).slug == "idempotency-key-required"
 
 
-def test_what_does_not_fit_is_refused() -> None:
+def test_a_call_that_does_not_match_the_import_is_refused() -> None:
     desk = new(0)
     desk.opens("i")
     ahead = desk.stages("i", IDS[:2], 5)
@@ -305,7 +305,7 @@ def test_what_does_not_fit_is_refused() -> None:
     assert desk.abandons("other").status == desk.abandons("other").status == 204
 
 
-def test_what_takes_access_away_says_so() -> None:
+def test_an_import_that_removes_access_needs_allow_shrink() -> None:
     desk = new(2)
     desk.changes(add=IDS[:10])
     desk.opens("i", "remove")
@@ -318,7 +318,7 @@ def test_what_takes_access_away_says_so() -> None:
     assert desk.does("POST /admin/v1/flags/{key}/stage", {"stage": "ga", **WHY}, **{"if-match": '"4"'}).status == 200
     desk.opens("k", "remove")
     desk.stages("k", IDS[:3])
-    assert desk.commits("k", IDS[:3], shrink=False).status == 200  # at GA the list takes nothing away
+    assert desk.commits("k", IDS[:3], shrink=False).status == 200  # at GA, removing ids removes no access
 
 
 BAD: Mapping[str, tuple[Any, int, str]] = {
@@ -353,13 +353,13 @@ def test_bad_names_are_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["x" * 2_000, "call:1", "a b", "é", "i\n"])
-def test_there_is_no_import_of_such_a_name(name: str) -> None:
-    """No key of any length or kind reaches the table."""
+def test_an_import_with_an_invalid_name_is_unknown(name: str) -> None:
+    """No such name reaches the table as a key."""
     desk = new(0)
     assert desk.shows(name).slug == desk.stages(name, ["a"]).slug == desk.abandons(name).slug == "unknown-import"
 
 
-def test_orgs_are_imported_as_they_are() -> None:
+def test_an_import_of_orgs_lists_orgs() -> None:
     desk = new(0)
     assert desk.imports("i", ["org@1", "u1"], kind="org").body["added"] == 2
     assert (desk.members("org"), desk.members("user")) == (sorted(desk.members("org")), [])
@@ -367,17 +367,17 @@ def test_orgs_are_imported_as_they_are() -> None:
     assert desk.explains("someone", ["org@1"]) == (True, "ALLOWLIST")
 
 
-# -- beside small changes
+# -- concurrent small changes
 
 
-class Truth:
-    """The list as the answers and the stream say, entry by entry: a plain set."""
+class ExpectedList:
+    """The list according to the answers and the stream, entry by entry, as a plain set."""
 
     def __init__(self, ids: Sequence[str], mode: str) -> None:
         self.ids, self.mode = set(ids), mode
 
     def check(self, desk: MembersDesk, answers: Mapping[int, tuple[int, int]]) -> None:
-        """Every entry did what it says; at the end stands who should."""
+        """Check the effect of every entry, and the list at the end."""
         listed: set[str] = set()
         for entry in entries(desk.table)[1:]:  # type: ignore[arg-type]
             after, before = entry["after"], entry["before"]
@@ -401,8 +401,8 @@ def stage() -> Iterator[Schedules]:
     schedules.close()
 
 
-class Crew:
-    """A table where every step is a turn; an importer and admins, all on the same ids. One seed is one run."""
+class ImportRace:
+    """A table that yields the turn at every step; an importer and admins on the same ids. One seed is one run."""
 
     def __init__(self, seed: int) -> None:
         self.source, self.table, self.clock = Random(seed), ReferenceTable(page=20), FakeClock()
@@ -415,23 +415,23 @@ class Crew:
         self.ids = self.source.sample(self.people, 40)
 
     def told(self, reply: Any) -> bool:
-        """Whether something was changed, which is kept."""
+        """Keep the answer; return whether it was a success."""
         if reply.status == 200:
             self.answers[reply.body["revision"]] = (reply.body["added"], reply.body["removed"])
         return bool(reply.status == 200)
 
     def another(self) -> MembersDesk:
-        """An environment of its own."""
+        """An operator with its own environment."""
         return MembersDesk(self.table, self.clock, inline=4, budget=60.0, jitter=self.source.random)
 
     def until(self, call: Callable[[], Any]) -> Any:
-        """What says nothing is asked for again, when the breaker lets it."""
+        """Repeat a call without an answer once the breaker allows it."""
         while (reply := call()).status == 503:
             self.clock.advance(2)
         return reply
 
     def importer(self) -> None:
-        """All of an import."""
+        """Run a whole import."""
         desk = self.another()
         self.until(lambda: desk.opens("i", self.mode))
         for begin in range(0, len(self.ids), 10):
@@ -441,7 +441,7 @@ class Crew:
         self.is_over = True
 
     def admin(self, name: str) -> None:
-        """Changes until the import is over, each on the newest version then; some come too late."""
+        """Make changes until the import is over, each on the newest version; some are too late."""
         desk = self.another()
         for number in range(200):
             if self.is_over:
@@ -452,17 +452,17 @@ class Crew:
             self.told(self.until(lambda options=options: desk.changes(**options)))
 
     def run(self, stage: Schedules, chances: Mapping[Fault, float]) -> None:
-        """All at once; then what stands there is what the answers and the stream say."""
+        """Run all at once; then compare the list with the answers and the stream."""
         self.table.turn, self.table.weather = stage.turn, mixed(self.source, chances)
         outcomes = stage.run(self.source, [self.importer, lambda: self.admin("ann"), lambda: self.admin("ben")])
         assert outcomes == [None] * 3
         self.table.turn, self.table.weather = lambda: None, clear
         check(self.table)
-        Truth(self.ids, self.mode).check(self.first, self.answers)
+        ExpectedList(self.ids, self.mode).check(self.first, self.answers)
 
     @property
     def crossed(self) -> int:
-        """How many ids were changed by somebody while the import held something for them."""
+        """How many ids were changed by an admin while they were staged."""
         histories = [
             [isinstance(when, str) for when, _came in json.loads(str(item["events"]))]
             for pk, rows in self.table.saved().items()
@@ -477,20 +477,20 @@ FAULTS = {Fault.LOST_ANSWER: 0.05, Fault.LOST_REQUEST: 0.05, Fault.THROTTLED: 0.
 
 @pytest.mark.parametrize("chances", [{}, FAULTS], ids=["calm", "faults"])
 @quiet()
-def test_staging_and_small_changes_go_on_beside_each_other(stage: Schedules, chances: Mapping[Fault, float]) -> None:
+def test_concurrent_staging_and_small_changes_lose_nothing(stage: Schedules, chances: Mapping[Fault, float]) -> None:
     crossed = 0
     for seed in range(30):
-        crew = Crew(seed)
+        crew = ImportRace(seed)
         crew.run(stage, chances)
         crossed += crew.crossed
     assert crossed > 100
 
 
-# -- killed at any moment
+# -- faults at any moment
 
 
-def story(desk: MembersDesk, ids: Sequence[str]) -> Any:
-    """An import from its beginning to its end, by a client that asks again where it stopped."""
+def whole_import(desk: MembersDesk, ids: Sequence[str]) -> Any:
+    """A whole import, by a client that resumes where it stopped."""
     desk.opens("i")
     staged = desk.shows("i").body.get("staged", 0)
     if staged < len(ids):
@@ -500,7 +500,7 @@ def story(desk: MembersDesk, ids: Sequence[str]) -> Any:
 
 @pytest.mark.parametrize("fault", [Fault.CRASH_BEFORE, Fault.CRASH_AFTER, Fault.LOST_ANSWER, Fault.LOST_REQUEST])
 @quiet()
-def test_whatever_call_of_the_store_fails_it_goes_on_where_it_stopped(fault: Fault) -> None:
+def test_an_import_resumes_after_a_fault_at_any_store_call(fault: Fault) -> None:
     ids = IDS[:250]
 
     def begin() -> MembersDesk:
@@ -510,20 +510,20 @@ def test_whatever_call_of_the_store_fails_it_goes_on_where_it_stopped(fault: Fau
 
     plain = begin()
     start = len(plain.table.calls)  # type: ignore[attr-defined]
-    expected = story(plain, ids)
+    expected = whole_import(plain, ids)
     assert expected["added"] == 240
     for number in range(start, len(plain.table.calls)):  # type: ignore[attr-defined]
         desk = begin()
         table: Any = desk.table
         table.weather = at(number, fault)
         try:
-            found = story(desk, ids)
+            found = whole_import(desk, ids)
         except Crashed:
             found = {}
         table.weather = clear
         again = MembersDesk(table, FakeClock(), inline=3)
         if found.get("added") != 240:
-            found = story(again, ids)
+            found = whole_import(again, ids)
         assert {**found, "updated_at": ""} == {**expected, "updated_at": ""}, (fault, number)
         assert sorted(again.members()) == sorted({*ids, *IDS[240:260]})
         assert check(table) == 3
@@ -532,7 +532,7 @@ def test_whatever_call_of_the_store_fails_it_goes_on_where_it_stopped(fault: Fau
 @pytest.mark.parametrize("fault", [Fault.CRASH_BEFORE, Fault.CRASH_AFTER, Fault.LOST_ANSWER, Fault.LOST_REQUEST])
 @pytest.mark.parametrize("count", [40, 200], ids=["small", "large"])
 @quiet()
-def test_a_call_that_is_repeated_is_one_change(count: int, fault: Fault) -> None:
+def test_a_large_change_repeated_after_a_fault_is_one_change(count: int, fault: Fault) -> None:
     def begin() -> MembersDesk:
         desk = new(3)
         desk.changes(add=IDS[:20])
@@ -560,10 +560,10 @@ def test_a_call_that_is_repeated_is_one_change(count: int, fault: Fault) -> None
         assert check(table) == 3
 
 
-# -- it counts at once
+# -- effect on live decisions
 
 
-def test_a_removal_counts_for_the_next_live_decision_and_costs_one_read() -> None:
+def test_a_removal_applies_to_the_next_live_decision_and_costs_one_read() -> None:
     desk = new(0)
     desk.changes(add=IDS[:50])
     table: Any = desk.table
@@ -576,7 +576,7 @@ def test_a_removal_counts_for_the_next_live_decision_and_costs_one_read() -> Non
         return decide(view.snapshot.rules, "f", listing.subject).value, len(table.calls) - before
 
     assert is_in(IDS[7])[0]
-    assert is_in(IDS[7]) == (True, 1)  # both are known by now
+    assert is_in(IDS[7]) == (True, 1)  # both are cached by now
     assert is_in(IDS[8]) == (True, 2)
     assert is_in("nobody") == (False, 2)
     assert is_in("nobody") == (False, 1)
@@ -589,11 +589,11 @@ def test_a_removal_counts_for_the_next_live_decision_and_costs_one_read() -> Non
     assert is_in(IDS[7])[0] is True
 
 
-# -- asked beforehand
+# -- preview
 
 
 def previews(desk: MembersDesk, change: Any, *users: str) -> Any:
-    """What a preview says, of these and of all who are known."""
+    """The preview for these subjects and for all known ones."""
     body = {"flag": "f", "change": change, "subjects": [{"user": user} for user in users]}
     reply = desk.does("POST /admin/v1/preview", body)
     assert reply.status == 200, reply
@@ -601,7 +601,7 @@ def previews(desk: MembersDesk, change: Any, *users: str) -> Any:
 
 
 @pytest.mark.parametrize("inline", [0, 3, 1_000])
-def test_a_preview_knows_the_long_list_as_far_as_it_knows_anybody(inline: int) -> None:
+def test_a_preview_uses_the_long_list_for_known_subjects(inline: int) -> None:
     desk = new(inline)
     desk.changes(add=IDS[:10])
     named = (*IDS[:12], "stranger")
@@ -624,8 +624,8 @@ def test_a_preview_knows_the_long_list_as_far_as_it_knows_anybody(inline: int) -
 
 @quiet()
 @pytest.mark.parametrize("damage", ["the long part", "all of it"])
-def test_a_long_list_that_was_lost_begins_anew_empty(damage: str) -> None:
-    """Whoever stood on it is not let in by what was written then; the past is told as it was."""
+def test_a_lost_long_list_restarts_empty(damage: str) -> None:
+    """Old member items admit nobody; explain as of the past still uses them."""
     table = ReferenceTable()
     desk = MembersDesk(table, FakeClock(), inline=0)
     desk.creates()
@@ -635,7 +635,7 @@ def test_a_long_list_that_was_lost_begins_anew_empty(damage: str) -> None:
     item = table.get([flag_key("f")])[flag_key("f")]
     body = canonical({**before, "members": "?"}) if damage == "the long part" else "{"
     table.write([Put({**item, "body": body})])
-    desk = MembersDesk(table, FakeClock(), inline=0)  # one that has not seen the flag as it was
+    desk = MembersDesk(table, FakeClock(), inline=0)  # an environment that has not seen the old flag
     assert desk.explains("a") == (False, "ADMIN_ONLY")
 
     mended = {name: before[name] for name in ("stage", "allow", "salt")} | {"allow_shrink": True, **WHY}

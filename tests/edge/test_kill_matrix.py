@@ -1,6 +1,6 @@
-"""The kill, in every combination that matters, against an oracle that knows only the promise.
+"""The kill in every relevant combination, compared with an oracle that knows only the guarantee.
 
-Stage x how the subject is listed x state of the environment's rules x route class x reach x credential. The promise:
+Stage x how the subject is listed x state of the environment's rules x route class x reach x credential. The guarantee:
 a route that decides something live denies non-admins from the kill's answer on, while the table answers; other routes
 pass by their class, but a kill that drains or severs refuses session tokens, within 5 s.
 """
@@ -13,8 +13,8 @@ from itertools import product
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fake_clock import FakeClock
+from in_memory_gate import Kms
 from reference_table import Fault, always
 from written_rules import WrittenRules
 
@@ -26,7 +26,6 @@ from headgate.edge.settings import GateSettings
 from headgate.store.snapshots import Snapshots
 from headgate.tokens.claims import Kind
 from headgate.tokens.issue import Grant, issue
-from headgate.tokens.keys import LocalSigner
 
 STAGES = ("admin_only", "allowlist", "percentage", "ga")
 LISTED = ("not at all", "user", "org", "rule")
@@ -44,14 +43,7 @@ SETTINGS = GateSettings("t", ("key",), "headgate", "https://gate.example.com")
 MAX_STALE = 30
 
 
-class PoolSigner(LocalSigner):
-    """A key of the pool, in this process."""
-
-    def public_key(self) -> bytes:
-        return self.public().key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-
-
-SIGNER = PoolSigner("key")
+SIGNER = Kms("key")
 
 
 @dataclass(frozen=True)
@@ -79,7 +71,7 @@ def has_access(cell: Cell) -> bool:
 
 
 def expected(cell: Cell) -> bool:
-    """The promise, said once more."""
+    """The guarantee, implemented independently."""
     blank = cell.environment == "cold and out"
     if blank:  # no rules at all: every route is entry, and only admins pass
         return cell.credential == "admin"
@@ -101,7 +93,7 @@ def cells() -> Iterator[Cell]:
 
 
 class Scene:
-    """One environment of the authorizer, brought into the state that cells ask for."""
+    """One environment of the authorizer, brought into a cell's state."""
 
     def __init__(self, stage: str, listed: str, environment: str, reach: str) -> None:
         self.clock = FakeClock(float(int(time.time())))
@@ -150,12 +142,12 @@ def event(route_key: str, token: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_every_cell_is_as_promised(environment: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_combination_is_as_guaranteed(environment: str, capsys: pytest.CaptureFixture[str]) -> None:
     wrong: list[tuple[Cell, bool]] = []
     count: Counter[bool] = Counter()
     for stage, listed, reach in product(STAGES, LISTED, REACHES):
         for route_class, credential in product(CLASSES, CREDENTIALS):
-            # a scene of its own: a request before could have brought the rules up to date
+            # its own scene: an earlier request could have refreshed the rules
             cell = Cell(stage, listed, environment, route_class, reach, credential)
             came = Scene(stage, listed, environment, reach).asks(route_class, credential)
             count[came] += 1

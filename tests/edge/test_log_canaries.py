@@ -1,7 +1,7 @@
-"""What a gateway never sends and a store never should hold: a bug may come of it, and its text stays out of the log.
+"""Malformed events and stored items: even if they cause an exception, the log contains none of their text.
 
-The functions as they are deployed, before moto behind a proxy that breaks; what they write is captured, and what leaves
-them is formatted as Lambda's runtime does it.
+The functions as deployed, on moto behind a faulty proxy; their output is captured, and exceptions that leave
+them are formatted as Lambda's runtime does.
 """
 
 import base64
@@ -49,14 +49,14 @@ def broken(admin_identity: tuple[str, str]) -> Iterator[tuple[Stand, FaultyProxy
 
 
 class Listening:
-    """All that a function writes, and the text of what leaves it."""
+    """All output of a function, and the text of exceptions that leave it."""
 
     def __init__(self) -> None:
         self._said = io.StringIO()
         self.bugs = 0
 
     def call(self, stand: Stand, name: str, event: dict[str, Any]) -> Any:
-        """The answer, or None where something else came out."""
+        """The answer, or None if an exception left the function."""
         with contextlib.redirect_stdout(self._said), contextlib.redirect_stderr(self._said):
             try:
                 return stand.handlers[name.partition(".")[0]](event, None)
@@ -70,8 +70,8 @@ class Listening:
         return self._said.getvalue()
 
 
-def strange(event: dict[str, Any], canaries: Canaries) -> Iterator[dict[str, Any]]:
-    """The event with one thing after the other as no gateway makes it, and canaries within."""
+def malformed(event: dict[str, Any], canaries: Canaries) -> Iterator[dict[str, Any]]:
+    """The event with one part after another as no gateway makes it, containing canaries."""
     new = canaries.new
     context = event["requestContext"]
     for name in ("headers", "pathParameters", "queryStringParameters", "requestContext"):
@@ -86,17 +86,17 @@ def strange(event: dict[str, Any], canaries: Canaries) -> Iterator[dict[str, Any
     yield event | {"requestContext": context | {"authorizer": {"iam": {"userArn": [new("ARN")]}}, "domainName": None}}
 
 
-def test_events_that_no_gateway_makes(broken: tuple[Stand, FaultyProxy]) -> None:
+def test_no_log_line_contains_text_of_a_malformed_event(broken: tuple[Stand, FaultyProxy]) -> None:
     stand, _ = broken
     stand.renew()
     canaries, listening = Canaries(), Listening()
     for name in EVENTS:
-        for event in strange(stand.event(name), canaries):
+        for event in malformed(stand.event(name), canaries):
             listening.call(stand, name, event)
     for name in (
         "token.jwks",
         "admin.audit",
-    ):  # the others take any route, and log which: it is the template's own word
+    ):  # the others accept any route and log its name, which comes from the template
         event = stand.event(name)
         event["requestContext"]["routeKey"] = canaries.new("route")
         listening.call(stand, name, event)
@@ -105,7 +105,7 @@ def test_events_that_no_gateway_makes(broken: tuple[Stand, FaultyProxy]) -> None
     assert canaries.within(listening.said) == set()
 
 
-def test_stored_items_that_cannot_be_read(broken: tuple[Stand, FaultyProxy]) -> None:
+def test_no_log_line_contains_text_of_an_unreadable_item(broken: tuple[Stand, FaultyProxy]) -> None:
     stand, _ = broken
     canaries = Canaries()
     for sk in ("flag#gastown-access", "profile", "routes", "keys", "head"):
@@ -120,14 +120,14 @@ def test_stored_items_that_cannot_be_read(broken: tuple[Stand, FaultyProxy]) -> 
 
 
 @pytest.mark.parametrize("fault", [Fault.REFUSED, Fault.FAILING, Fault.THROTTLED], ids=str)
-def test_a_kms_that_fails(broken: tuple[Stand, FaultyProxy], fault: Fault) -> None:
-    """It signs nothing; the tokens that were asked for, and those offered, are in no line."""
+def test_no_log_line_contains_a_token_when_kms_fails(broken: tuple[Stand, FaultyProxy], fault: Fault) -> None:
+    """Neither the offered tokens nor the requested ones."""
     stand, proxy = broken
     stand.renew()
     canaries, listening = Canaries(), Listening()
     for name, token in stand._tokens.items():
         canaries.watch(name, token)
-    stand.start()  # new environments: no public key is known yet
+    stand.start()  # new environments: no public key is cached yet
     proxy.break_by(fault, only=() if fault is Fault.REFUSED else ("Sign", "GetPublicKey"))
     try:
         for name in EVENTS:
@@ -144,8 +144,8 @@ def test_a_kms_that_fails(broken: tuple[Stand, FaultyProxy], fault: Fault) -> No
     assert canaries.within(listening.said) == set()
 
 
-def test_an_identity_provider_that_fails_or_talks() -> None:
-    """Its answer's text and the token that was offered are in no line and no answer."""
+def test_no_log_line_contains_text_of_a_failing_identity_provider() -> None:
+    """Neither its answer nor the offered token, in any line or answer."""
     canaries, listening = Canaries(), Listening()
     new, table = canaries.new, ReferenceTable()
     snapshots, issuer = Snapshots(table), "https://idp.example"
@@ -191,7 +191,7 @@ def _part(value: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
 
-def test_a_bug_is_told_by_its_type_and_place() -> None:
+def test_an_unexpected_exception_is_logged_by_type_and_place() -> None:
     canaries = Canaries()
 
     @redact_errors
@@ -206,8 +206,8 @@ def test_a_bug_is_told_by_its_type_and_place() -> None:
     assert type_and_place(ValueError("never raised")) == "ValueError"
 
 
-def test_the_search_finds_what_is_encoded() -> None:
-    """Else nothing would ever be found."""
+def test_the_canary_search_finds_encoded_text() -> None:
+    """Otherwise the search could miss every leak."""
     canaries = Canaries()
     value = canaries.new("one", "user {}@example.com")
     for form in (value, value.upper(), value.encode().hex(), json.dumps({value: 1}),

@@ -1,30 +1,15 @@
-"""A manifest is applied on what its plan saw: what another changed in the meantime is never overwritten unseen."""
+"""An apply is conditional on the state that its plan read: concurrent changes are never overwritten."""
 
 import json
-from collections.abc import Callable, Sequence
 
 import pytest
 from desk import Ask, Desk, quiet
 from fake_clock import FakeClock
 from operators import check
-from reference_table import ReferenceTable
-
-from headgate.store.port import Put
+from reference_table import Overtaken
 
 WHY = {"reason": "a test", "allow_shrink": True}
 ONE, OTHER, THIRD = ([{"route": f"GET /{name}", "class": "observe"}] for name in ("one", "other", "third"))
-
-
-class Busy(ReferenceTable):
-    """Lets another come first: `before_write` is called once, before the next write."""
-
-    before_write: Callable[[], object] | None = None
-
-    def write(self, puts: Sequence[Put]) -> None:
-        first, self.before_write = self.before_write, None
-        if first is not None:
-            first()
-        super().write(puts)
 
 
 RACES = {
@@ -47,9 +32,9 @@ RACES = {
 
 @pytest.mark.parametrize("name", RACES)
 @quiet()
-def test_what_changed_while_applying_is_not_overwritten(name: str) -> None:
+def test_an_apply_does_not_overwrite_a_concurrent_change(name: str) -> None:
     before, wanted, other = RACES[name]
-    clock, table = FakeClock(), Busy()
+    clock, table = FakeClock(), Overtaken()
     one, another = Desk(table, clock), Desk(table, clock)
     one.must(Ask("POST /admin/v1/manifest", {"flags": [{"key": "f"}], **before, **WHY}))
     table.before_write = lambda: another.must(other)
@@ -71,9 +56,9 @@ MEANWHILE = {
 
 @pytest.mark.parametrize("name", MEANWHILE)
 @quiet()
-def test_a_flag_that_cannot_be_read_is_mended_and_stays_killed(name: str) -> None:
+def test_an_apply_repairs_an_unreadable_flag_which_stays_killed(name: str) -> None:
     other, status = MEANWHILE[name]
-    clock, table = FakeClock(), Busy()
+    clock, table = FakeClock(), Overtaken()
     one, another = Desk(table, clock), Desk(table, clock)
     one.must(Ask("POST /admin/v1/manifest", {"flags": [{"key": "f"}], **WHY}))
     place = table.partition("rules")

@@ -1,4 +1,4 @@
-"""Old tokens at the authorizer: what each class makes of them, what a kill does, and who verifies what."""
+"""Old tokens at the authorizer: which classes they pass, the effect of a kill, and which verifier is used."""
 
 import json
 import os
@@ -11,8 +11,8 @@ from typing import Any
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fake_clock import FakeClock
+from in_memory_gate import Kms
 from written_rules import WrittenRules
 
 from headgate.core.deny import DenyKind
@@ -29,7 +29,6 @@ from headgate.store.snapshots import SOFT_TTL, Snapshots
 from headgate.tokens import limits
 from headgate.tokens.claims import Credential, Kind
 from headgate.tokens.issue import Grant, issue
-from headgate.tokens.keys import LocalSigner
 from headgate.tokens.legacy import LegacyVerifier
 from headgate.tokens.legacy_issuer import LegacyIssuer
 from headgate.tokens.refusals import RefusalCode, TokenRefused
@@ -41,14 +40,7 @@ CLASSES = ("entry", "continue", "observe", "stop", "machine", "admin")
 DAY = 86_400
 
 
-class PoolSigner(LocalSigner):
-    """A key of the pool, in this process."""
-
-    def public_key(self) -> bytes:
-        return self.public().key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-
-
-SIGNER = PoolSigner("key")
+SIGNER = Kms("key")
 
 
 def event(route_key: str, token: str) -> dict[str, Any]:
@@ -57,7 +49,7 @@ def event(route_key: str, token: str) -> dict[str, Any]:
 
 
 class Scene:
-    """A gate in front of one route of each class, that takes old tokens for a day."""
+    """A gate with one route of each class that accepts old tokens for a day."""
 
     def __init__(self, stage: str = "admin_only", *, legacy: bool = True, **members: Any) -> None:
         self.clock = FakeClock(float(int(time.time())))
@@ -98,7 +90,7 @@ class Scene:
         return SECRET
 
     def old(self, secret: str = SECRET, **claims: Any) -> str:
-        """A token as the old endpoint made it."""
+        """A token as the old endpoint issued it."""
         now = int(self.clock.now)
         said = {"kiloUserId": "u", "version": 3, "iat": now, "exp": now + 3_600, **claims}
         return jwt.encode(said, secret, algorithm="HS256")
@@ -128,7 +120,7 @@ RUNNING = {"continue", "observe", "stop"}
 
 
 @pytest.mark.parametrize("stage", ["admin_only", "ga"])
-def test_r39_what_each_of_the_four_tokens_passes(stage: str) -> None:
+def test_r39_each_combination_of_claims_passes_its_classes(stage: str) -> None:
     scene = Scene(stage)
     entry = {"entry"} if stage == "ga" else set()
     assert scene.passed(scene.old(gastownAccess=True)) == RUNNING | entry
@@ -138,7 +130,7 @@ def test_r39_what_each_of_the_four_tokens_passes(stage: str) -> None:
     assert scene.passed(scene.old(isAdmin=False, gastownAccess=False)) == set()
 
 
-def test_a_live_decision_is_made_for_the_user_whom_the_token_names() -> None:
+def test_a_live_decision_is_for_the_user_of_the_token() -> None:
     scene = Scene("allowlist", allow={"users": ["u"]})
     listed, other = scene.old(gastownAccess=True), scene.old(gastownAccess=True, kiloUserId="v")
     for route in ("entry", "flagged"):
@@ -148,14 +140,14 @@ def test_a_live_decision_is_made_for_the_user_whom_the_token_names() -> None:
     assert json.loads(scene.ask("asked", other)["context"]["asks"]) == {"access": False}
 
 
-def test_an_old_token_brings_no_org_and_no_attribute_of_its_own() -> None:
+def test_an_old_token_has_no_orgs_and_no_attributes() -> None:
     scene = Scene("allowlist", allow={"orgs": ["acme"], "rules": [
         {"clauses": [{"attribute": "plan", "op": "equals", "value": "pro"}]}]})  # fmt: skip
     claimed = scene.old(gastownAccess=True, orgs=["acme"], plan="pro", attributes={"plan": "pro"})
     assert not scene.passes("entry", claimed)
 
 
-def test_what_the_worker_is_told() -> None:
+def test_the_worker_gets_the_context_of_an_access_token() -> None:
     scene = Scene("ga")
     assert scene.ask("observe", scene.old(gastownAccess=True))["context"] == {
         "subject": "u", "orgs": "[]", "admin": False, "entitlements": "[]", "asks": "{}", "reason": "NONE",
@@ -164,7 +156,7 @@ def test_what_the_worker_is_told() -> None:
 
 
 @pytest.mark.parametrize("reach", ["gate", "sever"])
-def test_a_kill_holds_for_old_tokens_at_once_and_what_runs_goes_on(reach: str) -> None:
+def test_a_kill_denies_old_tokens_at_once_and_running_work_continues(reach: str) -> None:
     scene = Scene("ga")
     user, admin = scene.old(gastownAccess=True), scene.old(isAdmin=True)
     assert scene.passed(user) == RUNNING | {"entry"}
@@ -174,7 +166,7 @@ def test_a_kill_holds_for_old_tokens_at_once_and_what_runs_goes_on(reach: str) -
     assert scene.passed(admin) == RUNNING | {"entry", "admin"}
 
 
-def test_a_revocation_of_the_subject_refuses_what_was_issued_until_then() -> None:
+def test_a_subject_revocation_refuses_old_tokens_issued_before_it() -> None:
     scene = Scene("ga")
     before = scene.old(gastownAccess=True)
     assert scene.passes("observe", before)
@@ -190,13 +182,13 @@ def test_a_revocation_of_the_subject_refuses_what_was_issued_until_then() -> Non
     )
 
 
-def test_without_a_readable_keyring_no_old_token_passes_either() -> None:
+def test_with_an_unreadable_key_ring_no_old_token_passes() -> None:
     scene = Scene("ga")
     scene.rules.write(KEYRING_KEY, "keys.rotate", {"keys": [{"kid": "key", "state": "no such state", "since": 0}]})
     assert scene.passed(scene.old(isAdmin=True)) == set()
 
 
-def test_a_revoked_key_of_ours_is_none_of_theirs() -> None:
+def test_revoking_one_of_our_keys_does_not_affect_old_tokens() -> None:
     scene = Scene("ga")
     scene.rules.write(
         KEYRING_KEY, "keys.revoke", {"keys": [{"kid": "key", "state": KeyState.REVOKED.value, "since": 1}]}
@@ -205,7 +197,7 @@ def test_a_revoked_key_of_ours_is_none_of_theirs() -> None:
     assert scene.passes("observe", scene.old(gastownAccess=True))
 
 
-def test_after_accept_until_they_are_refused_at_once_in_a_warm_environment() -> None:
+def test_old_tokens_are_refused_after_accept_until_in_a_warm_environment() -> None:
     scene = Scene("ga")
     scene.clock.advance(DAY // 2 - 1)
     late = scene.old(isAdmin=True)
@@ -218,16 +210,16 @@ def test_after_accept_until_they_are_refused_at_once_in_a_warm_environment() -> 
     assert scene.passes("observe", scene.own())
 
 
-# -- who verifies what
+# -- which verifier is used
 
 
-def test_where_none_is_configured_no_old_token_passes() -> None:
+def test_without_a_legacy_issuer_no_old_token_passes() -> None:
     scene = Scene("ga", legacy=False)
     assert scene.passed(scene.old(isAdmin=True, gastownAccess=True)) == set()
     assert scene.passes("entry", scene.own())
 
 
-def test_t14_the_algorithms_are_not_confused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_t14_a_token_with_the_other_verifiers_algorithm_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     scene = Scene("ga")
     der = SIGNER.public_key()
     kid = {"kid": SIGNER.kid}
@@ -244,8 +236,8 @@ def test_t14_the_algorithms_are_not_confused(capsys: pytest.CaptureFixture[str])
     assert "unexpected" not in capsys.readouterr().out
 
 
-def test_our_own_tokens_are_never_shown_to_the_legacy_issuer() -> None:
-    """Whatever is wrong with them: another signature, kind, time, or text."""
+def test_our_own_tokens_never_reach_the_legacy_verifier() -> None:
+    """Even with another signature, kind, time, or text."""
     scene = Scene("ga")
     head, body, seal = scene.own().split(".")
     for token in (f"{head}.{body}.{seal}", f"{head}.{body}.{seal[:-4]}AAAA", f"{head}.{body}.", "x", ""):
@@ -257,7 +249,7 @@ def test_our_own_tokens_are_never_shown_to_the_legacy_issuer() -> None:
     assert len(scene.shown) == 1
 
 
-# -- the secret, and what is counted
+# -- the secret and the metrics
 
 
 def counted(capsys: pytest.CaptureFixture[str]) -> Callable[[str], int]:
@@ -265,10 +257,10 @@ def counted(capsys: pytest.CaptureFixture[str]) -> Callable[[str], int]:
     return lambda metric: sum(line.get(metric, 0) for line in lines)
 
 
-def test_each_old_token_that_is_taken_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_accepted_old_token_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
     scene = Scene()
     scene.passes("observe", scene.old(gastownAccess=True))
-    scene.passes("entry", scene.old(gastownAccess=True))  # genuine, though the flag denies it
+    scene.passes("entry", scene.old(gastownAccess=True))  # valid, but the flag denies it
     scene.passes("observe", scene.old())
     scene.passes("observe", scene.old("another secret of the same length", isAdmin=True))
     scene.passes("observe", scene.own())
@@ -276,7 +268,7 @@ def test_each_old_token_that_is_taken_is_counted(capsys: pytest.CaptureFixture[s
     assert len(scene.reads) == 1
 
 
-def test_an_unreadable_secret_refuses_old_tokens_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unreadable_secret_refuses_only_old_tokens(capsys: pytest.CaptureFixture[str]) -> None:
     scene = Scene("ga")
     scene.readable = False
     for _ in range(5):
@@ -294,7 +286,7 @@ def test_an_unreadable_secret_refuses_old_tokens_and_nothing_else(capsys: pytest
     assert len(scene.reads) == 3
 
 
-def test_a_clock_that_is_set_back_does_not_stop_the_next_attempt() -> None:
+def test_a_clock_that_is_set_back_does_not_stop_the_next_read_of_the_secret() -> None:
     def unreadable() -> str:
         raise Unavailable("x")
 
@@ -305,7 +297,7 @@ def test_a_clock_that_is_set_back_does_not_stop_the_next_attempt() -> None:
     assert held._failed_at == 1.0
 
 
-def test_a_secret_that_is_none_counts_as_unreadable(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_secret_counts_as_unreadable(capsys: pytest.CaptureFixture[str]) -> None:
     held = HeldSecret(lambda: "short")
     with pytest.raises(TokenRefused) as caught:
         held(1.0)
@@ -316,7 +308,7 @@ def test_a_secret_that_is_none_counts_as_unreadable(capsys: pytest.CaptureFixtur
     assert '"short"' not in out
 
 
-def test_no_log_line_holds_a_token_the_secret_or_who_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_log_line_contains_a_token_the_secret_or_the_user(capsys: pytest.CaptureFixture[str]) -> None:
     scene = Scene()
     person = "someone-in-particular"
     for claims in ({"gastownAccess": True}, {}, {"gastownAccess": True, "version": 4}):
@@ -327,11 +319,11 @@ def test_no_log_line_holds_a_token_the_secret_or_who_it_is(capsys: pytest.Captur
         assert not any(part in out for part in (*token.split("."), SECRET))
 
 
-# -- the function's start
+# -- the start of the function
 
 
 def configured(**members: Any) -> str:
-    """An issuer whose tokens are taken for another hour."""
+    """A legacy issuer whose tokens are accepted for another hour."""
     soon = rfc3339(time.time() + 3_600)
     claims = {"user": "kiloUserId", "access": "gastownAccess", "admin": "isAdmin"}
     said = {"algorithm": "HS256", "version": 3, "accept_until": soon, "issued_before": soon, "claims": claims}
@@ -339,7 +331,7 @@ def configured(**members: Any) -> str:
 
 
 def started(issuer: str) -> "subprocess.CompletedProcess[str]":
-    """The authorizer's own start in a fresh process that reaches no network: what it made, and what it loaded."""
+    """Start the authorizer in a fresh process without network; return what it made and what it loaded."""
     script = "import app, sys; print(app.legacy is not None, 'headgate.tokens.legacy' in sys.modules)"
     environment = {
         "HEADGATE_TABLE": "t", "HEADGATE_SIGNING_KEYS": "one", "HEADGATE_AUDIENCE": "headgate",
@@ -352,7 +344,7 @@ def started(issuer: str) -> "subprocess.CompletedProcess[str]":
     )  # fmt: skip
 
 
-def test_nothing_is_there_where_none_is_configured_and_the_secret_is_not_read_at_the_start() -> None:
+def test_without_a_legacy_issuer_nothing_is_loaded_and_with_one_the_secret_is_not_read_at_start() -> None:
     assert started("").stdout.split() == ["False", "False"]
     assert started(configured()).stdout.split() == ["True", "True"]
 
@@ -366,14 +358,14 @@ def test_nothing_is_there_where_none_is_configured_and_the_secret_is_not_read_at
     ],
     ids=["no end", "a far end", "another algorithm"],
 )
-def test_what_is_configured_wrong_does_not_start(wrong: dict[str, Any], path: str) -> None:
+def test_an_invalid_configuration_stops_the_start(wrong: dict[str, Any], path: str) -> None:
     done = started(configured(**wrong))
     assert done.returncode != 0
     assert f"{path}: must" in done.stderr
 
 
 @pytest.mark.parametrize("missing", ["HEADGATE_LEGACY_ISSUER", "HEADGATE_LEGACY_SECRET_ARN"])
-def test_half_a_configuration_does_not_start(missing: str) -> None:
+def test_an_incomplete_configuration_stops_the_start(missing: str) -> None:
     whole = {"HEADGATE_LEGACY_ISSUER": configured(), "HEADGATE_LEGACY_SECRET_ARN": "arn"}
     assert isinstance(legacy_tokens(whole), LegacyTokens)
     with pytest.raises(Misconfigured, match=missing):

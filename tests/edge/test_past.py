@@ -1,4 +1,4 @@
-"""The rules as of a revision or a time: what the record says of then is what was in force then."""
+"""The rules as of a past revision or time equal the rules that were in force then."""
 
 import json
 from random import Random
@@ -20,14 +20,14 @@ SEEDS, STEPS = 20, 30
 
 
 def exported(desk: Desk, as_of: str | None = None) -> Reply:
-    """The manifest, now or then."""
+    """The exported manifest, now or as of a revision or time."""
     reply = desk.answers(Ask("GET /admin/v1/manifest", query={} if as_of is None else {"as_of": as_of}))
     assert reply.status == 200, reply
     return reply
 
 
 class History:
-    """Random changes, by the admin API; what was in force after each, and when."""
+    """Random changes through the admin API; the rules in force after each, and the time."""
 
     def __init__(self, seed: int) -> None:
         self.dice, self.clock = Dice(Random(seed)), FakeClock()
@@ -42,7 +42,7 @@ class History:
                 self.step()
 
     def step(self) -> None:
-        """One call, which may be refused."""
+        """Make one call, which may be refused."""
         key = self.dice.one(KEYS)
         made = self.dice.one((self.put, self.put, self.kill, self.manifest, self.delete, self.revoke))(key)
         self.desk.answers(made)
@@ -76,7 +76,7 @@ class History:
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_an_export_as_of_a_revision_is_the_export_of_then(seed: int) -> None:
+def test_an_export_as_of_a_revision_equals_the_export_made_then(seed: int) -> None:
     with quiet():
         history = History(seed)
         fresh = Desk(history.table, history.clock)
@@ -86,15 +86,15 @@ def test_an_export_as_of_a_revision_is_the_export_of_then(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(0, SEEDS, 4))
-def test_an_export_as_of_a_time_is_the_export_of_then(seed: int) -> None:
+def test_an_export_as_of_a_time_equals_the_export_made_then(seed: int) -> None:
     with quiet():
         history = History(seed)
-        last = dict(history.times)  # of several changes in one millisecond the last counts
+        last = dict(history.times)  # the last of several changes in one millisecond counts
         found = {at: exported(history.desk, at).body for at in last}
     assert found == {at: history.then[revision] for at, revision in last.items()}
 
 
-def test_before_the_beginning_there_was_nothing_and_after_the_end_it_is_as_now() -> None:
+def test_an_export_before_the_first_entry_is_empty_and_after_the_last_is_current() -> None:
     with quiet():
         history = History(1)
         long_ago, later = (exported(history.desk, f"{year}-01-01T00:00:00Z").body for year in (1970, 2999))
@@ -117,18 +117,18 @@ NONSENSE = (
 
 
 @pytest.mark.parametrize("as_of", NONSENSE, ids=ascii)
-def test_nonsense_is_refused(as_of: str) -> None:
+def test_an_invalid_as_of_is_refused(as_of: str) -> None:
     refused(History(2), as_of, as_of)
 
 
-def test_a_revision_that_is_not_yet_is_refused() -> None:
+def test_a_future_revision_is_refused() -> None:
     history = History(2)
     following = max(history.then) + 1
     refused(history, str(following), following)
 
 
 def refused(history: History, asked: str, explained: int | str) -> None:
-    """By export and by explain."""
+    """Check that export and explain both refuse."""
     export = Ask("GET /admin/v1/manifest", query={"as_of": asked})
     with quiet():
         answers = [history.desk.answers(ask) for ask in (export, explain(explained))]
@@ -137,7 +137,7 @@ def refused(history: History, asked: str, explained: int | str) -> None:
         assert answer.body["errors"][0]["path"] == "as_of"
 
 
-def test_a_stream_that_takes_too_long_is_refused_in_time() -> None:
+def test_a_stream_that_takes_too_long_to_read_is_refused_in_time() -> None:
     with quiet():
         history = History(3)
 
@@ -152,8 +152,8 @@ def test_a_stream_that_takes_too_long_is_refused_in_time() -> None:
     assert history.clock() - began <= 2 * BUDGET
 
 
-def test_what_was_explained_then_is_explained_the_same_now() -> None:
-    """By the entries alone: the stored rules are gone."""
+def test_explain_as_of_a_revision_equals_the_explanation_given_then() -> None:
+    """From the entries alone: the stored rules are deleted."""
     with quiet():
         history = History(4)
         desk, table = history.desk, history.table

@@ -1,4 +1,4 @@
-"""Preview and plan at the admin function: what they say before a change is what explain says of everybody after it."""
+"""Preview and plan at the admin function: they equal what explain says of every subject after the change."""
 
 import json
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ PREVIEW = "POST /admin/v1/preview"
 
 @pytest.fixture(scope="module")
 def gate(stand: Stand) -> Iterator[Stand]:
-    """Access by list, with a user, an org and a session; convoys for all whom access lets in."""
+    """Access by list with a user, an org, and a session; convoys for everyone whom access admits."""
     stand.renew()
     listed = {"users": ["alice", "bob"], "orgs": ["acme"], "rules": []}
     document = {"stage": "allowlist", "allow": listed, "salt": "s", "reason": "for the test"}
@@ -67,7 +67,7 @@ def verdicts(stand: Stand, flag: str, subjects: Any) -> list[bool]:
         ({"put": {"stage": "allowlist", "allow": {"users": ["bob", "carol"]}}}, 1, 2, True),
     ],
 )
-def test_who_is_known_gains_and_loses(gate: Stand, change: Any, gains: int, loses: int, shrinks: bool) -> None:
+def test_known_subjects_gain_and_lose(gate: Stand, change: Any, gains: int, loses: int, shrinks: bool) -> None:
     before = revision(gate)
     told = asked(gate, change)
     assert (told["gains"], told["loses"], told["shrinks"]) == (gains, loses, shrinks)
@@ -79,8 +79,8 @@ def test_who_is_known_gains_and_loses(gate: Stand, change: Any, gains: int, lose
     assert revision(gate) == before
 
 
-def test_a_preview_comes_true(gate: Stand) -> None:
-    """200 named strangers: the preview of a ramp, then the ramp itself."""
+def test_a_preview_of_a_ramp_matches_the_ramp(gate: Stand) -> None:
+    """200 named subjects: the preview of a ramp, then the ramp itself."""
     ramp = {"stage": "percentage", "percent": 30}
     told = asked(gate, ramp, subjects=STRANGERS)
     assert told["known"]["named"] == len(STRANGERS)
@@ -103,7 +103,7 @@ def test_a_preview_comes_true(gate: Stand) -> None:
     assert gate.admin(path, back, key=ACCESS, headers={"if-match": version(gate, ACCESS)})["statusCode"] == 200
 
 
-def test_a_named_subject_is_asked_about_as_it_is_named(gate: Stand) -> None:
+def test_a_named_subject_is_decided_with_its_given_orgs_and_admin(gate: Stand) -> None:
     subjects = [{"user": "dora", "orgs": ["acme"]}, {"user": "alice", "admin": True}]
     told = asked(gate, {"remove": {"orgs": ["acme"], "users": ["alice"]}}, subjects=subjects)
     assert told["loses"] == 2  # dora by her org, and the org itself; alice is an admin
@@ -112,7 +112,7 @@ def test_a_named_subject_is_asked_about_as_it_is_named(gate: Stand) -> None:
     assert told["known"]["listed"] == 2
 
 
-def test_the_plan_says_who_gains_and_loses_by_each_flag(gate: Stand) -> None:
+def test_a_plan_counts_gains_and_losses_by_flag(gate: Stand) -> None:
     flags = [
         {"key": ACCESS, "allow": {"users": ["alice", "carol"]}},
         {"key": "gastown-molecules", "stage": "allowlist", "requires": [ACCESS], "allow": {"users": ["carol"]}},
@@ -150,7 +150,7 @@ def test_the_plan_says_who_gains_and_loses_by_each_flag(gate: Stand) -> None:
         ({"put": {"version": 3}}, "change.put.version"),
     ],
 )
-def test_what_the_change_itself_would_be_refused_for(gate: Stand, change: Any, path: str) -> None:
+def test_a_preview_is_refused_for_the_faults_of_its_change(gate: Stand, change: Any, path: str) -> None:
     problem = asked(gate, change, status=400)
     assert problem["type"] == "urn:headgate:invalid-body"
     assert path in {fault["path"] for fault in problem["errors"]} | {
@@ -158,7 +158,7 @@ def test_what_the_change_itself_would_be_refused_for(gate: Stand, change: Any, p
     }
 
 
-def test_flags_that_are_not_there(gate: Stand) -> None:
+def test_a_preview_of_an_unknown_flag_needs_a_put_and_of_a_retired_key_is_refused(gate: Stand) -> None:
     assert asked(gate, {"stage": "ga"}, flag="never-made", status=404)["type"] == "urn:headgate:unknown-flag"
     made = asked(gate, {"put": {"stage": "allowlist", "allow": {"users": ["alice"]}}}, flag="never-made")
     assert (made["gains"], made["shrinks"]) == (1, False)
@@ -170,15 +170,15 @@ def test_flags_that_are_not_there(gate: Stand) -> None:
     assert asked(gate, {"put": {}}, flag="gastown-pr-merge", status=409)["type"] == "urn:headgate:key-retired"
 
 
-def test_more_than_a_call_takes(gate: Stand) -> None:
+def test_a_preview_with_too_many_ids_or_subjects_is_refused(gate: Stand) -> None:
     many = [f"u-{number}" for number in range(1_001)]
     assert asked(gate, {"add": {"users": many}}, status=413)["type"] == "urn:headgate:too-large"
     assert asked(gate, {"stage": "ga"}, subjects=[{"user": user} for user in many], status=400)
     assert asked(gate, {"stage": "ga"}, subjects=[{"user": "\ud800"}])["gains"] == 1
 
 
-def test_nobody_is_guessed_at_whose_lists_were_not_looked_up() -> None:
-    """1,000 subjects of 25 orgs are more entries than one preview reads; the last one is in by an org already."""
+def test_subjects_beyond_the_lookup_limit_are_not_counted() -> None:
+    """1,000 subjects with 25 orgs are more entries than one preview reads; the last one is already in by an org."""
     desk = MembersDesk(ReferenceTable(), FakeClock(), inline=0)
     desk.creates()
     desk.changes(add=["last-org"], kind="orgs")

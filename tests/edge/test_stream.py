@@ -1,4 +1,4 @@
-"""The audit stream as it is asked for: whatever the filters and the pages, no entry is missed and none comes twice."""
+"""The audit stream with any filters and pages: no entry is missed and none is returned twice."""
 
 from collections.abc import Callable
 from random import Random
@@ -21,7 +21,7 @@ AUDIT = "GET /admin/v1/audit"
 
 
 class Log:
-    """Changes of some flags by two callers, over a few hours, some of them by a clock that is behind."""
+    """Changes of some flags by two callers over a few hours, some with a clock that is behind."""
 
     def __init__(self, seed: int) -> None:
         self.source, self.clock, self.table = Random(seed), FakeClock(), ReferenceTable(page=5)
@@ -36,7 +36,7 @@ class Log:
                 self.desk.must(ask)
 
     def pages(self, query: dict[str, str]) -> list[dict[str, Any]]:
-        """All that is answered, page by page."""
+        """All entries, page by page."""
         found: list[dict[str, Any]] = []
         while True:
             with quiet():
@@ -60,7 +60,7 @@ TAKES: dict[str, Callable[[dict[str, Any], str], bool]] = {
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_every_filter_takes_what_it_says(seed: int) -> None:
+def test_every_filter_returns_exactly_the_matching_entries(seed: int) -> None:
     log = Log(seed)
     known = entries(log.table)[::-1]
     for _ in range(40):
@@ -74,7 +74,7 @@ def test_every_filter_takes_what_it_says(seed: int) -> None:
         assert log.pages({**query, "limit": limit}) == expected, query
 
 
-def test_a_call_since_lately_does_not_read_the_whole_stream() -> None:
+def test_a_query_for_recent_entries_does_not_read_the_whole_stream() -> None:
     log = Log(1)
     for at, reads in ((rfc3339(log.clock() + stream.SKEW), 1), ("1970-01-01T00:00:00Z", 13)):
         before = log.table.count("query")
@@ -82,8 +82,8 @@ def test_a_call_since_lately_does_not_read_the_whole_stream() -> None:
         assert log.table.count("query") - before <= reads
 
 
-def test_a_filter_that_finds_little_answers_in_pieces() -> None:
-    """One call looks through so many entries and no more."""
+def test_a_filter_with_few_matches_answers_in_several_pages() -> None:
+    """One call reads a limited number of entries."""
     log = Log(2)
     held = entries(log.table)
     for revision in range(len(held) + 1, stream.SCAN_LIMIT + 100):
@@ -100,7 +100,7 @@ def test_a_filter_that_finds_little_answers_in_pieces() -> None:
 
 @pytest.mark.parametrize("name", ["since", "until"])
 @pytest.mark.parametrize("value", ["", "yesterday", "2026-01-01", "12"])
-def test_a_time_has_an_offset(name: str, value: str) -> None:
+def test_a_time_without_an_offset_is_refused(name: str, value: str) -> None:
     with quiet():
         answer = Desk(ReferenceTable(), FakeClock()).answers(Ask(AUDIT, query={name: value}))
     assert (answer.status, answer.slug) == (400, "invalid-body")

@@ -1,4 +1,4 @@
-"""What the token and evaluate functions answer, to good calls and bad, is what the OpenAPI document says of them."""
+"""The answers of the token and evaluate functions, to valid and invalid calls, match the OpenAPI document."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -33,17 +33,17 @@ def fresh(stand: Stand) -> None:
 
 
 def sent(stand: Stand, name: str, **changed: Any) -> Any:
-    """The answer to an event with some of it changed."""
+    """The answer to an event, with parts of it changed."""
     return stand.handlers[name.partition(".")[0]]({**stand.event(name), **changed}, None)
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "events").glob("*.json")))
-def test_events(stand: Stand, name: str) -> None:
+def test_event_answers_match_the_document(stand: Stand, name: str) -> None:
     if not name.startswith(("authorizer.", "worker.")):
         assert undescribed(stand.event(name)["routeKey"], stand.replay(name)) == []
 
 
-def test_forms(stand: Stand) -> None:
+def test_form_answers_match_the_document(stand: Stand) -> None:
     good = dict(parse_qsl(stand.event("token.exchange")["body"]))
     access = stand.event("evaluate.single")["headers"]["authorization"].removeprefix("Bearer ")
     statuses = set()
@@ -58,7 +58,7 @@ def test_forms(stand: Stand) -> None:
 
 
 @pytest.mark.parametrize(("name", "route"), [("evaluate.single", FLAG), ("evaluate.bulk", FLAGS)])
-def test_evaluation(stand: Stand, name: str, route: str) -> None:
+def test_evaluation_answers_match_the_document(stand: Stand, name: str, route: str) -> None:
     good = {"context": {"targetingKey": "ada"}}
     bodies = [make(good) for make in MALFORMED.values()]
     bodies += [encoded({"context": value}) for value in VALUES.values()]
@@ -72,7 +72,7 @@ def test_evaluation(stand: Stand, name: str, route: str) -> None:
     assert statuses == {200, 400, 403, 413}
 
 
-def test_evaluation_again(stand: Stand) -> None:
+def test_repeated_evaluation_matches_the_document(stand: Stand) -> None:
     tag = stand.replay("evaluate.bulk")["headers"]["etag"]
     headers = {**stand.event("evaluate.bulk")["headers"], "if-none-match": tag}
     answer = sent(stand, "evaluate.bulk", headers=headers)
@@ -81,7 +81,7 @@ def test_evaluation_again(stand: Stand) -> None:
 
 
 @pytest.mark.parametrize("key", ["unheard-of", "NO KEY", ""])
-def test_evaluation_of_no_flag(stand: Stand, key: str) -> None:
+def test_evaluation_of_an_unknown_flag_matches_the_document(stand: Stand, key: str) -> None:
     answer = sent(stand, "evaluate.single", pathParameters={"key": key})
     assert answer["statusCode"] == (404 if key == "unheard-of" else 400)
     assert undescribed(FLAG, answer) == []

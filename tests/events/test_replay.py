@@ -1,4 +1,4 @@
-"""Every file of events/ is given to the function that it names, as API Gateway would, and must get the known answer.
+"""Every file in events/ is passed to the function it names, as API Gateway would, and gets the expected answer.
 
 The functions run here with moto behind a real socket. Tokens are made at test time: a file says `${ID_TOKEN}` or
 `${ACCESS_TOKEN}` where one belongs.
@@ -51,13 +51,13 @@ ANSWERS: dict[str, Any] = {
     "worker.decision": (200, '"asks":{"beta":false}'),
     "worker.no-gate": (401, "urn:headgate:missing-context"),
 }
-"""Status and a telling part of the body; for the authorizer, whether it lets the request through."""
+"""Status and a significant part of the body; for the authorizer, whether it allows the request."""
 
 CHANGES = ("admin.stage", "admin.allow", "admin.restore", "admin.create", "admin.delete", "admin.apply", "kill.kill")
-"""These leave the table changed: each starts from a fresh one, and so does what comes after it."""
+"""These change the table: each starts with a fresh one, and so does the next event."""
 
 
-def test_every_function_has_events_and_every_event_an_answer() -> None:
+def test_every_function_has_events_and_every_event_an_expected_answer() -> None:
     files = {path.stem for path in (ROOT / "events").glob("*.json")}
     assert files == set(ANSWERS)
     assert {name.partition(".")[0] for name in files} == {path.name for path in (ROOT / "functions").glob("*/")} | {
@@ -66,7 +66,7 @@ def test_every_function_has_events_and_every_event_an_answer() -> None:
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-def test_event(stand: Stand, name: str) -> None:
+def test_event_gets_its_expected_answer(stand: Stand, name: str) -> None:
     if not stand.is_fresh:
         stand.renew()
     answer = stand.replay(name)
@@ -80,6 +80,6 @@ def test_event(stand: Stand, name: str) -> None:
     assert part in answer["body"]
 
 
-def test_no_event_holds_a_token() -> None:
+def test_no_event_contains_a_token() -> None:
     for path in (ROOT / "events").glob("*.json"):
         assert "eyJ" not in path.read_text(), path.name

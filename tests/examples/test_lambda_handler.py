@@ -21,7 +21,7 @@ def event(user: str, *, admin: bool = False) -> dict[str, Any]:
     return {"version": "2.0", "requestContext": {"authorizer": {"lambda": context}}}
 
 
-def test_only_those_for_whom_the_flag_is_on_reach_the_handler(stand: Stand, handler: Handler) -> None:
+def test_handler_runs_only_if_the_flag_is_on(stand: Stand, handler: Handler) -> None:
     assert handler(event("alice"), None)["statusCode"] == 403
     assert handler(event("root", admin=True), None)["statusCode"] == 200
     for version, key in enumerate(("gastown-access", "gastown-convoys"), 1):
@@ -31,7 +31,7 @@ def test_only_those_for_whom_the_flag_is_on_reach_the_handler(stand: Stand, hand
     assert handler(event("alice"), None)["statusCode"] == 200  # the next request, not 5 s later: the gate is live
 
 
-def test_a_kill_holds_at_once(stand: Stand, handler: Handler) -> None:
+def test_kill_takes_effect_at_once(stand: Stand, handler: Handler) -> None:
     assert (
         stand.admin("POST /admin/v1/flags/{key}/kill", {"reason": "drill"}, key="gastown-access")["statusCode"] == 200
     )
@@ -41,11 +41,11 @@ def test_a_kill_holds_at_once(stand: Stand, handler: Handler) -> None:
     assert handler(event("root", admin=True), None)["statusCode"] == 200
 
 
-def test_what_is_no_gate_comes_from_openfeature(handler: Handler) -> None:
+def test_other_values_come_from_openfeature(handler: Handler) -> None:
     assert json.loads(handler(event("root", admin=True), None)["body"]) == {"merge": "pr"}
 
 
-def test_without_the_authorizer_in_front_nobody_passes(handler: Handler) -> None:
+def test_request_without_the_authorizer_is_denied(handler: Handler) -> None:
     answer = handler({"version": "2.0", "requestContext": {}}, None)
     assert answer["statusCode"] == 401
     assert json.loads(answer["body"])["type"] == "urn:headgate:missing-context"

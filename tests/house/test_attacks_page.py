@@ -1,4 +1,4 @@
-"""docs/attacks.md has a row for each code that a test is named by, and a test for each row."""
+"""docs/attacks.md has a row for each code in a test's name, and a test for each row."""
 
 import ast
 import re
@@ -23,7 +23,7 @@ def rows() -> list[tuple[str, list[str]]]:
 
 
 def codes_in(source: str) -> Iterator[str]:
-    """The codes in the names of a file's tests, the ids of their cases, and docstrings, as the page writes them."""
+    """The codes in a file's test names, case ids, and docstrings, in the page's spelling."""
     for node in ast.walk(ast.parse(source)):
         found: list[str] = []
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
@@ -36,12 +36,12 @@ def codes_in(source: str) -> Iterator[str]:
 
 
 def used() -> dict[str, set[str]]:
-    """Test file to the codes it uses; what tests share counts too, under its own name."""
+    """Test file to the codes it uses; shared test code counts under its own name."""
     files = {path.relative_to(TESTS).as_posix(): path.read_text() for path in TESTS.rglob("*.py")}
     return {name: set(codes_in(source)) for name, source in files.items()}
 
 
-def test_a_code_is_found_in_names_ids_and_docstrings() -> None:
+def test_codes_are_found_in_names_ids_and_docstrings() -> None:
     source = 'IDS = {"T9-x": 1, f"P54-{1}": 2, "%A1-b": 3}\ndef test_z07_z31_a():\n    """E60 to E71."""\n'
     assert set(codes_in(source)) == {"T9", "P54", "Z7", "Z31", "E60", "E71"}
 
@@ -55,13 +55,13 @@ def test_rows_are_unique() -> None:
 def test_every_code_has_a_row() -> None:
     listed = {code for code, _ in rows()}
     missing = {name: sorted(codes - listed) for name, codes in used().items() if codes - listed}
-    missing.pop("house/test_attacks_page.py", None)  # the made-up source above
+    missing.pop("house/test_attacks_page.py", None)  # the example source above
     assert missing == {}
 
 
-def test_every_row_names_tests_that_exist_and_one_that_uses_its_code() -> None:
+def test_every_row_names_existing_tests_and_one_that_uses_its_code() -> None:
     codes = used()
-    codes["system/test_bad_input_tokens.py"] |= codes["support/forged.py"]  # whose tokens are cases of that file
+    codes["system/test_bad_input_tokens.py"] |= codes["support/forged.py"]  # its tokens are cases of that file
     assert [code for code, files in rows() if not files] == []
     assert [(code, name) for code, files in rows() for name in files if name not in codes] == []
     assert [code for code, files in rows() if not any(code in codes[name] for name in files)] == []

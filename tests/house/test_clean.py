@@ -1,4 +1,4 @@
-"""What no file of the project may hold: registry hosts, paths of one machine, mocks, secrets, broken links."""
+"""What no file may contain: registry hosts, machine paths, mocks, secrets, broken links."""
 
 import re
 import subprocess
@@ -34,12 +34,12 @@ def texts() -> Iterator[tuple[Path, str]]:
 
 
 @pytest.mark.parametrize("what", FORBIDDEN)
-def test_no_file_holds(what: str) -> None:
+def test_no_file_contains(what: str) -> None:
     found = [str(path.relative_to(ROOT)) for path, text in texts() if FORBIDDEN[what].search(text)]
     assert found == []
 
 
-def test_every_link_in_the_docs_leads_somewhere() -> None:
+def test_every_link_in_the_docs_resolves() -> None:
     broken = [
         f"{path.name}: {target}"
         for path, text in texts()

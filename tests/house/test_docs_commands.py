@@ -21,10 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
+from command_line import run_here
 
 from headgate_cli.local.declared import STACK_NAME
-from headgate_cli.main import app
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -66,43 +65,29 @@ CHECKED = [line for page in pages() for line in lines(page, "headgate") if page 
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """How a command ended, and what it wrote."""
-
-    code: int
-    out: str
-    err: str
-
-
-@dataclass(frozen=True, slots=True)
 class Reader:
     """Somebody beside a stack. `environment` is the whole of it, with what `headgate local` said to export."""
 
     environment: Mapping[str, str]
     folder: Path
 
-    def runs(self, line: str) -> Said:
-        """The command in this process. What is no failure of the command's own is raised."""
-        gone = dict.fromkeys(os.environ)
+    def runs(self, line: str) -> "subprocess.CompletedProcess[str]":
+        """The command in this process."""
         with contextlib.chdir(ROOT):
-            done = CliRunner().invoke(app, shlex.split(line, comments=True)[1:], env={**gone, **self.environment})
-        if done.exception is not None and not isinstance(done.exception, SystemExit):
-            raise done.exception
-        return Said(done.exit_code, done.stdout, done.stderr)
+            return run_here(shlex.split(line, comments=True)[1:], self.environment)
 
-    def types(self, line: str) -> Said:
+    def types(self, line: str) -> "subprocess.CompletedProcess[str]":
         """The line, into a shell."""
-        done = subprocess.run(
+        return subprocess.run(
             ["bash", "-c", line], env=self.environment, cwd=ROOT,
             capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
-        return Said(done.returncode, done.stdout, done.stderr)
 
     def asks(self, line: str) -> Any:
         """What a command answers as JSON."""
-        said = self.runs(f"{line} --json")
-        assert said.code == 0, said.err
-        return json.loads(said.out)
+        done = self.runs(f"{line} --json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
 
 
 @pytest.fixture
@@ -181,13 +166,13 @@ def filled_in(line: str, reader: Reader) -> str:
 @pytest.mark.parametrize("page", RUN)
 def test_what_a_page_says_to_type_does_what_it_says(reader: Reader, page: str) -> None:
     for line in () if page == "README.md" else FIRST:
-        assert reader.runs(line).code == 0
+        assert reader.runs(line).returncode == 0
     for number, line in enumerate(RUN[page]):
         way = reader.types if number == 0 else reader.runs
-        said = way(filled_in(line, reader))
+        done = way(filled_in(line, reader))
         expected = REFUSED if re.search(r"\s# refused\b", line) else 0
-        assert said.code == expected, f"{page}: {line}\n{said.out}{said.err}"
-        assert "Traceback" not in said.err
+        assert done.returncode == expected, f"{page}: {line}\n{done.stdout}{done.stderr}"
+        assert "Traceback" not in done.stderr
 
 
 def test_the_pages_say_what_to_type() -> None:
@@ -203,8 +188,8 @@ def test_what_is_typed_elsewhere_has_these_options(line: str) -> None:
     words = shlex.split(line, comments=True)
     group = words[1:3] if len(words) > 2 and words[1] in GROUPS else words[1:2]
     group = [word for word in group if re.fullmatch(r"[a-z]+", word)]
-    told = CliRunner().invoke(app, [*group, "--help"])
-    assert told.exit_code == 0, told.output
+    told = run_here([*group, "--help"], os.environ)
+    assert told.returncode == 0, told.stderr
     assert options(words) <= set(re.findall(r"--[a-z-]+", told.stdout)) | EVERYWHERE
 
 

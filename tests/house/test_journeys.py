@@ -1,4 +1,4 @@
-"""How many project files one request passes through: a reader who follows the request opens as many."""
+"""The number of project files that one request passes through, which is what a reader who follows it opens."""
 
 import sys
 from collections.abc import Callable
@@ -50,11 +50,11 @@ JOURNEYS: dict[str, tuple[Journey, int]] = {
     "preview": (preview, 20),
     "import": (open_import, 14),
 }
-"""Each request, and the most files that it may pass through on a warm environment."""
+"""Each request, and the maximum number of files that it may pass through in a warm environment."""
 
 
 def files_entered(request: Callable[[], Any]) -> tuple[set[str], Any]:
-    """The project files whose functions are called by a request, and its answer."""
+    """The project files whose functions a request calls, and its answer."""
     found: set[str] = set()
 
     def see(frame: Any, event: str, _arg: Any) -> None:
@@ -72,7 +72,7 @@ def files_entered(request: Callable[[], Any]) -> tuple[set[str], Any]:
 
 
 @pytest.mark.parametrize("name", JOURNEYS)
-def test_a_request_passes_through_few_files(stand: Stand, name: str) -> None:
+def test_request_stays_within_its_file_limit(stand: Stand, name: str) -> None:
     journey, most = JOURNEYS[name]
     stand.renew()
     for event in ("authorizer.entry", "evaluate.single", "token.exchange", "admin.list-flags"):

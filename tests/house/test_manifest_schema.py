@@ -1,4 +1,4 @@
-"""manifest.schema.json says what the parser says: on the reference manifest, on every enumeration, on faults."""
+"""manifest.schema.json agrees with the parser: on the reference manifest, every enumeration, and faults."""
 
 import copy
 import json
@@ -59,12 +59,12 @@ def parses(document: Any) -> bool:
     return True
 
 
-def test_the_reference_manifest_fits() -> None:
+def test_reference_manifest_is_valid() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     VALIDATOR.validate(yaml.safe_load((ROOT / "examples/gastown/manifest.yaml").read_text()))
 
 
-def test_names_and_choices_are_the_parsers() -> None:
+def test_names_and_enumerations_match_the_parser() -> None:
     assert set(SCHEMA["properties"]) == set(MANIFEST_MEMBERS)
     assert set(FLAG) == set(OWN_MEMBERS)
     for member, options in (("stage", Stage), ("unit", Unit), ("algorithm", Algorithm)):
@@ -80,7 +80,7 @@ def test_names_and_choices_are_the_parsers() -> None:
     assert clauses[-1]["properties"]["kind"]["enum"] == list(COMPARABLE)
 
 
-def test_a_whole_manifest_fits_both() -> None:
+def test_complete_manifest_is_valid_for_both() -> None:
     VALIDATOR.validate(GOOD)
     assert parses(GOOD)
 
@@ -105,7 +105,7 @@ FAULTS: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize(("path", "value"), FAULTS, ids=[f"{path}={value!r}"[:60] for path, value in FAULTS])
-def test_a_fault_is_one_to_both(path: str, value: Any) -> None:
+def test_fault_is_invalid_for_both(path: str, value: Any) -> None:
     document = copy.deepcopy(GOOD)
     *way, last = path.split(".")
     place: Any = document

@@ -1,4 +1,4 @@
-"""One word for one thing: no public name has two definitions, and a command's file bears its name."""
+"""One word for one thing: no public name has two definitions, and a command's file has the command's name."""
 
 import ast
 from collections import defaultdict
@@ -20,7 +20,7 @@ TYPER_GROUP = "app"
 
 
 def public_names(path: Path) -> set[str]:
-    """The classes, functions and variables that a module defines at its top, without the private ones."""
+    """The classes, functions, and variables that a module defines at its top level, without the private ones."""
     found: set[str] = set()
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         match node:
@@ -60,11 +60,11 @@ PATHS = commands(get_command(app))
 
 
 @pytest.mark.parametrize("path", PATHS, ids=" ".join)
-def test_a_command_is_in_the_file_of_its_name(path: tuple[str, ...]) -> None:
+def test_command_is_in_the_file_of_its_name(path: tuple[str, ...]) -> None:
     files = {"_".join(path[:count]) for count in range(1, len(path) + 1)}
     assert any((COMMANDS / f"{name}.py").exists() for name in files)
 
 
-def test_every_file_of_commands_is_a_command() -> None:
+def test_every_command_file_has_a_command() -> None:
     known = {"_".join(path[:count]) for path in PATHS for count in range(1, len(path) + 1)}
     assert {path.stem for path in COMMANDS.glob("*.py")} - {"__init__"} <= known

@@ -1,4 +1,4 @@
-"""Nothing but what the template declares is read from the environment: there is no switch that opens the gate."""
+"""The code reads only the environment variables that the template declares: no switch opens the gate."""
 
 import ast
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ ROOT = Path(__file__).parents[2]
 HOLDERS = {"environ", "environment"}
 READERS = {"getenv", "required"}
 EVERYTHING_ON = {"LegacyIssuer": "{}", "LegacySecret": "old-a1B2c3"}
-"""Parameters with which every variable is there."""
+"""Parameters with which every variable is present."""
 DECLARED_BY_LAMBDA = {"AWS_REGION", "AWS_LAMBDA_FUNCTION_NAME"}
 
 
 def names_read(tree: ast.AST) -> Iterator[str]:
-    """The constants in every look at the environment: `environ[…]`, `environ.get(…)`, `required(…)`."""
+    """The constants in every access to the environment: `environ[…]`, `environ.get(…)`, `required(…)`."""
     for node in ast.walk(tree):
         given: list[ast.expr] = []
         if isinstance(node, ast.Subscript) and _last_name(node.value) in HOLDERS:
@@ -31,8 +31,8 @@ def _last_name(node: ast.expr) -> str:
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
 
-def test_r43_the_code_reads_only_what_the_template_declares() -> None:
-    """Each name is a variable of some function in template.yaml, and none of them speaks of a mode or a bypass."""
+def test_r43_code_reads_only_declared_variables() -> None:
+    """Each name is a variable of some function in template.yaml, and none is a mode or a bypass."""
     template = load_template(ROOT / "template.yaml", EVERYTHING_ON)
     declared = {name for function in template.functions.values() for name in function.environment}
     sources = [*ROOT.glob("layers/headgate/headgate/**/*.py"), *ROOT.glob("functions/**/*.py")]

@@ -1,4 +1,4 @@
-"""The product knows no service: what a town is stands in examples/gastown, which one constant names."""
+"""The product knows no service: everything about towns is in examples/gastown, which one constant names."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ GUEST = re.compile(r"gastown|\btowns?\b|\brigs?\b|convoys?|molecules?|\bmayor\b"
 PRODUCT = ("layers", "cli", "functions", "manifest.yaml", "setup.py")
 
 
-def test_the_product_names_its_example_once() -> None:
+def test_product_names_its_example_once() -> None:
     files = [file for name in PRODUCT for file in [ROOT / name, *(ROOT / name).rglob("*")] if file.is_file()]
     found = [
         f"{file.relative_to(ROOT)}: {line.strip()}"

@@ -1,4 +1,4 @@
-"""docs/openapi.json and manifest.schema.json are what the code makes, and the document tells of all that is served."""
+"""docs/openapi.json and manifest.schema.json are up to date, and the document describes everything that is served."""
 
 import json
 from pathlib import Path
@@ -22,23 +22,23 @@ DECLARED = {
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-def test_what_lies_here_is_what_the_code_makes(name: str) -> None:
+def test_generated_file_is_up_to_date(name: str) -> None:
     written = json.loads((ROOT / name).read_text(encoding="utf-8"))
-    assert written == WRITTEN[name](), f"{name} is old: run `make openapi` and look at what changed"
+    assert written == WRITTEN[name](), f"{name} is out of date: run `make openapi` and review the diff"
 
 
-def test_it_is_an_openapi_document() -> None:
+def test_document_is_valid_openapi() -> None:
     assert list(OpenAPIV31SpecValidator(DOCUMENT).iter_errors()) == []
 
 
-def test_every_route_of_the_template_is_described_and_no_other() -> None:
+def test_exactly_the_routes_of_the_template_are_described() -> None:
     assert set(DECLARED) == DESCRIBED
     assert set(SERVED) == {route for route in DESCRIBED if " /admin/" in route}
 
 
 @pytest.mark.parametrize("route", sorted(DECLARED))
-def test_security_is_the_templates(route: str) -> None:
-    """Open in the template means open here too, but for evaluate, which verifies the token itself."""
+def test_security_matches_the_template(route: str) -> None:
+    """Open in the template means open here, except for evaluate, which verifies the token itself."""
     verified_inside = route.startswith("POST /ofrep/")
     expected = [{"sigv4": []}] if DECLARED[route] == "AWS_IAM" else [{"bearer": []}] if verified_inside else []
     assert operation(route)["security"] == expected
@@ -46,7 +46,7 @@ def test_security_is_the_templates(route: str) -> None:
 
 
 @pytest.mark.parametrize("route", sorted(DESCRIBED))
-def test_every_call_has_its_words_and_its_failures(route: str) -> None:
+def test_every_call_has_a_description_and_its_failures(route: str) -> None:
     told = operation(route)
     assert len(told["summary"]) > 10
     assert told["summary"][0].isupper()
@@ -54,7 +54,7 @@ def test_every_call_has_its_words_and_its_failures(route: str) -> None:
     assert ("403" in told["responses"]) or not told["security"]
 
 
-def test_no_two_calls_have_one_name_and_no_schema_has_two() -> None:
+def test_operation_ids_and_schemas_are_unique() -> None:
     names = [operation(route)["operationId"] for route in sorted(DESCRIBED)]
     assert len(set(names)) == len(names)
     assert all(name.isidentifier() and name[0].isupper() for name in DOCUMENT["components"]["schemas"])
@@ -75,10 +75,10 @@ def test_every_problem_is_documented() -> None:
 
 
 BEHIND_THE_GATE = {"missing-context", "forbidden", "internal"}
-"""What a service behind the gate answers: the worker, and the decorator for handlers."""
+"""Answers of a service behind the gate: the worker, and the decorator for handlers."""
 
 
-def test_every_problem_is_some_calls() -> None:
-    """That each is in fact answered is seen in tests/edge/test_described_answers.py."""
+def test_every_problem_belongs_to_a_call() -> None:
+    """tests/edge/test_described_answers.py checks that each is in fact answered."""
     of_calls = set().union(*(slugs(key, route) for key, route in SERVED.items()))
     assert of_calls == set(PROBLEMS) - BEHIND_THE_GATE

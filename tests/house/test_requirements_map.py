@@ -1,4 +1,4 @@
-"""docs/requirements.md names a test for each requirement, and names none that is not there."""
+"""docs/requirements.md names a test for each requirement, and only tests that exist."""
 
 import ast
 import re
@@ -19,7 +19,7 @@ def rows() -> dict[int, list[tuple[str, str]]]:
 
 
 def names_in(file: str) -> set[str]:
-    """The names of a file's tests, those in classes too."""
+    """The names of a file's tests, including those in classes."""
     tree = ast.parse((TESTS / file).read_text())
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
 
@@ -31,10 +31,10 @@ def test_every_requirement_has_a_test_that_exists() -> None:
     assert not missing
 
 
-def test_every_test_that_is_named_after_a_requirement_stands_in_its_line() -> None:
+def test_every_test_named_after_a_requirement_is_in_its_row() -> None:
     table = rows()
     for path in sorted((TESTS / "system").glob("test_*.py")):
         file = path.relative_to(TESTS).as_posix()
         for name in names_in(file):
             for number in re.findall(r"_r(\d\d)(?=_)", name):
-                assert (file, name) in table[int(number)], f"{file}::{name} is not in the line of R{int(number)}"
+                assert (file, name) in table[int(number)], f"{file}::{name} is not in the row of R{int(number)}"

@@ -1,4 +1,4 @@
-"""The built wheel, installed in an empty folder with no clone near: the laptop mode, the tour and the stories work."""
+"""The built wheel, installed in an empty folder without a clone: the laptop mode, the tour, and the stories work."""
 
 import json
 import os
@@ -26,7 +26,7 @@ EXTRA = ("moto", "starlette", "uvicorn", "python_multipart", "multipart")
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy, since a build leaves its own files beside the sources; without an index."""
+    """Built from a copy, since a build leaves files next to the sources; without an index."""
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("dist")
     for name in BUILT_FROM:
         copytree(ROOT / name, source / name, ignore=ignore_patterns("__pycache__", ".aws-sam", "*.egg-info"))
@@ -43,12 +43,12 @@ def pip(*arguments: str) -> None:
 
 
 def installed(wheel: Path, folder: Path, *, without: tuple[str, ...] = ()) -> Path:
-    """The `headgate` of a fresh environment that holds the wheel, with this environment's other libraries beside it."""
+    """The `headgate` of a fresh environment that contains the wheel and this environment's other libraries."""
     venv.create(folder, with_pip=False, symlinks=True)
     pip("--python", str(folder), "install", "--no-deps", "--no-index", str(wheel))
     libraries = folder / "libraries"
     libraries.mkdir()
-    for entry in LIBRARIES.iterdir():  # by link and without .pth files, so that no editable install comes along
+    for entry in LIBRARIES.iterdir():  # by link and without .pth files, so that no editable install is included
         own = entry.name.startswith(("headgate", "__editable__")) or entry.suffix == ".pth"
         if not own and entry.name not in without:
             (libraries / entry.name).symlink_to(entry)
@@ -64,19 +64,25 @@ def headgate(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Iterator[Path]:
-    """The working folder; nothing is left in it."""
+    """The working folder. Nothing is left in it."""
     yield tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
 def run(command: Path, *arguments: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [command, *arguments], capture_output=True, text=True, cwd=cwd, env=plain(), timeout=120, check=False
+        [command, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=clean_environment(),
+        timeout=120,
+        check=False,
     )
 
 
-def plain() -> dict[str, str]:
-    """This environment without what could lead back to the checkout."""
+def clean_environment() -> dict[str, str]:
+    """This environment without variables that could point to the checkout."""
     ours = ("AWS_", "HEADGATE_", "PYTHON", "VIRTUAL_ENV")
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
@@ -89,7 +95,7 @@ def status(url: str) -> int:
         return error.code
 
 
-def test_the_project_lies_in_the_wheel_as_in_the_repository(wheel: Path) -> None:
+def test_wheel_contains_the_project_files(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         held = {
             name.removeprefix("headgate_cli/_project/"): archive.read(name)
@@ -108,7 +114,7 @@ def test_local_serves_the_gate_and_the_example(headgate: Path, empty: Path) -> N
     assert all(Path(file).is_relative_to(headgate.parents[1]) for file in found), found
     command = [headgate, "local", "--port", "0", "--idp-port", "0", "--ready-json", "--parent", str(os.getpid())]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
-    with subprocess.Popen(command, cwd=empty, env=plain(), **pipes) as process:
+    with subprocess.Popen(command, cwd=empty, env=clean_environment(), **pipes) as process:
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
         assert status(f"{ready['api']}/.well-known/jwks.json") == 200
@@ -119,18 +125,18 @@ def test_local_serves_the_gate_and_the_example(headgate: Path, empty: Path) -> N
         assert process.wait(15) == 0
 
 
-def test_the_tour_holds(headgate: Path, empty: Path) -> None:
+def test_tour_succeeds(headgate: Path, empty: Path) -> None:
     done = run(headgate, "tour", cwd=empty)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1].startswith("40 of 40 answers as expected")
 
 
-def test_the_stories_hold(headgate: Path, empty: Path) -> None:
+def test_stories_pass(headgate: Path, empty: Path) -> None:
     done = run(headgate, "check", cwd=empty)
     assert (done.returncode, done.stdout.strip()) == (0, "10 of 10 decisions as expected")
 
 
-def test_without_the_extra_there_is_the_command_and_a_hint(
+def test_without_the_extra_the_command_works_and_gives_a_hint(
     wheel: Path, tmp_path_factory: pytest.TempPathFactory, empty: Path
 ) -> None:
     command = installed(wheel, tmp_path_factory.mktemp("plain"), without=EXTRA)

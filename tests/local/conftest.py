@@ -1,4 +1,4 @@
-"""The laptop mode under test: a small project of its own (`project/`), run once for all tests of a process."""
+"""The laptop mode under test: a small project of its own (`project/`), started once per test process."""
 
 import sys
 from collections.abc import Iterator
@@ -30,5 +30,5 @@ def call(small: Stack) -> Client:
 
 @pytest.fixture(scope="session")
 def idp(small: Stack) -> Client:
-    """A client of its dev identity provider."""
+    """A client of its development identity provider."""
     return Client(small.idp)

@@ -1,4 +1,4 @@
-"""A client that sends what it is told: no path is normalised, no header added but Host and Content-Length."""
+"""A client that sends requests unmodified: no path is normalized, only Host and Content-Length are added."""
 
 import http.client
 import json
@@ -22,12 +22,12 @@ class Answer:
 
     @property
     def event(self) -> Any:
-        """The event, as the echo function had it."""
+        """The event that the echo function received."""
         return self.document["event"]
 
 
 class Client:
-    """A client of one base URL. Every request has a connection of its own."""
+    """A client of one base URL. Every request has its own connection."""
 
     def __init__(self, base: str) -> None:
         self.base = base

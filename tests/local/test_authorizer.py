@@ -1,4 +1,4 @@
-"""Lambda authorizers, payload 2.0, simple responses: when they are asked, what they hear, what their answer does."""
+"""Lambda authorizers (payload 2.0, simple responses): when they are called, their event, and the effect of answers."""
 
 import json
 from typing import Any
@@ -14,13 +14,13 @@ def bearer(word: str) -> dict[str, str]:
 
 
 def calls(call: Client) -> int:
-    """How often the authorizer has been asked so far, this time included."""
+    """The number of authorizer calls so far, this one included."""
     found: int = call("GET", "/guarded", headers=bearer("yes")).event["requestContext"]["authorizer"]["lambda"]["calls"]
     return found
 
 
 @pytest.mark.parametrize("headers", [{}, {"authorization": ""}, {"cookie": "authorization=Bearer yes"}])
-def test_without_its_identity_source_it_is_not_asked(call: Client, headers: dict[str, str]) -> None:
+def test_authorizer_is_not_called_without_its_identity_source(call: Client, headers: dict[str, str]) -> None:
     """Z29, Z32: no token, an empty one, one in a cookie or in the query."""
     before = calls(call)
     for target in ("/guarded", "/guarded?authorization=Bearer%20yes"):
@@ -29,15 +29,15 @@ def test_without_its_identity_source_it_is_not_asked(call: Client, headers: dict
     assert calls(call) == before + 1
 
 
-def test_every_identity_source_must_be_there(call: Client) -> None:
+def test_every_identity_source_is_required(call: Client) -> None:
     assert call("GET", "/queried", headers=bearer("yes")).status == 401
     assert call("GET", "/queried?key=").status == 401
     assert call("GET", "/queried?key=yes").status == 200
 
 
 @pytest.mark.parametrize("value", ["Basic x", "Bearer", "Bearer  yes", "yes, yes"])
-def test_whatever_stands_in_the_header_is_the_authorizers_to_judge(call: Client, value: str) -> None:
-    """Z30: the gateway passes it on as it came."""
+def test_any_header_value_is_passed_to_the_authorizer(call: Client, value: str) -> None:
+    """Z30: the gateway passes the value on unchanged."""
     answer = call("GET", "/guarded", headers={"authorization": value})
     assert answer.event["requestContext"]["authorizer"]["lambda"]["word"] == value.removeprefix("Bearer ")
 
@@ -48,14 +48,14 @@ def test_two_authorization_headers_arrive_joined(call: Client) -> None:
     assert answer.event["requestContext"]["authorizer"]["lambda"]["word"] == "a,Bearer b"
 
 
-def test_an_allow_hands_its_context_to_the_function(call: Client) -> None:
+def test_allow_passes_its_context_to_the_function(call: Client) -> None:
     context = call("GET", "/guarded", headers=bearer("yes")).event["requestContext"]["authorizer"]
     assert set(context) == {"lambda"}
     assert context["lambda"]["word"] == "yes"
     assert context["lambda"]["admin"] is True
 
 
-def test_a_denial_is_forbidden_and_the_function_is_not_called(call: Client) -> None:
+def test_denial_is_forbidden_and_the_function_is_not_called(call: Client) -> None:
     before = call("GET", "/open").document["calls"]
     answer = call("GET", "/guarded", headers=bearer("no"))
     assert (answer.status, answer.document["message"]) == FORBIDDEN
@@ -87,12 +87,12 @@ def test_any_other_answer_is_an_internal_error(call: Client, answer: str) -> Non
     assert (given.status, given.document["message"]) == BROKEN
 
 
-def test_an_allow_may_come_without_context(call: Client) -> None:
+def test_allow_without_context_is_valid(call: Client) -> None:
     answer = call("GET", "/guarded", headers=bearer('{"isAuthorized": true}'))
     assert answer.event["requestContext"]["authorizer"] == {"lambda": {}}
 
 
-def test_the_authorizers_event(call: Client) -> None:
+def test_authorizer_event_is_payload_2(call: Client) -> None:
     answer = call("POST", "/guarded/a%2Fb?x=1", b"{}", {**bearer("event"), "cookie": "a=1"})
     event = json.loads(answer.event["requestContext"]["authorizer"]["lambda"]["word"])
     context: dict[str, Any] = event.pop("requestContext")
@@ -115,11 +115,11 @@ def test_the_authorizers_event(call: Client) -> None:
     assert "body" not in event
 
 
-def test_with_a_ttl_of_0_it_is_asked_each_time(call: Client) -> None:
+def test_ttl_0_calls_the_authorizer_each_time(call: Client) -> None:
     assert calls(call) + 1 == calls(call)
 
 
-def test_with_a_ttl_its_answer_is_kept_by_identity_source(call: Client) -> None:
+def test_ttl_caches_the_answer_by_identity_source(call: Client) -> None:
     first, again, other = (call("GET", "/remembered", headers=bearer(word)) for word in ("one", "one", "two"))
     contexts = [a.event["requestContext"]["authorizer"]["lambda"] for a in (first, again, other)]
     assert contexts[0] == contexts[1]

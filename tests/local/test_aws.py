@@ -1,4 +1,4 @@
-"""DynamoDB and KMS on a laptop: tables and keys of the template, one request at a time, loopback only."""
+"""DynamoDB and KMS on a laptop: the template's tables and keys, one request at a time, loopback only."""
 
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -13,14 +13,14 @@ from headgate_cli.local.stack import Stack, StackFailed, running_stack
 PROJECT = Path(__file__).parent / "project"
 
 
-def test_the_keys_are_there_under_the_ids_that_the_functions_were_told(call: Client) -> None:
+def test_keys_exist_under_the_ids_in_the_functions_variables(call: Client) -> None:
     told = call("GET", "/open").document["environment"]["KEYS"].split(",")
     answer = call("POST", "/sign").document
     assert answer["key"] in told
     assert answer["length"] in range(68, 73)  # an ECDSA signature in DER
 
 
-def test_the_table_is_there_and_writes_do_not_get_lost(call: Client) -> None:
+def test_table_exists_and_loses_no_writes(call: Client) -> None:
     before = call("POST", "/count").document["count"]
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: call("POST", "/count"), range(40)))
@@ -39,7 +39,7 @@ def test_the_table_is_there_and_writes_do_not_get_lost(call: Client) -> None:
         ),
     ],
 )
-def test_a_callers_own_endpoint_is_used(environ: dict[str, str], endpoint: str) -> None:
+def test_given_endpoint_is_used(environ: dict[str, str], endpoint: str) -> None:
     assert dynamodb_endpoint(environ) == endpoint
 
 
@@ -58,18 +58,18 @@ def test_a_callers_own_endpoint_is_used(environ: dict[str, str], endpoint: str) 
     ],
 )
 @pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"])
-def test_an_endpoint_that_is_not_on_loopback_is_refused(name: str, url: str) -> None:
+def test_endpoint_outside_loopback_is_rejected(name: str, url: str) -> None:
     with pytest.raises(EndpointRefused):
         dynamodb_endpoint({name: url})
 
 
-def test_a_foreign_endpoint_stops_the_start() -> None:
+def test_endpoint_outside_loopback_stops_the_start() -> None:
     with pytest.raises(StackFailed, match="loopback"):  # noqa: SIM117
         with running_stack(project=PROJECT, env={"AWS_ENDPOINT_URL": "http://dynamodb.example"}):
             pass
 
 
-def test_a_dynamodb_that_does_not_answer_stops_the_start() -> None:
+def test_unavailable_dynamodb_stops_the_start() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
     with pytest.raises(StackFailed, match=f"DynamoDB at {url}") as failed:  # noqa: SIM117
@@ -78,8 +78,8 @@ def test_a_dynamodb_that_does_not_answer_stops_the_start() -> None:
     assert "exited with 7" in str(failed.value)
 
 
-def test_a_second_stack_on_the_firsts_dynamodb_sees_its_data(call: Client, small: Stack) -> None:
-    """As with DynamoDB Local, or a proxy that injects faults: the tables that are there are kept."""
+def test_second_stack_on_the_same_dynamodb_sees_its_data(call: Client, small: Stack) -> None:
+    """As with DynamoDB Local, or a proxy that injects faults: existing tables are kept."""
     endpoint = call("GET", "/open").document["environment"]["AWS_ENDPOINT_URL"]
     count = call("POST", "/count").document["count"]
     with running_stack(project=PROJECT, env={"AWS_ENDPOINT_URL_DYNAMODB": endpoint}) as second:
@@ -87,5 +87,5 @@ def test_a_second_stack_on_the_firsts_dynamodb_sees_its_data(call: Client, small
         assert other("POST", "/count").document["count"] == count + 1
         found = other("GET", "/open").document["environment"]
         assert found["AWS_ENDPOINT_URL_DYNAMODB"] == endpoint
-        assert found["AWS_ENDPOINT_URL"] != endpoint  # KMS stays its own
+        assert found["AWS_ENDPOINT_URL"] != endpoint  # KMS is separate
         assert other("POST", "/sign").status == 200

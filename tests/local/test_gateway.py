@@ -1,4 +1,4 @@
-"""The gateway as API Gateway's HTTP API: routes, events, limits, answers; over real sockets."""
+"""The gateway as API Gateway's HTTP API, over real sockets: routes, events, limits, answers."""
 
 import base64
 import json
@@ -39,7 +39,7 @@ NOT_FOUND = {"message": "Not Found"}
         ("POST", "/v1/unknown"),
     ],
 )
-def test_what_is_not_declared_is_not_found(call: Client, method: str, target: str) -> None:
+def test_undeclared_route_is_not_found(call: Client, method: str, target: str) -> None:
     """P51, P54, P55, P57."""
     answer = call(method, target)
     assert answer.status == 404
@@ -56,14 +56,14 @@ def test_headers_do_not_change_the_route(call: Client, name: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:80", "x.execute-api.us-east-1.amazonaws.com"])
-def test_a_foreign_host_name_is_forbidden(call: Client, host: str) -> None:
+def test_unknown_host_name_is_forbidden(call: Client, host: str) -> None:
     """P58, and a page that rebinds its name to loopback."""
     answer = call("GET", "/open", headers={"host": host})
     assert (answer.status, answer.document) == (403, {"message": "Forbidden"})
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:1234", "127.0.0.1", "LOCALHOST"])
-def test_loopback_names_are_its_own(call: Client, host: str) -> None:
+def test_loopback_host_names_are_accepted(call: Client, host: str) -> None:
     answer = call("GET", "/open", headers={"host": host})
     assert answer.status == 200
     assert answer.event["requestContext"]["domainName"] == call.netloc
@@ -116,7 +116,7 @@ def test_the_event_is_payload_2(call: Client, small: Stack) -> None:
     }
 
 
-def test_an_event_without_query_cookies_parameters_or_body_has_no_such_members(call: Client) -> None:
+def test_event_omits_absent_members(call: Client) -> None:
     event = call("GET", "/open").event
     assert not {"queryStringParameters", "pathParameters", "cookies", "body"} & set(event)
     assert event["rawQueryString"] == ""
@@ -130,8 +130,8 @@ def test_header_names_are_lower_case_and_repeats_are_joined(call: Client) -> Non
     assert "cookie" not in event["headers"]
 
 
-def test_forged_gateway_headers_change_nothing_in_the_request_context(call: Client) -> None:
-    """P56: what the gateway knows does not come from the caller."""
+def test_forged_gateway_headers_do_not_change_the_request_context(call: Client) -> None:
+    """P56: the request context never comes from the caller."""
     forged = {
         "x-forwarded-for": "10.0.0.1",
         "x-forwarded-port": "1",
@@ -160,7 +160,7 @@ def test_forged_gateway_headers_change_nothing_in_the_request_context(call: Clie
     ],
 )
 def test_encoded_path_parameters_arrive_decoded(call: Client, target: str, thing: str, raw_path: str) -> None:
-    """P52, P53: the function sees what it must refuse; the query is untouched."""
+    """P52, P53: the function sees what it must reject; the query is untouched."""
     event = call("GET", target).event
     assert event["pathParameters"] == {"thing": thing}
     assert event["rawPath"] == raw_path
@@ -182,14 +182,14 @@ def test_encoded_path_parameters_arrive_decoded(call: Client, target: str, thing
         ("", False),
     ],
 )
-def test_what_is_text_arrives_as_text_and_all_else_as_base64(call: Client, content_type: str, text: bool) -> None:
+def test_text_arrives_as_text_and_other_types_as_base64(call: Client, content_type: str, text: bool) -> None:
     body = "grüße=1".encode()
     event = call("POST", "/open", body, {"content-type": content_type} if content_type else {}).event
     assert event["isBase64Encoded"] is not text
     assert event["body"] == (body.decode() if text else base64.b64encode(body).decode())
 
 
-def test_a_text_that_is_not_utf8_arrives_as_base64(call: Client) -> None:
+def test_text_that_is_not_utf8_arrives_as_base64(call: Client) -> None:
     event = call("POST", "/open", b"\xff\xfe", {"content-type": "text/plain"}).event
     assert (event["isBase64Encoded"], event["body"]) == (True, "//4=")
 
@@ -197,27 +197,27 @@ def test_a_text_that_is_not_utf8_arrives_as_base64(call: Client) -> None:
 # ---- limits
 
 
-def test_headers_beyond_10240_bytes(call: Client) -> None:
+def test_headers_over_10240_bytes_are_rejected(call: Client) -> None:
     answer = call("GET", "/open", headers={"x-long": "a" * 10_300})
     assert (answer.status, answer.document) == (431, {"message": "Request Header Fields Too Large"})
 
 
-def test_a_request_line_counts_as_header(call: Client) -> None:
+def test_request_line_counts_toward_the_header_limit(call: Client) -> None:
     assert call("GET", "/open?" + "a" * 10_300).status == 431
 
 
-def test_headers_up_to_10240_bytes(call: Client) -> None:
+def test_headers_up_to_10240_bytes_are_accepted(call: Client) -> None:
     used = len(f"GET /open? HTTP/1.1\r\nHost: {call.netloc}\r\nx-long: \r\n")
     assert call("GET", "/open", headers={"x-long": "a" * (10_240 - used)}).status == 200
     assert call("GET", "/open", headers={"x-long": "a" * (10_241 - used)}).status == 431
 
 
-def test_a_body_beyond_10_megabytes(call: Client) -> None:
+def test_body_over_10_megabytes_is_rejected(call: Client) -> None:
     answer = call("POST", "/open", b"a" * 10_000_001)
     assert (answer.status, answer.document) == (413, {"message": "Request Entity Too Large"})
 
 
-def test_a_chunked_body_beyond_10_megabytes(call: Client) -> None:
+def test_chunked_body_over_10_megabytes_is_rejected(call: Client) -> None:
     host, port = call.netloc.split(":")
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall(f"POST /open HTTP/1.1\r\nHost: {call.netloc}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
@@ -226,11 +226,11 @@ def test_a_chunked_body_beyond_10_megabytes(call: Client) -> None:
             for _ in range(12):
                 connection.sendall(chunk)
         except (BrokenPipeError, ConnectionResetError):
-            pass  # it was answered before all was sent
+            pass  # it was answered before the whole body was sent
         assert connection.recv(64).startswith(b"HTTP/1.1 413 ")
 
 
-def test_an_event_beyond_what_lambda_takes(call: Client) -> None:
+def test_event_over_the_lambda_limit_is_rejected(call: Client) -> None:
     assert call("POST", "/open", b"a" * 6_000_000).status == 413  # 8 MB as base64
 
 
@@ -244,7 +244,7 @@ def test_malformed_http_is_a_bad_request(call: Client) -> None:
 # ---- answers
 
 
-def told(call: Client, value: Any, path: str = "/open") -> Any:
+def echoed(call: Client, value: Any, path: str = "/open") -> Any:
     return call("POST", path, {"return": value})
 
 
@@ -259,13 +259,13 @@ def told(call: Client, value: Any, path: str = "/open") -> Any:
         (None, b"null"),
     ],
 )
-def test_an_answer_without_a_status_is_the_json_body(call: Client, value: Any, body: bytes) -> None:
-    answer = told(call, value)
+def test_answer_without_a_status_is_the_json_body(call: Client, value: Any, body: bytes) -> None:
+    answer = echoed(call, value)
     assert (answer.status, answer.headers["content-type"], answer.body) == (200, "application/json", body)
 
 
 def test_status_headers_cookies_and_body_are_passed_on(call: Client) -> None:
-    answer = told(
+    answer = echoed(
         call,
         {
             "statusCode": 201,
@@ -282,24 +282,24 @@ def test_status_headers_cookies_and_body_are_passed_on(call: Client) -> None:
     assert answer.headers["set-cookie"] == "a=1; HttpOnly,b=2"
 
 
-def test_a_base64_body_is_decoded(call: Client) -> None:
-    answer = told(call, {"statusCode": 200, "body": "//4=", "isBase64Encoded": True})
+def test_base64_body_is_decoded(call: Client) -> None:
+    answer = echoed(call, {"statusCode": 200, "body": "//4=", "isBase64Encoded": True})
     assert answer.body == b"\xff\xfe"
 
 
-def test_a_body_without_a_content_type_is_plain_text(call: Client) -> None:
-    assert told(call, {"statusCode": 200, "body": "x"}).headers["content-type"] == "text/plain;charset=UTF-8"
+def test_body_without_a_content_type_is_plain_text(call: Client) -> None:
+    assert echoed(call, {"statusCode": 200, "body": "x"}).headers["content-type"] == "text/plain;charset=UTF-8"
 
 
 @pytest.mark.parametrize("status", [204, 304])
-def test_no_body_goes_with_204_and_304(call: Client, status: int) -> None:
-    answer = told(call, {"statusCode": status, "headers": {"etag": '"1"'}, "body": "x"})
+def test_204_and_304_have_no_body(call: Client, status: int) -> None:
+    answer = echoed(call, {"statusCode": status, "headers": {"etag": '"1"'}, "body": "x"})
     assert (answer.status, answer.body, answer.headers["etag"]) == (status, b"", '"1"')
 
 
-def test_a_function_cannot_set_the_connections_headers(call: Client) -> None:
+def test_function_cannot_set_connection_headers(call: Client) -> None:
     headers = {"Content-Length": "1", "Transfer-Encoding": "chunked", "Connection": "upgrade", "Server": "x"}
-    answer = told(call, {"statusCode": 200, "headers": headers, "body": "four"})
+    answer = echoed(call, {"statusCode": 200, "headers": headers, "body": "four"})
     assert answer.body == b"four"
     assert "server" not in answer.headers
 
@@ -325,16 +325,16 @@ def test_a_function_cannot_set_the_connections_headers(call: Client) -> None:
         {"statusCode": 200, "body": "?", "isBase64Encoded": True},
     ],
 )
-def test_a_malformed_answer_is_an_internal_error(call: Client, value: Any) -> None:
-    answer = told(call, value)
+def test_malformed_answer_is_an_internal_error(call: Client, value: Any) -> None:
+    answer = echoed(call, value)
     assert (answer.status, answer.document) == (500, {"message": "Internal Server Error"})
 
 
-def test_a_status_may_be_a_text(call: Client) -> None:
-    assert told(call, {"statusCode": "202"}).status == 202
+def test_status_may_be_a_string(call: Client) -> None:
+    assert echoed(call, {"statusCode": "202"}).status == 202
 
 
-def test_an_answer_beyond_6_megabytes_is_an_internal_error(call: Client) -> None:
+def test_answer_over_6_megabytes_is_an_internal_error(call: Client) -> None:
     assert call("POST", "/open", {"size": 6_300_000}).status == 500
     assert call("POST", "/open", {"size": 6_000_000}).status == 200
 
@@ -346,7 +346,7 @@ def test_a_lone_surrogate_does_not_break_the_gateway(call: Client) -> None:
 JSON = {"content-type": "application/json"}
 
 
-def test_a_function_that_raises_is_an_internal_error_without_its_text(call: Client, small: Stack) -> None:
+def test_function_that_raises_is_an_internal_error_without_its_message(call: Client, small: Stack) -> None:
     answer = call("POST", "/open", {"raise": "secret detail"})
     assert (answer.status, answer.document) == (500, {"message": "Internal Server Error"})
     assert "[EchoFunction]" in small.logs.read_text()
@@ -357,12 +357,12 @@ def test_a_function_that_raises_is_an_internal_error_without_its_text(call: Clie
 
 @pytest.fixture
 def origin(small: Stack) -> dict[str, str]:
-    """The one origin that may call: the dev identity provider's page."""
+    """The one allowed origin: the development identity provider's page."""
     return {"origin": small.idp}
 
 
 @pytest.mark.parametrize("target", ["/open", "/guarded", "/signed/a", "/no/such/route"])
-def test_a_preflight_is_answered_by_the_gateway(call: Client, origin: dict[str, str], target: str) -> None:
+def test_preflight_is_answered_by_the_gateway(call: Client, origin: dict[str, str], target: str) -> None:
     answer = call("OPTIONS", target, headers={**origin, "access-control-request-method": "POST"})
     assert (answer.status, answer.body) == (204, b"")
     assert {name: value for name, value in answer.headers.items() if name.startswith("access-control")} == {
@@ -374,13 +374,13 @@ def test_a_preflight_is_answered_by_the_gateway(call: Client, origin: dict[str, 
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "http://127.0.0.1", "http://127.0.0.1:1", "null"])
-def test_a_preflight_from_a_foreign_origin_bears_nothing(call: Client, origin: str) -> None:
+def test_preflight_from_an_unknown_origin_has_no_cors_headers(call: Client, origin: str) -> None:
     answer = call("OPTIONS", "/open", headers={"origin": origin, "access-control-request-method": "POST"})
     assert answer.status == 204
     assert not [name for name in answer.headers if name.startswith("access-control")]
 
 
-def test_cors_headers_are_the_gateways_not_the_functions(call: Client, origin: dict[str, str]) -> None:
+def test_gateway_replaces_the_functions_cors_headers(call: Client, origin: dict[str, str]) -> None:
     own = {"Access-Control-Allow-Origin": "*", "access-control-allow-credentials": "true", "etag": '"1"'}
     body = json.dumps({"return": {"statusCode": 200, "headers": own}}).encode()
     answer = call("POST", "/open", body, {**JSON, **origin})
@@ -393,8 +393,6 @@ def test_cors_headers_are_the_gateways_not_the_functions(call: Client, origin: d
 
 
 @pytest.mark.parametrize(("target", "status"), [("/guarded", 401), ("/signed/a", 403), ("/nothing", 404)])
-def test_the_gateways_own_answers_bear_cors_headers_too(
-    call: Client, origin: dict[str, str], target: str, status: int
-) -> None:
+def test_gateway_errors_have_cors_headers(call: Client, origin: dict[str, str], target: str, status: int) -> None:
     answer = call("GET", target, headers=origin)
     assert (answer.status, answer.headers["access-control-allow-origin"]) == (status, origin["origin"])

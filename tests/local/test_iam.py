@@ -39,7 +39,7 @@ def allow(*resources: str, action: Any = INVOKE, effect: str = "Allow") -> dict[
         ("*", "DELETE/anything", True),
     ],
 )
-def test_resources_match_by_wildcard(pattern: str, path: str, allowed: bool) -> None:
+def test_resources_match_wildcards(pattern: str, path: str, allowed: bool) -> None:
     statements = compile_policies([policy(allow(f"{API}/{pattern}"))])
     assert is_allowed(statements, INVOKE, f"{API}/{path}") is allowed
 
@@ -48,16 +48,16 @@ def test_resources_match_by_wildcard(pattern: str, path: str, allowed: bool) -> 
     ("action", "allowed"),
     [(INVOKE, True), ("execute-api:*", True), ("*", True), ("EXECUTE-API:invoke", True), ("execute-api:Manage", False)],
 )
-def test_actions_match_without_regard_to_case(action: str, allowed: bool) -> None:
+def test_actions_are_case_insensitive(action: str, allowed: bool) -> None:
     assert is_allowed(compile_policies([policy(allow("*", action=[action]))]), INVOKE, f"{API}/GET/a") is allowed
 
 
-def test_nothing_is_allowed_by_nothing() -> None:
+def test_no_policy_allows_nothing() -> None:
     assert not is_allowed((), INVOKE, f"{API}/GET/a")
 
 
 @pytest.mark.parametrize("deny_first", [True, False])
-def test_an_explicit_deny_wins(deny_first: bool) -> None:
+def test_explicit_deny_wins(deny_first: bool) -> None:
     pair = [policy(allow(f"{API}/GET/a", effect="Deny")), policy(allow("*"))]
     statements = compile_policies(pair if deny_first else pair[::-1])
     assert not is_allowed(statements, INVOKE, f"{API}/GET/a")
@@ -70,7 +70,7 @@ def test_another_account_or_api_is_not_covered() -> None:
     assert not is_allowed(statements, INVOKE, f"{API}/GET/a".replace("headgate", "other"))
 
 
-def test_a_single_statement_need_not_be_a_list() -> None:
+def test_single_statement_may_be_an_object() -> None:
     document = {"Statement": {"Effect": "Allow", "Action": INVOKE, "Resource": "*"}}
     assert is_allowed(compile_policies([document]), INVOKE, f"{API}/GET/a")
 
@@ -86,6 +86,6 @@ def test_a_single_statement_need_not_be_a_list() -> None:
         {"Resource": "arn:aws:execute-api:*:*:*/*/GET/${aws:username}"},
     ],
 )
-def test_refuses_what_it_does_not_emulate(extra: dict[str, Any]) -> None:
+def test_policy_element_that_is_not_emulated_is_rejected(extra: dict[str, Any]) -> None:
     with pytest.raises(PolicyRefused):
         compile_policies([policy({**allow("*"), **extra})])

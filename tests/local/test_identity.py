@@ -1,4 +1,4 @@
-"""The dev identity provider, as a verifier sees it: discovery, keys, signed tokens that say what the form says."""
+"""The development identity provider, as a verifier sees it: discovery, keys, and tokens with the form's claims."""
 
 import time
 from typing import Any
@@ -18,7 +18,7 @@ def ask(idp: Client, *fields: tuple[str, str]) -> Answer:
 
 
 def verified(idp: Client, token: str) -> dict[str, Any]:
-    """The claims, verified as a stock library does it from the discovery document alone."""
+    """The claims, verified by a stock library from the discovery document alone."""
     configuration = idp("GET", "/.well-known/openid-configuration").document
     assert configuration["issuer"] == idp.base
     key = jwt.PyJWKClient(configuration["jwks_uri"]).get_signing_key_from_jwt(token)
@@ -33,7 +33,7 @@ def verified(idp: Client, token: str) -> dict[str, Any]:
     return claims
 
 
-def test_a_token_says_what_the_form_says(idp: Client, small: Stack) -> None:
+def test_token_has_the_claims_of_the_form(idp: Client, small: Stack) -> None:
     form = [("sub", "alice"), ("orgs", "acme, beta,"), ("admin", "true"), ("plan", "pro"), ("email_verified", "false")]
     answer = ask(idp, *form)
     assert answer.headers["cache-control"] == "no-store"
@@ -60,11 +60,11 @@ def test_admin_is_true_only_for_the_text_true(idp: Client, text: str) -> None:
     assert "admin" not in claims
 
 
-def test_without_orgs_there_is_no_such_claim(idp: Client) -> None:
+def test_orgs_claim_is_absent_without_orgs(idp: Client) -> None:
     assert "orgs" not in verified(idp, ask(idp, ("sub", "bob"), ("orgs", " , ")).document["id_token"])
 
 
-def test_each_token_is_its_own(idp: Client) -> None:
+def test_each_token_is_unique(idp: Client) -> None:
     one, two = (verified(idp, ask(idp, ("sub", "bob")).document["id_token"])["jti"] for _ in range(2))
     assert one != two
 
@@ -80,25 +80,23 @@ def test_each_token_is_its_own(idp: Client) -> None:
         [("sub", "a"), ("exp", "1")],
     ],
 )
-def test_a_form_without_a_subject_or_with_the_providers_own_claims_is_refused(
-    idp: Client, fields: list[tuple[str, str]]
-) -> None:
+def test_form_without_a_subject_or_with_reserved_claims_is_rejected(idp: Client, fields: list[tuple[str, str]]) -> None:
     answer = ask(idp, *fields)
     assert (answer.status, answer.document["error"]) == (400, "invalid_request")
 
 
 @pytest.mark.parametrize(("method", "target"), [("GET", "/token"), ("POST", "/jwks"), ("GET", "/nothing")])
-def test_nothing_else_is_there(idp: Client, method: str, target: str) -> None:
+def test_other_route_is_not_found(idp: Client, method: str, target: str) -> None:
     assert idp(method, target).status in (404, 405)
 
 
-def test_a_foreign_host_name_is_refused(idp: Client) -> None:
+def test_unknown_host_name_is_rejected(idp: Client) -> None:
     """A page that rebinds its name to loopback must not sign people in."""
     answer = idp("POST", "/token", b"sub=a", {**FORM, "host": "evil.example"})
     assert answer.status == 400
 
 
-def test_its_page_knows_the_api_and_may_speak_to_nothing_else(idp: Client, small: Stack) -> None:
+def test_page_may_connect_only_to_the_api(idp: Client, small: Stack) -> None:
     answer = idp("GET", "/")
     assert answer.status == 200
     assert f'const API = "{small.api}";' in answer.body.decode()

@@ -1,4 +1,4 @@
-"""CloudFormation's tags and intrinsic functions, and what is refused."""
+"""CloudFormation's tags and intrinsic functions: those that are supported, and those that are rejected."""
 
 from pathlib import Path
 from typing import Any
@@ -85,15 +85,15 @@ def resolved(tmp_path: Path, value: str, **parameters: str) -> Any:
         ("{Condition: {Bool: {a: !Ref Name}}}", {"Condition": {"Bool": {"a": "abc"}}}),
     ],
 )
-def test_resolves(tmp_path: Path, value: str, expected: Any) -> None:
+def test_intrinsic_function_is_resolved(tmp_path: Path, value: str, expected: Any) -> None:
     assert resolved(tmp_path, value) == expected
 
 
-def test_parameters_given_win_over_defaults(tmp_path: Path) -> None:
+def test_given_parameters_override_defaults(tmp_path: Path) -> None:
     assert resolved(tmp_path, "[!Ref Name, !If [Filled, 1, 2]]", Name="x", Empty="y") == ["x", 1]
 
 
-def test_a_condition_is_lazy_in_the_branch_not_taken(tmp_path: Path) -> None:
+def test_condition_does_not_evaluate_the_other_branch(tmp_path: Path) -> None:
     assert resolved(tmp_path, "!If [Named, 1, !FindInMap [Nowhere, a, b]]") == 1
 
 
@@ -112,12 +112,12 @@ def test_a_condition_is_lazy_in_the_branch_not_taken(tmp_path: Path) -> None:
         "!FindInMap [ByRegion, nowhere, Size]",
     ],
 )
-def test_refuses_what_it_does_not_know(tmp_path: Path, value: str) -> None:
+def test_unknown_intrinsic_function_is_rejected(tmp_path: Path, value: str) -> None:
     with pytest.raises(TemplateError):
         resolved(tmp_path, value)
 
 
-def test_refuses_a_parameter_that_is_not_declared(tmp_path: Path) -> None:
+def test_undeclared_parameter_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(TemplateError, match="Other"):
         resolved(tmp_path, "1", Other="x")
 
@@ -132,7 +132,7 @@ def test_refuses_a_parameter_that_is_not_declared(tmp_path: Path) -> None:
         "Parameters: {A: {Type: String}}",
     ],
 )
-def test_refuses_a_malformed_file(tmp_path: Path, text: str) -> None:
+def test_malformed_file_is_rejected(tmp_path: Path, text: str) -> None:
     path = tmp_path / "template.yaml"
     path.write_text(text)
     with pytest.raises(TemplateError):
@@ -140,7 +140,7 @@ def test_refuses_a_malformed_file(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("spec", ["{Type: String}", "{Type: 'AWS::SSM::Parameter::Value<String>', Default: /a}"])
-def test_refuses_a_parameter_without_a_value_or_of_another_type(tmp_path: Path, spec: str) -> None:
+def test_parameter_without_a_value_or_of_the_wrong_type_is_rejected(tmp_path: Path, spec: str) -> None:
     path = tmp_path / "template.yaml"
     path.write_text(f"Resources: {{}}\nParameters: {{P: {spec}}}")
     template = read_template(path)

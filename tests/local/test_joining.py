@@ -1,4 +1,4 @@
-"""A service's template beside the gate's: what is joined, what the service gets of the gate, and what is refused."""
+"""A service's template joined with the gate's: what is combined, what the service gets, and what is rejected."""
 
 import re
 from pathlib import Path
@@ -55,7 +55,7 @@ Outputs:
 
 @pytest.fixture
 def gate(tmp_path: Path) -> Path:
-    """The small project's template, with outputs: only those that are asked for are read."""
+    """The small project's template, with outputs; only requested outputs are read."""
     path = tmp_path / "gate" / "template.yaml"
     path.parent.mkdir()
     path.write_text(SMALL.read_text() + OUTPUTS)
@@ -69,7 +69,7 @@ def with_app(gate: Path, text: str = APP) -> Template:
     return load_template(gate, {}, [app])
 
 
-def test_both_are_one_api(gate: Path) -> None:
+def test_joined_templates_are_one_api(gate: Path) -> None:
     alone, both = load_template(gate, {}), with_app(gate)
     assert [route.key for route in both.routes] == [*(route.key for route in alone.routes), "GET /own"]
     assert both.routes[-1].auth == "Gate"
@@ -78,7 +78,7 @@ def test_both_are_one_api(gate: Path) -> None:
     assert both.guarded_reads() == (*alone.guarded_reads(), "/own")
 
 
-def test_a_service_gets_the_gates_outputs_and_its_own_table(gate: Path) -> None:
+def test_service_gets_the_gates_outputs_and_its_own_table(gate: Path) -> None:
     both = with_app(gate)
     function = both.functions["AppFunction"]
     assert function.layers == (gate.parent / "layers" / "shared",)
@@ -101,13 +101,13 @@ def test_a_service_gets_the_gates_outputs_and_its_own_table(gate: Path) -> None:
         ("      Auth:\n", "      CorsConfiguration: {AllowOrigins: ['https://a.example']}\n      Auth:\n", "Cors"),
     ],
 )
-def test_what_does_not_fit_is_refused(gate: Path, old: str, new: str, says: str) -> None:
+def test_conflicting_template_is_rejected(gate: Path, old: str, new: str, says: str) -> None:
     assert old in APP
     with pytest.raises(TemplateError, match=says):
         with_app(gate, APP.replace(old, new))
 
 
-def test_the_example_stands_behind_the_gate() -> None:
+def test_example_is_behind_the_gate() -> None:
     alone = load_template(ROOT / "template.yaml", {})
     both = load_template(ROOT / "template.yaml", {}, [ROOT / "examples/gastown/template.yaml"])
     function = both.functions["GastownFunction"]
@@ -119,11 +119,11 @@ def test_the_example_stands_behind_the_gate() -> None:
     assert len(added) == 18
 
 
-def test_the_gate_alone_knows_nothing_of_the_example() -> None:
+def test_gate_alone_has_nothing_of_the_example() -> None:
     text = (ROOT / "template.yaml").read_text().replace("examples/gastown/template.yaml", "")
     assert not re.search(r"gastown|\btowns?\b|\brigs?\b|convoy|molecule", text, re.IGNORECASE)
 
 
-def test_a_template_that_is_not_there_is_told(gate: Path) -> None:
+def test_missing_template_is_reported(gate: Path) -> None:
     with pytest.raises(TemplateError, match="cannot read"):
         load_template(gate, {}, [gate.parent / "none" / "template.yaml"])

@@ -1,4 +1,4 @@
-"""Routes: exact segments, the most specific match, and nothing in between."""
+"""Routes: exact segments, and the most specific match."""
 
 import pytest
 from hypothesis import given
@@ -43,7 +43,7 @@ ROUTES = Routes(DeclaredRoute(*key.split(), function="F", auth="NONE") for key i
         ("GET", "/things/{thing}", "GET /things/{thing}", {"thing": "{thing}"}),
     ],
 )
-def test_matches(method: str, path: str, key: str, parameters: dict[str, str]) -> None:
+def test_path_matches_the_most_specific_route(method: str, path: str, key: str, parameters: dict[str, str]) -> None:
     match = ROUTES.match(method, path)
     assert match is not None
     assert (match.route.key, match.parameters) == (key, parameters)
@@ -83,13 +83,13 @@ def test_matches(method: str, path: str, key: str, parameters: dict[str, str]) -
         ("ANY", "/things"),
     ],
 )
-def test_matches_nothing_else(method: str, path: str) -> None:
+def test_other_path_matches_no_route(method: str, path: str) -> None:
     """P51, P54, P55, P57."""
     assert ROUTES.match(method, path) is None
 
 
 @given(st.text("/.%aA{}things", max_size=24))
-def test_a_match_always_has_the_declared_segments(path: str) -> None:
+def test_match_always_has_the_declared_number_of_segments(path: str) -> None:
     match = ROUTES.match("GET", path)
     if match is None:
         return

@@ -1,4 +1,4 @@
-"""`headgate local --legacy FILE`: what the file must hold, and that nothing of the secret is told."""
+"""`headgate local --legacy FILE`: what the file must contain, and that the secret is never shown."""
 
 import json
 import secrets
@@ -22,7 +22,7 @@ def issuer(**members: Any) -> dict[str, Any]:
     return {**said, "claims": claims, **members}
 
 
-def test_the_file_becomes_parameters_and_a_secret(tmp_path: Path) -> None:
+def test_file_sets_parameters_and_a_secret(tmp_path: Path) -> None:
     file = tmp_path / "old.json"
     file.write_text(json.dumps({"issuer": issuer(), "secret": SECRET}))
     old = read_old_tokens(file)
@@ -46,7 +46,7 @@ def test_the_file_becomes_parameters_and_a_secret(tmp_path: Path) -> None:
         pytest.param(json.dumps({"issuer": issuer(accept_until="2999-01-01T00:00:00Z"), "secret": SECRET}), id="long"),
     ],
 )
-def test_what_is_wrong_is_wrong_usage(tmp_path: Path, text: str) -> None:
+def test_invalid_file_is_wrong_usage(tmp_path: Path, text: str) -> None:
     file = tmp_path / "old.json"
     file.write_text(text)
     with pytest.raises(Failure) as caught:
@@ -55,6 +55,6 @@ def test_what_is_wrong_is_wrong_usage(tmp_path: Path, text: str) -> None:
     assert SECRET[:31] not in str(caught.value)
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_missing_file_is_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(Failure, match="cannot read"):
         read_old_tokens(tmp_path / "none")

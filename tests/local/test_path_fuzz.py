@@ -1,7 +1,7 @@
-"""10,000 paths and methods against both templates: each is a declared route under its own authorisation, or 404.
+"""10,000 paths and methods against both templates: each is a declared route with its authorization, or 404.
 
-The laptop mode's whole gateway answers, in this process; behind it stand functions that only write down that they were
-called. What is right comes from the translated template and a matcher of its own (`deployed_routes`).
+The laptop mode's whole gateway answers, in this process, with functions behind it that only record that they were
+called. The expected answer comes from the translated template and an independent matcher (`deployed_routes`).
 """
 
 import asyncio
@@ -23,8 +23,8 @@ CREDENTIALS = (None, "Bearer let-in", "Bearer keep-out")
 
 
 @dataclass
-class Noted:
-    """Stands for every function's environment: notes the call; as the gate, lets one token in."""
+class RecordedFunction:
+    """Replaces every function's environment: records the call and, as the authorizer, admits one token."""
 
     name: str
     calls: list[tuple[str, Mapping[str, Any]]] = field(repr=False)
@@ -37,18 +37,18 @@ class Noted:
         return Outcome({"statusCode": 299, "body": self.name})
 
 
-class Asked:
-    """The gateway of both templates, asked without a socket."""
+class InProcessGateway:
+    """The gateway of both templates, called without a socket."""
 
     def __init__(self) -> None:
         template = load_template(TEMPLATE, {}, [EXAMPLE])
         self.calls: list[tuple[str, Mapping[str, Any]]] = []
-        environments = {name: Noted(name, self.calls) for name in template.functions}
+        environments = {name: RecordedFunction(name, self.calls) for name in template.functions}
         self.gate = template.authorizers["Gate"].function
         self.gateway = Gateway(template, environments, {}, "127.0.0.1:1")  # type: ignore[arg-type]
 
     async def ask(self, method: str, path: str, credential: str | None) -> tuple[int, bytes]:
-        """Status and body; `calls` then holds who was called."""
+        """Status and body; `calls` then contains the functions called."""
         self.calls.clear()
         headers = [(b"host", b"127.0.0.1:1")] + ([(b"authorization", credential.encode())] if credential else [])
         said: list[Any] = []
@@ -71,13 +71,13 @@ def routes() -> list[DeployedRoute]:
 
 
 def expected(route: DeployedRoute | None, credential: str | None, gate: str) -> tuple[int, list[str]]:
-    """The status, and which functions are called, in order."""
+    """The status, and the functions that are called, in order."""
     if route is None:
         return 404, []
     if route.security == OPEN:
         return 299, [route.function]
     if route.security == IAM:
-        return 403, []  # nobody signs here
+        return 403, []  # no request here is signed
     if credential is None:
         return 401, []
     return (299, [gate, route.function]) if credential == "Bearer let-in" else (403, [gate])
@@ -88,8 +88,8 @@ def cases(routes: list[DeployedRoute]) -> Iterator[tuple[str, str, str | None]]:
         yield method, path, CREDENTIALS[number % len(CREDENTIALS)]
 
 
-def test_each_is_a_declared_route_under_its_authorisation_or_404(routes: list[DeployedRoute]) -> None:
-    asked, ended = Asked(), Counter[str]()
+def test_path_is_a_declared_route_with_its_authorization_or_404(routes: list[DeployedRoute]) -> None:
+    asked, ended = InProcessGateway(), Counter[str]()
 
     async def every() -> None:
         for method, path, credential in cases(routes):
@@ -111,8 +111,8 @@ def test_each_is_a_declared_route_under_its_authorisation_or_404(routes: list[De
     assert REQUESTS * 0.2 < ended["404"] < REQUESTS * 0.9
 
 
-def test_every_route_has_one_authorisation_and_one_reading(routes: list[DeployedRoute]) -> None:
-    """No two routes could be meant by one address: which is fuller never decides who is asked."""
+def test_every_route_is_unambiguous_and_has_one_authorization(routes: list[DeployedRoute]) -> None:
+    """No path matches two routes, so specificity never decides which authorization applies."""
     assert {route.security for route in routes} == {OPEN, IAM, "Gate"}
     for method, path in fuzzed(7, 2_000, routes):
         assert sum(route.method == method and route.pattern.fullmatch(path) is not None for route in routes) <= 1

@@ -1,4 +1,4 @@
-"""`headgate local` as a whole: what it says, what it seeds, how it stops, and that it leaves nothing behind."""
+"""`headgate local` as a whole: its output, its seed, how it stops, and that it leaves nothing behind."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def children(pid: int) -> set[int]:
 
 
 def gone(pids: set[int], seconds: float = 10) -> bool:
-    """Whether none of these runs any more, at the latest after some seconds."""
+    """Whether all of these processes end within the given time."""
     deadline = time.monotonic() + seconds
     while pids & set(processes()):
         if time.monotonic() > deadline:
@@ -41,7 +41,7 @@ def gone(pids: set[int], seconds: float = 10) -> bool:
     return True
 
 
-def test_the_ready_line_says_where_everything_is(small: Stack) -> None:
+def test_ready_line_has_every_address(small: Stack) -> None:
     ready = dict(small.ready)
     for name in PRINCIPALS:
         key = ready.pop(name)
@@ -55,7 +55,7 @@ def test_the_ready_line_says_where_everything_is(small: Stack) -> None:
     assert set(ready) == {"api", "idp", "console", "page", "control", "region", "issuer", "audience"}
 
 
-def test_access_keys_are_of_one_run_only(small: Stack) -> None:
+def test_access_keys_differ_for_each_run(small: Stack) -> None:
     keys = {small.ready[name]["access_key_id"] for name in PRINCIPALS}
     assert len(keys) == len(PRINCIPALS)
     with running_stack(project=PROJECT, empty=True) as other:
@@ -70,7 +70,7 @@ def seeded(stack: Stack) -> dict[str, object]:
     return found
 
 
-def test_the_manifest_is_applied_page_by_page(small: Stack) -> None:
+def test_manifest_is_applied_page_by_page(small: Stack) -> None:
     found = seeded(small)
     assert found["flags"] == [{"key": "small-access"}]
     assert found["access"] == "small-access"
@@ -79,7 +79,7 @@ def test_the_manifest_is_applied_page_by_page(small: Stack) -> None:
     assert str(found["reason"]).strip()
 
 
-def test_empty_leaves_the_flags_out_and_nothing_else(tmp_path: Path) -> None:
+def test_empty_skips_only_the_flags(tmp_path: Path) -> None:
     manifest = tmp_path / "other.yaml"
     manifest.write_text(
         "access: other-access\nflags: [{key: other-access}]\nroutes: [{route: GET /a, class: observe}]\n"
@@ -92,7 +92,7 @@ def test_empty_leaves_the_flags_out_and_nothing_else(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_stops_cleanly_and_leaves_no_process(number: signal.Signals) -> None:
+def test_stop_is_clean_and_leaves_no_process(number: signal.Signals) -> None:
     with running_stack(project=PROJECT) as stack:
         before = children(stack.process.pid)
         assert len(before) == 5  # four functions and the local DynamoDB
@@ -103,7 +103,7 @@ def test_it_stops_cleanly_and_leaves_no_process(number: signal.Signals) -> None:
             Client(stack.api)("GET", "/open")
 
 
-def test_it_stops_cleanly_while_a_request_runs() -> None:
+def test_stop_during_a_request_is_clean() -> None:
     with running_stack(project=PROJECT) as stack:
         host, port = Client(stack.api).netloc.split(":")
         with socket.create_connection((host, int(port))) as connection:
@@ -116,7 +116,7 @@ def test_it_stops_cleanly_while_a_request_runs() -> None:
             assert stack.stop() == 0
 
 
-def test_its_children_end_when_it_is_killed() -> None:
+def test_children_end_when_it_is_killed() -> None:
     with running_stack(project=PROJECT) as stack:
         before = children(stack.process.pid)
         Client(stack.api)("POST", "/open", {"print": "x"})
@@ -125,7 +125,7 @@ def test_its_children_end_when_it_is_killed() -> None:
         assert gone(before)
 
 
-def test_its_children_end_when_it_is_killed_even_in_the_midst_of_work() -> None:
+def test_children_end_when_it_is_killed_during_work() -> None:
     with running_stack(project=PROJECT) as stack:
         before = children(stack.process.pid)
         host, port = Client(stack.api).netloc.split(":")
@@ -141,7 +141,7 @@ def test_its_children_end_when_it_is_killed_even_in_the_midst_of_work() -> None:
             assert gone(before)
 
 
-def test_it_ends_with_the_process_that_asked_for_it() -> None:
+def test_stack_ends_with_its_parent_process() -> None:
     """A test run that is killed leaves no stack behind."""
     code = f"""
 import sys
@@ -163,7 +163,7 @@ with running_stack(project=Path({str(PROJECT)!r})) as stack:
     assert gone(left)
 
 
-def test_it_stops_cleanly_while_it_starts() -> None:
+def test_stop_during_start_is_clean() -> None:
     process = subprocess.Popen([*COMMAND, "--project", str(PROJECT), "--ready-json"], stdout=subprocess.PIPE)
     deadline = time.monotonic() + 10
     while not (before := children(process.pid)):
@@ -176,7 +176,7 @@ def test_it_stops_cleanly_while_it_starts() -> None:
     assert gone(before)
 
 
-def said(*options: str, project: Path = PROJECT, **environ: str) -> subprocess.CompletedProcess[str]:
+def failed_start(*options: str, project: Path = PROJECT, **environ: str) -> subprocess.CompletedProcess[str]:
     """A start that must fail."""
     command = [*COMMAND, "--project", str(project), "--ready-json", *options]
     return subprocess.run(
@@ -184,57 +184,57 @@ def said(*options: str, project: Path = PROJECT, **environ: str) -> subprocess.C
     )
 
 
-def test_a_port_that_is_taken_is_told(small: Stack) -> None:
+def test_port_in_use_is_reported(small: Stack) -> None:
     port = Client(small.api).netloc.split(":")[1]
-    result = said("--port", port)
+    result = failed_start("--port", port)
     assert (result.returncode, result.stdout) == (7, "")
     assert f"port {port}" in result.stderr
     assert "Traceback" not in result.stderr
 
 
-def test_a_manifest_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_unreadable_manifest_is_reported(tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text("flags: [")
     for name in ("bad.yaml", "none.yaml"):
-        result = said("--manifest", str(tmp_path / name))
+        result = failed_start("--manifest", str(tmp_path / name))
         assert (result.returncode, result.stdout) == (2, "")
         assert name in result.stderr
         assert "Traceback" not in result.stderr
 
 
-def test_a_template_that_cannot_be_served_is_told(tmp_path: Path) -> None:
+def test_unsupported_template_is_reported(tmp_path: Path) -> None:
     project = tmp_path / "project"
     shutil.copytree(PROJECT, project)
     template = project / "template.yaml"
     template.write_text(template.read_text().replace("Method: POST, Path: /open", "Method: ANY, Path: /open"))
-    result = said(project=project)
+    result = failed_start(project=project)
     assert (result.returncode, result.stdout) == (2, "")
     assert "EchoFunction.Open" in result.stderr
     assert "Traceback" not in result.stderr
 
 
-def test_a_function_that_cannot_start_is_told(tmp_path: Path) -> None:
+def test_function_that_cannot_start_is_reported(tmp_path: Path) -> None:
     project = tmp_path / "project"
     shutil.copytree(PROJECT, project)
     (project / "functions" / "gate" / "app.py").write_text("import no_such_module_here")
-    result = said(project=project)
+    result = failed_start(project=project)
     assert (result.returncode, result.stdout) == (7, "")
     assert "GateFunction did not start" in result.stderr
     assert "no_such_module_here" in result.stderr
 
 
-def test_a_manifest_that_is_refused_is_told(tmp_path: Path) -> None:
+def test_rejected_manifest_is_reported(tmp_path: Path) -> None:
     project = tmp_path / "project"
     shutil.copytree(PROJECT, project)
     code = project / "functions" / "data" / "app.py"
     code.write_text(
         code.read_text().replace('return {"next": "second"}', 'return {"statusCode": 400, "body": "bad flag"}')
     )
-    result = said(project=project)
+    result = failed_start(project=project)
     assert (result.returncode, result.stdout) == (7, "")
     assert "400 bad flag" in result.stderr
 
 
-def test_the_text_for_people_can_be_copied_into_a_shell() -> None:
+def test_printed_text_can_be_copied_into_a_shell() -> None:
     process = subprocess.Popen([*COMMAND, "--project", str(PROJECT)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     lines: list[str] = []
@@ -254,7 +254,7 @@ def test_the_text_for_people_can_be_copied_into_a_shell() -> None:
     assert identity.count(".") == 2
 
 
-def test_a_failed_start_is_told_by_the_context_manager(tmp_path: Path) -> None:
+def test_context_manager_reports_a_failed_start(tmp_path: Path) -> None:
     with pytest.raises(StackFailed, match=r"none\.yaml"):  # noqa: SIM117
         with running_stack(project=PROJECT, manifest=tmp_path / "none.yaml"):
             pass

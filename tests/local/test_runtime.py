@@ -1,4 +1,4 @@
-"""Functions as child processes behind the Lambda Runtime API: their variables, turns, time-outs and crashes."""
+"""Functions as child processes behind the Lambda Runtime API: variables, order, timeouts, and crashes."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ from headgate_cli.local.serving import LocalServer
 from headgate_cli.local.stack import Stack
 
 
-def test_a_function_sees_its_own_variables_and_those_of_lambda_alone(call: Client, small: Stack) -> None:
+def test_function_sees_only_its_own_and_lambdas_variables(call: Client, small: Stack) -> None:
     found = call("GET", "/open").document["environment"]
     own = {"TABLE", "KEYS", "OWN"}
     lambdas = {
@@ -42,20 +42,20 @@ def test_a_function_sees_its_own_variables_and_those_of_lambda_alone(call: Clien
     assert found["AWS_CONFIG_FILE"] == "/dev/null"
 
 
-def test_a_function_finds_its_own_code_then_its_layer(call: Client) -> None:
+def test_function_imports_its_own_code_then_its_layer(call: Client) -> None:
     answer = call("GET", "/open").document
     assert answer["path"].endswith("/functions/echo")
     assert answer["layer"] == 42
 
 
-def test_the_context_tells_name_arn_and_remaining_time(call: Client) -> None:
+def test_context_has_name_arn_and_remaining_time(call: Client) -> None:
     context = call("GET", "/open").document["context"]
     assert context["arn"] == "arn:aws:lambda:us-east-1:123456789012:function:EchoFunction"
     assert context["name"] == "EchoFunction"
     assert 3000 < context["remaining"] <= 5000
 
 
-def test_an_environment_answers_one_event_at_a_time(call: Client) -> None:
+def test_environment_answers_one_event_at_a_time(call: Client) -> None:
     began = time.monotonic()
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda _: call("POST", "/open", {"sleep": 0.2}), range(4)))
@@ -63,18 +63,18 @@ def test_an_environment_answers_one_event_at_a_time(call: Client) -> None:
     assert {answer.document["process"] for answer in answers} == {answers[0].document["process"]}
 
 
-def test_functions_are_processes_of_their_own(call: Client) -> None:
+def test_each_function_is_its_own_process(call: Client) -> None:
     assert call("GET", "/open").document["process"] != call("POST", "/slow").document["process"]
 
 
-def test_a_handler_that_raises_keeps_its_process(call: Client) -> None:
+def test_handler_that_raises_keeps_its_process(call: Client) -> None:
     before = call("GET", "/open").document["process"]
     assert call("POST", "/open", {"raise": "x"}).status == 500
     assert call("GET", "/open").document["process"] == before
 
 
 @pytest.mark.parametrize("code", [0, 1])
-def test_a_process_that_ends_fails_its_event_and_is_started_again(call: Client, code: int) -> None:
+def test_process_that_exits_fails_its_event_and_is_restarted(call: Client, code: int) -> None:
     before = call("POST", "/slow").document["process"]
     assert call("POST", "/slow", {"exit": code}).status == 500
     after = call("POST", "/slow").document
@@ -82,9 +82,7 @@ def test_a_process_that_ends_fails_its_event_and_is_started_again(call: Client, 
     assert after["calls"] == 1
 
 
-def test_a_handler_that_outlives_its_timeout_is_killed_and_those_behind_it_are_served(
-    call: Client, small: Stack
-) -> None:
+def test_handler_past_its_timeout_is_killed_and_waiting_events_are_served(call: Client, small: Stack) -> None:
     before = call("POST", "/slow").document["process"]
     began = time.monotonic()
     with ThreadPoolExecutor(2) as pool:
@@ -100,7 +98,7 @@ def test_a_handler_that_outlives_its_timeout_is_killed_and_those_behind_it_are_s
     assert "Task timed out after 1.00 seconds" in small.logs.read_text()
 
 
-def test_what_a_function_prints_is_logged_under_its_name(call: Client, small: Stack) -> None:
+def test_function_output_is_logged_under_its_name(call: Client, small: Stack) -> None:
     call("POST", "/open", {"print": "first line\nsecond ünïcode line"})
     deadline = time.monotonic() + 5
     while "[EchoFunction] second ünïcode line" not in small.logs.read_text():
@@ -108,11 +106,11 @@ def test_what_a_function_prints_is_logged_under_its_name(call: Client, small: St
     assert "[EchoFunction] first line\n" in small.logs.read_text()
 
 
-# ---- the Runtime API, against clients that misbehave
+# ---- the Runtime API, with misbehaving clients
 
 
 class Counting(Environment):
-    """Counts how often its client asked for work."""
+    """Counts how often its client requested an event."""
 
     asked = 0
 
@@ -161,7 +159,7 @@ def outcome(tmp_path: Path, client: str, timeout: int = 5, events: int = 1) -> l
     return asyncio.run(asyncio.wait_for(run(), 20))
 
 
-def test_the_runtime_api_speaks_the_documented_protocol(tmp_path: Path) -> None:
+def test_runtime_api_follows_the_documented_protocol(tmp_path: Path) -> None:
     client = """
 import time
 rid, headers, event = next_event()
@@ -197,7 +195,7 @@ next_event()
 
 
 def answering(path: str, body: str) -> str:
-    """A client that takes one event and posts this for it."""
+    """A client that requests one event and posts this for it."""
     return f"rid, *_ = next_event(); call('POST', f'/invocation/{{rid}}/{path}', {body!r}); next_event()"
 
 
@@ -214,11 +212,11 @@ def answering(path: str, body: str) -> str:
         ("call('POST', '/init/error', '{\"errorMessage\": \"no module\"}')", "Runtime.InitError"),
     ],
 )
-def test_a_client_that_misbehaves_fails_its_event(tmp_path: Path, client: str, failure: str) -> None:
+def test_misbehaving_client_fails_its_event(tmp_path: Path, client: str, failure: str) -> None:
     assert outcome(tmp_path, client)[0].failure == failure
 
 
-def test_a_handler_that_cannot_be_imported_is_told(tmp_path: Path) -> None:
+def test_handler_that_cannot_be_imported_is_reported(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("import no_such_module_here")
 
     async def run() -> str:
@@ -232,7 +230,7 @@ def test_a_handler_that_cannot_be_imported_is_told(tmp_path: Path) -> None:
     assert "no_such_module_here" in asyncio.run(asyncio.wait_for(run(), 20))
 
 
-def test_a_client_that_leaves_while_it_waits_takes_no_event_with_it(tmp_path: Path) -> None:
+def test_client_that_disconnects_while_waiting_loses_no_event(tmp_path: Path) -> None:
     client = """
 import socket
 host, port = API.split(":")
@@ -247,14 +245,14 @@ next_event()
     async def run() -> Outcome:
         async with served(tmp_path, client) as environment:
             await environment.start()
-            while environment.asked < 2:  # until the client has left and asked anew
+            while environment.asked < 2:  # until the client has disconnected and asked again
                 await asyncio.sleep(0.01)
             return await environment.invoke({})
 
     assert asyncio.run(asyncio.wait_for(run(), 20)).answer == "second"
 
 
-def test_stopping_fails_what_waits_and_leaves_no_process(tmp_path: Path) -> None:
+def test_stop_fails_waiting_events_and_leaves_no_process(tmp_path: Path) -> None:
     async def run() -> list[Outcome]:
         async with served(tmp_path, "next_event(); import time; time.sleep(60)") as environment:
             await environment.start()
@@ -266,10 +264,10 @@ def test_stopping_fails_what_waits_and_leaves_no_process(tmp_path: Path) -> None
     assert {found.failure for found in asyncio.run(asyncio.wait_for(run(), 20))} == {"Runtime.ExitError", "Stopped"}
 
 
-# ---- the gateway's patience
+# ---- the gateway's timeout
 
 
-def test_an_answer_that_takes_longer_than_the_gateway_waits_is_unavailable(tmp_path: Path) -> None:
+def test_answer_slower_than_the_gateway_timeout_is_unavailable(tmp_path: Path) -> None:
     route = DeclaredRoute("GET", "/slow", "F", "NONE")
 
     async def run() -> bytes:

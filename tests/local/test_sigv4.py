@@ -1,4 +1,4 @@
-"""Signature Version 4: what is accepted is what botocore and curl sign; whatever else is refused."""
+"""Signature Version 4: signatures by botocore and curl are accepted, everything else is rejected."""
 
 import shutil
 import subprocess
@@ -51,11 +51,11 @@ def check(request: Signable, now: datetime = NOW, secrets: Mapping[str, str] = S
     return verify_signature(request, secrets, region=REGION, now=now)
 
 
-def test_accepts_what_it_signs() -> None:
+def test_own_signature_is_accepted() -> None:
     assert check(signed()) == KEY
 
 
-def test_knows_which_key_signed() -> None:
+def test_signing_key_is_identified() -> None:
     assert check(signed(), secrets={"AKIAOTHEROTHEROTHERO": "x", KEY: SECRET}) == KEY
 
 
@@ -69,7 +69,7 @@ SEGMENT = st.text("abc%20é /:+~*'()@=&$,;!", min_size=1, max_size=12)
     method=st.sampled_from(["GET", "POST", "PUT", "DELETE"]),
     extra=st.dictionaries(st.sampled_from(["x-amz-one", "x-amz-two", "content-type"]), st.text("ab  c", min_size=1)),
 )
-def test_accepts_what_botocore_signs(
+def test_botocore_signature_is_accepted(
     segments: list[str], query: list[tuple[str, str]], body: bytes, method: str, extra: dict[str, str]
 ) -> None:
     from urllib.parse import quote, urlencode
@@ -86,13 +86,13 @@ def test_accepts_what_botocore_signs(
 
 
 @pytest.mark.parametrize("seconds", [-301, 301, -86400, 86400], ids=["late", "early", "yesterday", "tomorrow"])
-def test_refuses_more_than_five_minutes_of_skew(seconds: int) -> None:
+def test_more_than_five_minutes_of_skew_is_rejected(seconds: int) -> None:
     with pytest.raises(SignatureRefused):
         check(signed(), now=NOW + timedelta(seconds=seconds))
 
 
 @pytest.mark.parametrize("seconds", [-300, 300])
-def test_accepts_five_minutes_of_skew(seconds: int) -> None:
+def test_five_minutes_of_skew_is_accepted(seconds: int) -> None:
     assert check(signed(), now=NOW + timedelta(seconds=seconds)) == KEY
 
 
@@ -133,23 +133,23 @@ def test_accepts_five_minutes_of_skew(seconds: int) -> None:
         pytest.param(lambda r: with_header(r, "authorization", r.header("authorization")[:-64] + "0" * 64), id="zeros"),
     ],
 )
-def test_refuses_a_request_that_was_altered(change: object) -> None:
+def test_altered_request_is_rejected(change: object) -> None:
     assert callable(change)
     with pytest.raises(SignatureRefused):
         check(change(signed()))
 
 
-def test_refuses_a_session_token_that_no_key_here_has() -> None:
+def test_unknown_session_token_is_rejected() -> None:
     with pytest.raises(SignatureRefused):
         check(signed(headers={"x-amz-security-token": "t"}))
 
 
-def test_refuses_a_signed_hash_of_another_body() -> None:
+def test_signed_hash_of_another_body_is_rejected() -> None:
     with pytest.raises(SignatureRefused):
         check(signed(headers={"x-amz-content-sha256": "0" * 64}))
 
 
-def test_refuses_another_secret() -> None:
+def test_signature_with_another_secret_is_rejected() -> None:
     with pytest.raises(SignatureRefused):
         check(signed(), secrets={KEY: "another"})
 
@@ -166,7 +166,7 @@ def as_botocore(small: Stack, name: str, method: str, target: str, body: bytes =
 @pytest.mark.parametrize(
     "target", ["/signed/a", "/signed/a%20b%2Fc", "/signed/%C3%A9?b=2&a=1&a=0", "/signed/a?x=%2B%20"]
 )
-def test_a_botocore_client_is_let_in(small: Stack, call: Client, target: str) -> None:
+def test_botocore_client_is_allowed(small: Stack, call: Client, target: str) -> None:
     answer = call("GET", target, headers=as_botocore(small, "viewer", "GET", target))
     assert answer.status == 200
     assert answer.event["requestContext"]["authorizer"]["iam"] == {
@@ -210,7 +210,7 @@ def test_unsigned_or_altered_requests_are_forbidden(small: Stack, call: Client) 
         assert (answer.status, answer.document) == (403, {"message": "Forbidden"})
 
 
-def test_a_signature_in_the_query_is_forbidden(small: Stack, call: Client) -> None:
+def test_signature_in_the_query_is_forbidden(small: Stack, call: Client) -> None:
     headers = as_botocore(small, "admin", "POST", "/signed/a", b"{}")
     query = f"X-Amz-Signature={headers['Authorization'][-64:]}&X-Amz-Algorithm=AWS4-HMAC-SHA256"
     assert call("POST", f"/signed/a?{query}", b"{}").status == 403
@@ -218,7 +218,7 @@ def test_a_signature_in_the_query_is_forbidden(small: Stack, call: Client) -> No
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
 @pytest.mark.parametrize("target", ["/signed/a", "/signed/a?limit=2"])
-def test_curl_is_let_in(small: Stack, target: str) -> None:
+def test_curl_is_allowed(small: Stack, target: str) -> None:
     key = small.ready["admin"]
     user = f"{key['access_key_id']}:{key['secret_access_key']}"
     command = ["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "--aws-sigv4", "aws:amz:us-east-1:execute-api"]

@@ -1,4 +1,4 @@
-"""What is read of a SAM template, held against the SAM translator; and what is refused."""
+"""What is read from a SAM template, compared with the SAM translator's output; and what is rejected."""
 
 import json
 import re
@@ -44,7 +44,7 @@ def openapi(result: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=["small", "headgate"])
-def test_routes_functions_and_authorisation_are_those_of_the_translator(path: Path) -> None:
+def test_routes_functions_and_authorization_match_the_translator(path: Path) -> None:
     theirs = set()
     for route, methods in openapi(translated(path))["paths"].items():
         for method, operation in methods.items():
@@ -58,7 +58,7 @@ def test_routes_functions_and_authorisation_are_those_of_the_translator(path: Pa
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=["small", "headgate"])
-def test_authorizers_are_those_of_the_translator(path: Path) -> None:
+def test_authorizers_match_the_translator(path: Path) -> None:
     result = translated(path)
     resources, schemes = result["Resources"], openapi(result)["components"]["securitySchemes"]
     for name, authorizer in load_template(path, {}).authorizers.items():
@@ -73,7 +73,7 @@ def test_authorizers_are_those_of_the_translator(path: Path) -> None:
         assert tuple(theirs["identitySource"]) == authorizer.identity_sources
 
 
-def test_headgates_own_template_gives_every_function_its_code_and_layer() -> None:
+def test_headgate_template_gives_every_function_its_code_and_layer() -> None:
     template = load_template(ROOT / "template.yaml", {})
     for function in template.functions.values():
         assert (function.code_dir / "app.py").is_file()
@@ -93,11 +93,11 @@ def test_environment_variables_are_resolved(small: Template) -> None:
     assert (echo.timeout, small.functions["GateFunction"].timeout) == (5, 1)
 
 
-def test_a_condition_that_is_false_leaves_the_variable_out() -> None:
+def test_false_condition_leaves_the_variable_out() -> None:
     assert "OWN" not in load_template(SMALL, {}).functions["EchoFunction"].environment
 
 
-def test_the_default_authorizer_and_those_by_name(small: Template) -> None:
+def test_default_and_named_authorizers(small: Template) -> None:
     auth = {route.key: route.auth for route in small.routes}
     assert auth["GET /guarded"] == "Gate"
     assert auth["POST /open"] == NONE
@@ -105,12 +105,12 @@ def test_the_default_authorizer_and_those_by_name(small: Template) -> None:
     assert auth["POST /signed/{thing}"] == AWS_IAM
 
 
-def test_an_authorizer_by_an_alias_is_its_function(small: Template) -> None:
+def test_authorizer_alias_resolves_to_its_function(small: Template) -> None:
     assert small.aliases == {"GateFunction": "live"}
     assert small.authorizers["Remembering"].function == "GateFunction"
 
 
-def test_cors_tables_and_policies(small: Template) -> None:
+def test_cors_tables_and_policies_are_read(small: Template) -> None:
     assert small.cors is not None
     assert small.cors.allow_origins == ("https://app.example", "https://other.example")
     assert small.cors.max_age == 600
@@ -174,7 +174,7 @@ OPEN = "Method: POST, Path: /open, Auth: {Authorizer: NONE}"
         ("FunctionName: !Ref GateFunction", "FunctionName: another", "GateAlias"),
     ],
 )
-def test_refuses_what_it_does_not_know(tmp_path: Path, old: str, new: str, says: str | None) -> None:
+def test_unsupported_template_is_rejected(tmp_path: Path, old: str, new: str, says: str | None) -> None:
     text = SMALL.read_text()
     assert old in text
     path = tmp_path / "template.yaml"

@@ -1,4 +1,4 @@
-"""The laptop's transactions do what moto's do, failures included, and do not grow with the table."""
+"""The laptop's transactions match moto's, failures included, and do not slow down as a table grows."""
 
 import copy
 from random import Random
@@ -25,7 +25,7 @@ def backend(kind: type[DynamoDBBackend]) -> DynamoDBBackend:
 
 
 def operation(source: Random) -> dict[str, Any]:
-    """A write, a change in place, a deletion or a check; its condition often does not hold."""
+    """A put, an update, a deletion, or a condition check, whose condition often fails."""
     key = {"pk": {"S": source.choice(KEYS)}, "sk": {"S": source.choice(KEYS)}}
     held = {"TableName": source.choice("tu"), "ExpressionAttributeNames": {"#p": "pk", "#n": "n"}}
     condition = source.choice(("attribute_exists(#p)", "attribute_not_exists(#p)"))
@@ -59,7 +59,7 @@ def items(made: DynamoDBBackend) -> dict[Any, Any]:
     }
 
 
-def test_the_same_as_moto_s_own() -> None:
+def test_transactions_match_motos() -> None:
     source = Random(5)
     ours, own = backend(Transactions), backend(DynamoDBBackend)
     outcomes: set[str] = set()
@@ -72,7 +72,7 @@ def test_the_same_as_moto_s_own() -> None:
     assert {"done", "TransactionCanceledException", "MultipleTransactionsException"} <= outcomes
 
 
-def test_a_transaction_copies_no_table() -> None:
+def test_transaction_does_not_copy_the_table() -> None:
     ours = backend(Transactions)
     table = ours.tables["t"]
     ours.transact_write_items([{"Put": {"TableName": "t", "Item": {"pk": {"S": "a"}, "sk": {"S": "b"}}}}])

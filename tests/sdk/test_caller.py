@@ -1,4 +1,4 @@
-"""A function behind the gate trusts the authorizer's context, whole and well typed, or nobody at all."""
+"""A function behind the gate accepts the authorizer's context only if it is complete and well typed."""
 
 import dataclasses
 import json
@@ -32,7 +32,7 @@ def event(**changes: Any) -> dict[str, Any]:
     return {"requestContext": {"authorizer": {"lambda": FULL | changes}}}
 
 
-def test_reads_an_access_token_s_caller() -> None:
+def test_an_access_tokens_context_is_read() -> None:
     caller = caller_from(event())
     assert caller == Caller(
         subject="alice",
@@ -49,12 +49,12 @@ def test_reads_an_access_token_s_caller() -> None:
     )
 
 
-def test_reads_a_session_token_s_caller() -> None:
+def test_a_session_tokens_context_is_read() -> None:
     caller = caller_from(event(**SESSION, admin=True, stale=True))
     assert (caller.credential, caller.session, caller.admin, caller.stale) == ("session", "town:1", True, True)
 
 
-def test_a_flag_is_allowed_only_if_asked_and_on() -> None:
+def test_a_flag_is_allowed_only_if_it_is_an_ask_and_on() -> None:
     caller = caller_from(event(entitlements='["gastown-access","gastown-convoys"]'))
     assert caller.allows("gastown-access")
     assert not caller.allows("gastown-multi-rig")
@@ -62,7 +62,7 @@ def test_a_flag_is_allowed_only_if_asked_and_on() -> None:
     assert not caller.allows("")
 
 
-def test_nothing_can_be_changed_afterwards() -> None:
+def test_a_caller_is_immutable() -> None:
     caller = caller_from(event())
     with pytest.raises(dataclasses.FrozenInstanceError):
         caller.admin = True  # type: ignore[misc]
@@ -71,12 +71,12 @@ def test_nothing_can_be_changed_afterwards() -> None:
     assert hash(caller) == hash(caller_from(event()))
 
 
-def test_members_that_a_later_authorizer_adds_are_no_fault() -> None:
+def test_unknown_members_are_ignored() -> None:
     assert caller_from(event(later="thing")).subject == "alice"
 
 
 @pytest.mark.parametrize("member", sorted(FULL))
-def test_each_member_is_needed(member: str) -> None:
+def test_a_context_without_any_one_member_is_rejected(member: str) -> None:
     context = {name: value for name, value in FULL.items() if name != member}
     with pytest.raises(MissingContext):
         caller_from({"requestContext": {"authorizer": {"lambda": context}}})
@@ -100,7 +100,7 @@ def test_each_member_is_needed(member: str) -> None:
         {"headers": {"authorization": "Bearer x"}, "requestContext": {"http": {}}},
     ],
 )
-def test_no_context_is_no_caller(shape: dict[str, Any]) -> None:
+def test_a_missing_context_is_rejected(shape: dict[str, Any]) -> None:
     with pytest.raises(MissingContext):
         caller_from(shape)
 
@@ -131,14 +131,14 @@ WRONG: dict[str, list[Any]] = {
     [(member, value) for member in WRONG for value in WRONG[member]],
     ids=lambda value: repr(value)[:40],
 )
-def test_a_wrong_type_is_no_caller(member: str, value: Any) -> None:
+def test_a_member_of_a_wrong_type_is_rejected(member: str, value: Any) -> None:
     with pytest.raises(MissingContext) as raised:
         caller_from(event(**{member: value}))
     assert isinstance(raised.value, ValueError)
     assert raised.value.__cause__ is None
 
 
-def test_a_session_credential_without_its_session_is_no_caller() -> None:
+def test_a_session_credential_without_a_session_is_rejected() -> None:
     with pytest.raises(MissingContext):
         caller_from(event(**SESSION | {"session": ""}))
 
@@ -151,7 +151,7 @@ JSON = st.recursive(
 
 
 @given(member=st.sampled_from(sorted(FULL)), value=JSON | JSON.map(json.dumps))
-def test_whatever_stands_there_it_is_a_caller_or_a_refusal(member: str, value: Any) -> None:
+def test_any_context_gives_a_caller_or_is_rejected(member: str, value: Any) -> None:
     try:
         caller = caller_from(event(**{member: value}))
     except MissingContext:
@@ -162,7 +162,7 @@ def test_whatever_stands_there_it_is_a_caller_or_a_refusal(member: str, value: A
     assert caller.subject
 
 
-def test_it_needs_the_standard_library_alone() -> None:
+def test_the_module_loads_only_the_standard_library() -> None:
     told = subprocess.run(
         [sys.executable, "-c", "import sys, headgate.sdk.caller; print(*sys.modules)"],
         capture_output=True,

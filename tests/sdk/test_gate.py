@@ -1,4 +1,4 @@
-"""The in-process gate, and what one decision of it costs, on the reference backend."""
+"""The in-process gate and the reads of one decision, on the reference backend."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ def gate(rules: WrittenRules, clock: FakeClock, *, live: bool = False) -> Gate:
     return Gate(rules.table, clock=clock, jitter=lambda: 0.0, live=live)
 
 
-def test_a_live_gate_sees_a_kill_at_once_and_reads_once_a_decision(rules: WrittenRules, clock: FakeClock) -> None:
+def test_a_live_gate_sees_a_kill_at_once_with_one_read_per_decision(rules: WrittenRules, clock: FakeClock) -> None:
     made = gate(rules, clock, live=True)
     assert made.allows("f", BOB)
     assert rules.reads_of(lambda: made.allows("f", BOB)) == 1
@@ -48,7 +48,7 @@ def test_a_soft_gate_is_at_most_five_seconds_behind(rules: WrittenRules, clock: 
     assert not made.allows("f", BOB)
 
 
-def test_a_missing_flag_lets_admins_in_and_nobody_else(rules: WrittenRules, clock: FakeClock) -> None:
+def test_a_missing_flag_admits_only_admins(rules: WrittenRules, clock: FakeClock) -> None:
     made = gate(rules, clock)
     with pytest.raises(NotAllowed, match="FLAG_NOT_FOUND"):
         made.check("gone", BOB)
@@ -56,14 +56,14 @@ def test_a_missing_flag_lets_admins_in_and_nobody_else(rules: WrittenRules, cloc
 
 
 @pytest.mark.parametrize("fault", [Fault.LOST_REQUEST, Fault.THROTTLED])
-def test_without_rules_only_admins_pass(rules: WrittenRules, clock: FakeClock, fault: Fault) -> None:
+def test_a_gate_without_rules_admits_only_admins(rules: WrittenRules, clock: FakeClock, fault: Fault) -> None:
     rules.table.weather = always(fault)
     made = gate(rules, clock, live=True)
     assert not made.allows("f", BOB)
     assert made.allows("f", ROOT)
 
 
-def test_an_outage_is_bridged_up_to_max_stale(rules: WrittenRules, clock: FakeClock) -> None:
+def test_during_an_outage_known_rules_apply_up_to_max_stale(rules: WrittenRules, clock: FakeClock) -> None:
     made = gate(rules, clock, live=True)
     assert made.allows("f", BOB)
     rules.table.weather = always(Fault.LOST_REQUEST)
@@ -74,7 +74,7 @@ def test_an_outage_is_bridged_up_to_max_stale(rules: WrittenRules, clock: FakeCl
         made.check("f", BOB)
 
 
-def test_the_decorator_answers_for_the_handler(rules: WrittenRules, clock: FakeClock) -> None:
+def test_the_decorator_answers_403_instead_of_the_handler(rules: WrittenRules, clock: FakeClock) -> None:
     made = gate(rules, clock)
     reached: list[Any] = []
 

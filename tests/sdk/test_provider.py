@@ -1,4 +1,4 @@
-"""The in-process OpenFeature provider, by the real OpenFeature SDK, on the reference backend."""
+"""The in-process OpenFeature provider under the real OpenFeature SDK, on the reference backend."""
 
 import asyncio
 import json
@@ -44,130 +44,138 @@ def client(rules: WrittenRules, clock: FakeClock) -> Iterator[Any]:
     api.clear_providers()
 
 
-def who(user: str | None = "bob", **attributes: Any) -> EvaluationContext:
+def context_of(user: str | None = "bob", **attributes: Any) -> EvaluationContext:
     return EvaluationContext(user, attributes)
 
 
-def test_the_details_say_why_and_under_which_revision(client: Any) -> None:
-    details = client.get_boolean_details("ga", False, who())
+def test_details_have_the_reason_and_the_revision(client: Any) -> None:
+    details = client.get_boolean_details("ga", False, context_of())
     assert (details.value, details.variant, details.reason) == (True, "on", "STATIC")
     assert details.flag_metadata == {"reason": "GA", "revision": 7}
-    off = client.get_boolean_details("listed", True, who())
+    off = client.get_boolean_details("listed", True, context_of())
     assert (off.value, off.variant, off.reason, off.flag_metadata["reason"]) == (False, "off", "DEFAULT", "NOT_LISTED")
 
 
 @pytest.mark.parametrize(
     ("context", "expected"),
     [
-        (who("alice"), True),
-        (who("bob", orgs=["acme"]), True),
-        (who("acme"), False),
-        (who("bob", admin=True), True),
-        (who("bob"), False),
-        (who(None), False),
+        (context_of("alice"), True),
+        (context_of("bob", orgs=["acme"]), True),
+        (context_of("acme"), False),
+        (context_of("bob", admin=True), True),
+        (context_of("bob"), False),
+        (context_of(None), False),
         (None, False),
     ],
 )
-def test_the_subject_is_the_context(client: Any, context: EvaluationContext | None, expected: bool) -> None:
+def test_the_evaluation_context_is_the_subject(client: Any, context: EvaluationContext | None, expected: bool) -> None:
     assert client.get_boolean_value("listed", not expected, context) is expected
     assert client.get_boolean_value("child", not expected, context) is expected
 
 
-@pytest.mark.parametrize("context", [who(admin="true"), who(admin=1), who(orgs="acme"), who(orgs=[1])])
-def test_a_context_that_describes_nobody_is_an_error(client: Any, context: EvaluationContext) -> None:
+@pytest.mark.parametrize(
+    "context", [context_of(admin="true"), context_of(admin=1), context_of(orgs="acme"), context_of(orgs=[1])]
+)
+def test_a_context_without_a_valid_subject_is_an_error(client: Any, context: EvaluationContext) -> None:
     details = client.get_boolean_details("listed", False, context)
     assert (details.value, details.error_code) == (False, ErrorCode.INVALID_CONTEXT)
 
 
-def test_values_of_every_type_and_no_other(client: Any) -> None:
-    assert client.get_string_value("text", "none", who()) == "pr"
-    assert client.get_integer_value("whole", 0, who()) == 3
-    assert client.get_float_value("real", 0.0, who()) == 2.5
-    assert client.get_float_value("whole", 0.0, who()) == 3
-    assert client.get_object_value("thing", {}, who()) == {"size": 3}
+def test_values_resolve_only_by_their_own_type(client: Any) -> None:
+    assert client.get_string_value("text", "none", context_of()) == "pr"
+    assert client.get_integer_value("whole", 0, context_of()) == 3
+    assert client.get_float_value("real", 0.0, context_of()) == 2.5
+    assert client.get_float_value("whole", 0.0, context_of()) == 3
+    assert client.get_object_value("thing", {}, context_of()) == {"size": 3}
     wrong: list[FlagEvaluationDetails[Any]] = [
-        client.get_integer_details("ga", 9, who()),  # true is no 1
-        client.get_float_details("ga", 9.0, who()),
-        client.get_string_details("ga", "9", who()),
-        client.get_boolean_details("text", False, who()),
-        client.get_integer_details("real", 9, who()),
+        client.get_integer_details("ga", 9, context_of()),  # true is not 1
+        client.get_float_details("ga", 9.0, context_of()),
+        client.get_string_details("ga", "9", context_of()),
+        client.get_boolean_details("text", False, context_of()),
+        client.get_integer_details("real", 9, context_of()),
     ]
     assert {details.error_code for details in wrong} == {ErrorCode.TYPE_MISMATCH}
     assert [details.value for details in wrong] == [9, 9.0, "9", False, 9]
 
 
-def test_a_flag_that_does_not_exist_gives_the_callers_default(client: Any) -> None:
-    details = client.get_boolean_details("gone", False, who(admin=True))
+def test_an_unknown_flag_gives_the_callers_default(client: Any) -> None:
+    details = client.get_boolean_details("gone", False, context_of(admin=True))
     assert (details.value, details.error_code) == (False, ErrorCode.FLAG_NOT_FOUND)
 
 
-def test_async_says_the_same(client: Any, clock: FakeClock) -> None:
+def test_async_resolution_equals_sync_resolution(client: Any, clock: FakeClock) -> None:
     async def ask() -> list[Any]:
         clock.advance(6)
         return [
-            await client.get_boolean_value_async("ga", False, who()),
-            await client.get_string_value_async("text", "none", who()),
-            await client.get_integer_value_async("whole", 0, who()),
-            await client.get_float_value_async("real", 0.0, who()),
-            await client.get_object_value_async("thing", {}, who()),
+            await client.get_boolean_value_async("ga", False, context_of()),
+            await client.get_string_value_async("text", "none", context_of()),
+            await client.get_integer_value_async("whole", 0, context_of()),
+            await client.get_float_value_async("real", 0.0, context_of()),
+            await client.get_object_value_async("thing", {}, context_of()),
         ]
 
     assert asyncio.run(ask()) == [True, "pr", 3, 2.5, {"size": 3}]
 
 
-def test_one_read_in_five_seconds_whatever_is_asked(client: Any, rules: WrittenRules, clock: FakeClock) -> None:
+def test_any_number_of_evaluations_read_once_in_five_seconds(
+    client: Any, rules: WrittenRules, clock: FakeClock
+) -> None:
     def ask() -> None:
         for _ in range(1_000):
-            client.get_boolean_value("ga", False, who())
+            client.get_boolean_value("ga", False, context_of())
 
     assert rules.reads_of(ask) == 0
     clock.advance(5.1)
     assert rules.reads_of(ask) == 1
 
 
-def test_a_change_is_an_event_with_the_flags_that_differ(client: Any, rules: WrittenRules, clock: FakeClock) -> None:
+def test_a_change_emits_an_event_that_names_the_changed_flags(
+    client: Any, rules: WrittenRules, clock: FakeClock
+) -> None:
     heard: Queue[list[str] | None] = Queue()  # the SDK calls handlers from threads of its own
     client.add_handler(ProviderEvent.PROVIDER_CONFIGURATION_CHANGED, lambda details: heard.put(details.flags_changed))
     rules.flag("listed", stage="ga")
     rules.flag("new", stage="ga")
-    assert client.get_boolean_value("listed", True, who()) is False  # not due yet
+    assert client.get_boolean_value("listed", True, context_of()) is False  # not due yet
     clock.advance(5.1)
-    assert client.get_boolean_value("listed", False, who()) is True
+    assert client.get_boolean_value("listed", False, context_of()) is True
     assert heard.get(timeout=10) == ["listed", "new"]
 
 
-def test_an_outage_is_stale_then_an_error_then_over(client: Any, rules: WrittenRules, clock: FakeClock) -> None:
+def test_an_outage_is_reported_as_stale_then_error_then_ready(
+    client: Any, rules: WrittenRules, clock: FakeClock
+) -> None:
     rules.profile(max_stale=10)
     clock.advance(5.1)
-    client.get_boolean_value("ga", False, who())
+    client.get_boolean_value("ga", False, context_of())
     stale: Queue[str | None] = Queue()
     ready: Queue[str | None] = Queue()
     client.add_handler(ProviderEvent.PROVIDER_STALE, lambda details: stale.put(details.message))
     client.add_handler(ProviderEvent.PROVIDER_READY, lambda details: ready.put(details.message))
-    ready.get(timeout=10)  # a handler for a state that already holds is called at once
+    ready.get(timeout=10)  # a handler is called at once if its state already applies
     rules.table.weather = always(Fault.LOST_REQUEST)
     clock.advance(5.1)
-    details = client.get_boolean_details("ga", False, who())
+    details = client.get_boolean_details("ga", False, context_of())
     assert (details.value, details.flag_metadata.get("stale")) == (True, True)
     assert stale.get(timeout=10) == "Unavailable"
     clock.advance(6)
-    gone = client.get_boolean_details("ga", False, who())
+    gone = client.get_boolean_details("ga", False, context_of())
     assert (gone.value, gone.error_code) == (False, ErrorCode.GENERAL)
     rules.table.weather = clear
     clock.advance(2)
-    back = client.get_boolean_details("ga", False, who())
+    back = client.get_boolean_details("ga", False, context_of())
     assert (back.value, back.error_code, "stale" in back.flag_metadata) == (True, None, False)
     ready.get(timeout=10)
 
 
-def test_it_does_not_start_without_rules(rules: WrittenRules, clock: FakeClock) -> None:
+def test_initialization_without_rules_fails(rules: WrittenRules, clock: FakeClock) -> None:
     rules.table.weather = always(Fault.LOST_REQUEST)
     with pytest.raises(Exception, match="the rules are not available"):
         api.set_provider_and_wait(HeadgateProvider(rules.table, clock=clock))
     api.clear_providers()
 
 
-def test_metadata_is_what_openfeature_allows(client: Any) -> None:
-    details = client.get_boolean_details("ga", False, who())
+def test_flag_metadata_has_only_types_that_openfeature_allows(client: Any) -> None:
+    details = client.get_boolean_details("ga", False, context_of())
     assert all(isinstance(value, bool | int | float | str) for value in details.flag_metadata.values())
     json.dumps(details.flag_metadata)

@@ -1,4 +1,4 @@
-"""What every backend of the store's port does. A backend is one line of `BACKENDS`."""
+"""The contract of the store's port, tested on every backend. A backend is one line of `BACKENDS`."""
 
 import contextlib
 import os
@@ -36,7 +36,7 @@ def by_moto() -> Iterator[NewTable]:
 
 @contextlib.contextmanager
 def by_own_dynamodb() -> Iterator[NewTable]:
-    """botocore over a socket, to whatever stands at HEADGATE_TEST_DYNAMODB (DynamoDB Local)."""
+    """botocore over a socket, to the DynamoDB at HEADGATE_TEST_DYNAMODB (DynamoDB Local)."""
     yield from _over_sockets(os.environ["HEADGATE_TEST_DYNAMODB"])
 
 
@@ -55,7 +55,7 @@ BACKENDS = {
 
 @pytest.fixture(scope="module", params=BACKENDS)
 def new_table(request: pytest.FixtureRequest) -> Iterator[NewTable]:
-    """Makes empty tables of one backend."""
+    """A function that makes empty tables of one backend."""
     with BACKENDS[request.param]() as new:
         yield new
 
@@ -83,14 +83,14 @@ def walk(table: Table, pk: str, **bounds: Any) -> list[str]:
         bounds["before" if bounds.get("newest_first") else "after"] = page.next
 
 
-def test_an_empty_table_has_nothing(table: Table) -> None:
+def test_an_empty_table_returns_no_items(table: Table) -> None:
     assert table.get([("a", "1")]) == {}
     assert table.get([("a", "1"), ("b", "2")]) == {}
     assert table.query("a").items == ()
     assert table.query("a").next is None
 
 
-def test_what_is_written_is_read_back_as_it_was(table: Table) -> None:
+def test_an_item_reads_back_equal(table: Table) -> None:
     odd = item(
         "a",
         "1",
@@ -113,7 +113,7 @@ def test_a_put_replaces_the_whole_item(table: Table) -> None:
     assert table.get([("a", "1")])["a", "1"] == item("a", "1", x=3)
 
 
-def test_many_keys_are_read_at_once(table: Table) -> None:
+def test_many_keys_are_read_in_one_call(table: Table) -> None:
     items = [item(f"p{n % 7}", f"{n:03}", n=n) for n in range(100)]
     table.write([Put(each) for each in items])
     keys = [(str(each["pk"]), str(each["sk"])) for each in items]
@@ -121,7 +121,7 @@ def test_many_keys_are_read_at_once(table: Table) -> None:
     assert len(table.get([*keys[:50], ("none", "000")])) == 50
 
 
-def test_items_come_in_order_of_their_sort_key(table: Table) -> None:
+def test_a_query_returns_items_in_sort_key_order(table: Table) -> None:
     names = ["a", "b", "a#1", "Z", "0", "~", "\u00e9", "a!", "000000000010", "000000000009"]
     table.write([Put(item("p", name)) for name in names])
     table.write([Put(item("q", "other"))])
@@ -130,7 +130,7 @@ def test_items_come_in_order_of_their_sort_key(table: Table) -> None:
     assert walk(table, "p", newest_first=True) == expected[::-1]
 
 
-def test_both_ends_are_exclusive(table: Table) -> None:
+def test_query_bounds_are_exclusive(table: Table) -> None:
     table.write([Put(item("p", f"{n:02}")) for n in range(10)])
     assert walk(table, "p", after="03") == ["04", "05", "06", "07", "08", "09"]
     assert walk(table, "p", after="03", before="06") == ["04", "05"]
@@ -143,7 +143,7 @@ def test_both_ends_are_exclusive(table: Table) -> None:
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 10, 11])
 @pytest.mark.parametrize("newest_first", [False, True])
-def test_pages_leave_nothing_out_and_repeat_nothing(table: Table, limit: int, newest_first: bool) -> None:
+def test_pages_omit_and_repeat_no_item(table: Table, limit: int, newest_first: bool) -> None:
     names = [f"{n:02}" for n in range(10)]
     table.write([Put(item("p", name)) for name in names])
     assert walk(table, "p", limit=limit, newest_first=newest_first) == (names[::-1] if newest_first else names)
@@ -152,7 +152,7 @@ def test_pages_leave_nothing_out_and_repeat_nothing(table: Table, limit: int, ne
     assert walk(table, "p", **bounds) == (inner[::-1] if newest_first else inner)
 
 
-def test_absent(table: Table) -> None:
+def test_a_put_with_condition_absent_fails_on_an_existing_item(table: Table) -> None:
     table.write([Put(item("a", "1"), absent=True)])
     with pytest.raises(ConditionFailed):
         table.write([Put(item("a", "1", x=2), absent=True)])
@@ -171,7 +171,9 @@ def test_absent(table: Table) -> None:
         (None, 1, False),
     ],
 )
-def test_equals(table: Table, held: str | int | None, wanted: str | int, holds: bool) -> None:
+def test_a_put_with_condition_equals_fails_on_another_value(
+    table: Table, held: str | int | None, wanted: str | int, holds: bool
+) -> None:
     table.write([Put(item("a", "1") if held is None else item("a", "1", version=held))])
     put = Put(item("a", "1", version=9), equals=("version", wanted))
     if holds:
@@ -182,19 +184,19 @@ def test_equals(table: Table, held: str | int | None, wanted: str | int, holds: 
     assert (table.get([("a", "1")])["a", "1"].get("version") == 9) is holds
 
 
-def test_equals_needs_the_item(table: Table) -> None:
+def test_a_put_with_condition_equals_fails_on_a_missing_item(table: Table) -> None:
     with pytest.raises(ConditionFailed):
         table.write([Put(item("a", "1", version=2), equals=("version", 1))])
     assert table.get([("a", "1")]) == {}
 
 
-def test_equals_on_a_name_that_dynamodb_reserves(table: Table) -> None:
+def test_condition_equals_accepts_a_name_that_dynamodb_reserves(table: Table) -> None:
     table.write([Put(item("a", "1", body="x", status="y"))])
     table.write([Put(item("a", "1", body="z"), equals=("status", "y"))])
     assert table.get([("a", "1")])["a", "1"]["body"] == "z"
 
 
-def test_expired(table: Table) -> None:
+def test_a_put_with_condition_expired_fails_before_the_time(table: Table) -> None:
     table.write([Put(item("a", "1", expires=100), expired=50)])
     for now in (50, 99):
         with pytest.raises(ConditionFailed):
@@ -203,14 +205,14 @@ def test_expired(table: Table) -> None:
     assert table.get([("a", "1")])["a", "1"]["expires"] == 200
 
 
-def test_an_item_that_never_expires_is_in_the_way(table: Table) -> None:
+def test_a_put_with_condition_expired_fails_on_an_item_without_expiry(table: Table) -> None:
     table.write([Put(item("a", "1"))])
     with pytest.raises(ConditionFailed):
         table.write([Put(item("a", "1", expires=200), expired=10**9)])
 
 
 @pytest.mark.parametrize("failing", range(4))
-def test_all_are_written_or_none(table: Table, failing: int) -> None:
+def test_a_transaction_writes_all_items_or_none(table: Table, failing: int) -> None:
     before = item("p", f"{failing}", version=1)
     table.write([Put(before)])
     puts = [Put(item("p", f"{n}", version=2), absent=True) for n in range(4)]
@@ -219,7 +221,7 @@ def test_all_are_written_or_none(table: Table, failing: int) -> None:
     assert table.query("p").items == (before,)
 
 
-def test_conditions_see_the_state_before_the_transaction(table: Table) -> None:
+def test_conditions_are_checked_against_the_state_before_the_transaction(table: Table) -> None:
     table.write([Put(item("a", "1", version=1)), Put(item("a", "2", version=1))])
     table.write([
         Put(item("a", "1", version=2), equals=("version", 1)), Put(item("a", "2", version=2), equals=("version", 1)),
@@ -229,12 +231,12 @@ def test_conditions_see_the_state_before_the_transaction(table: Table) -> None:
     assert [each.get("version") for _key, each in sorted(held.items())] == [2, 2, None, None]
 
 
-def test_a_hundred_items_in_one_transaction(table: Table) -> None:
+def test_a_transaction_writes_a_hundred_items(table: Table) -> None:
     table.write([Put(item("p", f"{n:03}"), absent=True) for n in range(100)])
     assert len(walk(table, "p")) == 100
 
 
-def test_large_items_and_many_pages(table: Table) -> None:
+def test_a_query_over_large_items_returns_all_pages(table: Table) -> None:
     """Two and a half MB in one partition: DynamoDB answers 1 MB at a time."""
     for n in range(25):
         table.write([Put(item("p", f"{n:02}", body="x" * 100_000))])
@@ -242,8 +244,8 @@ def test_large_items_and_many_pages(table: Table) -> None:
     assert walk(table, "p", after="04", before="20", newest_first=True) == [f"{n:02}" for n in range(19, 4, -1)]
 
 
-def test_a_read_with_something_of_its_budget_spent_is_the_same(table: Table) -> None:
-    """What is left is enough for an attempt: 1 s of a request, or more where a test's tables are slow."""
+def test_a_read_with_part_of_its_budget_spent_still_answers(table: Table) -> None:
+    """The rest is enough for an attempt: 1 s per request, or more for slow test tables."""
     table.write([Put(item("a", "1")), Put(item("a", "2"))])
     assert table.get([("a", "1")], spent=0.1) == table.get([("a", "1")])
     assert table.get([("a", "1"), ("a", "2")], spent=0.1).keys() == {("a", "1"), ("a", "2")}

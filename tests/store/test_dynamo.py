@@ -1,4 +1,4 @@
-"""DynamoDB over real sockets that refuse, hang, throttle or talk nonsense: in time, and never taken for an answer."""
+"""DynamoDB over real sockets that refuse, hang, throttle, or answer nonsense: every call fails in time."""
 
 import contextlib
 import json
@@ -18,7 +18,7 @@ from headgate.store.snapshots import Snapshots, Standing
 NewTable = Callable[..., DynamoTable]
 KEY, OTHER = ("head", "head"), ("rules", "profile")
 BOUND = 1.5
-"""Seconds: the budget of 1, the end of an attempt that began within it (0.2), and what a busy test machine adds."""
+"""Seconds: the budget of 1, the rest of an attempt that began within it (0.2), and a margin for a busy machine."""
 READS: dict[str, Callable[[DynamoTable], Any]] = {
     "get": lambda table: table.get([KEY]),
     "get of two": lambda table: table.get([KEY, OTHER]),
@@ -29,7 +29,7 @@ EVERY_READ = pytest.mark.parametrize("read", READS.values(), ids=READS.keys())
 
 @pytest.fixture(scope="module")
 def table_at() -> Iterator[NewTable]:
-    """A table as the functions make it, at a port of this machine."""
+    """A table as the functions create it, at a local port."""
     with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as stack:
         patch.setenv("AWS_ACCESS_KEY_ID", "AKIALOCAL")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "local-only")
@@ -45,33 +45,33 @@ def table_at() -> Iterator[NewTable]:
 
 
 def timed(act: Callable[[], Any], raised: type[Exception]) -> float:
-    """Seconds until it raised."""
+    """Seconds until the call raised."""
     started = time.perf_counter()
     with pytest.raises(raised):
         act()
     return time.perf_counter() - started
 
 
-# -- nobody there
+# -- no server
 
 
 @pytest.fixture
 def closed_port() -> int:
-    """Where nobody listens."""
+    """A port without a listener."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 
 
 @pytest.fixture
 def hanging_port() -> Iterator[int]:
-    """Where connections are taken and nothing is ever answered."""
+    """A port that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
         yield int(listener.getsockname()[1])
 
 
 @pytest.fixture
 def full_port() -> Iterator[int]:
-    """Where connections are not even taken: the queue is full."""
+    """A port that accepts no connections: its queue is full."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         port = int(listener.getsockname()[1])
@@ -84,34 +84,40 @@ def full_port() -> Iterator[int]:
 
 
 @EVERY_READ
-def test_refused(table_at: NewTable, closed_port: int, read: Callable[[DynamoTable], Any]) -> None:
+def test_a_refused_connection_is_unavailable_in_time(
+    table_at: NewTable, closed_port: int, read: Callable[[DynamoTable], Any]
+) -> None:
     table = table_at(closed_port)
     assert timed(lambda: read(table), Unavailable) < BOUND
 
 
 @EVERY_READ
-def test_hanging(table_at: NewTable, hanging_port: int, read: Callable[[DynamoTable], Any]) -> None:
+def test_a_server_that_never_answers_is_unavailable_in_time(
+    table_at: NewTable, hanging_port: int, read: Callable[[DynamoTable], Any]
+) -> None:
     table = table_at(hanging_port)
     took = timed(lambda: read(table), Unavailable)
     assert REQUEST_PATH["read_timeout"] <= took < BOUND
 
 
 @EVERY_READ
-def test_not_taken(table_at: NewTable, full_port: int, read: Callable[[DynamoTable], Any]) -> None:
+def test_a_server_that_accepts_no_connection_is_unavailable_in_time(
+    table_at: NewTable, full_port: int, read: Callable[[DynamoTable], Any]
+) -> None:
     table = table_at(full_port)
     assert timed(lambda: read(table), Unavailable) < BOUND
 
 
-def test_a_write_is_tried_once(table_at: NewTable, closed_port: int, hanging_port: int) -> None:
-    """What to do after an unanswered write is the record's to decide."""
+def test_a_write_is_attempted_once(table_at: NewTable, closed_port: int, hanging_port: int) -> None:
+    """The record decides what to do after an unanswered write."""
     put = Put({"pk": "a", "sk": "b"}, absent=True)
     refusing, hanging = table_at(closed_port), table_at(hanging_port)
     assert timed(lambda: refusing.write([put]), Unavailable) < BOUND / 2
     assert timed(lambda: hanging.write([put]), Unavailable) < 2 * REQUEST_PATH["read_timeout"]
 
 
-def test_an_outage_costs_a_warm_environment_one_budget_then_nothing(table_at: NewTable, hanging_port: int) -> None:
-    """The breaker: the first look waits, those of the next 1.5 s do not."""
+def test_in_an_outage_a_warm_environment_waits_one_budget_then_no_more(table_at: NewTable, hanging_port: int) -> None:
+    """The breaker: the first read waits; reads in the next 1.5 s do not."""
     snapshots = Snapshots(table_at(hanging_port))
     started = time.perf_counter()
     assert snapshots.live().standing is Standing.EXPIRED
@@ -123,11 +129,11 @@ def test_an_outage_costs_a_warm_environment_one_budget_then_nothing(table_at: Ne
     assert time.perf_counter() - started < 0.1
 
 
-# -- somebody there, who answers as told
+# -- a server with fixed answers
 
 
 class Answers:
-    """A server whose answer each request gets: status and body, or a function of the request's JSON."""
+    """A server that gives every request one answer: status and body, or a function of the request's JSON."""
 
     def __init__(self) -> None:
         self.reply: Any = (200, {})
@@ -183,12 +189,12 @@ def table(table_at: NewTable, server: Answers) -> DynamoTable:
 
 @pytest.fixture(scope="module")
 def hasty(table_at: NewTable, server: Answers) -> DynamoTable:
-    """A table that tries once."""
+    """A table that attempts a call once."""
     return table_at(server.port, 0.0)
 
 
 def failure(code: str, **members: Any) -> dict[str, Any]:
-    """An error as DynamoDB words it."""
+    """An error body as DynamoDB sends it."""
     return {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "told to", **members}
 
 
@@ -202,7 +208,9 @@ def cancelled(*codes: str) -> dict[str, Any]:
     "code",
     ["ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded"],
 )
-def test_throttled(table: DynamoTable, answers: Answers, read: Callable[[DynamoTable], Any], code: str) -> None:
+def test_a_throttling_error_raises_throttled(
+    table: DynamoTable, answers: Answers, read: Callable[[DynamoTable], Any], code: str
+) -> None:
     answers.reply = (400, failure(code))
     assert timed(lambda: read(table), Throttled) < BOUND
     assert 2 <= len(answers.operations) <= 200
@@ -213,7 +221,7 @@ def test_throttled(table: DynamoTable, answers: Answers, read: Callable[[DynamoT
 @pytest.mark.parametrize(
     "body", [b"", b"<html>bad gateway</html>", failure("InternalServerError")], ids=["none", "html", "json"]
 )
-def test_failing(
+def test_a_server_error_raises_unavailable(
     hasty: DynamoTable, answers: Answers, read: Callable[[DynamoTable], Any], status: int, body: Any
 ) -> None:
     answers.reply = (status, body)
@@ -224,7 +232,7 @@ def test_failing(
 @pytest.mark.parametrize(
     "code", ["AccessDeniedException", "ResourceNotFoundException", "ValidationException", "UnrecognizedClientException"]
 )
-def test_refused_by_dynamodb(
+def test_an_error_that_dynamodb_returns_raises_unavailable(
     hasty: DynamoTable, answers: Answers, read: Callable[[DynamoTable], Any], code: str
 ) -> None:
     answers.reply = (400, failure(code))
@@ -240,10 +248,10 @@ def test_refused_by_dynamodb(
      b'{"Responses": {"t": [{"pk": {"S": 5}, "sk": null}]}}', b'{"Items": [{}]}', b'{"Responses": {"t": [{}]}}',
      b"\xff\xfe"],
 )  # fmt: skip
-def test_nonsense_is_no_answer(
+def test_a_malformed_answer_raises_unavailable(
     hasty: DynamoTable, answers: Answers, read: Callable[[DynamoTable], Any], body: bytes
 ) -> None:
-    """Nothing but the port's own failures leaves the table, and no item comes out of it."""
+    """Only the port's own exceptions leave the table, and no item is returned."""
     answers.reply = (200, body)
     try:
         found = read(hasty)
@@ -253,20 +261,20 @@ def test_nonsense_is_no_answer(
 
 
 @EVERY_READ
-def test_an_answer_cut_short_is_no_answer(
+def test_a_truncated_answer_raises_unavailable(
     hasty: DynamoTable, answers: Answers, read: Callable[[DynamoTable], Any]
 ) -> None:
     answers.reply = (200, b'{"Item": {"pk": {"S": "he', ("content-length", "1000"))
     assert timed(lambda: read(hasty), Unavailable) < BOUND
 
 
-def test_one_bad_answer_is_outlived(table: DynamoTable, answers: Answers) -> None:
+def test_a_read_is_retried_after_one_bad_answer(table: DynamoTable, answers: Answers) -> None:
     item = {"pk": {"S": "head"}, "sk": {"S": "head"}, "revision": {"N": "7"}}
     answers.reply = lambda _asked: (500, b"") if len(answers.operations) == 1 else (200, {"Item": item})
     assert table.get([KEY]) == {KEY: {"pk": "head", "sk": "head", "revision": 7}}
 
 
-def test_attributes_that_are_not_ours_are_left_out(table: DynamoTable, answers: Answers) -> None:
+def test_attributes_of_other_types_are_left_out(table: DynamoTable, answers: Answers) -> None:
     odd = {
         "a": {"BOOL": True}, "b": {"NULL": True}, "c": {"L": []}, "d": {"M": {}}, "e": {"SS": ["x"]}, "f": {"N": "1.5"},
         "g": {"N": "1e3"}, "h": {"N": "--1"}, "i": {"N": "\u0661"}, "j": {"N": "-12"}, "k": {"S": ""}, "l": {"N": ""},
@@ -276,20 +284,20 @@ def test_attributes_that_are_not_ours_are_left_out(table: DynamoTable, answers: 
 
 
 def unprocessed(asked: dict[str, Any], most: int) -> tuple[int, dict[str, Any]]:
-    """Answers the first few keys of a batch and hands the rest back, as DynamoDB does when it is short of capacity."""
+    """Answer the first keys of a batch and return the rest as unprocessed, as DynamoDB does when short of capacity."""
     keys = asked["RequestItems"]["t"]["Keys"]
     rest = {"t": {"Keys": keys[most:], "ConsistentRead": True}} if keys[most:] else {}
     return 200, {"Responses": {"t": keys[:most]}, "UnprocessedKeys": rest}
 
 
-def test_unprocessed_keys_are_asked_for_again(table: DynamoTable, answers: Answers) -> None:
+def test_unprocessed_keys_are_requested_again(table: DynamoTable, answers: Answers) -> None:
     answers.reply = lambda asked: unprocessed(asked, 2)
     keys = [("rules", f"flag#{n}") for n in range(5)]
     assert set(table.get(keys)) == set(keys)
     assert len(answers.operations) == 3
 
 
-def test_keys_that_stay_unprocessed_are_a_throttle(table: DynamoTable, answers: Answers) -> None:
+def test_keys_that_stay_unprocessed_raise_throttled(table: DynamoTable, answers: Answers) -> None:
     answers.reply = lambda asked: unprocessed(asked, 0)
     assert timed(lambda: table.get([KEY, OTHER]), Throttled) < BOUND
     assert 2 <= len(answers.operations) <= 200
@@ -314,7 +322,7 @@ def test_keys_that_stay_unprocessed_are_a_throttle(table: DynamoTable, answers: 
         (failure("IdempotentParameterMismatchException"), Unavailable),
     ],
 )
-def test_what_a_refused_transaction_means(
+def test_a_cancelled_transaction_raises_by_its_reasons(
     table: DynamoTable, answers: Answers, body: dict[str, Any], raised: type[Exception]
 ) -> None:
     answers.reply = (400, body)
@@ -324,8 +332,8 @@ def test_what_a_refused_transaction_means(
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"7"])
-def test_a_write_whose_answer_is_nonsense_may_have_been_done(table: DynamoTable, answers: Answers, body: bytes) -> None:
-    """A 200 is a 200; anything that botocore cannot read is an answer that was lost."""
+def test_a_write_with_a_malformed_answer_raises_unavailable(table: DynamoTable, answers: Answers, body: bytes) -> None:
+    """A 200 is a success; an answer that botocore cannot read counts as lost."""
     answers.reply = (200, body)
     with contextlib.suppress(Unavailable):
         table.write([Put({"pk": "a", "sk": "b"})])
@@ -346,21 +354,21 @@ def test_reads_are_strongly_consistent(table: DynamoTable, answers: Answers) -> 
     assert seen[2]["ConsistentRead"] is True
 
 
-def test_a_range_that_holds_nothing_is_not_asked_for(table: DynamoTable, answers: Answers) -> None:
-    """DynamoDB refuses a BETWEEN whose ends are the wrong way round."""
+def test_an_empty_range_is_not_queried(table: DynamoTable, answers: Answers) -> None:
+    """DynamoDB refuses a BETWEEN with reversed bounds."""
     for after, before in (("b", "a"), ("a", "a"), ("", "")):
         page = table.query("rules", after=after, before=before)
         assert (page.items, page.next) == ((), None)
     assert answers.operations == []
 
 
-# -- what another read of the same request has spent
+# -- a budget partly spent by another read of the same request
 
 
 @pytest.mark.parametrize("keys", [[KEY], [KEY, OTHER]], ids=["one", "two"])
-def test_no_attempt_that_does_not_fit_into_the_rest_of_the_budget(
+def test_an_attempt_that_does_not_fit_into_the_remaining_budget_raises_throttled(
     table_at: NewTable, closed_port: int, keys: Any
 ) -> None:
-    """It is a throttle: the store is too slow for this request, which opens no breaker and lets nobody in."""
+    """It is a throttle: the store is too slow for this request; no breaker opens and nobody is admitted."""
     assert timed(lambda: table_at(closed_port).get(keys, spent=REQUEST_BUDGET - 0.3), Throttled) < 0.1
     assert timed(lambda: table_at(closed_port).get(keys, spent=0.5), Unavailable) < REQUEST_BUDGET

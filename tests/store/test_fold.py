@@ -1,4 +1,4 @@
-"""The rules by following entries and by a whole load are the same rules, however the way is cut into pieces."""
+"""Following entries and a whole load give the same rules, whatever the size of the pieces."""
 
 from random import Random
 
@@ -50,7 +50,7 @@ KEYRINGS = ({"keys": [{"kid": "a", "state": "active", "since": 0}]}, {"keys": "u
 
 
 def history(thrown: Dice, length: int) -> ReferenceTable:
-    """So many random changes of everything, cycles of parents and unreadable records among them."""
+    """This many random changes of every kind, including parent cycles and unreadable records."""
     table = ReferenceTable(page=4)
     ops = Operator(table, FakeClock())
     for _ in range(length):
@@ -71,7 +71,7 @@ def history(thrown: Dice, length: int) -> ReferenceTable:
 
 
 @given(dice())
-def test_pieces_and_the_whole_are_the_same(thrown: Dice) -> None:
+def test_folding_in_pieces_equals_a_whole_load(thrown: Dice) -> None:
     table = history(thrown, 15)
     stream = entries(table)
     whole = build(list(table.partition("rules").values()), len(stream))
@@ -85,8 +85,8 @@ def test_pieces_and_the_whole_are_the_same(thrown: Dice) -> None:
 
 @settings(max_examples=many(40, 400))
 @given(dice())
-def test_any_past_revision_can_be_rebuilt(thrown: Dice) -> None:
-    """As it was served then: a reader of that time is the witness."""
+def test_any_past_revision_is_rebuilt_as_it_was_served(thrown: Dice) -> None:
+    """A reader at that time recorded it."""
     table = ReferenceTable()
     ops, snapshots = Operator(table, FakeClock()), Snapshots(table)
     seen = []
@@ -99,14 +99,14 @@ def test_any_past_revision_can_be_rebuilt(thrown: Dice) -> None:
         assert same_rules(snapshot, replayed(table, snapshot.revision))
 
 
-def test_a_long_history_holds() -> None:
+def test_folding_a_long_history_equals_a_whole_load() -> None:
     table = history(Dice(Random(5)), 1_500)
     assert check(table) > 400
 
 
 @pytest.mark.parametrize("mended", ["a", "b"])
-def test_a_cycle_that_is_mended_is_mended_everywhere(mended: str) -> None:
-    """In the environment that saw the cycle as in one that starts now, with stage, list and parents as they were."""
+def test_a_repaired_cycle_is_repaired_in_every_environment(mended: str) -> None:
+    """In the environment that saw the cycle and in one that starts now, with stage, list, and parents unchanged."""
     table = ReferenceTable()
     ops, snapshots = Operator(table, FakeClock()), Snapshots(table)
     for key, parent in (("a", "b"), ("b", "a")):
@@ -120,7 +120,7 @@ def test_a_cycle_that_is_mended_is_mended_everywhere(mended: str) -> None:
     assert all(decide(warm.rules, key, Subject("v")).value for key in ("a", "b"))
 
 
-def test_a_chain_that_is_too_deep_and_then_is_not() -> None:
+def test_a_chain_that_was_too_deep_works_after_it_is_shortened() -> None:
     table = ReferenceTable()
     ops, snapshots = Operator(table, FakeClock()), Snapshots(table)
     for number in range(MAX_DEPTH + 2):
@@ -131,7 +131,7 @@ def test_a_chain_that_is_too_deep_and_then_is_not() -> None:
     assert decide(snapshots.live().snapshot.rules, last, Subject("u")).value
 
 
-def test_kills_laid_over_touch_nothing_else() -> None:
+def test_kills_from_the_head_change_nothing_else() -> None:
     table = history(Dice(Random(6)), 60)
     snapshot = replayed(table)
     assert same_rules(with_kills(snapshot, {}), snapshot)

@@ -1,6 +1,6 @@
-"""A flag read and changed by five admins at once is one register: every answer fits some order of the operations.
+"""A flag that five admins read and change at once is linearizable: every answer fits some order of the operations.
 
-First the search itself, on histories whose verdict is known and beside one that tries every order; then histories of
+First the search itself, on histories with a known verdict and compared with trying every order; then histories of
 the admin API on the reference backend, in random schedules and bad weather; then the same with a fault planted.
 """
 
@@ -11,22 +11,21 @@ from random import Random
 from typing import Any
 
 import pytest
-from desk import Ask, Desk, Reply, quiet
-from fake_clock import FakeClock
+from desk import Ask, Reply, quiet
+from in_memory_gate import InMemoryGate
 from linearizability import Operation, is_linearizable
 from operators import check
 from proofs import Tally, many
-from reference_table import Fault, ReferenceTable
+from reference_table import Fault, ReferenceTable, Unconditional
 from schedules import Schedules
 
-from headgate.store.port import Put
 from headgate.store.snapshots import Snapshots, View
 
 # -- the search
 
 
 def register(state: int, call: tuple[str, int], answer: int | None) -> int | None:
-    """A register that is read and written."""
+    """A register with reads and writes."""
     name, value = call
     if name == "write":
         return value
@@ -41,30 +40,30 @@ def op(begin: float, end: float, name: str, value: int = 0, answer: int | None =
 GOOD = {
     "nothing": [],
     "one after another": [op(0, 1, "write", 1), op(2, 3, "read", answer=1)],
-    "a read beside a write sees the old": [op(0, 3, "write", 1), op(1, 2, "read", answer=0)],
-    "a read beside a write sees the new": [op(0, 3, "write", 1), op(1, 2, "read", answer=1)],
-    "old, then new, beside one write": [
+    "a read during a write sees the old value": [op(0, 3, "write", 1), op(1, 2, "read", answer=0)],
+    "a read during a write sees the new value": [op(0, 3, "write", 1), op(1, 2, "read", answer=1)],
+    "the old, then the new value during one write": [
         op(0, 9, "write", 1), op(1, 2, "read", answer=0), op(3, 4, "read", answer=1),
     ],
-    "an unanswered write is seen late": [
+    "an unanswered write is seen later": [
         op(0, 1, "write", 1, None), op(2, 3, "read", answer=0), op(8, 9, "read", answer=1),
     ],
     "an unanswered write is never seen": [op(0, 1, "write", 1, None), op(2, 3, "read", answer=0)],
-    "two writes beside each other, read in turn": [
+    "two concurrent writes, read in turn": [
         op(0, 9, "write", 1), op(0, 9, "write", 2), op(1, 2, "read", answer=2), op(3, 4, "read", answer=1),
     ],
 }  # fmt: skip
 BAD = {
     "a stale read": [op(0, 1, "write", 1), op(2, 3, "read", answer=0)],
-    "what nobody wrote": [op(0, 1, "write", 1), op(2, 3, "read", answer=7)],
-    "new, then old, beside one write": [
+    "a value that was never written": [op(0, 1, "write", 1), op(2, 3, "read", answer=7)],
+    "the new, then the old value during one write": [
         op(0, 9, "write", 1), op(1, 2, "read", answer=1), op(3, 4, "read", answer=0),
     ],
-    "seen before it began": [op(0, 1, "read", answer=1), op(2, 3, "write", 1)],
-    "unanswered, seen, then gone": [
+    "a write seen before it began": [op(0, 1, "read", answer=1), op(2, 3, "write", 1)],
+    "an unanswered write seen and then gone": [
         op(0, 1, "write", 1, None), op(2, 3, "read", answer=1), op(4, 5, "read", answer=0),
     ],
-    "two writes, read there and back": [
+    "two writes, read back and forth": [
         op(0, 9, "write", 1), op(0, 9, "write", 2), op(1, 2, "read", answer=1), op(3, 4, "read", answer=2),
         op(5, 6, "read", answer=1),
     ],
@@ -72,12 +71,12 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_a_history_that_can_be_explained(name: str) -> None:
+def test_a_linearizable_history_is_accepted(name: str) -> None:
     assert is_linearizable(GOOD[name], 0, register)
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_history_that_cannot(name: str) -> None:
+def test_a_history_that_is_not_linearizable_is_rejected(name: str) -> None:
     assert not is_linearizable(BAD[name], 0, register)
 
 
@@ -122,7 +121,7 @@ def test_the_search_agrees_with_trying_every_order() -> None:
 
 @dataclass(frozen=True)
 class Flag:
-    """What of a flag these operations read and change."""
+    """The part of a flag that these operations read and change."""
 
     version: int = 1
     percent: float = 0
@@ -130,9 +129,9 @@ class Flag:
 
 
 def flag_register(state: Flag, call: tuple[str, Any], answer: Any) -> Flag | None:
-    """A flag in one piece. A stale If-Match is answered with the version that stands there.
+    """A flag as one register. The answer to a stale If-Match has the current version.
 
-    What was not answered and has no effect may as well never have been done.
+    An unanswered call without effect may as well never have run.
     """
     name, value = call
     after = state
@@ -152,51 +151,48 @@ PATH = "/admin/v1/flags/{key}"
 WHY = {"reason": "a test", "allow_shrink": True}
 
 
-class World:
-    """One flag, one clock, and an order of all that begins and ends."""
+class Recording(InMemoryGate):
+    """One flag and the history of calls on it; `moments` orders every begin and end."""
 
     def __init__(self, stage: Schedules, seed: int, kind: type[ReferenceTable]) -> None:
-        self.source, self.clock, self.table = Random(seed), FakeClock(), kind()
-        Desk(self.table, self.clock).must(
-            Ask(f"PUT {PATH}", {"stage": "percentage", **WHY}, KEY, {"if-none-match": "*"})
-        )
+        super().__init__(kind(), seed=seed, budget=0.3)
+        self.desk().must(Ask(f"PUT {PATH}", {"stage": "percentage", **WHY}, KEY, {"if-none-match": "*"}))
         self.table.turn = stage.turn
         self.moments = count()
         self.history: list[Operation[tuple[str, Any], Any]] = []
 
 
 class Client:
-    """One admin with an environment of its own. What got no answer is sometimes asked for again, with the same key.
+    """One admin with its own environment. An unanswered call is sometimes retried with the same Idempotency-Key.
 
-    Not a kill, which takes none: two of them are two.
+    Not a kill, which has no such key: two of them are two changes.
     """
 
-    def __init__(self, world: World, number: int, snapshots: type[Snapshots]) -> None:
-        self._world, self._number = world, number
-        desk = Desk(world.table, world.clock, budget=0.3, jitter=world.source.random)
-        desk.admin = replace(desk.admin, snapshots=snapshots(world.table, clock=world.clock))
-        self._desk, self._version = desk, 1
+    def __init__(self, gate: Recording, number: int, snapshots: type[Snapshots]) -> None:
+        self._gate, self._number = gate, number
+        self._desk, self._version = gate.desk(), 1
+        self._desk.admin = replace(self._desk.admin, snapshots=snapshots(gate.table, clock=gate.clock))
 
     def __call__(self) -> None:
-        """All its operations."""
+        """Run all its operations."""
         for number in range(OPERATIONS):
-            self._does(self._world.source.choice(("read", "read", "stage", "stage", "kill", "restore")), number)
-            self._world.clock.advance(0.5)
+            self._does(self._gate.source.choice(("read", "read", "stage", "stage", "kill", "restore")), number)
+            self._gate.clock.advance(0.5)
 
     def _does(self, name: str, number: int) -> None:
-        world = self._world
+        gate = self._gate
         percent = (self._number * OPERATIONS + number + 1) / 1_000
         value = (self._version, percent) if name == "stage" else None
         ask = self._ask(name, percent)
-        begin = next(world.moments)
+        begin = next(gate.moments)
         replies = [self._desk.answers(ask)]
-        while replies[-1].status == 503 and name != "kill" and world.source.random() < 0.5:
+        while replies[-1].status == 503 and name != "kill" and gate.source.random() < 0.5:
             replies.append(self._desk.answers(ask))
-        if all(reply.slug == "busy" for reply in replies):  # which says that nothing was changed: it leaves no trace
+        if all(reply.slug == "busy" for reply in replies):  # nothing was changed, so it is not recorded
             return
-        if name == "read" and replies[-1].status == 503:  # it says nothing
+        if name == "read" and replies[-1].status == 503:  # no answer, no information
             return
-        world.history.append(Operation(begin, next(world.moments), (name, value), self._answer(replies[-1])))
+        gate.history.append(Operation(begin, next(gate.moments), (name, value), self._answer(replies[-1])))
 
     def _ask(self, name: str, percent: float) -> Ask:
         if name == "read":
@@ -222,11 +218,11 @@ class Client:
 BAD_WEATHER = {Fault.LOST_ANSWER: 0.04, Fault.LOST_REQUEST: 0.03, Fault.CONTENDED: 0.05, Fault.THROTTLED: 0.02}
 
 
-def weather(world: World) -> Callable[[Any], Fault | None]:
-    """A fault now and then. Reads know no contention."""
+def weather(gate: Recording) -> Callable[[Any], Fault | None]:
+    """An occasional fault. Reads are never contended."""
 
     def sky(call: Any) -> Fault | None:
-        thrown = world.source.random()
+        thrown = gate.source.random()
         for fault, likely in BAD_WEATHER.items():
             thrown -= likely
             if thrown < 0:
@@ -239,17 +235,17 @@ def weather(world: World) -> Callable[[Any], Fault | None]:
 def history_of(
     stage: Schedules, seed: int, *, kind: type[ReferenceTable] = ReferenceTable, snapshots: type[Snapshots] = Snapshots,
     is_foul: bool = True,
-) -> World:  # fmt: skip
-    """What some admins did, and how they were answered."""
-    world = World(stage, seed, kind)
+) -> Recording:  # fmt: skip
+    """The recorded calls of some admins and their answers."""
+    gate = Recording(stage, seed, kind)
     if is_foul:
-        world.table.weather = weather(world)
-    jobs = [Client(world, number, snapshots) for number in range(CLIENTS)]
-    outcomes = stage.run(world.source, jobs)
+        gate.table.weather = weather(gate)
+    jobs = [Client(gate, number, snapshots) for number in range(CLIENTS)]
+    outcomes = stage.run(gate.source, jobs)
     failed = [outcome for outcome in outcomes if outcome is not None]
     if failed:
         raise failed[0]
-    return world
+    return gate
 
 
 @pytest.fixture(scope="module")
@@ -262,14 +258,14 @@ def stage() -> Any:
 @pytest.mark.proof("one flag, 5 admins at once: linearizable histories")
 @pytest.mark.parametrize("part", range(4))
 @quiet()
-def test_a_flag_is_one_register(stage: Schedules, part: int, tally: Tally) -> None:
+def test_concurrent_calls_on_one_flag_are_linearizable(stage: Schedules, part: int, tally: Tally) -> None:
     most = many(8, 500)
     for seed in range(part * most, part * most + most):
-        world = history_of(stage, seed)
-        assert is_linearizable(world.history, Flag(), flag_register), seed
-        check(world.table)
-        tally.add(histories=1, operations=len(world.history),
-                  without_an_answer=sum(each.answer is None for each in world.history))  # fmt: skip
+        gate = history_of(stage, seed)
+        assert is_linearizable(gate.history, Flag(), flag_register), seed
+        check(gate.table)
+        tally.add(histories=1, operations=len(gate.history),
+                  without_an_answer=sum(each.answer is None for each in gate.history))  # fmt: skip
 
 
 class Stale(ReferenceTable):
@@ -286,23 +282,16 @@ class Stale(ReferenceTable):
 
 
 class Headless(Snapshots):
-    """A planted fault: a live decision that does not look at the head."""
+    """A planted fault: a live decision that does not read the head."""
 
     def live(self, *keys: Any) -> View:  # noqa: ARG002 as its port has it
         return self.soft()
 
 
-class Careless(ReferenceTable):
-    """A planted fault: no write holds its conditions."""
-
-    def write(self, puts: Sequence[Put]) -> None:
-        super().write([replace(put, absent=False, equals=None, expired=None) for put in puts])
-
-
 PLANTED: dict[str, dict[str, Any]] = {
     "stale reads": {"kind": Stale},
-    "no look at the head": {"snapshots": Headless},
-    "no conditions": {"kind": Careless},
+    "no read of the head": {"snapshots": Headless},
+    "no conditions": {"kind": Unconditional},
 }
 
 

@@ -1,7 +1,7 @@
-"""Thirty-two admins at once over sockets, each with a client of its own, on a DynamoDB that runs beside the tests.
+"""Thirty-two admins at once over sockets, each with its own client, on a separately started DynamoDB.
 
-Only where HEADGATE_TEST_DYNAMODB names one (`make dynamodb-local`): moto has neither locks nor conflicts. Each admin
-adds members of its own to the lists, so that an update which was lost is a member that is missing.
+Runs only if HEADGATE_TEST_DYNAMODB is set (`make dynamodb-local`): moto has neither locks nor conflicts. Each admin
+adds its own members to the lists, so a lost update shows as a missing member.
 """
 
 import os
@@ -29,7 +29,7 @@ WHY = {"reason": "a test", "allow_shrink": True}
 
 
 class RealClock:
-    """Time itself, in the place of the tests' clock."""
+    """Real time in place of the tests' clock."""
 
     def __call__(self) -> float:
         return time.time()
@@ -39,7 +39,7 @@ class RealClock:
 
 
 class Admin:
-    """One admin: what it did, and how it was answered."""
+    """One admin: its calls and their answers."""
 
     def __init__(self, table: Table, number: int) -> None:
         self.name, self._source = f"admin-{number}", Random(number)
@@ -71,13 +71,13 @@ class Admin:
         return Ask(f"POST /admin/v1/flags/{{key}}/{route}", body, {"key": key}, headers, caller=self.name)
 
     def _learns(self, key: str, reply: Reply) -> None:
-        """The version, from a success and from a refusal that tells it."""
+        """Take the version from a success, or from a refusal that has it."""
         if "etag" in reply.headers:
             self._versions[key] = int(reply.etag.strip('"'))
 
 
 def copied(table: Table) -> ReferenceTable:
-    """All that matters, in a table that can be looked at."""
+    """A copy of the relevant partitions as a reference table."""
     copy = ReferenceTable()
     for pk in ("head", "rules", "audit"):
         copy.partition(pk).update({str(item["sk"]): item for item in walked(table, pk)})
@@ -95,7 +95,7 @@ def walked(table: Table, pk: str) -> Iterator[Item]:
 
 @pytest.mark.proof("32 admins at once on 20 flags, over sockets on DynamoDB Local")
 @quiet()
-def test_of_many_admins_over_sockets_nobody_s_change_is_lost(tally: Tally) -> None:
+def test_concurrent_changes_of_many_admins_over_sockets_are_all_kept(tally: Tally) -> None:
     with tables_at(os.environ["HEADGATE_TEST_DYNAMODB"]) as tables:
         looker, *clients = tables.new(users=ADMINS + 1)
         first = Desk(looker, RealClock())

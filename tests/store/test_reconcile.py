@@ -1,4 +1,4 @@
-"""Where a restore brought back half of a transaction, that is found; on a whole table nothing ever is."""
+"""Reconcile finds a half-restored transaction, and finds nothing in a consistent table."""
 
 import json
 from collections import Counter
@@ -44,27 +44,27 @@ def found(table: ReferenceTable, clock: Callable[[], float]) -> tuple[Finding, .
     return Reconciler(table, budget=1e9, clock=clock).run().findings
 
 
-def of(saved: Saved, history: History) -> tuple[Finding, ...]:
-    """What is found in a table that holds this."""
+def findings_in(saved: Saved, history: History) -> tuple[Finding, ...]:
+    """The findings in a table with this content."""
     table = ReferenceTable()
     table.restore(saved)
     return found(table, history.clock)
 
 
-@pytest.mark.proof("restores that bring back transactions by halves, held against the audit stream")
+@pytest.mark.proof("half-restored transactions, compared with the audit stream")
 @pytest.mark.parametrize("part", range(5))
-def test_half_of_a_transaction_is_found_and_a_whole_one_is_not(part: int, tally: Tally) -> None:
-    """A hundred halves each, told from wholes by comparing the table with what it was at every revision."""
+def test_a_half_restored_transaction_is_found_and_a_whole_one_is_not(part: int, tally: Tally) -> None:
+    """A hundred halves each, distinguished from wholes by comparing the table with its state at every revision."""
     halves, wholes, number, kinds = 0, 0, 0, Counter[str]()
     while halves < many(100, 4_000):
         history, dice = History(f"{part}.{number}").goes_on(DEEDS), Random(f"{part}.{number}")
         number += 1
         for past in history.table.past:
-            assert of(past, history) == ()
+            assert findings_in(past, history) == ()
             wholes += 1
         for _ in range(10):
             mixture = history.mixed(dice)
-            findings = of(mixture, history)
+            findings = findings_in(mixture, history)
             assert bool(findings) != history.is_a_cut(mixture), findings
             halves, wholes = halves + bool(findings), wholes + (not findings)
             kinds.update({finding.what.value for finding in findings})
@@ -73,7 +73,7 @@ def test_half_of_a_transaction_is_found_and_a_whole_one_is_not(part: int, tally:
 
 
 class Interrupted:
-    """Between any two items that are read of a history's table, something may happen to it."""
+    """Something may happen to a history's table between any two items that are read."""
 
     def __init__(self, history: History, dice: Random, chance: float) -> None:
         self._history, self._dice, self._chance = history, dice, chance
@@ -86,9 +86,9 @@ class Interrupted:
             self._history.table.turn = self
 
 
-@pytest.mark.proof("looks at a table that is changed meanwhile, between any two items read")
+@pytest.mark.proof("checks of a table that changes between any two items read")
 @pytest.mark.parametrize("part", range(4))
-def test_changes_that_go_on_are_no_finding(part: int, tally: Tally) -> None:
+def test_concurrent_changes_are_no_finding(part: int, tally: Tally) -> None:
     for number in range(many(60, 1_000)):
         history = History(f"live.{part}.{number}").goes_on(12)
         before = len(history.table.past)
@@ -97,9 +97,9 @@ def test_changes_that_go_on_are_no_finding(part: int, tally: Tally) -> None:
         tally.add(looks=1, changes_meanwhile=len(history.table.past) - before)
 
 
-@pytest.mark.proof("looks while a transaction becomes visible item by item, in any order")
-def test_a_transaction_on_its_way_is_no_finding(tally: Tally) -> None:
-    """Reads of single items are not isolated from a transaction: its first item may be seen before its last."""
+@pytest.mark.proof("checks while a transaction becomes visible item by item, in any order")
+def test_a_transaction_in_progress_is_no_finding(tally: Tally) -> None:
+    """Single-item reads are not isolated from a transaction: its first item may be visible before its last."""
     for number in range(many(300, 5_000)):
         history, dice, table = History(f"way.{number}").goes_on(12), Random(number), ReferenceTable()
         table.restore(history.table.past[-2])
@@ -124,7 +124,7 @@ def test_a_transaction_on_its_way_is_no_finding(tally: Tally) -> None:
         tally.add(looks=1, half_to_the_end=bool(late))
 
 
-def test_a_half_is_found_beside_changes_that_go_on() -> None:
+def test_a_half_restored_transaction_is_found_during_concurrent_changes() -> None:
     for number in range(60):
         history = History(f"both.{number}").goes_on(DEEDS)
         Operator(history.table, history.clock).creates("lost")
@@ -137,15 +137,15 @@ def test_a_half_is_found_beside_changes_that_go_on() -> None:
 
 @pytest.fixture
 def history() -> History:
-    """Something of everything."""
+    """A history with changes of every kind."""
     return History("one").goes_on(40)
 
 
 REVOCATION = Ask("POST /admin/v1/revocations", {"subject": "u-1", "reason": "a test"})
 
 
-def test_what_has_expired_may_be_gone(history: History) -> None:
-    """Denials and sessions are removed by DynamoDB some time after they serve no purpose; a younger one may not be."""
+def test_an_expired_record_may_be_missing(history: History) -> None:
+    """DynamoDB removes denials and sessions some time after they expire; a younger one must not be missing."""
     with quiet():
         history.desk.must(REVOCATION)
     gone = ReferenceTable()
@@ -163,8 +163,8 @@ def test_what_has_expired_may_be_gone(history: History) -> None:
     assert found(history.table, history.clock) == ()
 
 
-def test_denials_are_counted(history: History) -> None:
-    """Two of one second say the same; that the second is not there shows by its record's version."""
+def test_a_missing_second_denial_of_one_second_is_found(history: History) -> None:
+    """Two denials of one second are equal; the record's version shows that the second is missing."""
     with quiet():
         for subject in ("ada", "bob"):
             for _ in range(2):
@@ -178,8 +178,8 @@ def test_denials_are_counted(history: History) -> None:
     assert (finding.what, finding.stored_version, finding.recorded_version) == (What.STATE_OLDER, 1, 2)
 
 
-def test_a_session_that_was_started_anew_is_another() -> None:
-    """Ended, started, ended again: each end hangs on an entry of its own."""
+def test_each_end_of_a_restarted_session_needs_its_own_entry() -> None:
+    """A session is ended, started, and ended again."""
     history, sessions = History("sessions"), []
     subject, name = SESSIONS[0]
     end = Ask("DELETE /admin/v1/sessions/{id}", {"reason": "a test"}, {"id": record_id(subject, name)})
@@ -194,12 +194,12 @@ def test_a_session_that_was_started_anew_is_another() -> None:
                       client_id="web")  # fmt: skip
         Sessions(history.table, clock=history.clock).start(again)
         assert found(history.table, history.clock) == ()
-    (finding,) = of({**sessions[1], **{pk: sessions[0][pk] for pk in (RULES, AUDIT, HEAD_KEY[0])}}, history)
+    (finding,) = findings_in({**sessions[1], **{pk: sessions[0][pk] for pk in (RULES, AUDIT, HEAD_KEY[0])}}, history)
     assert finding.what is What.SESSION_ENDED
 
 
-def test_an_import_that_half_counts_is_found() -> None:
-    """Its own record and the flag's say since when it counts, by one transaction."""
+def test_an_import_committed_by_half_is_found() -> None:
+    """One transaction writes into its own record and into the flag since when it counts."""
     table, clock = ReferenceTable(), FakeClock()
     desk, key, record = MembersDesk(table, clock), flag_key("f"), import_key("f")
     desk.creates()
@@ -224,12 +224,12 @@ def test_an_import_that_half_counts_is_found() -> None:
         del table.partition(lost[0])[lost[1]]
         assert found(table, clock)
     table.restore(committed)
-    laid(table, *record, body="{")
+    edit_item(table, *record, body="{")
     assert [finding.what for finding in found(table, clock)] == [What.IMPORT_DIFFERS]
 
 
-def test_a_flag_that_cannot_be_read_is_killed_without_an_alarm(history: History) -> None:
-    """Its document stays as it is, the version in it too: the record's own version counts on."""
+def test_a_kill_of_an_unreadable_flag_is_no_finding(history: History) -> None:
+    """Its document stays unchanged, including the version in it; the record's own version is incremented."""
     key, ops = flag_key("odd"), Operator(history.table, history.clock)
     document = {"key": "odd", "stage": "no such stage", "version": 1}
     ops.creates("odd")
@@ -249,25 +249,25 @@ def test_a_flag_that_cannot_be_read_is_killed_without_an_alarm(history: History)
 
 
 def edited(table: ReferenceTable, revision: int, **members: Any) -> None:
-    """An entry, changed and sealed again."""
+    """An entry that was changed and sealed again."""
     item = table.partition(AUDIT)[audit_sk(revision)]
     table.partition(AUDIT)[audit_sk(revision)] = entry_item(sealed({**json.loads(str(item["body"])), **members}))
 
 
-def laid(table: ReferenceTable, pk: str, sk: str, **members: Any) -> None:
-    """An item as it was, but for some members."""
+def edit_item(table: ReferenceTable, pk: str, sk: str, **members: Any) -> None:
+    """An item with some members changed."""
     table.partition(pk)[sk] = {"pk": pk, **table.partition(pk).get(sk, {}), "sk": sk, **members}
 
 
 def with_kills(table: ReferenceTable, head: int, killed: dict[str, str]) -> None:
-    """The head, with other kills."""
+    """The head with other kills."""
     newest = json.loads(str(table.partition(AUDIT)[audit_sk(head)]["body"]))["digest"]
     table.partition(HEAD_KEY[0])[HEAD_KEY[1]] = head_item(Head(head, newest, killed))
 
 
-def twice(table: ReferenceTable, revision: int) -> None:
-    """An entry that stands in two places."""
-    laid(table, AUDIT, f"{audit_sk(revision)}x", body=table.partition(AUDIT)[audit_sk(revision)]["body"])
+def repeat_entry(table: ReferenceTable, revision: int) -> None:
+    """An entry at two places."""
+    edit_item(table, AUDIT, f"{audit_sk(revision)}x", body=table.partition(AUDIT)[audit_sk(revision)]["body"])
 
 
 Damage = Callable[[ReferenceTable, int], Any]
@@ -278,32 +278,32 @@ BREAKS: dict[str, tuple[Damage, list[tuple[What, str]]]] = {
                     [(What.HEAD_AHEAD, "head"), (What.KILL_DIFFERS, "head"), (What.STATE_NEWER, "flag#killed")]),
     "sealed anew": (lambda table, _: edited(table, 1, reason="x"), [(What.CHAIN_BROKEN, "audit")]),
     "newest sealed anew": (lambda table, head: edited(table, head, reason="x"), [(What.HEAD_DIFFERS, "head")]),
-    "no entry": (lambda table, _: laid(table, AUDIT, audit_sk(1), body="["),
+    "no entry": (lambda table, _: edit_item(table, AUDIT, audit_sk(1), body="["),
                  [(What.CHAIN_BROKEN, "audit"), (What.ENTRY_MISSING, "audit"), (What.STATE_UNRECORDED, "flag#f")]),
     "no denial": (lambda table, _: edited(table, 1, action="deny.session", flag=None,
                                           after={"kind": "session", "value": "x", "expires": "soon"}),
                   [(What.CHAIN_BROKEN, "audit"), (What.STATE_MISSING, deny_key(DenyKind.SESSION, "x")[1]),
                    (What.STATE_UNRECORDED, "flag#f")]),
-    "entry twice": (lambda table, _: twice(table, 1), [(What.CHAIN_BROKEN, "audit")]),
+    "entry twice": (lambda table, _: repeat_entry(table, 1), [(What.CHAIN_BROKEN, "audit")]),
     "head lost": (lambda table, _: table.partition(HEAD_KEY[0]).clear(),
                   [(What.HEAD_BEHIND, "head"), (What.KILL_DIFFERS, "head")]),
     "kill forgotten": (lambda table, head: with_kills(table, head, {}), [(What.KILL_DIFFERS, "head")]),
     "kill raised": (lambda table, head: with_kills(table, head, {"killed": "sever"}), [(What.KILL_DIFFERS, "head")]),
     "record lost": (lambda table, _: table.partition(RULES).pop("flag#f"), [(What.STATE_MISSING, "flag#f")]),
-    "not JSON": (lambda table, _: laid(table, RULES, "flag#f", body="{"), [(What.STATE_DIFFERS, "flag#f")]),
-    "no number": (lambda table, _: laid(table, RULES, "flag#f", body="NaN"), [(What.STATE_DIFFERS, "flag#f")]),
-    "back": (lambda table, _: laid(table, RULES, "flag#killed", version=1), [(What.STATE_OLDER, "flag#killed")]),
-    "ahead": (lambda table, _: laid(table, RULES, "flag#killed", version=9), [(What.STATE_NEWER, "flag#killed")]),
-    "never retired": (lambda table, _: laid(table, RULES, "flag#gone", body="{}", retired=0),
+    "not JSON": (lambda table, _: edit_item(table, RULES, "flag#f", body="{"), [(What.STATE_DIFFERS, "flag#f")]),
+    "no number": (lambda table, _: edit_item(table, RULES, "flag#f", body="NaN"), [(What.STATE_DIFFERS, "flag#f")]),
+    "back": (lambda table, _: edit_item(table, RULES, "flag#killed", version=1), [(What.STATE_OLDER, "flag#killed")]),
+    "ahead": (lambda table, _: edit_item(table, RULES, "flag#killed", version=9), [(What.STATE_NEWER, "flag#killed")]),
+    "never retired": (lambda table, _: edit_item(table, RULES, "flag#gone", body="{}", retired=0),
                       [(What.STATE_DIFFERS, "flag#gone")]),
-    "not quite retired": (lambda table, _: laid(table, RULES, "flag#gone", body="{", retired=0),
+    "not quite retired": (lambda table, _: edit_item(table, RULES, "flag#gone", body="{", retired=0),
                           [(What.STATE_DIFFERS, "flag#gone")]),
-    "unheard of": (lambda table, _: laid(table, RULES, "x", version=1), [(What.STATE_UNRECORDED, "x")]),
+    "unheard of": (lambda table, _: edit_item(table, RULES, "x", version=1), [(What.STATE_UNRECORDED, "x")]),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", BREAKS)
-def test_each_kind_of_damage_has_its_name(name: str) -> None:
+def test_each_kind_of_damage_has_its_finding(name: str) -> None:
     table, clock = ReferenceTable(), FakeClock()
     ops, desk = Operator(table, clock), Desk(table, clock)
     for key in ("f", "gone", "killed"):
@@ -318,7 +318,7 @@ def test_each_kind_of_damage_has_its_name(name: str) -> None:
     assert [(finding.what, finding.record) for finding in found(table, clock)] == whats
 
 
-def test_what_is_found_says_where() -> None:
+def test_a_finding_says_where() -> None:
     table, clock = ReferenceTable(), FakeClock()
     ops = Operator(table, clock)
     ops.creates("f")
@@ -331,18 +331,18 @@ def test_what_is_found_says_where() -> None:
     )
 
 
-def test_an_empty_table_agrees_with_itself() -> None:
+def test_an_empty_table_has_no_findings() -> None:
     assert found(ReferenceTable(), FakeClock()) == ()
 
 
-def test_a_table_that_does_not_answer_is_no_finding() -> None:
+def test_an_unavailable_table_raises_instead_of_a_finding() -> None:
     table = ReferenceTable()
     table.weather = always(Fault.LOST_REQUEST)
     with pytest.raises(Unavailable):
         found(table, FakeClock())
 
 
-def test_it_ends_in_time() -> None:
+def test_reconcile_stops_at_its_time_limit() -> None:
     table, clock = ReferenceTable(page=1), FakeClock()
     ops = Operator(table, clock)
     for number in range(30):

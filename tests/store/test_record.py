@@ -1,4 +1,4 @@
-"""One change is one transaction: what is refused, retried, lost, repeated, and what never happens."""
+"""One change is one transaction: refusals, retries, lost answers, and repeated requests."""
 
 from collections.abc import Callable
 from random import Random
@@ -48,7 +48,7 @@ def ops(table: ReferenceTable, clock: FakeClock) -> Operator:
 
 
 def slug(outcome: Answer | Refusal) -> Slug | None:
-    """Why it was refused."""
+    """The slug of a refusal."""
     return outcome.slug if isinstance(outcome, Refusal) else None
 
 
@@ -77,7 +77,7 @@ def seed(ops: Operator) -> None:
 
 
 @EVERY_CHANGE
-def test_a_change_is_one_read_and_one_transaction(name: str, ops: Operator, table: ReferenceTable) -> None:
+def test_a_change_costs_one_read_and_one_transaction(name: str, ops: Operator, table: ReferenceTable) -> None:
     seed(ops)
     table.calls.clear()
     key, plan = CHANGES[name]
@@ -87,8 +87,8 @@ def test_a_change_is_one_read_and_one_transaction(name: str, ops: Operator, tabl
     assert check(table) == 5
 
 
-def test_each_item_of_a_transaction_stands_under_its_own_condition(ops: Operator, table: ReferenceTable) -> None:
-    """Any one of them would refuse a lost race; none relies on another."""
+def test_each_item_of_a_transaction_has_its_own_condition(ops: Operator, table: ReferenceTable) -> None:
+    """Each condition alone refuses a lost race."""
     ops.creates("f")
     flag, entry, head, answer = table.written
     assert (flag.absent, entry.absent, head.absent, answer.expired) == (True, True, True, int(NOW))
@@ -100,7 +100,7 @@ def test_each_item_of_a_transaction_stands_under_its_own_condition(ops: Operator
     assert answer.expired == int(NOW)
 
 
-def test_the_first_change_of_an_empty_table(ops: Operator, table: ReferenceTable) -> None:
+def test_the_first_change_of_an_empty_table_is_revision_1(ops: Operator, table: ReferenceTable) -> None:
     answer = ops.creates("f")
     assert (answer.status, answer.version, answer.body["revision"]) == (201, 1, 1)
     assert check(table) == 1
@@ -134,7 +134,7 @@ def test_a_refusal_writes_nothing(ops: Operator, table: ReferenceTable, key: str
         assert outcome.version == 2
 
 
-def test_what_a_plan_raises_is_the_caller_s(ops: Operator, table: ReferenceTable) -> None:
+def test_an_exception_of_a_plan_reaches_the_caller(ops: Operator, table: ReferenceTable) -> None:
     def plan(_current: Any) -> Any:
         refuse("percent", "no")
 
@@ -146,7 +146,7 @@ def test_what_a_plan_raises_is_the_caller_s(ops: Operator, table: ReferenceTable
 # -- conflicts
 
 
-def test_a_conflict_is_tried_again(ops: Operator, table: ReferenceTable) -> None:
+def test_a_conflict_is_retried(ops: Operator, table: ReferenceTable) -> None:
     seed(ops)
     start = len(table.calls)
     table.weather = lambda call: Fault.CONTENDED if call.op == "write" and call.number < start + 6 else None
@@ -157,7 +157,7 @@ def test_a_conflict_is_tried_again(ops: Operator, table: ReferenceTable) -> None
 
 
 @pytest.mark.parametrize("fault", [Fault.CONTENDED, Fault.THROTTLED], ids=lambda fault: fault.name)
-def test_when_the_budget_is_spent_it_is_busy_and_nothing_is_changed(
+def test_a_change_that_runs_out_of_budget_is_busy_and_changes_nothing(
     ops: Operator, table: ReferenceTable, clock: FakeClock, fault: Fault
 ) -> None:
     seed(ops)
@@ -170,7 +170,9 @@ def test_when_the_budget_is_spent_it_is_busy_and_nothing_is_changed(
     assert table.saved() == before
 
 
-def test_when_nothing_answers_it_says_so_in_time(ops: Operator, table: ReferenceTable, clock: FakeClock) -> None:
+def test_without_answers_a_change_is_unavailable_in_time(
+    ops: Operator, table: ReferenceTable, clock: FakeClock
+) -> None:
     seed(ops)
     table.weather = always(Fault.LOST_REQUEST)
     started = clock()
@@ -179,8 +181,8 @@ def test_when_nothing_answers_it_says_so_in_time(ops: Operator, table: Reference
     assert clock() - started <= 5.0
 
 
-def test_nothing_was_changed_is_never_a_guess(ops: Operator, table: ReferenceTable) -> None:
-    """The write was done without an answer, and from then on the table is too busy to be asked."""
+def test_busy_is_not_answered_if_an_unanswered_write_may_have_happened(ops: Operator, table: ReferenceTable) -> None:
+    """The write happened without an answer, and then the table is too busy to check."""
     seed(ops)
     start = len(table.calls)
     table.weather = lambda call: (
@@ -196,7 +198,7 @@ def test_nothing_was_changed_is_never_a_guess(ops: Operator, table: ReferenceTab
 
 
 @EVERY_CHANGE
-def test_a_lost_answer_is_found_in_the_record(name: str, ops: Operator, table: ReferenceTable) -> None:
+def test_a_change_with_a_lost_answer_is_found_in_the_record(name: str, ops: Operator, table: ReferenceTable) -> None:
     seed(ops)
     start = len(table.calls)
     table.weather = at(start + 1, Fault.LOST_ANSWER)
@@ -209,10 +211,10 @@ def test_a_lost_answer_is_found_in_the_record(name: str, ops: Operator, table: R
 
 @pytest.mark.parametrize("moment", [1, 2, 3, 4])
 @pytest.mark.parametrize("order", [list, reversed])
-def test_a_torn_read_of_its_own_change_is_no_refusal(
+def test_a_torn_read_of_its_own_change_is_not_refused(
     ops: Operator, table: ReferenceTable, clock: FakeClock, order: Any, moment: int
 ) -> None:
-    """The change of an attempt that was given up lands between two items of the next attempt's read."""
+    """The change of an abandoned attempt is written between two items of the next attempt's read."""
     seed(ops)
     call, late = ops.call(), Operator(table, clock)
     turns = iter(range(1, 100))
@@ -233,8 +235,8 @@ def test_a_torn_read_of_its_own_change_is_no_refusal(
 @EVERY_CHANGE
 @pytest.mark.parametrize("fault", [Fault.CRASH_BEFORE, Fault.CRASH_AFTER], ids=lambda fault: fault.name)
 @pytest.mark.parametrize("number", [0, 1])
-def test_a_crash_then_the_same_call_is_one_effect(name: str, fault: Fault, number: int) -> None:
-    """At every call of the table, before it was sent and after it was done; the retry is another environment's."""
+def test_a_request_repeated_after_a_crash_has_one_effect(name: str, fault: Fault, number: int) -> None:
+    """The crash is before or after every table call; another environment gets the retry."""
     key, plan = CHANGES[name]
 
     def story(weather: Any) -> tuple[ReferenceTable, Answer | Refusal]:
@@ -260,8 +262,8 @@ def _timeless(outcome: Answer | Refusal) -> Any:
     return outcome.status, outcome.version, outcome.body
 
 
-def test_a_crash_in_the_middle_of_retries_is_one_effect() -> None:
-    """Losses first, then a crash, at each of the calls that follow, then the same call again."""
+def test_a_request_repeated_after_a_crash_during_retries_has_one_effect() -> None:
+    """First lost answers, then a crash at each of the following calls, then the same request again."""
     for number in range(8):
         for last in (Fault.CRASH_BEFORE, Fault.CRASH_AFTER):
             for first in (Fault.LOST_ANSWER, Fault.LOST_REQUEST, Fault.CONTENDED):
@@ -286,7 +288,7 @@ def test_a_crash_in_the_middle_of_retries_is_one_effect() -> None:
 
 
 @EVERY_CHANGE
-def test_the_same_call_again_gets_the_same_answer_and_changes_nothing(
+def test_a_repeated_request_gets_the_same_answer_and_changes_nothing(
     name: str, ops: Operator, table: ReferenceTable, clock: FakeClock
 ) -> None:
     seed(ops)
@@ -309,7 +311,9 @@ def test_the_same_key_with_another_body_is_refused(ops: Operator, table: Referen
     assert table.saved() == after
 
 
-def test_another_caller_s_key_is_another_key(ops: Operator, table: ReferenceTable, clock: FakeClock) -> None:
+def test_the_same_key_of_another_caller_is_another_request(
+    ops: Operator, table: ReferenceTable, clock: FakeClock
+) -> None:
     seed(ops)
     other = Operator(table, clock, name="someone-else")
     first = ops.does("f", staging("f", "allowlist"), ops.call(idem="k", fingerprint="x"))
@@ -321,8 +325,10 @@ def test_another_caller_s_key_is_another_key(ops: Operator, table: ReferenceTabl
 
 
 @pytest.mark.parametrize("swept", [False, True])
-def test_after_25_hours_a_key_is_new_again(ops: Operator, table: ReferenceTable, clock: FakeClock, swept: bool) -> None:
-    """Whether DynamoDB has removed the record by then, or not yet."""
+def test_a_key_can_be_reused_after_25_hours(
+    ops: Operator, table: ReferenceTable, clock: FakeClock, swept: bool
+) -> None:
+    """Whether or not DynamoDB has removed the record by then."""
     seed(ops)
     call = ops.call(idem="k", fingerprint="x")
     assert isinstance(ops.does("f", listing("f", "alice"), call), Answer)
@@ -335,19 +341,19 @@ def test_after_25_hours_a_key_is_new_again(ops: Operator, table: ReferenceTable,
     assert check(table) == 6
 
 
-def test_a_refusal_is_not_kept(ops: Operator, table: ReferenceTable) -> None:
-    """Only successes are stored: what was refused may be asked for again."""
+def test_a_refusal_is_not_stored(ops: Operator, table: ReferenceTable) -> None:
+    """Only successes are stored: a refused request may be repeated."""
     call = ops.call(idem="k", fingerprint="x")
     assert slug(ops.does("f", killing("f"), call)) is Slug.UNKNOWN_FLAG
     ops.creates("f", stage="ga")
     assert isinstance(ops.does("f", killing("f"), call), Answer)
 
 
-# -- what a plan judges by
+# -- plans that read other flags
 
 
-def test_a_plan_that_judges_by_other_flags_commits_on_what_it_saw(ops: Operator, table: ReferenceTable) -> None:
-    """The parent is deleted between the look at the rules and the commit: planned again, on the newer rules."""
+def test_a_plan_that_reads_other_flags_commits_on_the_rules_it_read(ops: Operator, table: ReferenceTable) -> None:
+    """The parent is deleted between the read of the rules and the commit: the change is planned again."""
     seed(ops)
     seen: list[Snapshot] = []
     snapshots = Snapshots(table, clock=ops.clock)
@@ -370,14 +376,14 @@ def test_a_plan_that_judges_by_other_flags_commits_on_what_it_saw(ops: Operator,
     assert check(table) == 5
 
 
-def test_rules_that_never_catch_up_are_busy_not_wrong(ops: Operator, table: ReferenceTable) -> None:
+def test_a_plan_whose_rules_stay_behind_is_busy(ops: Operator, table: ReferenceTable) -> None:
     seed(ops)
     assert slug(ops.does("child", creation("child"), rules=lambda: EMPTY)) is Slug.BUSY
     assert check(table) == 4
 
 
-def test_what_cannot_be_read_is_not_overwritten(ops: Operator, table: ReferenceTable) -> None:
-    """A head that holds nonsense stops every change: nothing is numbered anew."""
+def test_an_unreadable_head_stops_every_change(ops: Operator, table: ReferenceTable) -> None:
+    """Revisions are not restarted, and the head is not overwritten."""
     seed(ops)
     for nonsense in ({}, {"revision": "x"}, {"revision": 0}, {"killed": "["}, {"killed": "[]"}):
         backup = table.saved()
@@ -391,7 +397,7 @@ def test_what_cannot_be_read_is_not_overwritten(ops: Operator, table: ReferenceT
     assert isinstance(ops.does("f", killing("f")), Answer)
 
 
-def test_a_record_that_is_no_json_can_be_replaced(ops: Operator, table: ReferenceTable) -> None:
+def test_a_record_that_is_not_json_can_be_replaced(ops: Operator, table: ReferenceTable) -> None:
     seed(ops)
     rules = table.partition("rules")
     rules["flag#f"] = {**rules["flag#f"], "body": "{not json"}
@@ -400,13 +406,13 @@ def test_a_record_that_is_no_json_can_be_replaced(ops: Operator, table: Referenc
     assert (answer.body["stage"], answer.version) == ("allowlist", 3)
 
 
-# -- weather
+# -- random faults
 
 
 @pytest.mark.proof("changes among conflicts 30 %, throttles 10 %, lost answers 5 %")
 @pytest.mark.parametrize("part", range(10))
-def test_ten_thousand_changes_in_bad_weather(part: int, tally: Tally) -> None:
-    """Nothing lost, nothing twice, each within its budget."""
+def test_random_faults_lose_and_repeat_no_change(part: int, tally: Tally) -> None:
+    """10,000 changes, each within its budget."""
     source = Random(part)
     clock, table = FakeClock(NOW), ReferenceTable()
     ops = Operator(table, clock, jitter=source.random)
@@ -420,7 +426,7 @@ def test_ten_thousand_changes_in_bad_weather(part: int, tally: Tally) -> None:
         before, started = len(table.calls), clock()
         outcome = ops.does(key, staging(key, "percentage", number % 100 + 0.5))
         assert isinstance(outcome, Answer), outcome
-        attempts.append(sum(call.op == "get" for call in table.calls[before:]))  # each begins with one
+        attempts.append(sum(call.op == "get" for call in table.calls[before:]))  # each starts with one
         slowest = max(slowest, clock() - started)
         clock.advance(1)
     table.weather = clear
@@ -433,7 +439,7 @@ def test_ten_thousand_changes_in_bad_weather(part: int, tally: Tally) -> None:
     tally.most(attempts_at_most=max(attempts), attempts_of_99_in_100=of_a_hundred, ms_at_most=round(slowest * 1_000))
 
 
-def test_a_throttled_look_at_the_record_is_tried_again(ops: Operator, table: ReferenceTable) -> None:
+def test_a_throttled_read_of_the_record_is_retried(ops: Operator, table: ReferenceTable) -> None:
     call = ops.call()
     table.weather = always(Fault.THROTTLED)
     with pytest.raises(Throttled):

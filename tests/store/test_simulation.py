@@ -1,17 +1,16 @@
-"""A small world, step by step: twenty environments, three admins, a table in changing weather; one seed is one run.
+"""Twenty environments, three admins, and a table with changing faults; one seed is one run.
 
-No threads: another's change may fall between any two items that an environment reads, by the same dice that choose
-everything else. What holds at each look: a kill that was answered; the bounds on staleness; no environment goes back.
-What holds at the end, when all unanswered calls were made again: as many entries as answers, no gaps, one state.
+No threads: another admin's change may fall between any two items that an environment reads; the seed decides that and
+everything else. At each read: an answered kill is in force, staleness is bounded, no environment goes back.
+At the end, after all unanswered calls were repeated: as many entries as answers, no gaps, one state.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
-from random import Random
 
 import pytest
-from fake_clock import FakeClock
+from in_memory_gate import InMemoryGate
 from operators import (
     Operator,
     check,
@@ -36,57 +35,47 @@ from headgate.store.snapshots import SOFT_TTL, Snapshots, Standing, View
 KEYS = ("a", "b", "c", "d")
 ENVIRONMENTS, STEPS = 20, 300
 MAX_STALE = 60
-"""Seconds: what holds where no profile says otherwise."""
+"""Seconds: the default without a profile."""
 
 
 @dataclass
 class Environment:
-    """One that serves, and what is known of it from outside."""
+    """An environment that serves, and what is known about it."""
 
     snapshots: Snapshots
     fresh_at: float | None = None
     revision: int = -1
 
 
-@dataclass
-class World:
-    """`open_calls` were not answered. `killed` are the kills that were answered and that nobody has tried to lift:
-    when, and by which call.
+class Simulation(InMemoryGate):
+    """`open_calls` were not answered. `killed` are the answered kills that nobody has tried to lift:
+    by flag, the time and the number of the call.
     """
 
-    source: Random
-    clock: FakeClock = field(default_factory=FakeClock)
-    table: ReferenceTable = field(default_factory=lambda: ReferenceTable(page=40))
-    killed: dict[str, tuple[float, int]] = field(default_factory=dict)
-    open_calls: list[tuple[Operator, str, Plan, Call]] = field(default_factory=list)
-    calls: int = 0
-    answers: int = 0
-    looks: int = 0
-    trace: list[str] = field(default_factory=list)
-    is_between: bool = False
-
-    def __post_init__(self) -> None:
-        jitter = self.source.random
-        self.admins = [Operator(self.table, self.clock, name=name, jitter=jitter) for name in ("ann", "ben", "cas")]
-        self.environments = [self.started() for _ in range(ENVIRONMENTS)]
+    def __init__(self, seed: int) -> None:
+        super().__init__(ReferenceTable(page=40), seed=seed)
+        self.killed: dict[str, tuple[float, int]] = {}
+        self.open_calls: list[tuple[Operator, str, Plan, Call]] = []
+        self.trace: list[str] = []
+        self.calls = self.answers = self.looks = 0
+        self.is_between = False
+        self.admins = [self.operator(name) for name in ("ann", "ben", "cas")]
+        self.environments = [Environment(self.cold()) for _ in range(ENVIRONMENTS)]
         self.table.turn = self.between
         self.table.order = lambda keys: self.source.sample(list(keys), len(keys))
 
-    def started(self) -> Environment:
-        return Environment(Snapshots(self.table, clock=self.clock, jitter=self.source.random))
-
     def step(self) -> None:
-        """One thing happens."""
+        """Do one random thing."""
         happenings = {
             self.look_live: 30, self.look_soft: 35, self.change: 14, self.time_passes: 10, self.weather_turns: 5,
             self.restart: 3, self.retry: 3,
         }  # fmt: skip
         self.source.choices(list(happenings), list(happenings.values()))[0]()
 
-    # -- what happens
+    # -- events
 
     def between(self) -> None:
-        """Now and then a change falls between two items of somebody's read, from an admin whose network is well."""
+        """Sometimes make a change between two items of a read, by an admin whose network works."""
         if not self.is_between and self.source.random() < 0.004:
             self.is_between, weather, self.table.weather = True, self.table.weather, clear
             self.change()
@@ -115,22 +104,22 @@ class World:
             self.trace.append(f"? {key}")
             return
         finally:
-            if may_lift:  # it may have lifted what others did meanwhile, answered or not
+            if may_lift:  # it may have lifted a later kill, answered or not
                 self.killed.pop(key, None)
-        self._told(outcome)
+        self._count(outcome)
         if is_kill and isinstance(outcome, Answer) and not self._may_be_lifted(key):
             self.killed[key] = self.clock(), self.calls
 
     def _may_be_lifted(self, key: str) -> bool:
-        """An unanswered call on it is still about."""
+        """Whether an unanswered call on the flag may still take effect."""
         return any(each == key for _admin, each, _plan, _call in self.open_calls)
 
-    def _told(self, outcome: Answer | Refusal) -> None:
+    def _count(self, outcome: Answer | Refusal) -> None:
         self.answers += isinstance(outcome, Answer)
         self.trace.append(f"{outcome.status if isinstance(outcome, Answer) else outcome.slug}")
 
     def retry(self) -> None:
-        """What was not answered is asked for again, with its key. It may lift a kill."""
+        """Repeat an unanswered call with its Idempotency-Key. It may lift a kill."""
         if not self.open_calls:
             return
         admin, key, plan, call = self.open_calls[0]
@@ -143,7 +132,7 @@ class World:
         if isinstance(outcome, Refusal) and outcome.slug is Slug.BUSY:
             return
         del self.open_calls[0]
-        self._told(outcome)
+        self._count(outcome)
 
     def time_passes(self) -> None:
         self.clock.advance(self.source.choice((0.1, 0.5, 1.0, 2.0, 5.0, 30.0)))
@@ -155,9 +144,9 @@ class World:
         self.table.weather = self.source.choice(kinds)
 
     def restart(self) -> None:
-        self.environments[self.source.randrange(ENVIRONMENTS)] = self.started()
+        self.environments[self.source.randrange(ENVIRONMENTS)] = Environment(self.cold())
 
-    # -- who looks
+    # -- reads
 
     def look_live(self) -> None:
         environment, killed = self.source.choice(self.environments), dict(self.killed)
@@ -195,8 +184,8 @@ class World:
 
     # -- the end
 
-    def ends(self) -> None:
-        """The sky clears; all calls are answered; every environment holds what the record says."""
+    def finish(self) -> None:
+        """End the faults and repeat all open calls; then every environment equals the record."""
         self.table.weather, self.table.turn = clear, lambda: None
         self.clock.advance(2 * SOFT_TTL)
         while self.open_calls:
@@ -208,8 +197,8 @@ class World:
             assert view.snapshot.revision == read_head(self.table.partition("head").get("head")).revision
         assert same_rules(view.snapshot, replayed(self.table))
 
-    def print(self) -> str:
-        """What happened, in short."""
+    def fingerprint(self) -> str:
+        """A digest of everything that happened."""
         return sha256("\n".join(self.trace).encode()).hexdigest()
 
 
@@ -218,28 +207,28 @@ def _only_the_head(call: object) -> Fault | None:
     return None if op == "get" and keys == (("head", "head"),) else Fault.LOST_REQUEST
 
 
-def run(seed: int) -> World:
-    """One world, from its beginning to its end."""
-    world = World(Random(seed))
+def run(seed: int) -> Simulation:
+    """One simulation, from its beginning to its end."""
+    simulation = Simulation(seed)
     for _ in range(STEPS):
-        world.step()
-    world.ends()
-    return world
+        simulation.step()
+    simulation.finish()
+    return simulation
 
 
-@pytest.mark.proof("worlds of 20 environments and 3 admins, 300 steps each")
+@pytest.mark.proof("simulations of 20 environments and 3 admins, 300 steps each")
 @pytest.mark.parametrize("part", range(4))
-def test_worlds(part: int, tally: Tally) -> None:
+def test_no_simulation_breaks_a_promise(part: int, tally: Tally) -> None:
     most = many(10, 5_000)
     for seed in range(part * most, part * most + most):
         try:
-            world = run(seed)
+            simulation = run(seed)
         except AssertionError as failure:
             raise AssertionError(f"seed {seed}") from failure
-        tally.add(worlds=1, changes=world.answers, looks=world.looks)
+        tally.add(simulations=1, changes=simulation.answers, looks=simulation.looks)
 
 
-def test_a_world_is_its_seed() -> None:
-    """Else a failure could not be seen again."""
+def test_one_seed_gives_one_run() -> None:
+    """Otherwise a failure could not be reproduced."""
     for seed in (1, 2, 3):
-        assert len({run(seed).print() for _ in range(10)}) == 1
+        assert len({run(seed).fingerprint() for _ in range(10)}) == 1

@@ -1,7 +1,7 @@
-"""Writers, outages, clocks that jump, backups put back: whatever the order, what is served keeps its promises.
+"""Writers, outages, clock jumps, restored backups, in any order: the rules served always keep their guarantees.
 
-After each look: fresh is exactly the replay of the stream at the head; stale is no older than the bound; nothing is
-served that was never so; a kill in the newest head that an environment has read holds there.
+After each read: fresh equals the replay of the stream at the head; stale is within the bound; nothing is
+served that was never in force; a kill in the newest head that an environment has read applies there.
 """
 
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ OUTAGES = st.sampled_from([Fault.LOST_REQUEST, Fault.LOST_ANSWER, Fault.THROTTLE
 
 @dataclass
 class Environment:
-    """One that serves, and what is known of it from outside."""
+    """An environment that serves, and what is known about it."""
 
     snapshots: Snapshots
     fresh_at: float | None = None
@@ -64,12 +64,12 @@ class Machine(RuleBasedStateMachine):
         return Environment(Snapshots(self.table, clock=self.clock, jitter=lambda: 0.5))
 
     def changes(self, key: str, plan: object) -> None:
-        """A change, in whatever weather: the operator's table is not the environments' network."""
+        """A change that succeeds despite faults: the operator does not share the environments' network."""
         weather, self.table.weather = self.table.weather, clear
         self.ops.does(key, plan)  # type: ignore[arg-type]
         self.table.weather = weather
 
-    # -- what happens
+    # -- events
 
     @rule(key=FLAGS, thrown=st.randoms(use_true_random=False))
     def create_or_write(self, key: str, thrown: object) -> None:
@@ -99,7 +99,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(count=st.integers(90, 130))
     def storm(self, count: int) -> None:
-        """More changes than are caught up one by one."""
+        """More changes than are followed entry by entry."""
         self.changes("x", creation("x"))
         for number in range(count):
             self.changes("x", staging("x", "percentage", number % 100))
@@ -141,7 +141,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.backups)
     @rule(index=st.integers(0, 9), goes_on=st.booleans())
     def put_back(self, index: int, goes_on: bool) -> None:
-        """A backup; where it goes on from there, other rules come to stand at a revision that was there before."""
+        """Restore a backup; later changes then reuse revisions with other rules."""
         before = read_head(self.table.partition("head").get("head")).revision
         self.table.restore(self.backups[index % len(self.backups)])  # type: ignore[arg-type]
         while goes_on and read_head(self.table.partition("head").get("head")).revision < before:
@@ -149,11 +149,11 @@ class Machine(RuleBasedStateMachine):
         for environment in self.environments:
             environment.rewound = True
 
-    # -- what seldom comes together by chance
+    # -- rare combinations
 
     @rule(key=FLAGS, first=OUTAGES, then=OUTAGES)
     def kill_in_trouble(self, key: str, first: Fault, then: Fault) -> None:
-        """A kill that can be seen and not followed; then nothing can be seen at all."""
+        """A kill that is visible in the head but cannot be followed; then a complete outage."""
         self.changes(key, creation(key, stage="ga"))
         self.look_everywhere()
         self.changes(key, killing(key))
@@ -164,7 +164,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(key=FLAGS)
     def rewrite_history(self, key: str) -> None:
-        """A backup is put back, and other changes lead to a revision that was there before."""
+        """Restore a backup and make other changes up to a revision that existed before."""
         self.back_up()
         self.changes(key, creation(key, stage="ga"))
         self.changes(key, killing(key))
@@ -177,7 +177,7 @@ class Machine(RuleBasedStateMachine):
             self.look_live(index)
             self.look_soft(index)
 
-    # -- who looks
+    # -- reads
 
     @rule(index=st.integers(0, 2))
     def look_live(self, index: int) -> None:
@@ -206,7 +206,7 @@ class Machine(RuleBasedStateMachine):
         self.kills_hold(environment, view, start)
 
     def judge(self, environment: Environment, view: View, *, read: bool = True) -> None:
-        """What holds for any look."""
+        """Check what must be true after any read."""
         self.looks += 1
         if view.standing is Standing.FRESH:
             if read:
@@ -219,7 +219,7 @@ class Machine(RuleBasedStateMachine):
             assert 0 <= self.clock() - environment.fresh_at < environment.max_stale, "the bound on staleness"
 
     def kills_hold(self, environment: Environment, view: View, start: int) -> None:
-        """Whoever is killed in the newest head that this environment has read is out."""
+        """A flag that is killed in the newest head that this environment has read denies."""
         reached = [call for call in self.table.calls[start:] if call.keys[0] == ("head", "head")]
         if reached and self.table.weather(reached[0]) is None:
             environment.killed = frozenset(read_head(self.table.partition("head").get("head")).killed)
@@ -233,9 +233,9 @@ class Machine(RuleBasedStateMachine):
             check(self.table)
 
 
-@pytest.mark.proof("the state machine of what an environment serves")
-def test_snapshots_keep_their_promises(tally: Tally) -> None:
-    """Each run is a history of up to 50 steps, chosen for what seldom comes together."""
+@pytest.mark.proof("the state machine of the rules that an environment serves")
+def test_snapshots_keep_their_guarantees_in_any_order_of_events(tally: Tally) -> None:
+    """Each run is a history of up to 50 steps, including rare combinations."""
     runs, steps = many(8, 5_000), 50
 
     class Counted(Machine):

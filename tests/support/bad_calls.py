@@ -1,4 +1,4 @@
-"""Calls of the admin API that are right as they stand, to be spoilt one thing at a time, and the refusal due."""
+"""Valid calls of the admin API, to be made invalid in one respect at a time, and the expected error."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,12 +16,12 @@ GATE = {"route": "GET /api/towns", "class": "observe"}
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call that is right as it stands; each row spoils one thing of it."""
+    """A valid call. Each row makes one part of it invalid."""
 
     method: str
     path: str
     document: Document
-    holds: str = ""  # whose version If-Match takes
+    holds: str = ""  # the resource whose version If-Match contains
     changes: bool = True
 
 
@@ -51,21 +51,21 @@ KEYED = tuple(name for name in CHANGES if name != "kill")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The stack, and the versions that nothing here may change."""
+    """The stack, and the versions that no test here may change."""
 
     gate: Gate
     versions: Mapping[str, int]
     seen: list[int] = field(default_factory=list)
 
     def expect_unchanged(self) -> None:
-        """No audit entry was made since this was last asked."""
+        """No audit entry was made since the last call."""
         self.seen.append(self.gate.revision())
         assert self.seen[-1] == self.seen[-2]
 
     def send(
         self, name: str, body: bytes | None = None, headers: Mapping[str, str | None] | None = None, path: str = ""
     ) -> Answer:
-        """A call with another body, path, or headers (None takes one away)."""
+        """The call with another body, path, or headers (None removes one)."""
         call = CALLS[name]
         sent: dict[str, str | None] = {"content-type": "application/json", "idempotency-key": new_id("key")}
         if call.holds:
@@ -75,13 +75,13 @@ class Target:
         return self.gate.signed(call.method, "/admin/v1" + (path or call.path), raw, headers=kept)
 
     def create(self, key: str, document: Document, headers: Mapping[str, str]) -> Answer:
-        """A PUT that holds no version."""
+        """A PUT without a version."""
         body = {"reason": "because", **document}
         return self.gate.change("PUT", f"/admin/v1/flags/{key}", body, headers=headers)
 
 
 def aim(stack: Stack) -> Target:
-    """A flag to aim at, and one that is gone for good."""
+    """Create the flag to make calls on, and a retired one."""
     gate = Gate(stack.ready, ExactHttp())
     flag = gate.have(FLAG, stage="percentage", percent=50, allow={"users": ["listed"]})
     made = gate.change("PUT", f"/admin/v1/flags/{GONE}", {"reason": "x"}, headers={"if-none-match": "*"})
@@ -92,12 +92,12 @@ def aim(stack: Stack) -> Target:
 
 
 def refused(answer: Answer, status: int, slug: str) -> Answer:
-    """The answer, if it is this problem and no other."""
+    """The answer, if it is exactly this problem."""
     assert (answer.status, answer.slug) == (status, slug), answer.text[:600]
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json["status"] == status
     assert answer.json["title"]
-    if slug == "invalid-body" and answer.json.get("detail") == "see errors":
+    if slug == "invalid-body" and answer.json.get("detail") == "errors lists each fault":
         assert all(fault["path"] and fault["message"] for fault in answer.json["errors"])
         assert answer.json["errors"]
     return answer

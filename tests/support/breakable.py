@@ -1,4 +1,4 @@
-"""A stack whose DynamoDB can be broken: a proxy stands in front of it, and the worker needs none of it."""
+"""A stack whose DynamoDB can be made to fail: a proxy is in front of it, and the worker does not need it."""
 
 import contextlib
 import json
@@ -23,7 +23,7 @@ OPEN = ("gastown-access", "gastown-pr-merge", "gastown-multi-rig")
 
 @dataclass(frozen=True, slots=True)
 class Breakable:
-    """A running stack, a client of it, and the proxy between its functions and DynamoDB."""
+    """A running stack, its client, and the proxy between its functions and DynamoDB."""
 
     stack: Stack
     gate: Gate
@@ -31,7 +31,7 @@ class Breakable:
     manifest: dict[str, Any]
 
     def set_max_stale(self, seconds: int) -> None:
-        """The hard bound on staleness, by a manifest that names nothing else."""
+        """Set the hard staleness bound, with a manifest that contains nothing else."""
         profile = {name: self.manifest[name] for name in ("access", "token")}
         body = {**profile, "max_stale": seconds, "reason": "a test"}
         self.gate.change("POST", "/admin/v1/manifest", body).expect(200)
@@ -39,7 +39,7 @@ class Breakable:
 
 @contextlib.contextmanager
 def breakable_stack(folder: Path, *, max_stale: int) -> Iterator[Breakable]:
-    """Start one; access and two sub-features are at GA. `folder` takes the project's files."""
+    """Start a stack with access and two sub-features at GA. `folder` gets the project's files."""
     manifest = yaml.safe_load((ROOT / "examples/gastown/manifest.yaml").read_text())
     manifest["max_stale"] = max_stale
     for flag in manifest["flags"]:

@@ -1,4 +1,4 @@
-"""Secret and personal strings made for one run, and a search for them in every form in which text carries text."""
+"""Secret and personal strings made for one run, and a search for them in every common encoding."""
 
 import base64
 import secrets
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 class Canaries:
-    """Strings by name. Each holds a core of 16 letters that stands nowhere else, which is what is looked for."""
+    """Strings by name. Each contains a unique core of 16 letters, which is searched for."""
 
     def __init__(self) -> None:
         self._cores: dict[str, str] = {}
@@ -15,16 +15,16 @@ class Canaries:
         return len(self._cores)
 
     def new(self, name: str, form: str = "{}") -> str:
-        """A new one of that form (`{}` takes the core); the same as before where there is one of that name."""
+        """Return a string of that form (`{}` is the core), or the existing string of that name."""
         return form.replace("{}", self._cores.setdefault(name, secrets.token_hex(8)))
 
     def watch(self, name: str, value: str) -> str:
-        """One that another made: a token, a key. It is looked for by its tail, which no two share."""
+        """Add a string made elsewhere, such as a token or a key. Its tail, which is unique, is searched for."""
         self._cores[name] = value[-24:]
         return value
 
     def within(self, *texts: bytes | str) -> set[str]:
-        """The names of those that are in the texts, as they are or encoded."""
+        """The names of the strings that are in the texts, plain or encoded."""
         whole = b"\n".join(text.encode() if isinstance(text, str) else text for text in texts)
         small = whole.lower()
         return {
@@ -35,7 +35,7 @@ class Canaries:
 
 
 def _plain(core: str) -> Iterable[bytes]:
-    """The core, its letters as escapes of a URL and of JSON, and as hexadecimal, all in lower case."""
+    """The core, and its URL, JSON, and hexadecimal escapes, all in lower case."""
     raw = core.lower().encode()
     yield raw
     yield core.encode().hex().encode()
@@ -44,7 +44,7 @@ def _plain(core: str) -> Iterable[bytes]:
 
 
 def _based(raw: bytes) -> Iterable[bytes]:
-    """The letters of base64 that the core alone decides, at each place where it can begin; both alphabets."""
+    """The base64 letters that depend only on the core, at each offset where it can start, in both alphabets."""
     for before in range(3):
         first, last = -(-before * 8 // 6), (before + len(raw)) * 8 // 6
         for encode in (base64.b64encode, base64.urlsafe_b64encode):

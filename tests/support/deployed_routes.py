@@ -1,7 +1,7 @@
-"""The routes as AWS's own translator makes them of both templates, and which one API Gateway takes for a request.
+"""The routes of both templates as AWS's translator produces them, and the one that API Gateway selects for a request.
 
-A matcher of its own, written from the API Gateway Developer Guide ("Create routes for HTTP APIs") over the translated
-OpenAPI paths: it shares no line with the laptop mode's, so that the two can be held against each other.
+An independent matcher, written from the API Gateway Developer Guide ("Create routes for HTTP APIs") over the translated
+OpenAPI paths. It shares no code with the laptop mode's, so that the two can be compared.
 """
 
 import json
@@ -26,7 +26,7 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", 
 
 @dataclass(frozen=True, slots=True)
 class DeployedRoute:
-    """One route: how API Gateway authorises it and the logical id of the function behind it."""
+    """One route: how API Gateway authorizes it, and the logical id of its function."""
 
     method: str
     path: str
@@ -36,7 +36,7 @@ class DeployedRoute:
 
     @property
     def key(self) -> str:
-        """As `$context.routeKey` has it."""
+        """The route as `$context.routeKey`."""
         return f"{self.method} {self.path}"
 
 
@@ -66,18 +66,18 @@ def _route(method: str, path: str, operation: dict[str, Any]) -> DeployedRoute:
     (function,) = re.findall(
         r"\$\{(\w+)\.(?:Arn|Alias)\}", json.dumps(operation["x-amazon-apigateway-integration"]["uri"])
     )
-    # a variable is one whole segment that is there; dot segments are taken for none, so that a path has one reading
+    # a variable is one non-empty segment; dot segments never match, so that a path has one reading
     segments = [r"(?!\.{1,2}(?:/|$))[^/]+" if part[:1] == "{" else re.escape(part) for part in path.split("/")]
     return DeployedRoute(method, path, "+".join(security), function, re.compile("/".join(segments)))
 
 
 def route_for(routes: list[DeployedRoute], method: str, path: str) -> DeployedRoute | None:
-    """The route that API Gateway takes for a raw path: the method's, and the fullest match, from the left."""
+    """The route that API Gateway selects for a raw path: of the method's, the most specific match from the left."""
     matching = [route for route in routes if route.method == method and route.pattern.fullmatch(path)]
     return min(matching, key=lambda route: [part[:1] == "{" for part in route.path.split("/")], default=None)
 
 
-# -- paths that are right, and paths that are nearly right
+# -- valid and nearly valid paths
 
 VALUES = ("a", "gastown-access", "TOWN-1", "..", ".", "%2e%2e", "%2F", "a%2Fb", "%00", "a;b=c", "{town}", "é", "\xfe",
           "x" * 300, "%25", "a,b", "gastown.listTowns,gastown.sling", "*", "$default", "{proxy+}", "%c0%af", "a%20b",
@@ -85,7 +85,7 @@ VALUES = ("a", "gastown-access", "TOWN-1", "..", ".", "%2e%2e", "%2F", "a%2Fb", 
 
 
 def asked(dice: Random, routes: list[DeployedRoute]) -> tuple[str, str]:
-    """A method and a raw path, as characters of one byte each."""
+    """A method and a raw path, with characters of one byte each."""
     route = dice.choice(routes)
     path = re.sub(r"\{[^}]+\}", lambda _: dice.choice(VALUES), route.path)
     for _ in range(dice.choice((0, 0, 0, 0, 1, 1, 1, 2, 3))):
@@ -129,7 +129,7 @@ def _bent_part(part: str, dice: Random) -> str:
 
 
 def fuzzed(seed: int, number: int, routes: list[DeployedRoute]) -> Iterator[tuple[str, str]]:
-    """So many different requests; one seed is one list."""
+    """This many different requests. The same seed gives the same list."""
     dice, seen = Random(seed), set[tuple[str, str]]()
     while len(seen) < number:
         request = asked(dice, routes)

@@ -1,4 +1,4 @@
-"""An answer against the OpenAPI document: is the status described, the media type, every header, the body's shape?"""
+"""Checks an answer against the OpenAPI document: status, media type, headers, and the body's shape."""
 
 import json
 from collections.abc import Mapping
@@ -12,23 +12,23 @@ from headgate.openapi.document import document
 
 @cache
 def described() -> dict[str, Any]:
-    """The document that the code makes."""
+    """The OpenAPI document that the code generates."""
     return document()
 
 
 DESCRIBED = {f"{method.upper()} {path}" for path, methods in described()["paths"].items() for method in methods}
-"""Every route that it tells of."""
+"""Every described route."""
 
 
 def operation(route_key: str) -> dict[str, Any]:
-    """What it says of a route."""
+    """The description of a route."""
     method, path = route_key.split()
     found: dict[str, Any] = described()["paths"][path][method.lower()]
     return found
 
 
 def responses(route_key: str) -> dict[str, Any]:
-    """Status to what is answered, with references followed."""
+    """The described responses by status, with references resolved."""
     shared = described()["components"]["responses"]
     named = operation(route_key)["responses"]
     return {status: shared[one["$ref"].rpartition("/")[2]] if "$ref" in one else one for status, one in named.items()}
@@ -43,7 +43,7 @@ def _validator(route_key: str, status: str, media_type: str) -> Any:
 
 
 def undescribed(route_key: str, response: Mapping[str, Any]) -> list[str]:
-    """Everything in an answer (payload 2.0) that the document does not say, or says otherwise."""
+    """All differences between an answer (payload 2.0) and its description."""
     status = str(response["statusCode"])
     said = responses(route_key).get(status)
     if said is None:

@@ -1,4 +1,4 @@
-"""The admin API in process, on any table: one environment of the admin function, and who calls it."""
+"""The admin API in process, on any table: one execution environment of the admin function and its callers."""
 
 import json
 import os
@@ -24,7 +24,7 @@ POOL = ("key-1", "key-2", "key-3")
 
 @dataclass(frozen=True)
 class Reply:
-    """What API Gateway would send."""
+    """The response that API Gateway would send."""
 
     status: int
     body: Any
@@ -32,19 +32,19 @@ class Reply:
 
     @property
     def etag(self) -> str:
-        """For If-Match."""
+        """The ETag, for If-Match."""
         return self.headers["etag"]
 
     @property
     def slug(self) -> str | None:
-        """Of a problem."""
+        """The slug of a problem, or None."""
         kind = self.body.get("type") if isinstance(self.body, dict) else None
         return kind.removeprefix("urn:headgate:") if isinstance(kind, str) else None
 
 
 @dataclass(frozen=True)
 class Ask:
-    """One request, to be made as often as wanted: its `idem` makes it the same one."""
+    """One request, which can be sent repeatedly; `idem` is its Idempotency-Key."""
 
     route: str
     body: Any = None
@@ -56,7 +56,7 @@ class Ask:
 
 
 class Desk:
-    """One environment of the admin function. `budget` is in seconds."""
+    """One execution environment of the admin function. `budget` is in seconds."""
 
     numbers = count(1)
 
@@ -73,13 +73,13 @@ class Desk:
         )
 
     def answers(self, ask: Ask) -> Reply:
-        """One call."""
+        """Send a request and return the answer."""
         response = handle(self.admin, SERVED, event(ask, f"request-{next(self.numbers)}"))
         text = response["body"]
         return Reply(response["statusCode"], json.loads(text) if text else None, response["headers"])
 
     def must(self, ask: Ask) -> Reply:
-        """A call that has to succeed."""
+        """Send a request that must succeed."""
         reply = self.answers(ask)
         assert 200 <= reply.status < 300, (ask, reply)
         return reply
@@ -87,13 +87,13 @@ class Desk:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """The functions' logs are let go: some hundred thousand lines would bury a failure."""
+    """Discard the functions' logs: hundreds of thousands of lines would hide a failure."""
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
         yield
 
 
 def event(ask: Ask, request_id: str) -> dict[str, Any]:
-    """As API Gateway sends it: payload 2.0, AWS_IAM."""
+    """The event as API Gateway sends it: payload 2.0, AWS_IAM."""
     raw_path = re.sub(r"\{(\w+)\}", lambda name: ask.path[name[1]], ask.route.partition(" ")[2])
     headers = {"idempotency-key": ask.idem or request_id, **ask.headers}
     iam = {"userArn": f"arn:aws:iam::123456789012:role/{ask.caller}", "callerId": ask.caller}

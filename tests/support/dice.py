@@ -1,6 +1,6 @@
-"""Random rules and subjects from small pools, so that they meet: the same ids as users and as orgs, twins, odd JSON.
+"""Random rules and subjects from small pools, so that they match: equal user and org ids, look-alikes, odd JSON.
 
-One source of chance serves both: `random.Random` for many cases fast, or Hypothesis' own for cases that shrink.
+The source is `random.Random` for many cases fast, or Hypothesis' own for cases that shrink.
 """
 
 from collections.abc import Mapping
@@ -38,21 +38,21 @@ OPERATORS = (
 
 
 class Dice:
-    """Throws documents as operators write them, and subjects as credentials give them."""
+    """Makes random documents as operators write them, and random subjects as credentials describe them."""
 
     def __init__(self, source: Random) -> None:
         self.source = source
 
     def chance(self, likely: float) -> bool:
-        """True as likely as said."""
+        """True with this probability."""
         return self.source.random() < likely
 
     def one(self, pool: Any) -> Any:
-        """One of a pool."""
+        """A random element of a pool."""
         return pool[self.source.randrange(len(pool))]
 
     def some(self, pool: Any, most: int) -> list[Any]:
-        """Up to so many different ones of a pool, in any order."""
+        """At most this many different elements of a pool, in any order."""
         return list(dict.fromkeys(self.one(pool) for _ in range(self.source.randint(0, most))))
 
     def value(self, depth: int = 2) -> Any:
@@ -65,7 +65,7 @@ class Dice:
         return None if kind == 5 else self.one(SCALARS)
 
     def attributes(self) -> dict[str, Any]:
-        """What a credential says of its subject, odd things included."""
+        """Attributes as a credential may have them, including odd ones."""
         return {name: self.value() for name in self.some(ATTRIBUTES, 4)}
 
     def clause(self) -> dict[str, Any]:
@@ -99,7 +99,7 @@ class Dice:
         }
 
     def flag(self, key: str, parents: Any = ()) -> dict[str, Any]:
-        """A flag with any of the parents."""
+        """A flag that may require any of the parents."""
         return {
             "key": key,
             "salt": self.one(SALTS),
@@ -120,7 +120,7 @@ class Dice:
         return {**flag, "killed": self.one(REACHES)} if self.chance(likely) else flag
 
     def rules(self, keys: Any, *, orderly: bool = True) -> dict[str, dict[str, Any]]:
-        """Flags under these keys. Orderly ones hang on earlier ones, or on one that does not exist; others on any."""
+        """Flags with these keys. Orderly flags require earlier flags or a missing one; others require any."""
         documents = {}
         for index, key in enumerate(keys):
             parents = (*keys[:index], "gone") if orderly else keys
@@ -128,7 +128,7 @@ class Dice:
         return documents
 
     def subject(self, admins: float = 0.1) -> Subject:
-        """Somebody."""
+        """A random subject."""
         orgs = tuple(self.some(IDS, 3)) if self.chance(0.6) else ()
         acting = self.one(orgs) if orgs and self.chance(0.3) else None
         user = self.one(IDS) if self.chance(0.9) else self.one((None, ""))
@@ -136,12 +136,12 @@ class Dice:
 
 
 def dice() -> st.SearchStrategy[Dice]:
-    """Dice that Hypothesis throws, and shrinks."""
+    """Dice with Hypothesis as the source, which can shrink."""
     return st.randoms(use_true_random=False).map(Dice)
 
 
 def changed(thrown: Dice, flag: Mapping[str, Any]) -> dict[str, Any]:
-    """The flag after one or two changes, of a kind that an operator makes, or makes by mistake."""
+    """The flag after one or two changes that an operator may make, deliberately or by mistake."""
     after = dict(flag)
     for _ in range(thrown.source.randint(1, 2)):
         after |= thrown.one((_moved, _other_scale, _other_members, _other_rules, _other_parents))(thrown, after)
@@ -187,7 +187,7 @@ def _other_rules(thrown: Dice, flag: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _twin(clause: dict[str, Any]) -> None:
-    """1 becomes true, "1" becomes 1: what a careless comparison holds for the same."""
+    """Replace values with ones that a careless comparison treats as equal: 1 with true, "1" with 1."""
     twins: Mapping[str, Any] = {"1": True, "True": 1, "0": False, "False": 0, "1.0": True, "'1'": 1, "'true'": True}
     if clause["op"] in ("equals", "not_equals", "contains"):
         clause["value"] = twins.get(repr(clause["value"]), clause["value"])

@@ -1,4 +1,4 @@
-"""Everything that an admin can be given, to be offered at the wrong door."""
+"""Every credential that an admin can get, for use at the wrong endpoint."""
 
 from dataclasses import dataclass, field
 
@@ -12,7 +12,7 @@ KEY = "bad-tokens"
 
 @dataclass(frozen=True)
 class Door:
-    """A client, an admin who is let in at every stage, and all that the admin was given."""
+    """A client, an admin who is admitted at every stage, and all of the admin's credentials."""
 
     gate: Gate
     person: Person
@@ -24,7 +24,7 @@ class Door:
 
 
 def open_door(stack: Stack) -> Door:
-    """An admin with one of each."""
+    """An admin with one credential of each type."""
     gate, person = Gate(stack.ready, ExactHttp()), Person(orgs=("org-1",), admin=True)
     gate.have(KEY, stage="ga")
     gate.settled()
@@ -41,12 +41,12 @@ def open_door(stack: Stack) -> Door:
 
 
 def gateways(answer: Answer, status: int) -> bool:
-    """API Gateway's own refusal: the function behind was not called."""
+    """Whether the refusal is API Gateway's own, without a call of the function."""
     return answer.status == status and answer.json == {"message": {401: "Unauthorized", 403: "Forbidden"}[status]}
 
 
 def refused(answer: Answer, status: int, error: str) -> Answer:
-    """The answer, if it is this OAuth error: no token in it, nothing to be kept, nothing of the request told."""
+    """The answer, if it is this OAuth error: without a token, not cacheable, and repeating nothing of the request."""
     assert (answer.status, answer.json.get("error")) == (status, error), answer.text[:400]
     assert set(answer.json) == {"error", "error_description"}
     assert answer.headers["cache-control"] == "no-store"

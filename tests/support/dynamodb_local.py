@@ -1,7 +1,7 @@
-"""Runs a command beside AWS's DynamoDB Local, which is started for it alone: `<folder of the package> <command…>`.
+"""Run a command together with AWS's DynamoDB Local: `<folder of the package> <command…>`.
 
-DynamoDB Local listens on every interface, and nothing here may be reached from outside: it is started only where there
-is no interface but loopback (`unshare --net`). The command finds it by HEADGATE_TEST_DYNAMODB.
+DynamoDB Local listens on every interface but must not be reachable from outside: it is started only if there
+is no interface but loopback (`unshare --net`). The command gets its URL in HEADGATE_TEST_DYNAMODB.
 """
 
 import os
@@ -12,11 +12,11 @@ import time
 from pathlib import Path
 
 PATIENCE = 60.0
-"""Seconds until it must answer."""
+"""Seconds within which it must answer."""
 
 
 def main(package: Path, command: list[str]) -> int:
-    """The exit code of the command."""
+    """Return the exit code of the command."""
     interfaces = [name for _index, name in socket.if_nameindex()]
     if interfaces != ["lo"]:
         sys.exit("not started: DynamoDB Local would listen on " + ", ".join(interfaces))

@@ -1,4 +1,4 @@
-"""Tables of a DynamoDB behind a URL on loopback, as the store reaches them: botocore over a socket."""
+"""Tables of a DynamoDB at a loopback URL, reached as the store does: botocore over a socket."""
 
 import contextlib
 import os
@@ -23,14 +23,14 @@ SCHEMA: dict[str, Any] = {
 
 
 class Tables:
-    """Makes empty tables; every user of one may have connections of its own."""
+    """Creates empty tables; each user of a table can have its own connections."""
 
     def __init__(self) -> None:
         self._numbers = count()
         self._clients = [_client()]
 
     def new(self, *, users: int = 1) -> list[DynamoTable]:
-        """One empty table, for this many users. The budget is a patient one: these servers are slower than AWS's."""
+        """Create one empty table for this many users. The budget is long: these servers are slower than AWS."""
         name = f"test-{os.getpid()}-{next(self._numbers)}"
         self._clients[0].create_table(TableName=name, **SCHEMA)
         while len(self._clients) < users:
@@ -38,7 +38,7 @@ class Tables:
         return [DynamoTable(name, api, budget=30.0) for api in self._clients[:users]]
 
     def close(self) -> None:
-        """Every connection."""
+        """Close all connections."""
         for api in self._clients:
             api.close()
 
@@ -49,7 +49,7 @@ def _client() -> Any:
 
 @contextlib.contextmanager
 def tables_at(url: str) -> Iterator[Tables]:
-    """Tables of the server at this URL, for as long as the block runs."""
+    """Tables of the server at this URL, for the duration of the block."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), DUMMY_CREDENTIALS, strict=True):
             patch.setenv(name, value)

@@ -1,6 +1,6 @@
-"""An example of examples/, run as its README says: copied out of the project, its shell blocks as they stand there.
+"""A folder of examples/, run as its README says: copied out of the project, with its shell blocks unchanged.
 
-A command with a comment that starts with a digit or `<` must print just that. `npm start` runs on beside the rest.
+A command with a comment that starts with a digit or `<` must print exactly that. `npm start` runs in the background.
 """
 
 import contextlib
@@ -25,12 +25,12 @@ BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PRINTS = re.compile(r"^(?P<command>.*\S)\s+# (?P<printed>[0-9<].*)$")
 LISTENING = "listening on "
 LIMIT = 180
-"""Seconds for one block, or for a server to come up."""
+"""Seconds for one block, or for a server to start."""
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A copy of an example, and the environment in which its commands run."""
+    """A copy of an example, and the environment for its commands."""
 
     folder: Path
     environment: Mapping[str, str]
@@ -40,7 +40,7 @@ class Example:
         return BLOCK.findall((self.folder / "README.md").read_text())
 
     def run(self, block: str, **addresses: str) -> str:
-        """Run a block and check what its commands print. `addresses` stand in for the README's, by their name there."""
+        """Run a block and check the output of its commands. `addresses` replace the README's, by their name there."""
         commands: list[str] = []
         expected: dict[str, str] = {}
         for line in block.splitlines():
@@ -59,18 +59,18 @@ class Example:
         return said
 
     def shell(self, commands: str, **environment: str) -> str:
-        """What shell commands print; the first that fails ends them, and the test."""
+        """The output of shell commands. The first failure ends them and the test."""
         return run(["bash", "-euo", "pipefail", "-c", commands], self.folder, {**self.environment, **environment})
 
     @contextlib.contextmanager
     def serving(self, **environment: str) -> Generator[str]:
-        """`npm start` for as long as the block needs it: the address that it says it listens on."""
+        """Run `npm start` for the duration of the block. Yields the URL that it prints."""
         server = subprocess.Popen(
             ["npm", "start", "--silent"],
             cwd=self.folder, env={**self.environment, "PORT": "0", **environment},
             stdout=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
-        end = partial(os.killpg, server.pid, signal.SIGTERM)  # npm and what it started
+        end = partial(os.killpg, server.pid, signal.SIGTERM)  # npm and its children
         overdue = Timer(LIMIT, end)
         overdue.start()
         assert server.stdout is not None

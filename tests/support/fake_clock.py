@@ -1,8 +1,8 @@
-"""A clock that moves when it is told to."""
+"""A clock that the test moves."""
 
 
 class FakeClock:
-    """Unix seconds. Called, it tells the time; `pause` is a sleep that takes none."""
+    """Unix seconds. Call it for the time; `pause` is a sleep that takes no real time."""
 
     def __init__(self, now: float = 1_780_000_000.0) -> None:
         self.now = now
@@ -12,7 +12,7 @@ class FakeClock:
         return self.now
 
     def advance(self, seconds: float) -> None:
-        """Move, backwards too."""
+        """Move by this many seconds, which may be negative."""
         self.now += seconds
 
     def pause(self, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""Every call of the admin API, right as it stands, on a table where all of them succeed; and ways to spoil it."""
+"""A valid call of every admin route, on a table where all of them succeed; and ways to make it invalid."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -70,7 +70,7 @@ GOOD: Mapping[str, Ask] = {ask.route: ask for ask in (
 
 
 class AuditKey(LocalSigner):
-    """The audit key as KMS shows it."""
+    """The audit key as KMS returns it."""
 
     def public_key(self) -> bytes:
         return self._key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -80,7 +80,7 @@ AUDIT_KEY = AuditKey("audit")
 
 
 def beginning() -> dict[str, Any]:
-    """Flags of every kind, one killed and one gone; routes, a profile, a session."""
+    """A table with flags of every kind, one killed and one deleted; routes, a profile, a session."""
     clock, table = FakeClock(), ReferenceTable()
     desk = Desk(table, clock)
     desk.must(Ask("PUT /admin/v1/flags/{key}", {"stage": "ga", **WHY}, {"key": "access"}, NEW))
@@ -106,7 +106,7 @@ with quiet():
 
 
 class Place:
-    """A table as at the beginning, and an environment that reads and changes it."""
+    """A fresh copy of that table, and an environment that reads and changes it."""
 
     def __init__(self) -> None:
         self.table, self.clock = ReferenceTable(), FakeClock()
@@ -116,7 +116,7 @@ class Place:
         self._count = 0
 
     def send(self, ask: Ask, body: bytes | None = None, query: Mapping[str, str] | None = None) -> Response:
-        """What comes back for it, with another body or a query where one is named. An empty header is not sent."""
+        """Send the call, optionally with another body or query, and return the answer. An empty header is not sent."""
         self._count += 1
         made = event(ask, f"call-{self._count}")
         made["queryStringParameters"] = dict(query or {})
@@ -128,7 +128,7 @@ class Place:
 
 
 def slug_of(response: Response) -> str:
-    """Of a problem."""
+    """The slug of a problem."""
     return str(json.loads(response["body"])["type"]).removeprefix("urn:headgate:")
 
 
@@ -170,7 +170,7 @@ def _saying(body: Mapping[str, Any]) -> Callable[[Place, Ask], Response]:
 
 
 def _closed(place: Place, ask: Ask) -> Response:
-    """It was given up before; to give up what is committed is refused too."""
+    """The import was abandoned before; abandoning a committed import is refused too."""
     way = "commit" if ask.route.startswith("DELETE") else ""
     other = GOOD[f"POST {IN_IMPORT}/commit"] if way else GOOD[f"DELETE {IN_IMPORT}"]
     place.send(other)
@@ -182,14 +182,14 @@ def _saying_for(path: Mapping[str, str], body: Mapping[str, Any]) -> Callable[[P
 
 
 def _shrinking(place: Place, ask: Ask) -> Response:
-    """Whom the import removes is on the list, and the list counts."""
+    """The import removes a listed id, and the list is in effect."""
     for route, body, version in (("stage", {"stage": "allowlist"}, 1), ("allow", {"add": {"users": ["bob"]}}, 2)):
         place.send(Ask(f"POST {IN_FLAG}/{route}", {**body, **WHY}, ask.path, {"if-match": f'"{version}"'}))
     return place.send(ask)
 
 
 def _spent(place: Place, ask: Ask) -> Response:
-    """A flag with as many imports as it may have."""
+    """A flag with the maximum number of imports."""
     rules, sk = place.table.partition("rules"), f"flag#{ask.path['key']}"
     flag = json.loads(str(rules[sk]["body"]))
     flag["members"] = {"users": 0, "orgs": 0, "imports": [[n, n] for n in range(1, 1_001)], "changed": {}}
@@ -206,7 +206,7 @@ def _taken(place: Place, ask: Ask) -> Response:
 
 
 def _deleted(place: Place, ask: Ask) -> Response:
-    """The flag went while the import was open."""
+    """The flag was deleted while the import was open."""
     place.send(Ask("DELETE /admin/v1/flags/{key}", WHY, ask.path, {"if-match": '"1"'}))
     return place.send(ask)
 
@@ -230,7 +230,7 @@ SPOILT: Mapping[str, Callable[[Place, Ask], Response]] = {
     "unavailable": _in_weather(Fault.LOST_REQUEST),
     "busy": _contended,
 }
-"""A problem, and what of a good call leads to it."""
+"""By problem, the change to a valid call that causes it."""
 
 
 def _cannot_rotate(place: Place, ask: Ask) -> Response:
@@ -261,13 +261,13 @@ def _broken_past(place: Place, ask: Ask) -> Response:
 
 
 def _long(place: Place, ask: Ask) -> Response:
-    """Each item takes its time."""
+    """Each item read takes time."""
     place.table.turn = lambda: place.clock.advance(5)
     return place.send(ask)
 
 
 def _moved_on(place: Place, ask: Ask) -> Response:
-    """Another changes the flag between the plan, which reads the rules, and the change, which reads three items."""
+    """Another admin changes the flag between the plan (which reads the rules) and the change (three items)."""
 
     def sky(call: Call) -> None:
         if len(call.keys) == 3:
@@ -317,4 +317,4 @@ OWN: Mapping[tuple[str, str], Callable[[Place, Ask], Response]] = {
     ("GET /admin/v1/manifest", "too-large"): _slow_past,
     ("GET /admin/v1/audit/reconcile", "too-large"): _long,
 }
-"""The same for one call alone."""
+"""The same for a single call."""

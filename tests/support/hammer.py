@@ -1,6 +1,6 @@
-"""Clients that call without pause from several threads, and what came of each call.
+"""Clients that call without pause from several threads, and the outcome of each call.
 
-A call belongs to a span of time only if it began and ended within it: one that overlaps an edge may go either way.
+A call belongs to a time span only if it began and ended within it: one that overlaps an edge may go either way.
 """
 
 import threading
@@ -15,7 +15,7 @@ Call = Callable[[], Answer]
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One call: which, and its answer."""
+    """One call: its name and its answer."""
 
     name: str
     answer: Answer
@@ -44,7 +44,7 @@ class Hammer:
         assert not self._failures, self._failures
 
     def between(self, began: float, ended: float) -> list[Shot]:
-        """The calls that began and ended between two moments of the monotonic clock."""
+        """The calls that began and ended between two times of the monotonic clock."""
         with self._fired:
             return [shot for shot in self._shots if began < shot.answer.began and shot.answer.ended < ended]
 
@@ -72,7 +72,7 @@ class Hammer:
                     with self._fired:
                         self._shots.append(Shot(name, answer))
                         self._fired.notify_all()
-        except BaseException as failure:  # told to the test, which fails by it
+        except BaseException as failure:  # passed to the test, which then fails
             with self._fired:
                 self._failures.append(failure)
                 self._fired.notify_all()

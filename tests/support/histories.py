@@ -1,5 +1,5 @@
-"""A random history of a gate, made by the admin API itself; the table as it was after each revision; and restores that
-bring it back by halves."""
+"""A random history of a gate, made through the admin API; the table as it was after each revision; and restores that
+split transactions."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from random import Random
@@ -21,7 +21,7 @@ SESSIONS = tuple((f"u-{number}", f"town:{number}") for number in range(3))
 
 
 class RecordedTable(ReferenceTable):
-    """Keeps what it holds after each write that moves the head: `past[r]` is the table at revision r."""
+    """Keeps a copy after each write of the head: `past[r]` is the table at revision r."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class RecordedTable(ReferenceTable):
 
 
 class History:
-    """A table with three sessions, to which things happen."""
+    """A table with three sessions, and random changes to it."""
 
     def __init__(self, seed: object) -> None:
         self.table, self.clock, self.dice = RecordedTable(), FakeClock(), Random(str(seed))
@@ -48,7 +48,7 @@ class History:
         self.table.past.append(self.table.saved())
 
     def goes_on(self, deeds: int) -> "History":
-        """So many calls more; some change nothing, some are refused."""
+        """Make this many more calls; some change nothing, some are refused."""
         with quiet():
             for _ in range(deeds):
                 self.clock.advance(self.dice.randrange(2, 90))
@@ -89,7 +89,7 @@ class History:
         return Ask("DELETE /admin/v1/sessions/{id}", {"reason": "a test"}, {"id": record_id(*SESSIONS[number])})
 
     def mixed(self, dice: Random) -> Saved:
-        """The table as a restore may bring it back: each item that the last transactions wrote, as of before or after
+        """The table as a restore may return it: each item that the last transactions wrote, from before or after
         any of them."""
         last = len(self.table.past) - 1
         first = max(0, last - dice.randrange(1, 6))
@@ -104,12 +104,12 @@ class History:
         return mixture
 
     def is_a_cut(self, mixture: Saved) -> bool:
-        """Whether this is the table as it was at some revision: told by comparing all of it, and by nothing else."""
+        """Whether this equals the whole table at some revision."""
         return any(_essence(mixture) == _essence(past) for past in self.table.past)
 
 
 def _touched(states: Sequence[Saved]) -> Iterator[Key]:
-    """What is not the same in all of these. What answers repeated requests is no part of the rules."""
+    """The keys of items that differ between these states, without idempotency records."""
     places = {(pk, sk) for state in states for pk, rows in state.items() for sk in rows if not pk.startswith("idem#")}
     yield from (
         (pk, sk) for pk, sk in places if len({str(state.get(pk, {}).get(sk)) for state in states}) > 1

@@ -1,8 +1,8 @@
-"""Whether a history of overlapping operations could have been done one at a time: the search of Wing, Gong and Lowe.
+"""Whether a history of overlapping operations has an equivalent sequential order: the search of Wing, Gong, and Lowe.
 
-As in Porcupine and Knossos: try, among the operations that may come next, each whose answer fits the state; go back
-where none does; never look twice at the same operations done with the same state. An operation without an answer may
-have been done at any time since it began, or never.
+As in Porcupine and Knossos: try each operation that may come next and whose answer fits the state; backtrack
+if none does; never visit the same set of operations with the same state twice. An operation without an answer may
+have taken effect at any time since it began, or never.
 
 G. Lowe, "Testing for linearizability", Concurrency and Computation 29(4), 2017.
 """
@@ -19,7 +19,7 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class Operation(Generic[Call, Answer]):
-    """`begin` and `end` are places in one order of all events; without an answer `end` says nothing."""
+    """`begin` and `end` are positions in one order of all events; without an answer, `end` has no meaning."""
 
     begin: float
     end: float
@@ -28,13 +28,13 @@ class Operation(Generic[Call, Answer]):
 
 
 Step = Callable[[State, Call, Answer | None], State | None]
-"""The state after a call that was answered so (None: whatever the answer was); None when it cannot be so."""
+"""Returns the state after a call with this answer (None: unknown answer), or None if the answer does not fit."""
 
 
 def is_linearizable(
     history: Sequence[Operation[Call, Answer]], initial: State, step: Step[State, Call, Answer]
 ) -> bool:
-    """Whether some order, which keeps what ended before another began, explains every answer."""
+    """Whether some order explains every answer and keeps operations that did not overlap in sequence."""
     operations = sorted(history, key=lambda operation: operation.begin)
     ends = [inf if operation.answer is None else operation.end for operation in operations]
     needed = sum(1 << index for index, end in enumerate(ends) if end < inf)
@@ -55,7 +55,7 @@ def is_linearizable(
 
 
 def _next(operations: Sequence[Operation[Call, Answer]], ends: Sequence[float], done: int) -> list[int]:
-    """Those not done that began before any of them had ended."""
+    """The remaining operations that began before any of them ended."""
     index = (~done & (done + 1)).bit_length() - 1
     first_end, found = inf, []
     while index < len(operations) and operations[index].begin < first_end:

@@ -1,6 +1,6 @@
-"""The real JavaScript clients: their packages installed once for each lock file, their scripts run as child processes.
+"""The real JavaScript clients: packages installed once per lock file, scripts run as child processes.
 
-A script of tests/clients/scripts reads one JSON document from stdin and prints one for each step.
+A script in tests/clients/scripts reads one JSON document from stdin and prints one for each step.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ OFFLINE = re.compile(r"npm.*\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIME
 
 
 def without(reason: str) -> NoReturn:
-    """Skip: the JavaScript clients cannot be had on this machine. On a CI machine fail: there nobody reads skips."""
+    """Skip: the JavaScript clients are not available. On a CI machine fail, where skips go unnoticed."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
@@ -44,12 +44,12 @@ def need_node() -> None:
 
 
 def install(folder: Path = CLIENTS) -> None:
-    """`npm ci` in a folder, unless node_modules holds what its lock file names. Skips without a network."""
+    """`npm ci` in a folder, unless node_modules matches its lock file. Skips without a network."""
     wanted = hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()
     mark = folder / "node_modules" / ".installed-from"
     name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
     with Path(tempfile.gettempdir(), f"headgate-npm-{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # test processes start side by side
+        fcntl.flock(lock, fcntl.LOCK_EX)  # test processes start concurrently
         if mark.is_file() and mark.read_text() == wanted:
             return
         run(["npm", "ci", "--prefer-offline"], folder)
@@ -57,7 +57,7 @@ def install(folder: Path = CLIENTS) -> None:
 
 
 def run(command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> str:
-    """What a command prints. Skips when npm found no network, fails with what was said on any other error."""
+    """The output of a command. Skips if npm has no network; fails with the output on any other error."""
     done = subprocess.run(
         command, cwd=folder, env=environment or _environment(),
         capture_output=True, text=True, timeout=INSTALL_LIMIT, check=False,
@@ -70,14 +70,14 @@ def run(command: Sequence[str], folder: Path, environment: Mapping[str, str] | N
 
 
 def run_script(name: str, document: Any) -> Any:
-    """What a script prints for a document: its one answer. Fails with what it said when it ends with an error."""
+    """The one answer that a script prints for a document. Fails with its output if it ends with an error."""
     with talk(name, document) as step:
         return step()
 
 
 @contextlib.contextmanager
 def talk(name: str, document: Any, *, limit: float = SCRIPT_LIMIT) -> Generator[Callable[[], Any]]:
-    """A script that runs beside the test: each call gives its next answer. In the end it must have ended well."""
+    """A script that runs alongside the test: each call returns its next answer. It must end successfully."""
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
             ["node", str(SCRIPTS / name)],
@@ -111,5 +111,5 @@ def talk(name: str, document: Any, *, limit: float = SCRIPT_LIMIT) -> Generator[
 
 
 def _environment() -> dict[str, str]:
-    """Loopback is never sent through a proxy; React's test build is the one with `act`."""
+    """Loopback never goes through a proxy. React's test build is the one with `act`."""
     return {**os.environ, "NO_PROXY": "127.0.0.1,localhost", "NODE_ENV": "test"}

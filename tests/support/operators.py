@@ -1,6 +1,6 @@
-"""People who change things: plans as the admin API makes them, over a table, each call with a key of its own.
+"""Operators: plans as the admin API makes them, on a table, each call with its own Idempotency-Key.
 
-`check` looks at a table afterwards: state and record must be one.
+`check` verifies a table afterwards: state and record must agree.
 """
 
 import json
@@ -39,7 +39,7 @@ TARGETS = {"routes": ROUTES_KEY, "profile": PROFILE_KEY, "keys": KEYRING_KEY}
 
 
 class Operator:
-    """Somebody with rights. `key` is the flag's; a call names its idempotency key or gets a new one."""
+    """An operator. `key` is the flag's; a call has the given Idempotency-Key or a new one."""
 
     numbers = count(1)
 
@@ -55,27 +55,27 @@ class Operator:
         return Call(actor, "a test", f"req-{number}", f"caller-{self.name}", idem or f"key-{number}", fingerprint)
 
     def does(self, key: str, plan: Plan, call: Call | None = None, **options: Any) -> Answer | Refusal:
-        """One change of a flag, or of the routes, the profile, the keys; a refusal is an outcome."""
+        """Make one change of a flag, the routes, the profile, or the keys; return the answer or the refusal."""
         try:
             return self.record.change(TARGETS.get(key, flag_key(key)), plan, call or self.call(), **options)
         except Refusal as refusal:
             return refusal
 
     def creates(self, key: str, **members: Any) -> Answer:
-        """A flag that is not there yet."""
+        """Create a flag, which must succeed."""
         answer = self.does(key, creation(key, **members))
         assert isinstance(answer, Answer), answer
         return answer
 
     def makes(self, key: str, plan: Plan) -> Answer:
-        """A change that must succeed."""
+        """Make a change that must succeed."""
         answer = self.does(key, plan)
         assert isinstance(answer, Answer), answer
         return answer
 
 
 def creation(key: str, **members: Any) -> Plan:
-    """Create it, unless it exists or is retired."""
+    """Create the flag, unless it exists or is retired."""
 
     def plan(current: Current) -> Change:
         if current.stored is not None:
@@ -87,7 +87,7 @@ def creation(key: str, **members: Any) -> Plan:
 
 
 def update(key: str, action: str, step: Callable[[Flag], Flag], *, if_match: int | None = None) -> Plan:
-    """Change it by a step; on a version, where one is named."""
+    """Change the flag by a step; conditionally, if a version is given."""
 
     def plan(current: Current) -> Change:
         stored = current.stored
@@ -112,24 +112,24 @@ def staging(key: str, stage: str, percent: float | None = None, **options: Any) 
 
 
 def listing(key: str, *users: str, **options: Any) -> Plan:
-    """Put users on the list."""
+    """Add users to the list."""
     return update(key, "flag.allow", lambda flag: with_members(flag, add=(users, ()), remove=((), ()))[0], **options)
 
 
 def killing(key: str, reach: str = "gate") -> Plan:
-    """Drop the gate."""
+    """Kill the flag."""
     until = "2030-01-01T00:00:00.000Z" if reach == "drain" else None
     order = Kill(Reach(reach), "a test", "2026-03-01T12:00:00.000Z", "arn:ops", until)
     return update(key, "flag.kill", lambda flag: with_kill(flag, order))
 
 
 def restoring(key: str) -> Plan:
-    """Lift it."""
+    """Restore the flag."""
     return update(key, "flag.restore", without_kill)
 
 
 def writing(key: str, flag: Mapping[str, Any]) -> Plan:
-    """Replace it whole, whatever it is."""
+    """Replace the whole flag."""
 
     def step(before: Flag) -> Flag:
         return replace(flag_from({**flag, "key": key}), killed=before.killed)
@@ -138,7 +138,7 @@ def writing(key: str, flag: Mapping[str, Any]) -> Plan:
 
 
 def deletion(key: str, *, if_match: int | None = None) -> Plan:
-    """Retire it."""
+    """Delete the flag."""
 
     def plan(current: Current) -> Change:
         stored = current.stored
@@ -152,7 +152,7 @@ def deletion(key: str, *, if_match: int | None = None) -> Plan:
 
 
 def replacement(target: str, members: Mapping[str, Json]) -> Plan:
-    """Replace the routes, the profile or the keys whole."""
+    """Replace the routes, the profile, or the keys."""
 
     def plan(current: Current) -> Change:
         held = 0 if current.stored is None else current.stored.version
@@ -181,7 +181,7 @@ def replayed(table: ReferenceTable, revision: int | None = None) -> Snapshot:
 
 
 def same_rules(left: Snapshot, right: Snapshot) -> bool:
-    """Whether two snapshots hold the same, ready for use."""
+    """Whether two snapshots hold the same rules."""
 
     def held(snapshot: Snapshot) -> tuple[Any, ...]:
         rules = snapshot.rules
@@ -192,7 +192,7 @@ def same_rules(left: Snapshot, right: Snapshot) -> bool:
 
 
 def check(table: ReferenceTable) -> int:
-    """State, record, head and idempotency records fit each other; gives the revision."""
+    """Check that state, record, head, and idempotency records agree; return the revision."""
     stream = entries(table)
     head = read_head(table.partition(HEAD_KEY[0]).get(HEAD_KEY[1]))
     assert [entry["revision"] for entry in stream] == list(range(1, head.revision + 1)), "revisions have gaps"
@@ -209,13 +209,13 @@ def check(table: ReferenceTable) -> int:
     assert dict(head.killed) == killed
     saved = table.saved()
     kept = sum(len(rows) for pk, rows in saved.items() if pk.startswith("idem#"))
-    if not any(pk.startswith("imports#") for pk in saved):  # whose steps are remembered and are no revisions
+    if not any(pk.startswith("imports#") for pk in saved):  # import steps are remembered but are not revisions
         assert kept <= head.revision
     return head.revision
 
 
 def _follows(entry: Mapping[str, Any], versions: dict[str, int]) -> None:
-    """Each entry starts from what the one before it left: no update is lost."""
+    """Check that each entry starts from the state that the previous one left: no update is lost."""
     subject = entry["action"].partition(".")[0]
     if subject == "deny":
         sk = deny_key(DenyKind(entry["after"]["kind"]), entry["after"]["value"])[1]

@@ -1,6 +1,6 @@
-"""The decision once more, straight from the contract, on the documents themselves: slow, plain, with no code shared.
+"""A second implementation of the decision, from the contract, on the documents: slow, plain, sharing no code.
 
-`documents` are flags as operators write them, `killed` being the reach alone. A lineage is walked upwards by recursion.
+`documents` are flags as operators write them; `killed` is only the reach. Parents are followed by recursion.
 """
 
 import re
@@ -15,7 +15,7 @@ Documents = Mapping[str, Mapping[str, Any]]
 
 
 def expected(documents: Documents, key: str, subject: Subject, *, gate: bool = False) -> tuple[bool, str]:
-    """Value and reason. Documents must hold no cycle."""
+    """Value and reason. Documents must not contain a cycle."""
     if key not in documents:
         return (True, "ADMIN") if gate and subject.admin else (False, "FLAG_NOT_FOUND")
     for parent in documents[key].get("requires", ()):

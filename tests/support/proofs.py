@@ -1,4 +1,4 @@
-"""How many cases a run goes through, and the table of what the proofs counted at its end.
+"""The number of cases in a run, and the table of what the proofs counted.
 
 A proof is a test with the mark `proof(claim)`; several tests may share a claim. `HEADGATE_CASES` sets how many cases
 proofs and Hypothesis go through: `quick` (make quick), `ci` (make check, the default), `full` (make prove).
@@ -16,9 +16,9 @@ PROFILE = os.environ.get("HEADGATE_CASES", "ci")
 PROOF = "proof"
 
 
-def many(in_ci: int, full: int) -> int:
-    """How many cases this run goes through: `quick` takes a fifth of CI's."""
-    return {"quick": max(in_ci // 5, 1), "ci": in_ci, "full": full}[PROFILE]
+def many(in_ci: int, full: int | None = None) -> int:
+    """How many cases this run goes through: a fifth of CI's in `quick`; as many as in CI where `full` is not given."""
+    return {"quick": max(in_ci // 5, 1), "ci": in_ci, "full": full or in_ci}[PROFILE]
 
 
 class Tally:
@@ -35,7 +35,7 @@ class Tally:
             self._sums[name] = self._sums.get(name, 0) + count
 
     def most(self, **values: float) -> None:
-        """Values of which the largest is told."""
+        """Values of which the largest is reported."""
         for name, value in values.items():
             self._mosts[name] = max(self._mosts.get(name, value), value)
 

@@ -1,12 +1,12 @@
-"""The store's port in memory: what DynamoDB promises, with what it does not promise as hard as it may be.
+"""The store's port in memory: it keeps the guarantees of DynamoDB and no others.
 
-Writes are atomic and their conditions exact. Reads are consistent item by item and no more: another's write may fall
-between two items of one read (`turn` is called there), and these are read in any `order`. Faults come as the weather
-has it, a call at a time. Nothing here needs a thread, and one seed is one run.
+Writes are atomic and their conditions exact. Reads are consistent only item by item: another write may happen
+between two items of one read (`turn` is called there), and items are read in any `order`. `weather` decides the
+fault of each call. Nothing here needs a thread, and one seed is one run.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from random import Random
 
@@ -14,15 +14,15 @@ from headgate.store.port import ConditionFailed, Contended, Item, Key, Page, Put
 
 
 class Fault(Enum):
-    """What may befall a call."""
+    """What can happen to a call."""
 
-    CONTENDED = auto()  # another transaction was there: nothing is written. Reads know no such thing
+    CONTENDED = auto()  # a conflict with another transaction: nothing is written. Only for writes
     THROTTLED = auto()
-    LOST_REQUEST = auto()  # it never arrives
-    LOST_ANSWER = auto()  # it is done, and nobody hears of it
-    CRASH_BEFORE = auto()  # the caller dies before it asks
-    CRASH_AFTER = auto()  # the caller dies when it is done
-    STALE = auto()  # an old state is read: DynamoDB does no such thing to consistent reads; tests of the tests do
+    LOST_REQUEST = auto()  # the request never arrives
+    LOST_ANSWER = auto()  # the call is done, the answer is lost
+    CRASH_BEFORE = auto()  # the caller dies before the call
+    CRASH_AFTER = auto()  # the caller dies after the call
+    STALE = auto()  # an old state is read: never in DynamoDB's consistent reads; only to test the tests
 
 
 class Crashed(BaseException):
@@ -56,7 +56,7 @@ def always(fault: Fault) -> Weather:
 
 
 def mixed(source: Random, chances: Mapping[Fault, float]) -> Weather:
-    """Each fault as likely as said, call by call."""
+    """Each fault with its probability, call by call."""
 
     def sky(_call: Call) -> Fault | None:
         thrown = source.random()
@@ -86,7 +86,7 @@ class ReferenceTable:
     # -- the port
 
     def get(self, keys: Sequence[Key], *, spent: float = 0.0) -> dict[Key, Item]:
-        """See `Table.get`. Its reads take no time; `spent` is kept for who wants to know."""
+        """See `Table.get`. Reads take no time; `spent` is recorded."""
         self.spent = spent
         assert 0 < len(keys) <= 100
         assert len(set(keys)) == len(keys), "DynamoDB refuses duplicates"
@@ -163,30 +163,51 @@ class ReferenceTable:
                 rows[sk] = item
         return rows
 
-    # -- around the port: for tests to look and to lay hands on
+    # -- beyond the port: for tests to inspect and edit
 
     def partition(self, pk: str) -> dict[str, Item]:
-        """What lies there, as it is: edits are felt."""
+        """The stored items of a partition; edits take effect."""
         return self._rows.setdefault(pk, {})
 
     def saved(self) -> dict[str, dict[str, Item]]:
-        """A backup."""
+        """A copy of everything."""
         return {pk: dict(rows) for pk, rows in self._rows.items()}
 
     def restore(self, backup: Mapping[str, Mapping[str, Item]]) -> None:
-        """The table as it was then."""
+        """Replace everything with a copy."""
         self._rows = {pk: dict(rows) for pk, rows in backup.items()}
 
     def expire(self, now: float) -> int:
-        """What DynamoDB's TTL does some time after: items whose `expires` has passed are gone."""
+        """Delete items whose `expires` has passed, as DynamoDB's TTL does some time later; return how many."""
         gone = [(pk, sk) for pk, rows in self._rows.items() for sk, item in rows.items() if _is_past(item, now)]
         for pk, sk in gone:
             del self._rows[pk][sk]
         return len(gone)
 
     def count(self, op: str) -> int:
-        """How many calls of one kind there were."""
+        """The number of calls of one kind."""
         return sum(call.op == op for call in self.calls)
+
+
+class Overtaken(ReferenceTable):
+    """Calls `before_write` once, before the next write."""
+
+    before_write: Callable[[], object] | None = None
+
+    def write(self, puts: Sequence[Put]) -> None:
+        """See `Table.write`."""
+        first, self.before_write = self.before_write, None
+        if first is not None:
+            first()
+        super().write(puts)
+
+
+class Unconditional(ReferenceTable):
+    """A planted fault: writes ignore their conditions."""
+
+    def write(self, puts: Sequence[Put]) -> None:
+        """See `Table.write`."""
+        super().write([replace(put, absent=False, equals=None, expired=None) for put in puts])
 
 
 def _holds(put: Put, held: Item | None) -> bool:

@@ -1,8 +1,8 @@
-"""Runs several plain functions as if at once: in threads, but one at a time, the turn handed on by a seeded choice.
+"""Interleaves plain functions: in threads, but one at a time; a seeded choice passes the turn.
 
-A worker gives its turn away wherever it calls `turn`. One seed is one interleaving, so a failing one can be seen again.
-Threads are kept from one schedule to the next, and whoever goes on is woken by whoever was before: a schedule costs
-what its functions cost, and little more.
+A worker yields wherever it calls `turn`. One seed is one interleaving, so a failing one can be reproduced.
+Threads are reused from one schedule to the next, and each worker wakes the next one: a schedule costs
+little more than its functions.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,11 +11,11 @@ from threading import Lock, Thread, get_ident
 from typing import Any
 
 PATIENCE = 60.0
-"""Seconds without an end after which something is stuck."""
+"""Seconds after which a schedule counts as stuck."""
 
 
 class Schedules:
-    """A stage for interleavings."""
+    """Runs schedules on a fixed set of threads."""
 
     def __init__(self, most: int) -> None:
         self._over = Lock()
@@ -24,18 +24,18 @@ class Schedules:
         self._workers = [_Worker(self._left) for _ in range(most)]
 
     def run(self, source: Random, jobs: Sequence[Callable[[], Any]]) -> list[Any]:
-        """What each job returned or raised. `source` decides who goes on at each turn."""
+        """Run the jobs; return what each returned or raised. `source` chooses the worker at each turn."""
         workers = self._workers[: len(jobs)]
         for worker, job in zip(workers, jobs, strict=True):
             worker.job, worker.outcome = job, None
         self._source, self._cast = source, list(workers)
         self._next().own.release()
         if not self._over.acquire(timeout=PATIENCE):
-            raise AssertionError("a worker neither went on nor ended")
+            raise AssertionError("a worker is stuck")
         return [worker.outcome for worker in workers]
 
     def turn(self) -> None:
-        """Let another go on, or the same. Of no effect outside of a schedule."""
+        """Yield to a randomly chosen worker, possibly the same. No effect outside a schedule."""
         me = get_ident()
         for worker in self._cast:
             if worker.ident == me:
@@ -59,7 +59,7 @@ class Schedules:
 
 
 class _Worker:
-    """`own` is held by nobody but for the moment between being chosen and going on."""
+    """`own` is free only between being chosen and continuing."""
 
     def __init__(self, left: Callable[["_Worker"], None]) -> None:
         self.own = Lock()
@@ -72,12 +72,12 @@ class _Worker:
         self._thread.start()
 
     def wait(self) -> None:
-        """Until chosen."""
+        """Wait until chosen."""
         if not self.own.acquire(timeout=PATIENCE):
-            raise AssertionError("nobody gave the turn back")
+            raise AssertionError("no worker returned the turn")
 
     def end(self) -> None:
-        """No job is the last."""
+        """End the thread: it stops when it gets no job."""
         self.job = None
         self.own.release()
         self._thread.join(PATIENCE)
@@ -87,6 +87,6 @@ class _Worker:
         while self.own.acquire() and (job := self.job) is not None:
             try:
                 self.outcome = job()
-            except BaseException as failure:  # a crash too is an outcome
+            except BaseException as failure:  # a crash is an outcome
                 self.outcome = failure
             self._left(self)

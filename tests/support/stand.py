@@ -1,4 +1,4 @@
-"""The functions on fresh tables of moto behind a real socket, called with events as API Gateway would call them."""
+"""The functions on fresh moto tables behind a real socket, called with events as API Gateway sends them."""
 
 import importlib.util
 import json
@@ -21,7 +21,7 @@ Handler = Callable[[dict[str, Any], None], dict[str, Any]]
 
 
 class Stand:
-    """Writes the process's environment: whoever makes one puts it back (the fixture `stand` does)."""
+    """Changes the process's environment variables; the creator must restore them (the fixture `stand` does)."""
 
     def __init__(self, endpoint: str, issuer: str, id_token: str) -> None:
         session = botocore.session.get_session()
@@ -44,10 +44,10 @@ class Stand:
         self._tokens = {"ID_TOKEN": id_token}
 
     def renew(self) -> None:
-        """A fresh table with the reference manifest, the functions started anew, and an admin's access token."""
+        """Create a fresh table with the example manifest, restart the functions, and get an admin's access token."""
         self._count += 1
         self.is_fresh = True
-        name = f"headgate-{uuid.uuid4()}"  # moto keeps its tables for as long as the process lives
+        name = f"headgate-{uuid.uuid4()}"  # moto keeps its tables until the process ends
         self._tables.create_table(TableName=name, **KEYS)
         os.environ.update(self._environment, HEADGATE_TABLE=name)
         self.start()
@@ -58,7 +58,7 @@ class Stand:
         self._tokens["ACCESS_TOKEN"] = json.loads(minted["body"])["access_token"]
 
     def start(self) -> None:
-        """The functions anew on the same table: execution environments that know nothing yet."""
+        """Restart the functions on the same table, as cold execution environments."""
         self.handlers = {
             name: load_handler(ROOT / "functions" / name)
             for name in ("token", "evaluate", "authorizer", "admin", "worker")
@@ -66,7 +66,7 @@ class Stand:
         self.handlers["kill"] = self.handlers["admin"]
 
     def admin(self, route: str, body: Any, *, key: str | None = None, headers: Mapping[str, str] | None = None) -> Any:
-        """An admin call, signed as far as the function can tell."""
+        """Send an admin call with a signed caller's context."""
         self._count += 1
         event = json.loads((ROOT / "events/admin.apply.json").read_text())
         event["routeKey"] = event["requestContext"]["routeKey"] = route
@@ -77,11 +77,11 @@ class Stand:
         return self.handlers["admin"](event, None)
 
     def replay(self, name: str) -> dict[str, Any]:
-        """What the function answers to the event of a file."""
+        """Send the event of a file and return the function's answer."""
         return self.handlers[name.partition(".")[0]](self.event(name), None)
 
     def event(self, name: str) -> dict[str, Any]:
-        """The event of a file, with tokens put in."""
+        """The event of a file with tokens filled in."""
         text = (ROOT / "events" / f"{name}.json").read_text()
         filled = Template(text.replace("$default", "$$default")).substitute(self._tokens)
         event: dict[str, Any] = json.loads(filled)
@@ -89,7 +89,7 @@ class Stand:
 
 
 def load_handler(folder: Path) -> Handler:
-    """The handler of a function's folder, started anew in this process's environment."""
+    """Load the handler of a function's folder from scratch, with this process's environment."""
     spec = importlib.util.spec_from_file_location(f"{folder.name.replace('-', '_')}_app", folder / "app.py")
     assert spec is not None
     assert spec.loader is not None

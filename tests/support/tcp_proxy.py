@@ -1,7 +1,7 @@
-"""A proxy on loopback in front of a DynamoDB: passes requests on, or breaks them in one of the ways stores break.
+"""A proxy on loopback in front of a DynamoDB: forwards requests, or fails them in one of the ways that stores fail.
 
-It speaks TCP to its clients and reads just enough HTTP to tell requests apart, so that a fault can be held to some
-operations, and so that every request is counted.
+It speaks TCP to its clients and parses just enough HTTP to separate requests, so that a fault can be limited to some
+operations, and every request is counted.
 """
 
 import contextlib
@@ -27,15 +27,15 @@ class Fault(StrEnum):
     """How requests fail."""
 
     NONE = "none"
-    REFUSED = "refused"  # nobody listens, open connections are cut
+    REFUSED = "refused"  # no listener; open connections are closed
     HANGING = "hanging"  # accepted, never answered
     FAILING = "failing"  # 500 InternalServerError
     THROTTLED = "throttled"  # 400 ProvisionedThroughputExceededException
-    LOST = "lost"  # carried out, and the connection cut before the answer
+    LOST = "lost"  # executed, and the connection closed before the answer
 
 
 class FaultyProxy:
-    """Listens on a port of its own from construction to `close`. `seen` counts requests by operation and fault."""
+    """Listens on its own port from construction to `close`. `seen` counts requests by operation and fault."""
 
     def __init__(self, upstream: str) -> None:
         self._upstream = urlsplit(upstream).netloc
@@ -50,12 +50,12 @@ class FaultyProxy:
 
     @property
     def url(self) -> str:
-        """Where clients connect."""
+        """The URL for clients."""
         return f"http://127.0.0.1:{self._port}"
 
     @property
     def answered(self) -> int:
-        """Requests that were passed on and answered so far."""
+        """The number of requests forwarded and answered so far."""
         with self._changed:
             return sum(count for (_, fault), count in self.seen.items() if fault is Fault.NONE)
 
@@ -70,11 +70,11 @@ class FaultyProxy:
             self._listen()
 
     def heal(self) -> None:
-        """Pass everything on again."""
+        """Forward everything again."""
         self.break_by(Fault.NONE)
 
     def close(self) -> None:
-        """Stop listening and cut every connection."""
+        """Stop listening and close every connection."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -86,7 +86,9 @@ class FaultyProxy:
     def _bind(self, port: int) -> socket.socket:
         bound = socket.socket()
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # the port stays ours while nobody listens on it
+        bound.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEPORT, 1
+        )  # keeps the port reserved while there is no listener
         bound.bind(("127.0.0.1", port))
         return bound
 
@@ -120,7 +122,7 @@ class FaultyProxy:
 
     def _serve(self, connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closing is a reset
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close with a reset
         with self._changed:
             self._open.add(connection)
         upstream = http.client.HTTPConnection(self._upstream, timeout=30)
@@ -141,7 +143,7 @@ class FaultyProxy:
     # -- requests
 
     def _treat(self, request: "Asked", connection: socket.socket, upstream: http.client.HTTPConnection) -> bool:
-        """Whether the connection goes on."""
+        """Whether the connection stays open."""
         fault = self._fault_of(request.operation)
         match fault:
             case Fault.NONE:
@@ -170,14 +172,14 @@ class FaultyProxy:
 
 
 class Asked:
-    """One request, whole."""
+    """One complete request."""
 
     def __init__(self, method: str, path: str, headers: dict[str, str], body: bytes) -> None:
         self.method, self.path, self.headers, self.body = method, path, headers, body
         self.operation = headers.get("x-amz-target", "").rpartition(".")[2]
 
     def forwarded(self, upstream: http.client.HTTPConnection) -> bytes:
-        """Ask upstream; its answer as bytes."""
+        """Forward upstream. Returns the answer as bytes."""
         upstream.request(self.method, self.path, self.body, self.headers)
         response = upstream.getresponse()
         body = response.read()

@@ -1,4 +1,4 @@
-"""Reads tests/vectors/*.json: truth that is written down in no programming language."""
+"""Reads tests/vectors/*.json, the language-neutral expectations."""
 
 import json
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ def read(name: str) -> dict[str, Any]:
 
 
 def decisions() -> Iterator[Case]:
-    """Every case of every decision file, with `stages` and `subjects` multiplied out."""
+    """Every case of every decision file, one for each of its `stages` and `subjects`."""
     for name in DECISIONS:
         for case in read(name)["cases"]:
             yield from multiplied(case, {})

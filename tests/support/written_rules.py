@@ -1,4 +1,4 @@
-"""Rules on the reference backend, written by the one way that the admin API has."""
+"""Rules on the reference backend, written as the admin API does."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ ACTOR = Actor("arn:aws:iam::123456789012:role/ops", "ops", "203.0.113.7")
 
 
 class WrittenRules:
-    """A table, and changes to it that bump the revision."""
+    """A table, and changes to it that increment the revision."""
 
     def __init__(self, clock: Any) -> None:
         self.table = ReferenceTable()
@@ -22,7 +22,7 @@ class WrittenRules:
         self._count = 0
 
     def write(self, target: Key, action: str, document: dict[str, Any], flag: str | None = None) -> None:
-        """One change."""
+        """Make one change."""
         self._count += 1
 
         def plan(current: Current) -> Change:
@@ -51,7 +51,7 @@ class WrittenRules:
         self.write(ROUTES_KEY, "routes.replace", {"routes": list(policies)})
 
     def reads_of(self, act: Callable[[], object]) -> int:
-        """How many calls the table gets from an act."""
+        """The number of table calls that an act makes."""
         before = len(self.table.calls)
         act()
         return len(self.table.calls) - before

@@ -1,11 +1,11 @@
 """The running stack, driven over HTTP only: one that files share, or one of a file's own.
 
-`gate` is for tests that bring people and flags of their own. `fresh` first puts the reference manifest's flags back as
-they were at the start (`admin_only`, no lists, not killed), for tests of those flags. A deleted key cannot come again:
-a test's own flag has a new key, or is made by `gate.have`, which takes it over as the last test left it.
+`gate` is for tests that create their own people and flags. `fresh` first resets the reference manifest's flags
+(`admin_only`, no lists, not killed), for tests of those flags. A deleted key cannot be reused: a test's own flag has a
+new key, or is made by `gate.have`, which accepts it as the last test left it.
 
-A file that moves what others stand on (keys, the profile), counts everything there is, or fills the table (moto's
-transactions take longer the more a table holds) gets a stack of its own: it takes the mark `own_stack`.
+A file that changes what others depend on (keys, the profile), counts everything, or fills the table (moto's
+transactions slow down as a table grows) gets a stack of its own with the mark `own_stack`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ from headgate_cli.local.stack import Stack, running_stack
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything here drives a whole stack."""
+    """Mark everything here as driving a whole stack."""
     for item in items:
         if "tests/system" in item.path.as_posix():
             item.add_marker(pytest.mark.system)
@@ -29,13 +29,13 @@ Flags = Mapping[str, Mapping[str, Any]]
 
 @pytest.fixture(scope="session")
 def seeds() -> dict[str, Flags]:
-    """The flags of each stack as its manifest seeded them, by the stack's address."""
+    """The flags of each stack as its manifest seeded them, by the stack's URL."""
     return {}
 
 
 @pytest.fixture(scope="session")
 def shared(seeds: dict[str, Flags]) -> Iterator[Stack]:
-    """`headgate local` with the reference manifest, as a child process: one for each worker."""
+    """`headgate local` with the reference manifest, as a child process: one for each xdist worker."""
     with running_stack() as running:
         seeds[running.api] = Gate(running.ready).flags()
         yield running
@@ -69,7 +69,7 @@ def gate(stack: Stack, seeded: Flags) -> Iterator[Gate]:
 
 @pytest.fixture
 def fresh(gate: Gate, seeded: Flags) -> Gate:
-    """The client, with the flags as at the start. Evaluate may lag behind by up to 5 s: `gate.settled()` waits."""
+    """The client, with the initial flags. Evaluate may lag by up to 5 s: `gate.settled()` waits."""
     gate.reset(seeded)
     return gate
 
@@ -82,5 +82,5 @@ def root() -> Person:
 
 @pytest.fixture
 def alice() -> Person:
-    """Somebody who is in no org and on no list."""
+    """A user in no org and on no list."""
     return Person()

@@ -1,4 +1,4 @@
-"""The admin API as the only surface for flags: what it takes from whom, and that two operators never overwrite."""
+"""The admin API is the only way to change flags: its inputs, its permissions, and no lost updates."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ ACCESS = "gastown-access"
 FLAGS = "/admin/v1/flags"
 
 
-def test_r33_a_flag_s_whole_life_by_documented_calls(gate: Gate) -> None:
+def test_r33_flag_lifecycle_through_documented_calls(gate: Gate) -> None:
     """Create, read, list, stage, lists, kill, restore, replace, delete."""
     key = new_id("life")
     created = gate.create(key, description="a life", stage="allowlist")
@@ -40,7 +40,7 @@ def test_r33_a_flag_s_whole_life_by_documented_calls(gate: Gate) -> None:
     assert again.slug == "key-retired"
 
 
-def test_r33_flags_are_listed_page_by_page(gate: Gate) -> None:
+def test_r33_flags_are_listed_in_pages(gate: Gate) -> None:
     found: list[str] = []
     path = f"{FLAGS}?limit=2"
     while True:
@@ -62,8 +62,8 @@ UPDATES: dict[str, Callable[[str], tuple[str, str, dict[str, Any]]]] = {
 
 
 @pytest.mark.parametrize("update", UPDATES)
-def test_r33_a_stale_version_is_refused(gate: Gate, update: str) -> None:
-    """428 without, 412 with the current ETag when stale, 400 for anything but one ETag; nothing is changed."""
+def test_r33_stale_version_is_rejected(gate: Gate, update: str) -> None:
+    """428 without If-Match, 412 with the current ETag when stale, 400 for anything but one ETag. Nothing changes."""
     key = new_id("versions")
     gate.create(key)
     current = gate.stage(key, "allowlist")
@@ -78,7 +78,7 @@ def test_r33_a_stale_version_is_refused(gate: Gate, update: str) -> None:
     assert (gate.flag(key), gate.revision()) == (current, revision)
 
 
-def test_r33_of_eight_operators_at_once_one_succeeds(gate: Gate) -> None:
+def test_r33_one_of_eight_concurrent_updates_succeeds(gate: Gate) -> None:
     key = new_id("race")
     gate.create(key)
     body = {"stage": "allowlist", "reason": REASON}
@@ -87,8 +87,8 @@ def test_r33_of_eight_operators_at_once_one_succeeds(gate: Gate) -> None:
     assert gate.flag(key)["version"] == 2
 
 
-def test_r33_who_may_do_what(gate: Gate, alice: Person) -> None:
-    """By IAM, on exact routes: all may read but kill operators and services, editors may change."""
+def test_r33_permissions_by_role(gate: Gate, alice: Person) -> None:
+    """By IAM, on exact routes. All roles except kill operators and services may read; editors may change."""
     key = new_id("rights")
     gate.create(key)
     reads = [("GET", FLAGS), ("GET", f"{FLAGS}/{key}"), ("GET", f"{FLAGS}/{key}/allow"), ("GET", "/admin/v1/routes")]
@@ -107,8 +107,8 @@ def test_r33_who_may_do_what(gate: Gate, alice: Person) -> None:
         gate.signed("POST", "/v1/service-token", role=role).expect(403)
 
 
-def test_r33_who_is_nobody_gets_nothing(fresh: Gate, root: Person) -> None:
-    """No signature, an admin's token, a signature over another path: API Gateway answers 403 to each."""
+def test_r33_unsigned_or_badly_signed_request_is_denied(fresh: Gate, root: Person) -> None:
+    """No signature, an admin's token, or a signature over another path: API Gateway answers 403."""
     token = fresh.access_token(root)
     for credential in (None, token):
         answer = fresh.call("GET", FLAGS, token=credential).expect(403)
@@ -119,7 +119,7 @@ def test_r33_who_is_nobody_gets_nothing(fresh: Gate, root: Person) -> None:
     elsewhere.signed("GET", FLAGS).expect(403)
 
 
-def test_r33_taking_access_away_must_be_meant(gate: Gate) -> None:
+def test_r33_shrink_needs_allow_shrink(gate: Gate) -> None:
     key = new_id("shrink")
     gate.create(key, stage="ga")
     body = {"stage": "allowlist", "reason": REASON}
@@ -129,13 +129,13 @@ def test_r33_taking_access_away_must_be_meant(gate: Gate) -> None:
 
 
 @pytest.mark.parametrize("key", ["gastown-access", "gastown-convoys", "gastown-pr-merge", "gastown-multi-rig"])
-def test_r49_the_four_keys_are_there(gate: Gate, key: str) -> None:
+def test_r49_the_four_keys_exist(gate: Gate, key: str) -> None:
     assert gate.flag(key)["key"] == key
 
 
 @pytest.mark.parametrize("key", ["Gastown", "-a", ".a", "_a", "a b", "a/b", "ä", "a" * 65, "a\n", "%2e%2e", "a;b"])
-def test_r49_a_malformed_key_is_refused(gate: Gate, key: str) -> None:
-    """400 by the admin API, or no route at all where it holds a slash."""
+def test_r49_malformed_key_is_rejected(gate: Gate, key: str) -> None:
+    """400 from the admin API, or no route at all if it contains a slash."""
     path = f"{FLAGS}/{quote(key, safe='')}"
     revision = gate.revision()
     for answer in (
@@ -148,6 +148,6 @@ def test_r49_a_malformed_key_is_refused(gate: Gate, key: str) -> None:
     assert gate.revision() == revision
 
 
-def test_r49_the_longest_key_is_taken(gate: Gate) -> None:
+def test_r49_longest_key_is_accepted(gate: Gate) -> None:
     longest = (new_id("z.z_z-") + "z" * 64)[:64]
     assert gate.create(longest)["key"] == longest

@@ -1,4 +1,4 @@
-"""The record: one entry for each accepted change, none for a refused one, and a chain that anyone can verify."""
+"""The audit stream: one entry per accepted change, none for a refused one, and a chain that anyone can verify."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -11,13 +11,13 @@ from running_gate.people import new_id
 
 from headgate.core.audit import verify_chain
 
-pytestmark = pytest.mark.own_stack  # it reads the whole record
+pytestmark = pytest.mark.own_stack  # reads the whole audit stream
 
 AUDIT, FLAGS = "/admin/v1/audit", "/admin/v1/flags"
 
 
 def test_r34_each_accepted_change_is_one_entry(gate: Gate) -> None:
-    """With actor, time, flag, before, after, reason and request; a repeated kill too, as a change of nothing."""
+    """With actor, time, flag, before, after, reason, and request. A repeated kill is recorded as an empty change."""
     key, start = new_id("audited"), gate.revision()
     deeds: list[tuple[str, Callable[[], Any]]] = [
         ("flag.create", lambda: gate.create(key)),
@@ -73,7 +73,7 @@ REFUSED: dict[str, tuple[int, Callable[[Gate, str], Answer]]] = {
 }
 
 
-def test_r34_what_is_refused_leaves_no_entry_and_no_change(gate: Gate) -> None:
+def test_r34_refused_change_leaves_no_entry_and_no_effect(gate: Gate) -> None:
     key = new_id("refused")
     held = gate.create(key, stage="allowlist")
     revision = gate.revision()
@@ -84,7 +84,7 @@ def test_r34_what_is_refused_leaves_no_entry_and_no_change(gate: Gate) -> None:
 
 
 def test_r34_a_repeated_request_is_one_change(gate: Gate) -> None:
-    """The same Idempotency-Key: the stored answer; with another body: 422. Eight at once: one entry."""
+    """The same Idempotency-Key gets the stored answer; with another body, 422. Eight at once make one entry."""
     key, once = new_id("once"), new_id("key")
     gate.create(key)
     revision = gate.revision()
@@ -102,8 +102,8 @@ def test_r34_a_repeated_request_is_one_change(gate: Gate) -> None:
     assert gate.revision() == revision + 1
 
 
-def test_r34_the_chain_holds_over_all_that_was_done(gate: Gate) -> None:
-    """Every entry since install, page by page, to the head; one altered, dropped or moved entry shows."""
+def test_r34_chain_verifies_over_every_entry(gate: Gate) -> None:
+    """Every entry since install, page by page, up to the head. An altered, removed, or moved entry is found."""
     gate.create(new_id("chain"))
     entries = gate.audit()
     head = gate.signed("GET", f"{AUDIT}?limit=1").expect(200).json["head"]
@@ -115,8 +115,8 @@ def test_r34_the_chain_holds_over_all_that_was_done(gate: Gate) -> None:
         assert verify_chain(forged, head) is not None
 
 
-def test_r34_entries_are_read_and_nothing_else(gate: Gate) -> None:
-    """There is no route to write, change or delete one; paging stays where it was while changes go on."""
+def test_r34_entries_are_read_only(gate: Gate) -> None:
+    """No route writes, changes, or deletes an entry. Paging is stable while changes are made."""
     for method in ("PUT", "POST", "PATCH", "DELETE"):
         for address in (AUDIT, f"{AUDIT}/1"):
             gate.change(method, address, {"reason": REASON}).expect(404)
@@ -138,8 +138,8 @@ def test_r34_entries_are_read_and_nothing_else(gate: Gate) -> None:
     assert gate.signed("GET", f"{AUDIT}?cursor=forged").expect(400).slug == "invalid-cursor"
 
 
-def test_r34_it_can_be_told_why_somebody_was_let_in(gate: Gate) -> None:
-    """`explain` as of a past revision, by the entries alone; an auditor reads them."""
+def test_r34_explain_shows_why_a_subject_was_admitted(gate: Gate) -> None:
+    """`explain` as of a past revision, from the entries alone, by an auditor."""
     alice, key = Person(), new_id("past")
     gate.create(key)
     gate.allow(key, users=[alice.user])

@@ -1,7 +1,7 @@
-"""Who may not: requests that are not signed, or signed wrongly, or by somebody whose policies do not say so.
+"""Access control: requests that are unsigned, badly signed, or signed by a principal whose policies do not allow them.
 
-All of these are API Gateway's own refusals (403, no problem+json); the functions are never called. Rows A74 and A75 of
-the list of attacks, and A76, A77: the same request twice.
+All of these are API Gateway's own refusals (403, not problem+json); the functions are never called. Rows A74 and A75
+of docs/attacks.md, and A76 and A77: a repeated request.
 """
 
 import json
@@ -29,7 +29,7 @@ SKEWED = timedelta(minutes=5, seconds=30)
 
 @pytest.fixture(scope="module")
 def gate(stack: Stack) -> Gate:
-    """A client that sends paths and bodies as they are."""
+    """A client that sends paths and bodies unmodified."""
     client = Gate(stack.ready, ExactHttp())
     client.have(KEY, stage="ga")
     return client
@@ -44,7 +44,7 @@ def unchanged(gate: Gate) -> Iterator[None]:
 
 
 def by_the_gateway(answer: Answer) -> bool:
-    """API Gateway's own refusal."""
+    """Whether the refusal is API Gateway's own."""
     return answer.status == 403 and answer.json == {"message": "Forbidden"}
 
 
@@ -52,7 +52,7 @@ def by_the_gateway(answer: Answer) -> bool:
 
 
 class Forger:
-    """Signs a kill, right or wrong, and sends it."""
+    """Signs a kill, correctly or not, and sends it."""
 
     def __init__(self, gate: Gate) -> None:
         self.gate = gate
@@ -61,7 +61,7 @@ class Forger:
         self.region = str(gate.ready["region"])
 
     def signed(self, *, path: str = PATH, body: bytes = BODY, **changed: str) -> dict[str, str]:
-        """The headers of a signed request; `region`, `service`, `secret`, `key_id`, `token` may be other ones."""
+        """The headers of a signed request. `region`, `service`, `secret`, `key_id`, and `token` can be overridden."""
         request = AWSRequest("POST", self.gate.api + path, headers={"content-type": "application/json"}, data=body)
         credentials = Credentials(
             changed.get("key_id", self.key_id), changed.get("secret", self.secret), changed.get("token")
@@ -77,13 +77,13 @@ class Forger:
         return own | sign(signable, key_id=self.key_id, secret=self.secret, region=self.region, now=moment)
 
     def in_the_query(self) -> str:
-        """A presigned address."""
+        """A presigned URL."""
         request = AWSRequest("POST", self.gate.api + PATH, data=BODY)
         SigV4QueryAuth(Credentials(self.key_id, self.secret), "execute-api", self.region).add_auth(request)
         return str(request.url).removeprefix(self.gate.api)
 
     def send(self, headers: Mapping[str, str], *, path: str = PATH, body: bytes = BODY, method: str = "POST") -> Answer:
-        """As it is."""
+        """Send unmodified."""
         return self.gate.http.send(method, self.gate.api + path, headers=headers, body=body)
 
 
@@ -107,26 +107,26 @@ SIGNATURES: Mapping[str, Attempt] = {
     "the viewer's key with the admin's secret": lambda f: f.send(
         f.signed(key_id=f.gate.ready["viewer"]["access_key_id"])
     ),
-    "a session token that nobody gave": lambda f: f.send(f.signed(token="made-up")),
+    "an unknown session token": lambda f: f.send(f.signed(token="made-up")),
     "an altered body": lambda f: f.send(f.signed(), body=BODY.replace(b"because", b"BECAUSE")),
-    "a body where none was signed": lambda f: f.send(f.signed(body=b"")),
-    "no body where one was signed": lambda f: f.send(f.signed(), body=b""),
+    "an unsigned body": lambda f: f.send(f.signed(body=b"")),
+    "a missing body": lambda f: f.send(f.signed(), body=b""),
     "another flag": lambda f: f.send(f.signed(), path="/admin/v1/flags/gastown-access/kill"),
     "another call": lambda f: f.send(f.signed(), path=f"/admin/v1/flags/{KEY}/restore"),
-    "a query that was not signed": lambda f: f.send(f.signed(), path=PATH + "?x=1"),
-    "a path in capitals": lambda f: f.send(f.signed(), path=PATH.replace("bad-access", "Bad-Access")),
+    "an unsigned query": lambda f: f.send(f.signed(), path=PATH + "?x=1"),
+    "a path in upper case": lambda f: f.send(f.signed(), path=PATH.replace("bad-access", "Bad-Access")),
     "an encoded path": lambda f: f.send(f.signed(), path=PATH.replace("bad-access", "bad%2Daccess")),
     "another date": lambda f: f.send({**f.signed(), "X-Amz-Date": "20200101T000000Z"}),
     "no date": lambda f: f.send(without(f.signed(), "x-amz-date")),
-    "a date that is none": lambda f: f.send({**f.signed(), "X-Amz-Date": "now"}),
+    "an invalid date": lambda f: f.send({**f.signed(), "X-Amz-Date": "now"}),
     "5 minutes and a half late": lambda f: f.send(f.at(datetime.now(UTC) - SKEWED)),
     "5 minutes and a half early": lambda f: f.send(f.at(datetime.now(UTC) + SKEWED)),
     "a day late": lambda f: f.send(f.at(datetime.now(UTC) - timedelta(days=1))),
-    "a signature cut short": lambda f: f.send(altered(f.signed(), "Signature=", "Signature=0")),
-    "a signature in capitals": lambda f: f.send(altered(f.signed(), "Signature=", "SIGNATURE=")),
+    "a truncated signature": lambda f: f.send(altered(f.signed(), "Signature=", "Signature=0")),
+    "a signature in upper case": lambda f: f.send(altered(f.signed(), "Signature=", "SIGNATURE=")),
     "another algorithm": lambda f: f.send(altered(f.signed(), "HMAC-SHA256", "HMAC-SHA1")),
-    "the host not signed": lambda f: f.send(altered(f.signed(), "host;", "")),
-    "a header of AWS added": lambda f: f.send({**f.signed(), "X-Amz-Meta": "x"}),
+    "an unsigned host": lambda f: f.send(altered(f.signed(), "host;", "")),
+    "an added AWS header": lambda f: f.send({**f.signed(), "X-Amz-Meta": "x"}),
     "the hash of another body": lambda f: f.send({**f.signed(), "X-Amz-Content-Sha256": "0" * 64}),
     "an unsigned payload": lambda f: f.send({**f.signed(), "X-Amz-Content-Sha256": "UNSIGNED-PAYLOAD"}),
     "in the query": lambda f: f.send({}, path=f.in_the_query()),
@@ -143,12 +143,12 @@ def bearer(token: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("attempt", SIGNATURES.values(), ids=[f"A74-{name}" for name in SIGNATURES])
 @pytest.mark.usefixtures("unchanged")
-def test_a_kill_that_is_not_signed_as_it_must_be(gate: Gate, attempt: Attempt) -> None:
+def test_kill_with_an_invalid_signature_is_denied(gate: Gate, attempt: Attempt) -> None:
     assert by_the_gateway(attempt(Forger(gate)))
 
 
-def test_a_kill_signed_a_little_late_is_taken(gate: Gate) -> None:
-    """A74: the same forger, without a fault. 4 minutes are a clock's, not an attacker's."""
+def test_kill_signed_within_the_clock_skew_is_accepted(gate: Gate) -> None:
+    """A74: the same forger without a fault. 4 minutes are clock skew, not an attack."""
     forger = Forger(gate)
     assert forger.send(forger.signed()).status == 200
     assert forger.send(forger.at(datetime.now(UTC) - timedelta(minutes=4))).status == 200
@@ -191,14 +191,14 @@ RIGHTS: Mapping[str, tuple[str, ...]] = {
     "service": SERVICE,
     "admin": EVERYTHING,
 }
-"""Principal to what it may call."""
+"""Principal to the calls it may make."""
 
 
 @pytest.mark.parametrize("role", RIGHTS, ids=[f"A75-{role}" for role in RIGHTS])
 @pytest.mark.parametrize("call", EVERYTHING)
 @pytest.mark.usefixtures("unchanged")
-def test_everybody_may_what_their_policies_say(gate: Gate, role: str, call: str) -> None:
-    """The body is no JSON, so that whoever may call is answered 400 and changes nothing."""
+def test_each_role_may_make_exactly_the_calls_its_policies_allow(gate: Gate, role: str, call: str) -> None:
+    """The body is not JSON, so an allowed call gets 400 and changes nothing."""
     method, _, path = call.partition(" ")
     body = None if method == "GET" else b"-"
     answer = gate.signed(method, path, body, role=role)
@@ -208,7 +208,7 @@ def test_everybody_may_what_their_policies_say(gate: Gate, role: str, call: str)
         assert by_the_gateway(answer), answer.text
 
 
-# -- the same request twice
+# -- a repeated request
 
 
 @pytest.fixture
@@ -217,18 +217,18 @@ def flag(gate: Gate) -> Mapping[str, Any]:
     return gate.create(new_id("twice"))
 
 
-def test_a76_the_same_request_again_is_the_same_answer_and_one_entry(gate: Gate, flag: Mapping[str, Any]) -> None:
+def test_a76_repeated_request_gets_the_same_answer_and_one_entry(gate: Gate, flag: Mapping[str, Any]) -> None:
     path, body = f"/admin/v1/flags/{flag['key']}/stage", {"stage": "ga", "reason": "because"}
     revision = gate.revision()
     first = gate.change("POST", path, body, version=1, key="k-1").expect(200)
-    for _ in range(3):  # the version that it names is no longer the flag's
+    for _ in range(3):  # its If-Match version is no longer current
         again = gate.change("POST", path, body, version=1, key="k-1").expect(200)
         assert (again.body, again.headers["etag"]) == (first.body, first.headers["etag"])
     assert [entry["action"] for entry in gate.audit(after=revision)] == ["flag.stage"]
 
 
-def test_a76_a_captured_request_sent_again_changes_nothing(gate: Gate, flag: Mapping[str, Any]) -> None:
-    """To the byte, signature and all."""
+def test_a76_replayed_request_changes_nothing(gate: Gate, flag: Mapping[str, Any]) -> None:
+    """Byte for byte, signature included."""
     path = f"/admin/v1/flags/{flag['key']}/stage"
     body = json.dumps({"stage": "ga", "reason": "because"}).encode()
     keys = gate.ready["admin"]
@@ -243,7 +243,7 @@ def test_a76_a_captured_request_sent_again_changes_nothing(gate: Gate, flag: Map
 
 
 @pytest.mark.parametrize("what", ["body", "reason", "path", "method", "blank"])
-def test_a77_one_key_for_another_request(gate: Gate, flag: Mapping[str, Any], what: str) -> None:
+def test_a77_idempotency_key_of_another_request_is_rejected(gate: Gate, flag: Mapping[str, Any], what: str) -> None:
     key, path = new_id("key"), f"/admin/v1/flags/{flag['key']}"
     gate.change("POST", f"{path}/stage", {"stage": "ga", "reason": "because"}, version=1, key=key).expect(200)
     other: Mapping[str, tuple[str, str, Any]] = {
@@ -259,14 +259,14 @@ def test_a77_one_key_for_another_request(gate: Gate, flag: Mapping[str, Any], wh
     assert gate.flag(flag["key"])["version"] == 2
 
 
-def test_a77_a_key_belongs_to_its_caller(gate: Gate) -> None:
+def test_a77_idempotency_key_belongs_to_its_caller(gate: Gate) -> None:
     key = new_id("key")
     for role in ("admin", "editor"):
         path = f"/admin/v1/flags/{new_id(role)}"
         gate.change("PUT", path, {"reason": "because"}, key=key, role=role, headers={"if-none-match": "*"}).expect(201)
 
 
-def test_a77_a_refused_request_does_not_use_up_its_key(gate: Gate, flag: Mapping[str, Any]) -> None:
+def test_a77_refused_request_does_not_use_up_its_key(gate: Gate, flag: Mapping[str, Any]) -> None:
     key, path = new_id("key"), f"/admin/v1/flags/{flag['key']}/stage"
     body = {"stage": "ga", "reason": "because"}
     gate.change("POST", path, {**body, "stage": "beta"}, version=1, key=key).expect(400)
@@ -274,7 +274,7 @@ def test_a77_a_refused_request_does_not_use_up_its_key(gate: Gate, flag: Mapping
     gate.change("POST", path, body, version=1, key=key).expect(200)
 
 
-def test_a85_of_two_who_hold_the_same_version_one_wins(gate: Gate, flag: Mapping[str, Any]) -> None:
+def test_a85_one_of_two_updates_with_the_same_version_succeeds(gate: Gate, flag: Mapping[str, Any]) -> None:
     path, body = f"/admin/v1/flags/{flag['key']}/stage", {"stage": "ga", "reason": "because"}
     gate.change("POST", path, body, version=1, role="admin").expect(200)
     late = gate.change("POST", path, body, version=1, role="editor")

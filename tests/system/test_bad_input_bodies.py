@@ -1,6 +1,6 @@
-"""Bad bodies at the admin API: each gets the refusal due, with a path to each fault, and nothing is changed.
+"""Invalid bodies at the admin API: each is rejected with a path to each fault, and nothing changes.
 
-Ids begin with the row of the list of attacks that they stand for: A80 sizes, A81 members, A83 reasons.
+Ids begin with the row in docs/attacks.md: A80 sizes, A81 members, A83 reasons.
 """
 
 from collections.abc import Iterator
@@ -16,37 +16,37 @@ MAX_BODY = 393_216
 
 @pytest.fixture(scope="module")
 def target(stack: Stack) -> Target:
-    """The calls, and a flag for them."""
+    """The calls, and a flag to make them on."""
     return aim(stack)
 
 
 @pytest.fixture(autouse=True)
 def unchanged(target: Target) -> Iterator[None]:
-    """No row here makes an audit entry."""
+    """No row in this file makes an audit entry."""
     yield
     target.expect_unchanged()
 
 
 @pytest.mark.parametrize("fault", MALFORMED)
 @pytest.mark.parametrize("name", CALLS, ids=[f"A81-{name}" for name in CALLS])
-def test_what_is_no_json(target: Target, name: str, fault: str) -> None:
+def test_invalid_json_is_rejected(target: Target, name: str, fault: str) -> None:
     refused(target.send(name, MALFORMED[fault](CALLS[name].document)), 400, "invalid-json")
 
 
 @pytest.mark.parametrize("fault", MISFIT)
 @pytest.mark.parametrize("name", CALLS, ids=[f"A81-{name}" for name in CALLS])
-def test_json_of_another_shape(target: Target, name: str, fault: str) -> None:
+def test_json_of_the_wrong_shape_is_rejected(target: Target, name: str, fault: str) -> None:
     refused(target.send(name, MISFIT[fault](CALLS[name].document)), 400, "invalid-body")
 
 
 @pytest.mark.parametrize("fault", UNREASONED)
 @pytest.mark.parametrize("name", CHANGES, ids=[f"A83-{name}" for name in CHANGES])
-def test_a_change_without_a_good_reason(target: Target, name: str, fault: str) -> None:
+def test_change_without_a_valid_reason_is_rejected(target: Target, name: str, fault: str) -> None:
     refused(target.send(name, encoded(UNREASONED[fault](CALLS[name].document))), 400, "invalid-body")
 
 
 @pytest.mark.parametrize("name", CALLS, ids=[f"A80-{name}" for name in CALLS])
-def test_a_body_that_is_too_large(target: Target, name: str) -> None:
+def test_oversized_body_is_rejected(target: Target, name: str) -> None:
     body = encoded(CALLS[name].document)
     refused(target.send(name, body + b" " * (MAX_BODY + 1 - len(body))), 413, "too-large")
 
@@ -124,8 +124,8 @@ FIELDS: tuple[tuple[str, str, str], ...] = (
 
 
 @pytest.mark.parametrize(("name", "path", "fitting"), FIELDS, ids=[f"A81-{name}-{path}" for name, path, _ in FIELDS])
-def test_a_member_of_a_wrong_type(target: Target, name: str, path: str, fitting: str) -> None:
-    """Every value that does not fit, one by one; the fault names the member, or one above or below it."""
+def test_member_of_the_wrong_type_is_rejected(target: Target, name: str, path: str, fitting: str) -> None:
+    """Every wrong value, one at a time. The fault names the member, its parent, or its child."""
     for kind, value in wrong_values(fitting):
         answer = target.send(name, encoded(at(CALLS[name].document, path, value)))
         assert (answer.status, answer.slug) == (400, "invalid-body"), (kind, answer.text[:300])
@@ -134,8 +134,8 @@ def test_a_member_of_a_wrong_type(target: Target, name: str, path: str, fitting:
 
 
 @pytest.mark.parametrize("user", [LONE, "a\0b", "x" * 2_000, "ü" * 99, "a b"], ids=ascii)
-def test_a_subject_is_whatever_an_operator_asks_about(target: Target, user: str) -> None:
-    """A81: explain stores nothing, so any text may be asked about; none breaks it."""
+def test_explain_accepts_any_text_as_a_subject(target: Target, user: str) -> None:
+    """A81: explain stores nothing, so any text is a valid subject, and none causes an error."""
     attributes = {user[:64]: user}
     subject = {"user": user, "orgs": [user], "attributes": attributes}
     answer = target.send("explain", encoded({"flag": FLAG, "subject": subject}))

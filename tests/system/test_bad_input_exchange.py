@@ -1,6 +1,6 @@
-"""Bad exchanges at the token endpoint: forms, parameters, identity tokens. Rows T1 to T28 of the list of attacks.
+"""Invalid exchanges at the token endpoint: forms, parameters, identity tokens. Rows T1 to T28 of docs/attacks.md.
 
-Every refusal is an OAuth error without a token, and says nothing of what was sent.
+Every refusal is an OAuth error without a token, and repeats nothing of the request.
 """
 
 import json
@@ -20,20 +20,20 @@ MAX_FORM = 16_384
 
 @pytest.fixture(scope="module")
 def door(stack: Stack) -> Door:
-    """An admin, whom no flag keeps out: what is refused here is refused for the credential."""
+    """An admin, whom no flag denies: every refusal here is caused by the credential."""
     return open_door(stack)
 
 
 @pytest.fixture(autouse=True, scope="module")
 def unchanged(door: Door) -> Iterator[None]:
-    """Nothing here makes an audit entry."""
+    """No test in this file makes an audit entry."""
     revision = door.gate.revision()
     yield
     assert door.gate.revision() == revision
 
 
 def form(door: Door, **changed: str | None) -> bytes:
-    """A good exchange, with parameters changed or (None) taken away."""
+    """A valid exchange, with parameters changed or (None) removed."""
     good = {"grant_type": GRANT, "subject_token": door.identity, "subject_token_type": ID_TOKEN}
     return urlencode({name: value for name, value in {**good, **changed}.items() if value is not None}).encode()
 
@@ -50,7 +50,7 @@ EXCHANGES: Mapping[str, tuple[Mapping[str, str | None], str]] = {
     "T4-an empty grant_type": ({"grant_type": ""}, "unsupported_grant_type"),
     "T4-password": ({"grant_type": "password"}, "unsupported_grant_type"),
     "T4-client_credentials": ({"grant_type": "client_credentials"}, "unsupported_grant_type"),
-    "T4-in capitals": ({"grant_type": GRANT.upper()}, "unsupported_grant_type"),
+    "T4-in upper case": ({"grant_type": GRANT.upper()}, "unsupported_grant_type"),
     "T6-no subject_token_type": ({"subject_token_type": None}, "invalid_request"),
     "T6-an empty subject_token_type": ({"subject_token_type": ""}, "invalid_request"),
     "T6-no subject_token": ({"subject_token": None}, "invalid_request"),
@@ -61,10 +61,10 @@ EXCHANGES: Mapping[str, tuple[Mapping[str, str | None], str]] = {
     "T8-declared an access token": ({"subject_token_type": ACCESS_TOKEN}, "invalid_request"),
     "T9-actor_token": ({"actor_token": "x", "actor_token_type": ID_TOKEN}, "invalid_request"),
     "T9-an empty actor_token": ({"actor_token": ""}, "invalid_request"),
-    "T9-actor_token_type alone": ({"actor_token_type": ID_TOKEN}, "invalid_request"),
-    "T10-a refresh token wanted": ({"requested_token_type": REFRESH}, "invalid_request"),
-    "T10-an identity token wanted": ({"requested_token_type": ID_TOKEN}, "invalid_request"),
-    "T10-nothing wanted": ({"requested_token_type": ""}, "invalid_request"),
+    "T9-only actor_token_type": ({"actor_token_type": ID_TOKEN}, "invalid_request"),
+    "T10-a refresh token requested": ({"requested_token_type": REFRESH}, "invalid_request"),
+    "T10-an identity token requested": ({"requested_token_type": ID_TOKEN}, "invalid_request"),
+    "T10-an empty requested type": ({"requested_token_type": ""}, "invalid_request"),
     "T10-a session by name": ({"requested_token_type": "session"}, "invalid_request"),
     "T11-another audience": ({"audience": "headgate-prod"}, "invalid_target"),
     "T11-the evaluation audience": ({"audience": "headgate:evaluate"}, "invalid_target"),
@@ -74,8 +74,8 @@ EXCHANGES: Mapping[str, tuple[Mapping[str, str | None], str]] = {
     "T12-admin": ({"scope": "admin"}, "invalid_scope"),
     "T12-two": ({"scope": "access evaluate"}, "invalid_scope"),
     "T12-empty": ({"scope": ""}, "invalid_scope"),
-    "T12-session without asking for one": ({"scope": "session", "session_id": "x"}, "invalid_scope"),
-    "T12-access where a session is asked for": (
+    "T12-scope session without requesting one": ({"scope": "session", "session_id": "x"}, "invalid_scope"),
+    "T12-scope access for a session": (
         {"scope": "access", "requested_token_type": SESSION_TOKEN, "session_id": "x"},
         "invalid_scope",
     ),
@@ -84,12 +84,15 @@ EXCHANGES: Mapping[str, tuple[Mapping[str, str | None], str]] = {
     "T10-a long session id": ({"requested_token_type": SESSION_TOKEN, "session_id": "x" * 129}, "invalid_request"),
     "T10-a session id with a slash": ({"requested_token_type": SESSION_TOKEN, "session_id": "a/b"}, "invalid_request"),
     "T10-a session id with a NUL": ({"requested_token_type": SESSION_TOKEN, "session_id": "a\0"}, "invalid_request"),
-    "T10-a session id with a line": ({"requested_token_type": SESSION_TOKEN, "session_id": "a\n"}, "invalid_request"),
+    "T10-a session id with a newline": (
+        {"requested_token_type": SESSION_TOKEN, "session_id": "a\n"},
+        "invalid_request",
+    ),
 }
 
 
 @pytest.mark.parametrize(("changed", "error"), EXCHANGES.values(), ids=EXCHANGES)
-def test_an_exchange_that_is_none(door: Door, changed: Mapping[str, str | None], error: str) -> None:
+def test_invalid_exchange_parameter_is_rejected(door: Door, changed: Mapping[str, str | None], error: str) -> None:
     refused(exchange(door, form(door, **changed)), 400, error)
 
 
@@ -97,21 +100,21 @@ FORMS: Mapping[str, tuple[Callable[[Door], bytes], int]] = {
     "T3-too large": (lambda door: form(door, x="x" * MAX_FORM), 413),
     "T5-subject_token twice": (lambda door: form(door) + b"&subject_token=x", 400),
     "T5-grant_type twice": (lambda door: form(door) + b"&grant_type=" + quote(GRANT).encode(), 400),
-    "T5-an unknown one twice": (lambda door: form(door) + b"&x=1&x=2", 400),
+    "T5-an unknown parameter twice": (lambda door: form(door) + b"&x=1&x=2", 400),
     "T5-21 parameters": (lambda door: form(door) + b"".join(f"&p{i}=".encode() for i in range(18)), 400),
     "T21-JSON": (lambda door: json.dumps({"grant_type": GRANT, "subject_token": door.identity}).encode(), 400),
     "T21-deep JSON": (lambda _: b"[" * 8_000, 400),
-    "T4-nothing": (lambda _: b"", 400),
+    "T4-an empty form": (lambda _: b"", 400),
     "T4-not UTF-8": (lambda door: form(door) + b"&x=%ff", 400),
     "T4-a surrogate": (lambda door: form(door) + b"&x=%ED%A0%80", 400),
     "T4-raw bytes": (lambda door: form(door) + b"&x=\xff\xfe", 400),
-    "T4-other letters": (lambda door: form(door) + "&x=\u00e9".encode(), 400),
+    "T4-letters outside ASCII": (lambda door: form(door) + "&x=\u00e9".encode(), 400),
     "T4-in the query": (lambda _: b"grant_type=", 400),
 }
 
 
 @pytest.mark.parametrize(("make", "status"), FORMS.values(), ids=FORMS)
-def test_a_form_that_is_none(door: Door, make: Callable[[Door], bytes], status: int) -> None:
+def test_malformed_form_is_rejected(door: Door, make: Callable[[Door], bytes], status: int) -> None:
     answer = exchange(door, make(door))
     assert answer.status == status
     refused(answer, status, answer.json["error"])
@@ -130,19 +133,19 @@ MEDIA_TYPES = (
 
 
 @pytest.mark.parametrize("content_type", MEDIA_TYPES, ids=lambda value: f"T2-{value}")
-def test_a_form_of_another_media_type(door: Door, content_type: str | None) -> None:
+def test_form_of_another_media_type_is_rejected(door: Door, content_type: str | None) -> None:
     refused(exchange(door, form(door), content_type), 415, "invalid_request")
 
 
 @pytest.mark.parametrize(
     "content_type", ["application/x-www-form-urlencoded; charset=utf-8", "Application/X-WWW-Form-URLEncoded"]
 )
-def test_t2_a_form_s_media_type_has_no_case_and_may_have_parameters(door: Door, content_type: str) -> None:
+def test_t2_media_type_is_case_insensitive_and_may_have_parameters(door: Door, content_type: str) -> None:
     assert exchange(door, form(door), content_type).status == 200
 
 
-def test_t1_the_form_is_never_in_the_query(door: Door) -> None:
-    """By GET there is no route at all, so nothing of it is logged with the address."""
+def test_t1_form_in_the_query_is_404(door: Door) -> None:
+    """GET has no route, so nothing from the query is logged with the path."""
     query = form(door).decode()
     for method in ("GET", "PUT", "DELETE", "PATCH", "HEAD"):
         assert door.gate.call(method, f"/v1/token?{query}").status == 404
@@ -151,7 +154,7 @@ def test_t1_the_form_is_never_in_the_query(door: Door) -> None:
 
 
 def bad_identities(token: str) -> dict[str, str]:
-    """Identity tokens that are none, made of a good one."""
+    """Invalid identity tokens made from a valid one."""
     kids = {"a path": "../../x", "SQL": "' OR 1=1 --", "1 KB": "k" * 1_024, "NUL": "a\0b", "a number": 7, "null": None}
     pointers = {
         "jku": "http://127.0.0.1:9/jwks", "x5u": "http://127.0.0.1:9/cert", "jwk": {"kty": "EC", "crv": "P-256"},
@@ -182,7 +185,7 @@ def bad_identities(token: str) -> dict[str, str]:
         "T22-five parts": ".".join([part({"alg": "PBES2-HS256+A128KW", "p2c": 2**31, "enc": "A128GCM"}), *"abcd"]),
         "T22-four parts": f"{token}.x",
         "T23-sub changed": spoiled(token, payload={"sub": "root"}),
-        "T23-no JSON": spoiled(token, payload=b"root"),
+        "T23-not JSON": spoiled(token, payload=b"root"),
         "T23-sub twice": spoiled(token, payload=json.dumps(body).encode()[:-1] + b',"sub":"root"}'),
         "Z35-a trailing bit": last_bit(token),
         "Z35-padding": token + "=",
@@ -199,15 +202,15 @@ IDENTITY_NAMES = tuple(
 
 
 @pytest.mark.parametrize("name", IDENTITY_NAMES)
-def test_an_identity_token_that_is_none(door: Door, name: str) -> None:
-    """For an access token and for an evaluation token, which every verified subject gets."""
+def test_invalid_identity_token_is_rejected(door: Door, name: str) -> None:
+    """For an access token, and for an evaluation token, which every verified subject gets."""
     bad = bad_identities(door.identity)[name]
     for scope in ("access", "evaluate"):
         refused(exchange(door, form(door, subject_token=bad, scope=scope)), 400, "invalid_request")
 
 
-def test_t20_many_unknown_keys(door: Door) -> None:
-    """The provider is asked once a minute at the most: these are answered as fast as any other."""
+def test_t20_flood_of_unknown_keys_is_answered_quickly(door: Door) -> None:
+    """The provider is asked at most once a minute, so these are answered as fast as any other."""
     for number in range(30):
         bad = spoiled(door.identity, header={"kid": f"unknown-{number}"})
         answer = refused(exchange(door, form(door, subject_token=bad)), 400, "invalid_request")
@@ -224,13 +227,13 @@ SUBJECTS: Mapping[str, Mapping[str, str]] = {
     "T23-10 KB": {"sub": "x" * 10_000},
     "T23-an org of 257 bytes": {"sub": "u", "orgs": "x" * 257},
     "T23-an org with a control character": {"sub": "u", "orgs": "a\x07"},
-    "T24-an address that nobody verified": {"sub": "u", "email": "a@example.org", "email_verified": "false"},
+    "T24-an unverified email address": {"sub": "u", "email": "a@example.org", "email_verified": "false"},
 }
 
 
 @pytest.mark.parametrize("claims", SUBJECTS.values(), ids=SUBJECTS)
-def test_a_subject_that_no_gate_knows(door: Door, claims: Mapping[str, str]) -> None:
-    """Signed by the provider, and refused all the same."""
+def test_invalid_subject_is_rejected(door: Door, claims: Mapping[str, str]) -> None:
+    """Signed by the provider, and rejected all the same."""
     answer = door.gate.http.send(
         "POST", f"{door.gate.idp}/token", headers={"content-type": FORM}, body=urlencode(claims).encode()
     )
@@ -240,8 +243,8 @@ def test_a_subject_that_no_gate_knows(door: Door, claims: Mapping[str, str]) -> 
 
 
 @pytest.mark.parametrize("own", ["access", "session", "evaluation", "service"])
-def test_own_tokens_are_no_identity(door: Door, own: str) -> None:
-    """T8: declared an identity token, and declared what it is, where no session is asked for."""
+def test_headgate_token_is_not_an_identity_token(door: Door, own: str) -> None:
+    """T8: declared as an identity token, and declared as what it is, without requesting a session."""
     token = vars(door)[own]
     refused(exchange(door, form(door, subject_token=token)), 400, "invalid_request")
     changed = {"subject_token": token, "subject_token_type": ACCESS_TOKEN}
@@ -249,18 +252,18 @@ def test_own_tokens_are_no_identity(door: Door, own: str) -> None:
 
 
 @pytest.mark.parametrize("own", ["evaluation", "service", "identity"])
-def test_t7_a_token_of_another_kind_starts_no_session(door: Door, own: str) -> None:
+def test_t7_token_of_another_type_cannot_start_a_session(door: Door, own: str) -> None:
     refused(door.gate.session(vars(door)[own], "town:new"), 400, "invalid_request")
 
 
-def test_t10_a_session_s_token_is_for_that_session(door: Door) -> None:
+def test_t10_session_token_is_valid_for_its_session_only(door: Door) -> None:
     refused(door.gate.session(door.session, "town:another"), 400, "invalid_request")
 
 
-def test_t28_an_identity_alone_starts_no_session(door: Door) -> None:
+def test_t28_identity_token_cannot_start_a_session(door: Door) -> None:
     refused(door.gate.session(door.identity, "town:new", ID_TOKEN), 403, "access_denied")
 
 
 @pytest.mark.parametrize("role", ["viewer", "kill_operator", "auditor", "editor"])
-def test_a75_who_may_have_no_service_token(door: Door, role: str) -> None:
+def test_a75_role_without_permission_gets_no_service_token(door: Door, role: str) -> None:
     assert gateways(door.gate.signed("POST", "/v1/service-token", role=role), 403)

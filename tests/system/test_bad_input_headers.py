@@ -1,7 +1,7 @@
-"""Preconditions, keys, addresses and queries at the admin API that are none, and what they get.
+"""Invalid preconditions, idempotency keys, paths, and queries at the admin API, and their answers.
 
-Ids begin with the row of the list of attacks that they stand for: A77 keys, A78 preconditions, A79 creations, A87
-cursors, A88 flags that are not there; E66 and P51 to P53 flag keys.
+Ids begin with the row in docs/attacks.md: A77 idempotency keys, A78 preconditions, A79 creations, A87 cursors,
+A88 unknown flags; E66 and P51 to P53 flag keys.
 """
 
 import base64
@@ -17,13 +17,13 @@ from headgate_cli.local.stack import Stack
 
 @pytest.fixture(scope="module")
 def target(stack: Stack) -> Target:
-    """The calls, and a flag for them."""
+    """The calls, and a flag to make them on."""
     return aim(stack)
 
 
 @pytest.fixture(autouse=True)
 def unchanged(target: Target) -> Iterator[None]:
-    """No row here makes an audit entry."""
+    """No row in this file makes an audit entry."""
     yield
     target.expect_unchanged()
 
@@ -38,15 +38,15 @@ PRECONDITIONS: Mapping[str, tuple[str | None, int, str]] = {
     "weak": ('W/"1"', 400, "invalid-body"),
     "two": ('"1", "2"', 400, "invalid-body"),
     "negative": ('"-1"', 400, "invalid-body"),
-    "with a zero before": ('"01"', 400, "invalid-body"),
-    "other digits": ('"\u00b2"'.encode().decode("latin-1"), 400, "invalid-body"),
+    "a leading zero": ('"01"', 400, "invalid-body"),
+    "digits outside ASCII": ('"\u00b2"'.encode().decode("latin-1"), 400, "invalid-body"),
     "very long": ('"' + "9" * 5_000 + '"', 400, "invalid-body"),
 }
 
 
 @pytest.mark.parametrize(("text", "status", "slug"), PRECONDITIONS.values(), ids=PRECONDITIONS)
 @pytest.mark.parametrize("name", HOLDING, ids=[f"A78-{name}" for name in HOLDING])
-def test_a_precondition_that_does_not_hold(target: Target, name: str, text: str | None, status: int, slug: str) -> None:
+def test_failed_precondition_is_rejected(target: Target, name: str, text: str | None, status: int, slug: str) -> None:
     answer = refused(target.send(name, headers={"if-match": text}), status, slug)
     if status == 412:
         assert answer.headers["etag"] == f'"{target.versions[CALLS[name].holds]}"'
@@ -55,16 +55,18 @@ def test_a_precondition_that_does_not_hold(target: Target, name: str, text: str 
 CREATIONS: Mapping[str, tuple[str, Mapping[str, str], int, str]] = {
     "A79-a key that exists": (FLAG, {"if-none-match": "*"}, 409, "exists"),
     "A79-a key that was deleted": (GONE, {"if-none-match": "*"}, 409, "key-retired"),
-    "A78-replacing what was deleted": (GONE, {"if-match": '"1"'}, 404, "unknown-flag"),
-    "A78-replacing what never was": ("never-made", {"if-match": '"1"'}, 404, "unknown-flag"),
-    "A78-an ETag where * belongs": ("never-made", {"if-none-match": '"1"'}, 400, "invalid-body"),
+    "A78-replacing a deleted flag": (GONE, {"if-match": '"1"'}, 404, "unknown-flag"),
+    "A78-replacing an unknown flag": ("never-made", {"if-match": '"1"'}, 404, "unknown-flag"),
+    "A78-an ETag instead of *": ("never-made", {"if-none-match": '"1"'}, 400, "invalid-body"),
     "A78-both": ("never-made", {"if-none-match": "*", "if-match": '"1"'}, 400, "invalid-body"),
-    "A78-neither, on a flag that is there": (FLAG, {}, 428, "precondition-required"),
+    "A78-neither, on an existing flag": (FLAG, {}, 428, "precondition-required"),
 }
 
 
 @pytest.mark.parametrize(("key", "headers", "status", "slug"), CREATIONS.values(), ids=CREATIONS)
-def test_a_creation_that_is_none(target: Target, key: str, headers: Mapping[str, str], status: int, slug: str) -> None:
+def test_invalid_creation_is_rejected(
+    target: Target, key: str, headers: Mapping[str, str], status: int, slug: str
+) -> None:
     refused(target.create(key, {}, headers), status, slug)
 
 
@@ -75,34 +77,34 @@ KEYS: Mapping[str, str | None] = {
     "a blank": "a b",
     "two": "one,two",
     "quotes": '"quoted"',
-    "other letters": "cl\u00e9",
+    "letters outside ASCII": "cl\u00e9",
     "a path": "../../x;y",
 }
 
 
 @pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
 @pytest.mark.parametrize("name", KEYED, ids=[f"A77-{name}" for name in KEYED])
-def test_a_change_without_a_good_key(target: Target, name: str, key: str | None) -> None:
+def test_change_without_a_valid_idempotency_key_is_rejected(target: Target, name: str, key: str | None) -> None:
     refused(target.send(name, headers={"idempotency-key": key}), 400, "idempotency-key-required")
 
 
-# -- addresses
+# -- paths
 
 BAD_KEYS: Mapping[str, str] = {
-    "E66-capitals": "Bad-Input",
-    "E66-a dot first": ".bad",
-    "E66-a dash first": "-bad",
+    "E66-upper case": "Bad-Input",
+    "E66-a leading dot": ".bad",
+    "E66-a leading dash": "-bad",
     "E66-65 characters": "x" * 65,
     "E66-a blank": "bad%20input",
     "E66-a line break": "bad%0Ainput",
-    "E66-a line break at the end": "bad-input%0A",
-    "E66-other letters": "b%C3%A4d",
+    "E66-a trailing line break": "bad-input%0A",
+    "E66-letters outside ASCII": "b%C3%A4d",
     "P52-a slash": "bad%2Finput",
-    "P52-a slash, encoded twice": "bad%252Finput",
-    "P52-upwards": "%2e%2e%2fbad-input",
-    "P52-upwards, whole": "%2e%2e",
+    "P52-a doubly encoded slash": "bad%252Finput",
+    "P52-dot segments": "%2e%2e%2fbad-input",
+    "P52-only dot segments": "%2e%2e",
     "P52-NUL": "bad-input%00",
-    "P52-overlong": "bad%C0%AFinput",
+    "P52-overlong UTF-8": "bad%C0%AFinput",
     "P52-not UTF-8": "bad%FF",
     "P52-a surrogate": "bad%ED%A0%80",
     "P53-a question mark": "bad-input%3Fx",
@@ -113,8 +115,8 @@ BAD_KEYS: Mapping[str, str] = {
 
 
 @pytest.mark.parametrize("key", BAD_KEYS.values(), ids=BAD_KEYS)
-def test_a_key_that_is_none(target: Target, key: str) -> None:
-    """On every route that takes one."""
+def test_malformed_flag_key_is_rejected(target: Target, key: str) -> None:
+    """On every route with a flag key."""
     refused(target.gate.signed("GET", f"/admin/v1/flags/{key}"), 400, "invalid-flag-key")
     refused(target.gate.signed("GET", f"/admin/v1/flags/{key}/allow"), 400, "invalid-flag-key")
     for name in ("put", "delete", "stage", "allow", "kill", "restore"):
@@ -124,7 +126,7 @@ def test_a_key_that_is_none(target: Target, key: str) -> None:
 
 @pytest.mark.parametrize("name", ["delete", "stage", "allow", "kill", "restore"])
 @pytest.mark.parametrize("key", ["never-made", GONE], ids=["A88-never made", "A88-deleted"])
-def test_a_flag_that_is_not_there(target: Target, name: str, key: str) -> None:
+def test_unknown_flag_is_404(target: Target, name: str, key: str) -> None:
     path = CALLS[name].path.replace(FLAG, key)
     refused(target.send(name, path=path), 404, "unknown-flag")
     refused(target.gate.signed("GET", f"/admin/v1/flags/{key}"), 404, "unknown-flag")
@@ -132,7 +134,7 @@ def test_a_flag_that_is_not_there(target: Target, name: str, key: str) -> None:
 
 
 def cursor(*place: Any) -> str:
-    """A cursor as the server writes it."""
+    """A cursor in the server's format."""
     return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
 
 
@@ -143,18 +145,18 @@ QUERIES: Mapping[str, tuple[str, str]] = {
     "limit x": ("audit?limit=x", "invalid-body"),
     "limit empty": ("audit?limit=", "invalid-body"),
     "limit 1e3": ("audit?limit=1e3", "invalid-body"),
-    "limit of other digits": ("flags?limit=%D9%A1", "invalid-body"),
+    "limit in digits outside ASCII": ("flags?limit=%D9%A1", "invalid-body"),
     "limit of 5,000 digits": ("flags?limit=" + "0" * 5_000 + "9", "invalid-body"),
     "limit twice": ("flags?limit=1&limit=2", "invalid-body"),
     "after x": ("audit?after=x", "invalid-body"),
     "after -1": ("audit?after=-1", "invalid-body"),
     "before of 13 digits": ("audit?before=1000000000000", "invalid-body"),
     "an unknown kind": (f"flags/{FLAG}/allow?kind=robot", "invalid-body"),
-    "a cursor that is none": ("flags?cursor=x", "invalid-cursor"),
+    "a malformed cursor": ("flags?cursor=x", "invalid-cursor"),
     "an empty cursor": ("flags?cursor=", "invalid-cursor"),
     "a cursor that is not base64": ("flags?cursor=%00%FF", "invalid-cursor"),
     "a cursor of another list": ("audit?cursor=" + cursor("flags", "a"), "invalid-cursor"),
-    "a cursor of an entry that is not there": ("audit?cursor=" + cursor("audit", 1, "x"), "invalid-cursor"),
+    "a cursor of an unknown entry": ("audit?cursor=" + cursor("audit", 1, "x"), "invalid-cursor"),
     "a cursor below all entries": ("audit?cursor=" + cursor("audit", 0, "x"), "invalid-cursor"),
     "a cursor after all entries": ("audit?cursor=" + cursor("audit", 10**11, "x"), "invalid-cursor"),
     "a cursor of 13 digits": ("audit?cursor=" + cursor("audit", 10**12, "x"), "invalid-cursor"),
@@ -164,7 +166,7 @@ QUERIES: Mapping[str, tuple[str, str]] = {
         "invalid-cursor",
     ),
     "a cursor with true for a number": ("audit?cursor=" + cursor("audit", True, "x"), "invalid-cursor"),
-    "a cursor written otherwise": ("flags?cursor=" + cursor("flags", "a").replace("ICJ", "Ig"), "invalid-cursor"),
+    "a cursor in another encoding": ("flags?cursor=" + cursor("flags", "a").replace("ICJ", "Ig"), "invalid-cursor"),
     "a cursor of another flag's list": (f"flags/{FLAG}/allow?cursor=" + cursor("flags", "a"), "invalid-cursor"),
     "a cursor of another list of sessions": ("sessions?cursor=" + cursor("sessions", "zzz"), "invalid-cursor"),
     "a cursor of 2,000 characters": ("sessions?cursor=" + cursor("sessions", "0" * 2_000), "invalid-cursor"),
@@ -175,5 +177,5 @@ QUERIES: Mapping[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize(("path", "slug"), QUERIES.values(), ids=[f"A87-{name}" for name in QUERIES])
-def test_a_query_that_is_none(target: Target, path: str, slug: str) -> None:
+def test_invalid_query_is_rejected(target: Target, path: str, slug: str) -> None:
     refused(target.gate.signed("GET", f"/admin/v1/{path}"), 400, slug)

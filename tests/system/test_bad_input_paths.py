@@ -1,7 +1,7 @@
-"""Addresses that are nearly right, methods that are not there, headers that claim things: rows P51 to P58.
+"""Near-miss paths, undeclared methods, and headers that make claims: rows P51 to P58.
 
-The path goes out as it is written here, byte for byte. What is not exactly a declared route is API Gateway's 404, for
-an admin's token too; nothing that a header says changes what is asked.
+The path is sent byte for byte as written here. Anything but a declared route is API Gateway's 404, even with an admin's
+token. No header changes what is requested.
 """
 
 import socket
@@ -25,7 +25,7 @@ def gate(stack: Stack) -> Gate:
 
 @pytest.fixture(scope="module")
 def root(gate: Gate) -> Person:
-    """An admin, whom no flag keeps out: a 404 is for the address alone."""
+    """An admin, whom no flag denies: a 404 is caused by the path alone."""
     return Person(admin=True)
 
 
@@ -36,7 +36,7 @@ def token(gate: Gate, root: Person) -> str:
 
 @pytest.fixture(autouse=True, scope="module")
 def unchanged(gate: Gate) -> Iterator[None]:
-    """Nothing here makes an audit entry, or a town."""
+    """No test in this file makes an audit entry or a town."""
     revision = gate.revision()
     yield
     assert gate.revision() == revision
@@ -49,23 +49,23 @@ def is_no_route(answer: Answer) -> bool:
 
 OPEN, GATED, SIGNED = "/.well-known/jwks.json", "/api/towns", "/admin/v1/flags"
 NEARLY: Mapping[str, str] = {
-    "P51-a slash at the end": "{}/",
-    "P51-two slashes at the end": "{}//",
-    "P51-a slash before": "/{}",
+    "P51-a trailing slash": "{}/",
+    "P51-two trailing slashes": "{}//",
+    "P51-a leading slash": "/{}",
     "P51-a dot": "/.{}",
-    "P51-upwards": "/x/..{}",
-    "P51-upwards, encoded": "/x/%2e%2e{}",
-    "P51-a dot at the end": "{}/.",
-    "P51-upwards at the end": "{}/..",
+    "P51-dot segments": "/x/..{}",
+    "P51-encoded dot segments": "/x/%2e%2e{}",
+    "P51-a trailing dot": "{}/.",
+    "P51-trailing dot segments": "{}/..",
     "P51-a parameter": "{};a=b",
-    "P51-a parameter with a token": "{};Authorization=x",
+    "P51-a path parameter with a token": "{};Authorization=x",
     "P53-a question mark": "{}%3Fx=1",
     "P53-a hash": "{}%23x",
     "P52-NUL": "{}%00",
     "P52-a blank": "{}%20",
     "P52-a line break": "{}%0A",
     "P52-a tab": "{}%09",
-    "P52-overlong": "{}%C0%AF",
+    "P52-overlong UTF-8": "{}%C0%AF",
     "P55-a stage": "/prod{}",
     "P55-the default stage": "/$default{}",
     "P55-a greedy proxy": "/{{proxy+}}{}",
@@ -74,7 +74,7 @@ NEARLY: Mapping[str, str] = {
 
 @pytest.mark.parametrize("path", [OPEN, GATED, SIGNED])
 @pytest.mark.parametrize("pattern", NEARLY.values(), ids=NEARLY)
-def test_an_address_that_is_nearly_right(gate: Gate, token: str, pattern: str, path: str) -> None:
+def test_near_miss_path_is_404(gate: Gate, token: str, pattern: str, path: str) -> None:
     """Without a credential, with an admin's token, and signed by the admin."""
     address = pattern.format(path)
     assert is_no_route(gate.call("GET", address))
@@ -87,7 +87,7 @@ CASES = ("/API/towns", "/api/Towns", "/Api/Towns", "/.WELL-KNOWN/jwks.json", "/O
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: f"P54-{path}")
-def test_an_address_in_other_letters(gate: Gate, token: str, path: str) -> None:
+def test_path_in_another_case_is_404(gate: Gate, token: str, path: str) -> None:
     for method in ("GET", "POST"):
         assert is_no_route(gate.call(method, path, token=token))
 
@@ -97,8 +97,8 @@ ENCODED = ("/%61pi/towns", "/api%2Ftowns", "/api/%74owns", "/v1/%74oken", "/.wel
 
 
 @pytest.mark.parametrize("path", ENCODED, ids=lambda path: f"P52-{path}")
-def test_an_address_that_is_encoded_where_it_need_not_be(gate: Gate, token: str, path: str) -> None:
-    """A policy on paths would read it otherwise than a router that decodes first."""
+def test_needlessly_encoded_path_is_404(gate: Gate, token: str, path: str) -> None:
+    """A policy on paths would read it differently from a router that decodes first."""
     for method in ("GET", "POST"):
         assert is_no_route(gate.call(method, path, token=token))
 
@@ -108,8 +108,8 @@ METHODS = ("HEAD", "OPTIONS", "TRACE", "CONNECT", "PUT", "PATCH", "DELETE", "get
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: f"P57-{method}")
 @pytest.mark.parametrize("path", [GATED, OPEN, BULK])
-def test_a_method_that_is_not_there(gate: Gate, token: str, method: str, path: str) -> None:
-    """HEAD is no GET, OPTIONS without CORS tells nothing, TRACE echoes nothing."""
+def test_undeclared_method_is_404(gate: Gate, token: str, method: str, path: str) -> None:
+    """HEAD is not GET, OPTIONS without CORS reveals nothing, TRACE echoes nothing."""
     answer = gate.call(method, path, token=token)
     assert answer.status in (204, 400, 404, 405, 501)
     assert token.encode() not in answer.body
@@ -118,7 +118,7 @@ def test_a_method_that_is_not_there(gate: Gate, token: str, method: str, path: s
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null"])
-def test_p57_a_preflight_from_a_foreign_origin_learns_nothing(gate: Gate, origin: str) -> None:
+def test_p57_preflight_from_an_unknown_origin_gets_no_cors_headers(gate: Gate, origin: str) -> None:
     asked = {"origin": origin, "access-control-request-method": "POST"}
     answer = gate.http.send("OPTIONS", gate.api + BULK, headers=asked)
     assert answer.status in (204, 404)
@@ -143,17 +143,17 @@ OVERRIDES: Mapping[str, Mapping[str, str]] = {
 
 
 @pytest.mark.parametrize("headers", OVERRIDES.values(), ids=OVERRIDES)
-def test_a_header_that_claims_things(gate: Gate, token: str, headers: Mapping[str, str]) -> None:
-    """The same answers as without it: 401 without a token, the worker's own with one, the issuer as it is."""
+def test_header_that_makes_claims_changes_nothing(gate: Gate, token: str, headers: Mapping[str, str]) -> None:
+    """The same answers as without it: 401 without a token, the worker's own with one, and the configured issuer."""
     assert gate.call("GET", GATED, headers=headers).status == 401
     plain, claimed = gate.call("GET", GATED, token=token), gate.call("GET", GATED, token=token, headers=headers)
     assert (claimed.status, claimed.body) == (plain.status, plain.body) == (200, b'{"towns":[]}')
-    told = gate.call("GET", "/.well-known/oauth-authorization-server", headers=headers)
-    assert told.json["issuer"] == gate.ready["issuer"]
+    metadata = gate.call("GET", "/.well-known/oauth-authorization-server", headers=headers)
+    assert metadata.json["issuer"] == gate.ready["issuer"]
 
 
-def test_p56_another_host_is_not_answered(gate: Gate) -> None:
-    """Nor does it change the issuer."""
+def test_p56_unknown_host_is_refused(gate: Gate) -> None:
+    """It does not change the issuer either."""
     for host in ("evil.example", "169.254.169.254", "127.0.0.1.evil.example"):
         answer = gate.http.send("GET", gate.api + "/.well-known/oauth-authorization-server", headers={"host": host})
         assert answer.status == 403
@@ -170,15 +170,15 @@ BATCHES: Mapping[str, str] = {
 
 
 @pytest.mark.parametrize("names", BATCHES.values(), ids=BATCHES)
-def test_a_batch_that_is_none(gate: Gate, token: str, names: str) -> None:
-    """Denied by the gate, for an admin too: nothing of it can be decided."""
+def test_malformed_batch_is_denied(gate: Gate, token: str, names: str) -> None:
+    """The gate denies it to admins too: it names nothing that can be decided."""
     for method in ("GET", "POST"):
         answer = gate.call(method, f"/trpc/{names}?batch=1", token=token)
         assert (answer.status, answer.json) == (403, {"message": "Forbidden"})
 
 
-def test_z49_a_batch_is_as_strict_as_its_strictest_part(gate: Gate, token: str, root: Person) -> None:
-    """A session's token may observe; it may not start. An encoded comma is a comma."""
+def test_z49_batch_needs_what_its_strictest_procedure_needs(gate: Gate, token: str, root: Person) -> None:
+    """A session token may observe but not start. An encoded comma is a comma."""
     session = gate.session_token(token, "town:batch")
     assert gate.call("GET", "/trpc/gastown.listTowns", token=session).status == 200
     for names in (
@@ -205,8 +205,8 @@ PARAMETERS = (
 
 
 @pytest.mark.parametrize("name", PARAMETERS, ids=lambda name: f"P52-{name[:16]}")
-def test_a_town_that_is_none(gate: Gate, token: str, name: str) -> None:
-    """Past the gate, and nobody's town: 404, never an error, never another's."""
+def test_unknown_or_malformed_town_is_404(gate: Gate, token: str, name: str) -> None:
+    """It passes the gate and names nobody's town: 404, never a server error, never another subject's town."""
     for path in (f"/api/towns/{name}", f"/api/towns/{name}/status"):
         answer = gate.call("GET", path, token=token)
         assert (answer.status, answer.slug) == (404, "not-found")
@@ -216,9 +216,9 @@ def test_a_town_that_is_none(gate: Gate, token: str, name: str) -> None:
 
 RAW: Mapping[str, bytes] = {
     "P53-a blank in the path": b"GET /api/towns x HTTP/1.1\r\nHost: {host}\r\n\r\n",
-    "P51-no slash": b"GET api/towns HTTP/1.1\r\nHost: {host}\r\n\r\n",
+    "P51-a missing slash": b"GET api/towns HTTP/1.1\r\nHost: {host}\r\n\r\n",
     "P51-an asterisk": b"OPTIONS * HTTP/1.1\r\nHost: {host}\r\n\r\n",
-    "P58-an absolute address": b"GET http://evil.example/api/towns HTTP/1.1\r\nHost: {host}\r\n\r\n",
+    "P58-an absolute URL": b"GET http://evil.example/api/towns HTTP/1.1\r\nHost: {host}\r\n\r\n",
     "P56-two hosts": b"GET /api/towns HTTP/1.1\r\nHost: {host}\r\nHost: evil.example\r\n\r\n",
     "P56-no host": b"GET /api/towns HTTP/1.1\r\n\r\n",
     "P56-two lengths": (
@@ -228,17 +228,17 @@ RAW: Mapping[str, bytes] = {
         b"POST /v1/token HTTP/1.1\r\nHost: {host}\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
     ),
     "P56-a negative length": b"POST /v1/token HTTP/1.1\r\nHost: {host}\r\nContent-Length: -1\r\n\r\n",
-    "P56-a length that is none": b"POST /v1/token HTTP/1.1\r\nHost: {host}\r\nContent-Length: x\r\n\r\n",
+    "P56-a malformed length": b"POST /v1/token HTTP/1.1\r\nHost: {host}\r\nContent-Length: x\r\n\r\n",
     "P56-a folded header": b"GET /api/towns HTTP/1.1\r\nHost: {host}\r\nAuthorization:\r\n Bearer x\r\n\r\n",
     "P56-NUL in a header": b"GET /api/towns HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer \0\r\n\r\n",
     "P57-no method": b" /api/towns HTTP/1.1\r\nHost: {host}\r\n\r\n",
-    "P57-no HTTP": b"hello\r\n\r\n",
+    "P57-not HTTP": b"hello\r\n\r\n",
 }
 
 
 @pytest.mark.parametrize("request_bytes", RAW.values(), ids=RAW)
-def test_what_is_hardly_a_request(gate: Gate, request_bytes: bytes) -> None:
-    """Refused or hung up on, and the next request on a connection of its own is answered."""
+def test_malformed_http_request_does_not_break_the_server(gate: Gate, request_bytes: bytes) -> None:
+    """Refused or disconnected; the next request, on its own connection, is answered."""
     address = urlsplit(gate.api)
     with socket.create_connection((address.hostname, address.port), timeout=5) as connection:
         connection.sendall(request_bytes.replace(b"{host}", address.netloc.encode()))

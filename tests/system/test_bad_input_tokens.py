@@ -1,7 +1,7 @@
-"""Bad tokens at worker routes, at evaluate and in the exchange for a session: none of them opens anything.
+"""Invalid tokens at worker routes, at evaluate, and in the exchange for a session: none is accepted.
 
-Ids begin with the row of the list of attacks: Z for the authorizer and the verifier, T where the token endpoint's list
-has the same. A bad token at a worker's route is API Gateway's 401 or 403; the worker is never called.
+Ids begin with the row in docs/attacks.md: Z for the authorizer and the verifier, T where the token endpoint has the
+same row. An invalid token at a worker route is API Gateway's 401 or 403; the worker is never called.
 """
 
 import http.client
@@ -19,13 +19,13 @@ from headgate_cli.local.stack import Stack
 
 @pytest.fixture(scope="module")
 def door(stack: Stack) -> Door:
-    """An admin, whom no flag keeps out: what is refused here is refused for the credential."""
+    """An admin, whom no flag denies: every refusal here is caused by the credential."""
     return open_door(stack)
 
 
 @pytest.fixture(autouse=True, scope="module")
 def unchanged(door: Door) -> Iterator[None]:
-    """Nothing here makes an audit entry."""
+    """No test in this file makes an audit entry."""
     revision = door.gate.revision()
     yield
     assert door.gate.revision() == revision
@@ -38,14 +38,14 @@ OWN_NAMES = tuple(bad_own(spoiled("e30.e30.AAAA", header={"kid": "x"}, signature
 
 
 def ask(door: Door, route: str, headers: Mapping[str, str]) -> Answer:
-    """A worker's route with these headers."""
+    """A worker route with these headers."""
     method, path = ROUTES[route]
     return door.gate.call(method, path.format(user=door.person.user), headers=headers)
 
 
 @pytest.mark.parametrize("name", OWN_NAMES)
-def test_a_bad_token_opens_no_route_and_evaluates_nothing(door: Door, name: str) -> None:
-    """Made of an admin's access token: whoever takes one of these lets everybody in."""
+def test_invalid_token_is_rejected_by_routes_and_evaluate(door: Door, name: str) -> None:
+    """Each is made from an admin's access token: a verifier that accepts one would admit everybody."""
     headers = {"authorization": f"Bearer {bad_own(door.access)[name]}"}
     for route in ROUTES:
         assert gateways(ask(door, route, headers), 403), route
@@ -55,7 +55,7 @@ def test_a_bad_token_opens_no_route_and_evaluates_nothing(door: Door, name: str)
 
 
 @pytest.mark.parametrize("name", OWN_NAMES)
-def test_a_bad_token_is_exchanged_for_no_session(door: Door, name: str) -> None:
+def test_invalid_token_cannot_be_exchanged_for_a_session(door: Door, name: str) -> None:
     bad = bad_own(door.access)[name]
     refused(door.gate.session(bad, "town:new"), 400, "invalid_request")
 
@@ -87,18 +87,20 @@ def test_a_bad_token_is_exchanged_for_no_session(door: Door, name: str) -> None:
         "Z30-another scheme", "Z33-an identity token", "Z33-an evaluation token", "Z33-a service token",
     ],
 )  # fmt: skip
-def test_a_header_that_is_no_credential(door: Door, route: str, headers: Mapping[str, str], status: int) -> None:
+def test_header_without_a_valid_credential_is_rejected(
+    door: Door, route: str, headers: Mapping[str, str], status: int
+) -> None:
     filled = {name: value.format(**vars(door)) for name, value in headers.items()}
     assert gateways(ask(door, route, filled), status)
 
 
-def test_z32_a_token_in_the_query_is_none(door: Door) -> None:
+def test_z32_token_in_the_query_is_ignored(door: Door) -> None:
     for name in ("access_token", "token", "Authorization"):
         assert gateways(door.gate.call("GET", f"/api/towns?{name}={door.access}"), 401)
 
 
-def test_z31_two_authorization_headers_are_none(door: Door) -> None:
-    """On the wire they are two; API Gateway joins them by a comma."""
+def test_z31_two_authorization_headers_are_rejected(door: Door) -> None:
+    """There are two on the wire; API Gateway joins them with a comma."""
     connection = http.client.HTTPConnection(urlsplit(door.gate.api).netloc, timeout=30)
     connection.putrequest("GET", "/api/towns")
     for _ in range(2):
@@ -108,7 +110,7 @@ def test_z31_two_authorization_headers_are_none(door: Door) -> None:
     connection.close()
 
 
-def test_z42_a_token_too_long_for_a_header(door: Door) -> None:
+def test_z42_token_too_long_for_a_header_is_rejected(door: Door) -> None:
     long = door.access + "A" * 9_000
     answer = ask(door, "observe", {"authorization": f"Bearer {long}"})
     assert answer.status in (403, 431)
@@ -116,19 +118,21 @@ def test_z42_a_token_too_long_for_a_header(door: Door) -> None:
 
 
 @pytest.mark.parametrize(
-    ("credential", "let_in"),
+    ("credential", "admitted"),
     [("access", ("observe", "entry", "admin")), ("session", ("observe", "machine"))],
 )
-def test_z49_a_token_is_decided_route_by_route(door: Door, credential: str, let_in: tuple[str, ...]) -> None:
-    """The gate's own no is told from the worker's by its body."""
+def test_z49_each_credential_passes_only_its_route_classes(
+    door: Door, credential: str, admitted: tuple[str, ...]
+) -> None:
+    """The body tells the gate's refusal from the worker's."""
     headers = {"authorization": f"Bearer {vars(door)[credential]}"}
-    assert [route for route in ROUTES if not gateways(ask(door, route, headers), 403)] == list(let_in)
+    assert [route for route in ROUTES if not gateways(ask(door, route, headers), 403)] == list(admitted)
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
-def test_z30_the_scheme_has_no_case(door: Door, scheme: str) -> None:
+def test_z30_scheme_is_case_insensitive(door: Door, scheme: str) -> None:
     assert ask(door, "observe", {"authorization": f"{scheme} {door.access}"}).status == 200
 
 
-def test_z37_a_signature_s_twin_is_the_same_token(door: Door) -> None:
+def test_z37_malleated_signature_is_accepted_or_denied(door: Door) -> None:
     assert ask(door, "observe", {"authorization": f"Bearer {twin(door.access)}"}).status in (200, 403)

@@ -1,6 +1,6 @@
-"""Whoever owns the table can rewrite it. Each way of doing so behind the API's back is found by an auditor's command.
+"""Whoever owns the table can rewrite it. The auditor's command finds every rewrite made behind the API.
 
-What leaves the chain whole, a cut or a rewriting together with the head, is found by a checkpoint and by nothing else.
+A rewrite that keeps the chain intact, such as a truncation together with the head, is found only by a checkpoint.
 """
 
 import copy
@@ -31,7 +31,7 @@ Entries = list[dict[str, Any]]
 
 
 class Forger:
-    """Writes the gate's table as somebody with the account's own rights can."""
+    """Writes to the gate's table with the account's own rights."""
 
     def __init__(self, url: str) -> None:
         session = botocore.session.get_session()
@@ -43,7 +43,7 @@ class Forger:
         return [json.loads(str(item["body"])) for item in self._table.query(AUDIT).items]
 
     def write(self, entries: Entries, head: Entries | None = None) -> None:
-        """The whole stream, its places counted anew; `head` ends with the entry that the head is to name."""
+        """Write the whole stream with new positions. `head` ends with the entry that the head is to name."""
         for item in self._table.query(AUDIT).items:
             self._api.delete_item(TableName=TABLE, Key={"pk": {"S": AUDIT}, "sk": {"S": str(item["sk"])}})
         for place, entry in enumerate(entries, 1):
@@ -57,8 +57,8 @@ class Forger:
 
 
 @pytest.fixture(scope="module")
-def attacked() -> Iterator[tuple[Gate, Forger]]:
-    """A stack of its own, with a history, on a table that a forger can reach too."""
+def forgeable_stack() -> Iterator[tuple[Gate, Forger]]:
+    """A stack with a history, on a table that a forger can write to."""
     with running_dynamodb() as url, running_stack(empty=True, env={"AWS_ENDPOINT_URL_DYNAMODB": url}) as stack:
         gate = Gate(stack.ready)
         key = new_id("witnessed")
@@ -78,7 +78,7 @@ def audit(gate: Gate, *words: str) -> Result:
 
 
 def chained(entries: Entries) -> Entries:
-    """The entries as a whole new chain: numbers, links and digests all made anew."""
+    """The entries as a complete new chain: numbers, links, and digests recomputed."""
     made: Entries = []
     for number, entry in enumerate(entries, 1):
         made.append(sealed({**entry, "revision": number, "prev": made[-1]["digest"] if made else "0" * 64}))
@@ -119,21 +119,21 @@ def rewritten(entries: Entries) -> Entries:
 
 
 def shortened(entries: Entries) -> Entries:
-    """One deed is taken out, and all after it moved up."""
+    """One change is removed, and all later ones move up."""
     return chained(deleted(entries))
 
 
 WITHIN = {edited: 4, resealed: 5, inserted: 5, deleted: 4, reordered: 4}
 """What the links show, and at which revision."""
 WHOLE = {truncated: None, rewritten: None, shortened: None}
-"""What they do not, when the head is forged too."""
+"""What the links cannot show if the head is forged too."""
 
 
 @pytest.mark.parametrize("tamper", [*WITHIN, *WHOLE], ids=lambda tamper: tamper.__name__)
-def test_each_way_of_rewriting_the_table_is_found(
-    attacked: tuple[Gate, Forger], tmp_path: Path, tamper: Callable[[Entries], Entries]
+def test_every_way_of_rewriting_the_table_is_detected(
+    forgeable_stack: tuple[Gate, Forger], tmp_path: Path, tamper: Callable[[Entries], Entries]
 ) -> None:
-    gate, forger = attacked
+    gate, forger = forgeable_stack
     file = str(tmp_path / "heads.jsonl")
     before = forger.entries()
     assert audit(gate, "checkpoint", file).exit_code == 0
@@ -155,8 +155,8 @@ def test_each_way_of_rewriting_the_table_is_found(
 
 
 @pytest.mark.parametrize("lie", ["digest", "entry", "ahead"])
-def test_a_head_that_its_entry_does_not_bear_out_is_not_signed(attacked: tuple[Gate, Forger], lie: str) -> None:
-    gate, forger = attacked
+def test_head_that_disagrees_with_its_entry_is_not_signed(forgeable_stack: tuple[Gate, Forger], lie: str) -> None:
+    gate, forger = forgeable_stack
     before = forger.entries()
     forged = copy.deepcopy(before)
     forged[-1]["reason"] = "another"
@@ -174,9 +174,9 @@ def test_a_head_that_its_entry_does_not_bear_out_is_not_signed(attacked: tuple[G
     assert gate.signed("POST", CHECKPOINTS, {}, role="auditor").status == 201
 
 
-def test_who_may_have_the_head_signed(attacked: tuple[Gate, Forger]) -> None:
-    """Auditor and admin. It takes no reason and leaves no entry; everyone who reads may read the key."""
-    gate, _ = attacked
+def test_only_auditors_and_admins_may_request_a_checkpoint(forgeable_stack: tuple[Gate, Forger]) -> None:
+    """No reason is required and no entry is made. Every role that may read may read the key."""
+    gate, _ = forgeable_stack
     before = gate.revision()
     made = {role: gate.signed("POST", CHECKPOINTS, {}, role=role).status for role in ROLES}
     assert made == {"admin": 201, "viewer": 403, "kill_operator": 403, "editor": 403, "auditor": 201, "service": 403}
@@ -187,9 +187,9 @@ def test_who_may_have_the_head_signed(attacked: tuple[Gate, Forger]) -> None:
     assert keys == {"admin": 200, "viewer": 200, "kill_operator": 403, "editor": 200, "auditor": 200, "service": 403}
 
 
-def test_attack_a_checkpoint_opens_nothing(attacked: tuple[Gate, Forger]) -> None:
-    """It is signed by a key of the stack, and is no token at any door."""
-    gate, _ = attacked
+def test_attack_checkpoint_is_not_a_token(forgeable_stack: tuple[Gate, Forger]) -> None:
+    """It is signed by a key of the stack, and every endpoint rejects it as a token."""
+    gate, _ = forgeable_stack
     text = gate.signed("POST", CHECKPOINTS, {}).expect(201).json["signature"]
     assert gate.call("GET", "/api/towns", token=text).status == 403
     assert gate.evaluate_all(text).status == 401
@@ -200,7 +200,7 @@ def test_attack_a_checkpoint_opens_nothing(attacked: tuple[Gate, Forger]) -> Non
     assert gate.signed("GET", AUDIT_KEY).json["key"]["kid"] not in {key["kid"] for key in published}
 
 
-def test_the_head_stands_for_the_whole_log(attacked: tuple[Gate, Forger]) -> None:
-    gate, _ = attacked
+def test_head_covers_the_whole_log(forgeable_stack: tuple[Gate, Forger]) -> None:
+    gate, _ = forgeable_stack
     found = gate.signed("POST", CHECKPOINTS, {}).expect(201).json
     assert (found["revision"], found["digest"]) == (gate.revision(), gate.audit()[-1]["digest"])

@@ -1,8 +1,8 @@
-"""The drill: the table is gone, the kill cannot be written, and one command shuts the gate all the same.
+"""The emergency drill: the table is unreachable, no kill can be written, and one command still closes the gate.
 
-`max_stale` is 5 minutes here, so that without the command everybody would be let in by the last known rules all along.
-What the command changes are the functions of a running stack, through the laptop's stand-in for Lambda's own API; the
-environments that answer afterwards are cold, and never saw a rule.
+`max_stale` is 5 minutes here, so without the command the last known rules would admit everybody throughout.
+The command changes the functions of a running stack through the laptop's stand-in for the Lambda API. The
+environments that answer afterwards are cold and have never loaded a rule.
 """
 
 import os
@@ -24,21 +24,21 @@ from tcp_proxy import Fault
 ACCESS = "gastown-access"
 MANIFEST = Path(__file__).parents[2] / "examples/gastown/manifest.yaml"
 BACK = 10.0
-"""Seconds until all is as before: a breaker of 1.5 s, a soft TTL of 5 s, a cold start on a busy machine."""
+"""Seconds until everything has recovered: a breaker of 1.5 s, a soft TTL of 5 s, a cold start on a busy machine."""
 
 Headgate = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="module")
 def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Breakable]:
-    """A stack of this file's own; each test heals it and lifts what it killed."""
+    """A stack of this file's own. Each test heals it and lifts its kills."""
     with breakable_stack(tmp_path_factory.mktemp("project"), max_stale=300) as running:
         yield running
 
 
 @pytest.fixture
 def headgate(broken: Breakable, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Headgate]:
-    """`headgate emergency` as the emergency's role, and nothing else than that role."""
+    """`headgate emergency`, run with the emergency role only."""
     ready, nowhere = broken.stack.ready, str(tmp_path_factory.getbasetemp() / "none")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "HEADGATE_"))}
     environment = {
@@ -63,7 +63,7 @@ def headgate(broken: Breakable, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @dataclass(frozen=True)
 class People:
-    """Who asks, with what they were given while all was well."""
+    """The callers, with the credentials they got while the store was healthy."""
 
     gate: Gate
     user: Person
@@ -97,13 +97,13 @@ class People:
         }
 
     def statuses(self) -> dict[str, int]:
-        """What each is answered."""
+        """The status of each request."""
         return {name: probe().status for name, probe in self.probes.items()}
 
 
 @pytest.fixture
 def people(broken: Breakable, headgate: Headgate) -> People:
-    """Two people with fresh tokens, on rules that let everybody in."""
+    """Two people with fresh tokens, under rules that admit everybody."""
     gate, user, admin = broken.gate, Person(), Person(admin=True)
     until(lambda: gate.mint(user), lambda answer: answer.status == 200, within=BACK)
     token = gate.access_token(user)
@@ -120,13 +120,15 @@ ADMINS = ("admin mint", "admin entry", "admin stop")
 REFUSED = ("entry", "batch", "unlisted", "sub-feature")
 
 
-def test_the_drill(broken: Breakable, people: People, headgate: Headgate) -> None:
-    """Every environment is cold and the table is gone: admins, stop and sessions go on, nothing is begun."""
+def test_emergency_kill_without_a_table_keeps_running_work(
+    broken: Breakable, people: People, headgate: Headgate
+) -> None:
+    """Every environment is cold and the table is gone. Admins, stop routes, and sessions pass; nothing new starts."""
     gate, probes = people.gate, people.probes
     broken.proxy.break_by(Fault.REFUSED)
     kill = gate.signed("POST", f"/admin/v1/flags/{ACCESS}/kill", {"reason": "in the dark"})
     assert kill.status == 503, "the kill cannot be written"
-    assert (probes["mint"]().status, probes["entry"]().status) == (200, 200), "and everybody is still let in"
+    assert (probes["mint"]().status, probes["entry"]().status) == (200, 200), "everybody is still admitted"
 
     over, seen = threading.Event(), []
 
@@ -144,10 +146,10 @@ def test_the_drill(broken: Breakable, people: People, headgate: Headgate) -> Non
         watching.result()
     assert done.returncode == 0, done.stderr
     statuses = [status for _, status in seen]
-    assert set(statuses) == {200, 403}, "nothing fails in between"
-    assert statuses == sorted(statuses), "and nobody is let in again"
+    assert set(statuses) == {200, 403}, "no request fails in between"
+    assert statuses == sorted(statuses), "no non-admin is admitted again"
     refused = next(at for at, status in seen if status == 403) - began
-    print(f"the command took {took:.2f} s; the first refusal was asked for {refused:.2f} s after it began")
+    print(f"the command took {took:.2f} s; the first refused request began {refused:.2f} s after the command")
     print(done.stdout)
     for at, status in seen:
         assert status == 403 or at < began + took
@@ -156,7 +158,7 @@ def test_the_drill(broken: Breakable, people: People, headgate: Headgate) -> Non
     assert {name: found[name] for name in RUNNING} == dict.fromkeys(RUNNING, 200)
     assert {name: found[name] for name in ADMINS} == dict.fromkeys(ADMINS, 200)
     assert {name: found[name] for name in REFUSED} == dict.fromkeys(REFUSED, 403)
-    assert (found["mint"], found["start"], found["renew"]) == (503, 503, 503), "sessions are kept in the table"
+    assert (found["mint"], found["start"], found["renew"]) == (503, 503, 503), "sessions are stored in the table"
     assert not any(probes["asks"]().json["asks"].values())
     assert headgate("status").stdout.count("*") == 3
 
@@ -165,12 +167,12 @@ def test_the_drill(broken: Breakable, people: People, headgate: Headgate) -> Non
     until(probes["mint"], lambda answer: answer.status == 403, within=BACK)
     found = people.statuses()
     well = (*RUNNING, *ADMINS, "renew")
-    assert {name: found[name] for name in well} == dict.fromkeys(well, 200), "the table's rules, under the kill"
+    assert {name: found[name] for name in well} == dict.fromkeys(well, 200), "the table's rules, with the kill on top"
     assert {name: found[name] for name in (*REFUSED, "start")} == dict.fromkeys((*REFUSED, "start"), 403)
     evaluation = gate.evaluation_token(people.user)
     shown = until(lambda: gate.evaluate(ACCESS, evaluation), lambda answer: answer.status == 200, within=BACK).json
     assert (shown["value"], shown["reason"], shown["metadata"]["reason"]) == (False, "DISABLED", "KILLED")
-    assert gate.flag(ACCESS)["killed"] is None, "the record knows nothing of it"
+    assert gate.flag(ACCESS)["killed"] is None, "the audit stream does not contain it"
 
     assert headgate("lift").returncode == 0
     until(probes["mint"], lambda answer: answer.status == 200, within=BACK)
@@ -178,7 +180,7 @@ def test_the_drill(broken: Breakable, people: People, headgate: Headgate) -> Non
     assert set(headgate("status").stdout.split()) & {"*"} == set()
 
 
-def test_without_the_manifest_a_cold_environment_knows_only_admins(
+def test_emergency_kill_without_a_manifest_admits_only_admins(
     broken: Breakable, people: People, headgate: Headgate
 ) -> None:
     broken.proxy.break_by(Fault.HANGING)
@@ -188,7 +190,7 @@ def test_without_the_manifest_a_cold_environment_knows_only_admins(
     assert {found[name] for name in ADMINS} == {200}
 
 
-def test_where_only_writing_fails_the_tables_rules_are_under_the_kill(
+def test_emergency_kill_with_a_readable_table_applies_on_top_of_its_rules(
     broken: Breakable, people: People, headgate: Headgate
 ) -> None:
     broken.proxy.break_by(Fault.FAILING, only=("TransactWriteItems",))

@@ -1,4 +1,4 @@
-"""Pages and menus: what the evaluation protocol answers to a page's server, to a browser, and to a stock client."""
+"""Pages and menus: what OFREP answers to a page's server, to a browser, and to a stock client."""
 
 import time
 from collections.abc import Mapping
@@ -17,13 +17,13 @@ ACCESS = "gastown-access"
 
 @pytest.fixture(scope="module")
 def listed() -> Person:
-    """Somebody on the list."""
+    """A listed user."""
     return Person()
 
 
 @pytest.fixture(scope="module")
 def page(gate: Gate, seeded: Mapping[str, Mapping[str, Any]], listed: Person) -> Gate:
-    """Access by list, a sub-feature by percentage; evaluate knows it."""
+    """Access by list, a sub-feature by percentage, both known to evaluate."""
     gate.reset(seeded)
     gate.stage(ACCESS, "allowlist")
     gate.allow(ACCESS, users=[listed.user], orgs=["listed-org"])
@@ -33,8 +33,8 @@ def page(gate: Gate, seeded: Mapping[str, Mapping[str, Any]], listed: Person) ->
     return gate
 
 
-def test_r18_a_page_s_guard_gets_true_or_false_and_never_an_error(page: Gate, listed: Person) -> None:
-    """A server-side check by a service token, and one by the visitor's own: 200 either way, fast when warm."""
+def test_r18_page_guard_gets_true_or_false_and_never_an_error(page: Gate, listed: Person) -> None:
+    """A server-side check with a service token, and one with the visitor's token: 200 in both cases, fast when warm."""
     gate, service = page, page.service_token()
     for person, value in ((listed, True), (Person(), False), (Person(orgs=("listed-org",)), True)):
         by_service = gate.evaluate(ACCESS, service, person.context()).expect(200).json
@@ -42,12 +42,12 @@ def test_r18_a_page_s_guard_gets_true_or_false_and_never_an_error(page: Gate, li
         assert by_service["value"] is by_visitor["value"] is value
         assert by_service["metadata"] == by_visitor["metadata"]
     times = sorted(_timed(gate, service, listed) for _ in range(100))
-    assert times[50] < 0.1  # 4 ms when nothing else runs
+    assert times[50] < 0.1  # 4 ms on an idle machine
     assert times[98] < 0.5
 
 
-def test_r18_a_stock_client_decides_for_a_page(page: Gate, listed: Person) -> None:
-    """openfeature-provider-ofrep, as it comes from the registry."""
+def test_r18_stock_client_works_as_a_page_guard(page: Gate, listed: Person) -> None:
+    """openfeature-provider-ofrep, unmodified."""
     gate = page
     service = gate.service_token()
     provider = OFREPProvider(gate.api, headers_factory=lambda: {"authorization": f"Bearer {service}"})
@@ -70,8 +70,8 @@ def test_r18_a_stock_client_decides_for_a_page(page: Gate, listed: Person) -> No
     assert of_visitor.resolve_boolean_details(ACCESS, False, EvaluationContext(listed.user)).value is True
 
 
-def test_r21_a_browser_reads_its_own_map_and_nothing_else(page: Gate, listed: Person) -> None:
-    """E72: nobody else's flags, no list, no salt; a repeated question costs no body."""
+def test_r21_browser_reads_only_its_own_flags(page: Gate, listed: Person) -> None:
+    """E72: no other subject's flags, no list, no salt. A repeated request is answered without a body."""
     gate, own = page, page.evaluation_token(listed)
     bulk = gate.evaluate_all(own, {"targetingKey": listed.user}).expect(200)
     assert verdicts(bulk)[ACCESS] is True
@@ -109,8 +109,8 @@ def test_r44_menu_and_server_agree(page: Gate) -> None:
     assert False in values
 
 
-def test_r41_an_unknown_flag_is_off(gate: Gate, alice: Person, root: Person) -> None:
-    """404 by the protocol, so that a client falls back to its default; off wherever the gate itself decides."""
+def test_r41_unknown_flag_is_off(gate: Gate, alice: Person, root: Person) -> None:
+    """404 in OFREP, so that a client uses its default; off wherever the gate itself decides."""
     unknown = gate.evaluate("never-made", gate.evaluation_token(alice)).expect(404).json
     assert (unknown["errorCode"], "value" in unknown) == ("FLAG_NOT_FOUND", False)
     assert gate.explain("never-made", alice)["value"] is False

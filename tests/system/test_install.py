@@ -1,4 +1,4 @@
-"""A stack with nothing in it is closed until it is opened; one that starts anew answers the same for the same salt."""
+"""An empty stack is closed until it is opened. A new stack with the same salts gives the same answers."""
 
 import json
 from collections.abc import Iterator
@@ -12,6 +12,8 @@ from running_gate.gate import in_parallel, verdicts
 from headgate_cli.local.stack import running_stack
 
 ACCESS = "gastown-access"
+pytestmark = pytest.mark.own_stack  # it exports every flag
+
 BYPASSES = {
     name: value
     for name in ("ENV", "ENVIRONMENT", "NODE_ENV", "STAGE", "APP_ENV", "PYTHON_ENV")
@@ -21,13 +23,13 @@ BYPASSES = {
 
 @pytest.fixture(scope="module")
 def empty() -> Iterator[Gate]:
-    """No flag at all, and an environment that tries to talk the gate out of its work."""
+    """A stack without flags, with environment variables that try to disable the gate."""
     with running_stack(empty=True, env=BYPASSES) as stack:
         yield Gate(stack.ready)
 
 
-def test_r36_r43_r48_an_empty_table_is_stage_0(empty: Gate, alice: Person, root: Person) -> None:
-    """No import, no seed: admins in, others out, nothing breaks; health says what is missing. No switch lets in."""
+def test_r36_r43_r48_empty_table_is_stage_0(empty: Gate, alice: Person, root: Person) -> None:
+    """Without an import or a seed, only admins are admitted, nothing fails, and health says what is missing."""
     assert empty.flags() == {}
     empty.mint(alice).expect(403)
     token = empty.access_token(root)
@@ -39,8 +41,8 @@ def test_r36_r43_r48_an_empty_table_is_stage_0(empty: Gate, alice: Person, root:
     assert ACCESS in health["missing_flags"]
 
 
-def test_r41_r48_made_opened_and_deleted_it_is_shut(empty: Gate, alice: Person, root: Person) -> None:
-    """A new flag opens nothing; deleting one at GA denies, also to a token from before, and never ends in a 5xx."""
+def test_r41_r48_created_flag_is_closed_and_deleted_flag_denies(empty: Gate, alice: Person, root: Person) -> None:
+    """A new flag opens nothing. Deleting one at GA denies, also with an earlier token, and never causes a 5xx."""
     empty.create(ACCESS)
     empty.mint(alice).expect(403)
     empty.stage(ACCESS, "ga")
@@ -50,15 +52,15 @@ def test_r41_r48_made_opened_and_deleted_it_is_shut(empty: Gate, alice: Person, 
     empty.mint(alice).expect(403)
     empty.create_town(alice, token).expect(403)
     empty.call("POST", "/trpc/gastown.createTown", token=token, body={}).expect(403)
-    empty.call("GET", "/api/towns", token=token).expect(200)  # reading one's own goes on
+    empty.call("GET", "/api/towns", token=token).expect(200)  # reading one's own towns continues
     own = empty.evaluation_token(alice)
     gone = until(lambda: empty.evaluate(ACCESS, own), lambda answer: answer.status == 404, within=6)
     assert gone.json["errorCode"] == "FLAG_NOT_FOUND"
     empty.mint(root).expect(200)
 
 
-def test_r02_a_restart_keeps_every_decision(fresh: Gate, tmp_path: Path) -> None:
-    """What one stack exports, salts included, another starts with: the same 300 subjects are on, over HTTP."""
+def test_r02_restart_keeps_every_decision(fresh: Gate, tmp_path: Path) -> None:
+    """A second stack starts with the first one's export, salts included: the same 300 subjects are on, over HTTP."""
     key = "kept-over-a-restart"
     fresh.have(key, stage="percentage", percent=40, salt="a salt of its own")
     fresh.stage(ACCESS, "percentage", percent=25)

@@ -1,4 +1,4 @@
-"""The kill: no new access from the moment it is answered, while what runs goes on; lifting it restores everything."""
+"""The kill: no new access from the moment it answers, running work continues, and restore brings everything back."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,8 +11,8 @@ ACCESS = "gastown-access"
 SUB_FEATURES = ("gastown-convoys", "gastown-pr-merge", "gastown-multi-rig", "gastown-molecules")
 
 
-def test_r03_after_the_kill_nothing_more_is_let_in(fresh: Gate, alice: Person, root: Person) -> None:
-    """The bound is none at all: the first mint and the first entry route after the answer are refused, five times."""
+def test_r03_nothing_is_admitted_after_the_kill(fresh: Gate, alice: Person, root: Person) -> None:
+    """The bound is zero: the first exchange and the first entry route after the answer are refused, five times."""
     fresh.stage(ACCESS, "ga")
     token, admins = fresh.access_token(alice), fresh.access_token(root)
     for _ in range(5):
@@ -27,7 +27,7 @@ def test_r03_after_the_kill_nothing_more_is_let_in(fresh: Gate, alice: Person, r
 
 
 @pytest.mark.parametrize("stage", ["admin_only", "allowlist", "percentage", "ga"])
-def test_r14_from_every_stage_one_request_cuts_and_one_restores(fresh: Gate, stage: str, root: Person) -> None:
+def test_r14_one_request_kills_and_one_restores_every_stage(fresh: Gate, stage: str, root: Person) -> None:
     listed = Person()
     fresh.allow(ACCESS, users=[listed.user], orgs=["an-org"])
     before = fresh.stage(ACCESS, stage, percent=100)
@@ -47,7 +47,7 @@ def test_r14_from_every_stage_one_request_cuts_and_one_restores(fresh: Gate, sta
 
 
 @pytest.mark.parametrize("who", ["viewer", "auditor", "service", "nobody", "bearer"])
-def test_r14_who_may_not_kill_changes_nothing(fresh: Gate, who: str, alice: Person) -> None:
+def test_r14_kill_without_permission_changes_nothing(fresh: Gate, who: str, alice: Person) -> None:
     fresh.stage(ACCESS, "ga")
     before, revision = fresh.flag(ACCESS), fresh.revision()
     path, body = f"/admin/v1/flags/{ACCESS}/kill", {"reason": REASON}
@@ -61,8 +61,8 @@ def test_r14_who_may_not_kill_changes_nothing(fresh: Gate, who: str, alice: Pers
     fresh.mint(alice).expect(200)
 
 
-def test_r15_all_access_of_others_is_cut(fresh: Gate, alice: Person) -> None:
-    """Mint, entry routes with a token from just before, and evaluate, for the flag and all of its sub-features."""
+def test_r15_kill_denies_all_access_to_non_admins(fresh: Gate, alice: Person) -> None:
+    """Exchange, entry routes with an earlier token, and evaluate, for the flag and all of its sub-features."""
     for key in (ACCESS, *SUB_FEATURES):
         fresh.stage(key, "ga")
     token = fresh.access_token(alice)
@@ -87,10 +87,10 @@ def test_r15_all_access_of_others_is_cut(fresh: Gate, alice: Person) -> None:
     assert (single["reason"], single["metadata"]["reason"]) == ("DISABLED", "KILLED")
 
 
-def test_r16_what_runs_goes_on(fresh: Gate, alice: Person) -> None:
-    """A session from before the kill works, is renewed by each kind of token, and its work can be stopped.
+def test_r16_running_work_continues_after_a_kill(fresh: Gate, alice: Person) -> None:
+    """An earlier session works, each kind of token renews it, and its work can be stopped.
 
-    PTY and stream routes are classified by the manifest and not served by the reference worker.
+    PTY and stream routes are classified in the manifest and not served by the example service.
     """
     fresh.stage(ACCESS, "ga")
     token = fresh.access_token(alice)
@@ -113,12 +113,12 @@ def test_r16_what_runs_goes_on(fresh: Gate, alice: Person) -> None:
         fresh.session(token, f"town:{town}", ACCESS_TOKEN).expect(200)
         session = fresh.session(session, f"town:{town}", ACCESS_TOKEN).expect(200).json["access_token"]
         assert by_identity.json["scope"] == "session"
-    fresh.session(token, "town:another", ACCESS_TOKEN).expect(403)  # a new one is new access
+    fresh.session(token, "town:another", ACCESS_TOKEN).expect(403)  # a new session is new access
     fresh.call("DELETE", f"/api/towns/{town}/container", token=session).expect(200)
     fresh.call("DELETE", f"/api/towns/{town}", token=token).expect(200)
 
 
-def test_r17_every_route_is_held_to_its_class(fresh: Gate, alice: Person) -> None:
+def test_r17_every_route_enforces_its_class(fresh: Gate, alice: Person) -> None:
     """All served routes and all procedures of the manifest, with tokens from before the kill."""
     alice = Person(alice.user, orgs=(f"org-{alice.user}",))
     fresh.stage(ACCESS, "ga")
@@ -150,8 +150,8 @@ def test_r17_every_route_is_held_to_its_class(fresh: Gate, alice: Person) -> Non
     assert len(expected) == len(served) + 65
 
 
-def test_r17_what_is_not_listed_counts_as_new(fresh: Gate, alice: Person) -> None:
-    """A procedure that nobody listed, and a route that is taken from the list."""
+def test_r17_unlisted_route_counts_as_entry(fresh: Gate, alice: Person) -> None:
+    """An unlisted procedure, and a route that is removed from the list."""
     fresh.stage(ACCESS, "ga")
     token = fresh.access_token(alice)
     held = fresh.signed("GET", "/admin/v1/routes").expect(200)

@@ -1,4 +1,4 @@
-"""The kill while everybody asks at once: its function has a way in, rights and concurrency of its own."""
+"""The kill under a flood of requests: its function has its own route, permission, and concurrency."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -16,13 +16,13 @@ CLIENTS = 12
 
 @pytest.fixture
 def gate() -> Iterator[Gate]:
-    """A stack of its own: a flood slows it down for whoever comes after."""
+    """A stack of its own: a flood slows it down for later tests."""
     with running_stack() as stack:
         yield Gate(stack.ready, ExactHttp())
 
 
-def test_a84_a_flood_does_not_hold_up_the_kill(gate: Gate) -> None:
-    """A84: pages ask for flags, users for tokens and operators for the log, all without pause; every kill is done."""
+def test_a84_flood_does_not_delay_the_kill(gate: Gate) -> None:
+    """A84: pages ask for flags, users for tokens, and operators for the log, all without pause. Every kill succeeds."""
     open_all(gate)
     token, identity = gate.service_token(), gate.id_token(Person())
     context = {"targetingKey": "somebody"}

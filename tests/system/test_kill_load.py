@@ -1,4 +1,4 @@
-"""The kill under load: not one stale grant from the moment its answer arrives, and whatever runs goes on."""
+"""The kill under load: no stale grant from the moment it answers, and running work continues."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -18,13 +18,13 @@ DOORS = ("mint", "batch", "session", "town")
 
 @pytest.fixture
 def gate() -> Iterator[Gate]:
-    """A stack of its own: so many towns slow moto down for whoever comes after."""
+    """A stack of its own: many towns slow moto down for later tests."""
     with running_stack() as stack:
         yield Gate(stack.ready, ExactHttp())
 
 
 def eager_client(gate: Gate, person: Person) -> list[tuple[str, Call]]:
-    """A non-admin who wants in by every door, with a token from before."""
+    """A non-admin who tries every way in, with an earlier token."""
     identity, token = gate.id_token(person), gate.access_token(person)
     numbers = count()
     mint: tuple[str, Call] = ("mint", lambda: gate.exchange(identity))
@@ -35,20 +35,20 @@ def eager_client(gate: Gate, person: Person) -> list[tuple[str, Call]]:
 
 
 def steady_client(gate: Gate, person: Person) -> list[tuple[str, Call]]:
-    """Work that was let in before: it beats, and renews its session."""
+    """Work that was admitted before: heartbeats and session renewals."""
     town, _, session = make_session(gate, person)
     beat: tuple[str, Call] = ("beat", lambda: heartbeat(gate, town, session))
     return [beat, beat, ("renew", lambda: gate.session(session, f"town:{town}"))]
 
 
 def admin_client(gate: Gate, person: Person) -> list[tuple[str, Call]]:
-    """An admin, to whom the kill means nothing."""
+    """An admin, whom the kill does not affect."""
     identity, token = gate.id_token(person), gate.access_token(person)
     return [("admin mint", lambda: gate.exchange(identity)), ("admin batch", lambda: post(gate, BATCH, token))]
 
 
-def test_no_stale_grant_while_clients_hammer(gate: Gate) -> None:
-    """Four kills in one run. A call that overlaps the kill's answer may go either way, and is not counted."""
+def test_no_stale_grant_under_load(gate: Gate) -> None:
+    """Four kills in one run. A call that overlaps the kill's answer may go either way and is not counted."""
     open_all(gate)
     clients = [eager_client(gate, Person()) for _ in range(CLIENTS)]
     clients += [steady_client(gate, Person()), steady_client(gate, Person()), admin_client(gate, Person(admin=True))]
@@ -60,11 +60,11 @@ def test_no_stale_grant_while_clients_hammer(gate: Gate) -> None:
             killed = kill(gate, ACCESS, role=role)
             hammer.wait(48, "batch", since=killed.ended)
             restored = restore(gate, ACCESS)
-            tell(totals, "open", hammer.between(began, killed.began))
-            tell(totals, "killed", hammer.between(killed.ended, restored.began))
+            tally(totals, "open", hammer.between(began, killed.began))
+            tally(totals, "killed", hammer.between(killed.ended, restored.began))
             again = now()
             hammer.wait(12, "batch", since=again)
-            tell(totals, "restored", hammer.between(again, now()))
+            tally(totals, "restored", hammer.between(again, now()))
         shots = hammer.shots
     print(f"{len(shots)} calls: {dict(sorted(totals.items()))}")
 
@@ -79,7 +79,7 @@ def test_no_stale_grant_while_clients_hammer(gate: Gate) -> None:
     assert {shot.answer.status for shot in shots} <= {200, 201, 403, 501}
 
 
-def tell(totals: Counter[str], phase: str, shots: list[Shot]) -> None:
-    """Count what came of the calls of a phase."""
+def tally(totals: Counter[str], phase: str, shots: list[Shot]) -> None:
+    """Count the outcomes of a phase's calls."""
     for shot in shots:
         totals[f"{phase} {shot.name} {'granted' if is_granted(shot.answer) else 'refused'}"] += 1

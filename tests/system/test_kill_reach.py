@@ -1,4 +1,4 @@
-"""How far a kill goes: a sub-feature or all, new access only or sessions too, once or twice, on a flag in any state."""
+"""Reach of a kill: one sub-feature or all, new access only or sessions too, repeated, and on a flag in any state."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import product
@@ -9,7 +9,7 @@ from killing import ACCESS, BATCH, CONVOYS, heartbeat, kill, make_session, open_
 from running_gate import Answer, Gate, Person, until
 from running_gate.gate import ID_TOKEN, SETTLED_WITHIN, settings
 
-pytestmark = pytest.mark.own_stack  # some hundred changes
+pytestmark = pytest.mark.own_stack  # makes several hundred changes
 
 NOON = "2099-06-01T12:00:00.000Z"
 HALF_PAST_ELEVEN = "2099-06-01T11:30:00.000Z"
@@ -22,13 +22,13 @@ def opened(fresh: Gate) -> Gate:
     return fresh
 
 
-def test_a_sub_feature_falls_alone(opened: Gate, alice: Person) -> None:
+def test_killing_a_sub_feature_leaves_access_and_other_features_on(opened: Gate, alice: Person) -> None:
     town, token, session = make_session(opened, alice)
     sling = f"/api/towns/{town}/agents/agent-1/convoys"
     post(opened, f"/api/towns/{town}/convoys", token).expect(201)
     post(opened, sling, session).expect(201)
 
-    assert kill(opened, CONVOYS).json["sessions_inside"] is None  # sessions hang on the access flag only
+    assert kill(opened, CONVOYS).json["sessions_inside"] is None  # sessions depend on the access flag only
     post(opened, f"/api/towns/{town}/convoys", token).expect(403)
     post(opened, sling, session).expect(403)  # decided live for the session's subject
     post(opened, "/trpc/gastown.sling,gastown.startConvoy", token).expect(403)
@@ -41,8 +41,8 @@ def test_a_sub_feature_falls_alone(opened: Gate, alice: Person) -> None:
     post(opened, sling, session).expect(201)
 
 
-def test_a_parents_kill_takes_its_sub_features_along(opened: Gate, alice: Person) -> None:
-    """On a machine's route too, which names the sub-feature only; admins by token keep it."""
+def test_killing_a_parent_turns_its_sub_features_off(opened: Gate, alice: Person) -> None:
+    """Also on a machine route that names only the sub-feature. Admins keep it through their token."""
     town, _, session = make_session(opened, alice)
     sling = f"/api/towns/{town}/agents/agent-1/convoys"
     admins_town, _, admins_session = make_session(opened, Person(admin=True))
@@ -54,7 +54,7 @@ def test_a_parents_kill_takes_its_sub_features_along(opened: Gate, alice: Person
     assert opened.explain(CONVOYS, alice)["reason"] == "PREREQUISITE_FAILED"
 
 
-def test_killed_while_killed_is_on_record_and_changes_nothing(opened: Gate) -> None:
+def test_repeated_kill_is_audited_and_changes_nothing(opened: Gate) -> None:
     first = kill(opened, ACCESS, reason="the first reason").json
     again = kill(opened, ACCESS, reason="the second reason", role="admin").json
     assert (again["version"], again["killed"]) == (first["version"], first["killed"])
@@ -68,13 +68,13 @@ def test_killed_while_killed_is_on_record_and_changes_nothing(opened: Gate) -> N
     [{"if-match": '"99999"'}, {"if-match": "*"}, {"if-match": "nonsense"}, {"idempotency-key": "bad key"}],
     ids=["stale", "any", "garbage", "bad key"],
 )
-def test_a_kill_asks_for_no_precondition_and_no_key(opened: Gate, headers: dict[str, str]) -> None:
+def test_kill_needs_no_precondition_and_no_idempotency_key(opened: Gate, headers: dict[str, str]) -> None:
     path, body = f"/admin/v1/flags/{ACCESS}/kill", {"reason": "now"}
     reply = opened.signed("POST", path, body, role="kill_operator", headers=headers).expect(200)
     assert reply.json["killed"]["reason"] == "now"
 
 
-def test_one_key_for_two_kills_is_no_obstacle(opened: Gate, alice: Person) -> None:
+def test_two_kills_may_share_an_idempotency_key(opened: Gate, alice: Person) -> None:
     path, key = f"/admin/v1/flags/{ACCESS}/kill", {"idempotency-key": "the-same-key"}
     opened.signed("POST", path, {"reason": "one"}, headers=key).expect(200)
     restore(opened)
@@ -83,8 +83,8 @@ def test_one_key_for_two_kills_is_no_obstacle(opened: Gate, alice: Person) -> No
     opened.mint(alice).expect(403)
 
 
-def test_reach_only_rises(opened: Gate) -> None:
-    """A later drain is none: the earlier time stands. Times are compared as times, whatever their offset."""
+def test_reach_of_a_killed_flag_only_rises(opened: Gate) -> None:
+    """A later drain time is ignored; the earlier one stays. Times are compared as instants, whatever their offset."""
     rows: list[tuple[dict[str, str], str, str | None]] = [
         ({"reach": "gate"}, "gate", None),
         ({"reach": "drain", "drain_until": NOON}, "drain", NOON),
@@ -102,7 +102,7 @@ def test_reach_only_rises(opened: Gate) -> None:
     assert opened.signed("GET", "/admin/v1/health").json["killed_flags"][ACCESS] == "sever"
 
 
-def test_sever_ends_sessions_and_their_renewal(opened: Gate, alice: Person) -> None:
+def test_sever_ends_sessions_and_refuses_renewal(opened: Gate, alice: Person) -> None:
     town, token, session = make_session(opened, alice)
     admins_town, _, admins_session = make_session(opened, Person(admin=True))
     heartbeat(opened, town, session).expect(200)
@@ -113,7 +113,7 @@ def test_sever_ends_sessions_and_their_renewal(opened: Gate, alice: Person) -> N
     assert refused.json["error"] == "access_denied"
     opened.session(token, f"town:{town}").expect(403)
     opened.session(opened.id_token(alice), f"town:{town}", ID_TOKEN).expect(403)
-    # by an access token its owner still sees and stops it
+    # with an access token, the owner can still see and stop it
     opened.call("GET", f"/api/towns/{town}/status", token=token).expect(200)
     opened.call("DELETE", f"/api/towns/{town}/container", token=token).expect(200)
 
@@ -122,7 +122,7 @@ def test_sever_ends_sessions_and_their_renewal(opened: Gate, alice: Person) -> N
     until(lambda: opened.session(session, f"town:{town}"), has(200), within=SETTLED_WITHIN)
 
 
-def test_drain_lets_sessions_run_until_its_time(opened: Gate, alice: Person) -> None:
+def test_drain_keeps_sessions_until_its_time(opened: Gate, alice: Person) -> None:
     town, token, session = make_session(opened, alice)
     end = datetime.now(UTC) + timedelta(seconds=8)
     killed = kill(opened, ACCESS, reach="drain", drain_until=end.isoformat()).json
@@ -140,14 +140,14 @@ def test_drain_lets_sessions_run_until_its_time(opened: Gate, alice: Person) -> 
     assert before
     assert set(before) == {200}
     late = (beats[-1][0] - end).total_seconds()
-    print(f"{len(before)} beats before the time given; refused {late:.2f} s after it")
+    print(f"{len(before)} heartbeats before the drain time; refused {late:.2f} s after it")
     assert late < 3
     opened.session(session, f"town:{town}").expect(403)
     opened.session(token, f"town:{town}").expect(403)
 
     restore(opened)
     until(lambda: heartbeat(opened, town, session), has(200), within=SETTLED_WITHIN)
-    heartbeat(opened, town, short.json["access_token"]).expect(403)  # made to end with the drain, and it has
+    heartbeat(opened, town, short.json["access_token"]).expect(403)  # it was issued to expire with the drain, and has
 
 
 def has(status: int) -> Any:
@@ -156,7 +156,7 @@ def has(status: int) -> Any:
 
 
 def ends_soon(answer: Answer) -> bool:
-    """A session token that is not good for the usual hour."""
+    """Whether a session token expires before the usual hour."""
     return bool(answer.json["expires_in"] <= 8)
 
 
@@ -182,21 +182,21 @@ STAGES = (
 STATES = tuple(product(STAGES, ({}, LISTED)))
 
 
-def test_a_flag_in_any_state_can_be_killed_and_comes_back(gate: Gate) -> None:
-    """12 states: every stage and unit, with and without lists and rules. Nobody but admins is in; then as before."""
+def test_flag_in_any_state_can_be_killed_and_restored(gate: Gate) -> None:
+    """12 states: every stage and unit, with and without lists and rules. Killed, only admins pass; restore is exact."""
     for (stage, unit), allow in STATES:
         flag = gate.have("state-to-kill", stage=stage, unit=unit, percent=100, allow=allow)
         before = [gate.explain(flag["key"], person)["value"] for person in ASKING]
         kill(gate, flag["key"])
-        told = [gate.explain(flag["key"], person) for person in ASKING]
-        assert [(one["value"], one["reason"]) for one in told] == [(False, "KILLED")] * len(ASKING), (stage, unit)
+        explained = [gate.explain(flag["key"], person) for person in ASKING]
+        assert [(one["value"], one["reason"]) for one in explained] == [(False, "KILLED")] * len(ASKING), (stage, unit)
         assert gate.explain(flag["key"], Person(admin=True))["value"] is True
         assert settings(restore(gate, flag["key"]).json) == settings(flag)
         assert [gate.explain(flag["key"], person)["value"] for person in ASKING] == before
 
 
 @pytest.mark.parametrize("call", ["kill", "restore"])
-def test_a_flag_that_is_not_there_is_neither_killed_nor_restored(gate: Gate, call: str) -> None:
+def test_unknown_flag_cannot_be_killed_or_restored(gate: Gate, call: str) -> None:
     revision = gate.revision()
     answer = gate.change("POST", f"/admin/v1/flags/never-made/{call}", {"reason": "a test"})
     assert (answer.status, answer.slug) == (404, "unknown-flag")

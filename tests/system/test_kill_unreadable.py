@@ -1,4 +1,4 @@
-"""A flag whose record nobody can read denies, and can still be killed, severed and mended: rows E67, E70 and A88."""
+"""A flag whose record cannot be read denies, and can still be killed, severed, and replaced: rows E67, E70, and A88."""
 
 import json
 from collections.abc import Iterator
@@ -26,22 +26,22 @@ HURT: tuple[tuple[str, Any], ...] = (
 
 @pytest.fixture(scope="module")
 def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Breakable]:
-    """A stack whose table is at hand."""
+    """A stack whose table the test can write to."""
     with breakable_stack(tmp_path_factory.mktemp("project"), max_stale=60) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def table(broken: Breakable) -> Any:
-    """DynamoDB behind the functions' back."""
+    """DynamoDB, bypassing the functions."""
     key_id, secret = DUMMY_CREDENTIALS
     return botocore.session.get_session().create_client(
         "dynamodb", REGION, endpoint_url=broken.proxy.url, aws_access_key_id=key_id, aws_secret_access_key=secret
     )
 
 
-def hurt(table: Any, gate: Gate, changed: dict[str, Any] | None) -> None:
-    """Spoil the stored access flag; nobody reads it before something changes."""
+def corrupt(table: Any, gate: Gate, changed: dict[str, Any] | None) -> None:
+    """Corrupt the stored access flag. No function reads it before the next change."""
     document = {name: value for name, value in gate.flag(ACCESS).items() if name not in ("added", "removed")}
     body = "{" if changed is None else json.dumps({**document, **changed})
     key = {"pk": {"S": "rules"}, "sk": {"S": f"flag#{ACCESS}"}}
@@ -50,17 +50,17 @@ def hurt(table: Any, gate: Gate, changed: dict[str, Any] | None) -> None:
 
 
 @pytest.mark.parametrize("changed", [value for _, value in HURT], ids=[name for name, _ in HURT])
-def test_an_unreadable_flag_is_killed_severed_and_mended(
+def test_unreadable_flag_can_be_killed_severed_and_replaced(
     broken: Breakable, table: Any, changed: dict[str, Any] | None
 ) -> None:
-    """From the kill on its record is what everybody reads; an admin stays in; replacing it whole mends it."""
+    """From the kill on, every environment reads the corrupt record. Admins pass. Replacing the flag repairs it."""
     gate, user, admin = broken.gate, Person(), Person(admin=True)
     mended = {"stage": "ga", "claim": "gastownAccess", "reason": "mended", "allow_shrink": True}
     token = until(lambda: gate.mint(user), lambda answer: answer.status == 200, within=SETTLED_WITHIN).json[
         "access_token"
     ]
     session = gate.session_token(token, "town:1")
-    hurt(table, gate, changed)
+    corrupt(table, gate, changed)
 
     first = kill(gate, ACCESS, reach="sever").json
     assert first["killed"]["reach"] == "sever"
@@ -73,7 +73,7 @@ def test_an_unreadable_flag_is_killed_severed_and_mended(
     assert (health["quarantined_flags"], health["killed_flags"]) == ([ACCESS], {ACCESS: "sever"})
 
     restore(gate)
-    gate.mint(user).expect(403)  # what cannot be read lets nobody in
+    gate.mint(user).expect(403)  # an unreadable flag admits no non-admin
     gate.mint(admin).expect(200)
     version = int(gate.signed("GET", f"/admin/v1/flags/{ACCESS}").expect(200).headers["etag"].strip('"'))
     answer = gate.change("PUT", f"/admin/v1/flags/{ACCESS}", mended, version=version)

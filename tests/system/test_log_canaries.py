@@ -1,7 +1,7 @@
-"""Secret and personal strings through every route and every failure: none in a log or a metric, none told to others.
+"""Secret and personal strings sent through every route and failure: none appears in logs, metrics, or others' answers.
 
-Everything that a function writes (its lines and its metrics are one stream) is searched, in plain and encoded forms,
-and so is every answer: there a string may stand only where the contract gives it back to whom it belongs.
+All function output (log lines and metrics are one stream) is searched for plain and encoded forms, and so is every
+answer: a string may appear only where the contract returns it to its owner.
 """
 
 import contextlib
@@ -28,46 +28,46 @@ AT_LEAST = 50
 
 
 @dataclass
-class Aviary:
-    """A stack of its own, the canaries, and every answer that was given, by who asked for what."""
+class CanaryStack:
+    """A stack of its own, the canaries, and every answer with the request that caused it."""
 
     stack: Stack
     gate: Gate
     proxy: FaultyProxy
     canaries: Canaries
     routes: list[DeployedRoute]
-    told: list[tuple[str, Answer]] = field(default_factory=list)
+    answers: list[tuple[str, Answer]] = field(default_factory=list)
     tokens: dict[str, str] = field(default_factory=dict)
 
     def new(self, name: str, form: str = "{}") -> str:
-        """A canary."""
+        """A new canary."""
         return self.canaries.new(name, form)
 
-    def heard(self, asked: str, answer: Answer) -> Answer:
-        """The answer, kept for the search."""
-        self.told.append((asked, answer))
+    def recorded(self, asked: str, answer: Answer) -> Answer:
+        """Keep the answer for the search."""
+        self.answers.append((asked, answer))
         return answer
 
     def logs(self) -> bytes:
-        """All that the functions have written."""
+        """All output of the functions."""
         return self.stack.logs.read_bytes()
 
 
 @pytest.fixture(scope="module")
-def aviary() -> Iterator[Aviary]:
+def canary_stack() -> Iterator[CanaryStack]:
     with (
         running_dynamodb() as url,
         contextlib.closing(FaultyProxy(url)) as proxy,
         running_stack(env={"AWS_ENDPOINT_URL_DYNAMODB": proxy.url}) as stack,
     ):
-        made = Aviary(stack, Gate(stack.ready, ExactHttp()), proxy, Canaries(), deployed_routes())
+        made = CanaryStack(stack, Gate(stack.ready, ExactHttp()), proxy, Canaries(), deployed_routes())
         prepare(made)
         yield made
 
 
-def prepare(aviary: Aviary) -> None:
-    """People, their tokens, the operators' keys, and rules that hold names: all canaries."""
-    gate, canaries, new = aviary.gate, aviary.canaries, aviary.new
+def prepare(canary_stack: CanaryStack) -> None:
+    """People, their tokens, the operators' keys, and rules with names in them: all are canaries."""
+    gate, canaries, new = canary_stack.gate, canary_stack.canaries, canary_stack.new
     for role in ("admin", "editor", "viewer", "kill_operator", "auditor", "service"):
         canaries.watch(f"{role}: secret key", gate.ready[role]["secret_access_key"])
         canaries.watch(f"{role}: key id", gate.ready[role]["access_key_id"])
@@ -78,7 +78,7 @@ def prepare(aviary: Aviary) -> None:
                     "users": [new("listed user", "u-{}")], "orgs": [new("listed org", "o-{}")],
                     "rules": [{"clauses": [{"attribute": "plan", "op": "equals", "value": new("rule's value")}]}]},
                 values={"on": new("value on"), "off": new("value off")}, reason=new("reason"))  # fmt: skip
-    tokens = aviary.tokens
+    tokens = canary_stack.tokens
     tokens["identity"] = gate.id_token(ada)
     tokens["identity outside"] = gate.id_token(bob)
     tokens["access"] = gate.access_token(ada)
@@ -90,12 +90,12 @@ def prepare(aviary: Aviary) -> None:
         canaries.watch(f"{name} token's claims", token.split(".")[1])
 
 
-# -- what is sent
+# -- requests
 
 
-def headers(aviary: Aviary) -> dict[str, str]:
-    """Headers that carry secrets, and headers that carry what people may be known by."""
-    new = aviary.new
+def headers(canary_stack: CanaryStack) -> dict[str, str]:
+    """Headers that carry secrets or personal data."""
+    new = canary_stack.new
     return {
         "cookie": new("cookie", "sid={}; theme=dark"),
         "user-agent": new("user agent", "browser/{}"),
@@ -110,17 +110,17 @@ def headers(aviary: Aviary) -> dict[str, str]:
     }
 
 
-def address(aviary: Aviary, route: DeployedRoute) -> str:
+def address(canary_stack: CanaryStack, route: DeployedRoute) -> str:
     """The route's path with a canary in each parameter, and a query of canaries."""
-    filled = re.sub(r"\{([^}]+)\}", lambda found: quote(aviary.new(f"path: {found[1]}", "p-{}")), route.path)
-    query = aviary.new("query", "{}@example.com")
-    asked = {aviary.new("query name"): "1", "cursor": aviary.new("cursor"), "subject": query}
+    filled = re.sub(r"\{([^}]+)\}", lambda found: quote(canary_stack.new(f"path: {found[1]}", "p-{}")), route.path)
+    query = canary_stack.new("query", "{}@example.com")
+    asked = {canary_stack.new("query name"): "1", "cursor": canary_stack.new("cursor"), "subject": query}
     return f"{filled}?{urlencode(asked)}"
 
 
-def bodies(aviary: Aviary) -> Mapping[str, bytes]:
-    """Bodies that are nearly right: members as the routes know them, JSON that breaks off, forms, bytes."""
-    new = aviary.new
+def bodies(canary_stack: CanaryStack) -> Mapping[str, bytes]:
+    """Nearly valid bodies: members that the routes know, truncated JSON, forms, bytes."""
+    new = canary_stack.new
     known = {
         "reason": new("body: reason"), "subject": {
             "user": new("body: user"), "orgs": [new("body: org")], "admin": "yes",
@@ -151,59 +151,61 @@ def bodies(aviary: Aviary) -> Mapping[str, bytes]:
     }
 
 
-def send(aviary: Aviary, route: DeployedRoute, credential: str | None, body: bytes | None, *, signed: bool) -> None:
-    """One request, and its answer kept."""
-    gate, sent = aviary.gate, headers(aviary)
+def send(
+    canary_stack: CanaryStack, route: DeployedRoute, credential: str | None, body: bytes | None, *, signed: bool
+) -> None:
+    """Send one request and keep its answer."""
+    gate, sent = canary_stack.gate, headers(canary_stack)
     if body is not None:
         sent["content-type"] = "application/x-www-form-urlencoded" if b"grant_type=" in body else "application/json"
-    path = address(aviary, route)
+    path = address(canary_stack, route)
     if signed:
-        del sent["x-amz-security-token"]  # it would be part of the signature, and these are keys without one
-        sent |= {"if-match": '"1"', "idempotency-key": aviary.new("idempotency key")}
+        del sent["x-amz-security-token"]  # it would be part of the signature, and these keys have none
+        sent |= {"if-match": '"1"', "idempotency-key": canary_stack.new("idempotency key")}
         answer = gate.signed(route.method, path, body, headers=sent)
-        assert b"Forbidden" not in answer.body, "not even the signature was taken"
+        assert b"Forbidden" not in answer.body, "the signature was rejected"
     else:
         answer = gate.call(route.method, path, token=credential, body=body, headers=sent)
-    aviary.heard(route.key, answer)
+    canary_stack.recorded(route.key, answer)
 
 
-def sweep(aviary: Aviary) -> None:
-    """Every route by whoever might: nobody, a forger, each token, a signed admin; with every body."""
-    for route in aviary.routes:
+def sweep(canary_stack: CanaryStack) -> None:
+    """Every route with each credential: none, forged, each token, a signed admin; with every body."""
+    for route in canary_stack.routes:
         carries, signed = route.method != "GET", route.security == IAM
-        for body in bodies(aviary).values() if carries else [None]:
-            send(aviary, route, aviary.tokens["access"], body, signed=signed)
-        forged = aviary.new("forged bearer", "eyJhbGciOiJub25lIn0.{}.x")
-        for credential in (None, forged) if signed else (None, forged, *aviary.tokens.values()):
-            send(aviary, route, credential, b"{}" if carries else None, signed=False)
+        for body in bodies(canary_stack).values() if carries else [None]:
+            send(canary_stack, route, canary_stack.tokens["access"], body, signed=signed)
+        forged = canary_stack.new("forged bearer", "eyJhbGciOiJub25lIn0.{}.x")
+        for credential in (None, forged) if signed else (None, forged, *canary_stack.tokens.values()):
+            send(canary_stack, route, credential, b"{}" if carries else None, signed=False)
 
 
-def sample(aviary: Aviary, turn: int) -> None:
-    """A third of the routes, with one body each, by whom they let in: in an outage an admin's call takes seconds."""
-    made = list(bodies(aviary).values())
-    for number, route in enumerate(aviary.routes):
+def sample(canary_stack: CanaryStack, turn: int) -> None:
+    """A third of the routes, one body each, with a credential that passes: an admin call takes seconds in an outage."""
+    made = list(bodies(canary_stack).values())
+    for number, route in enumerate(canary_stack.routes):
         if route.security != IAM or number % 3 == turn:
             body = made[number % len(made)] if route.method != "GET" else None
-            send(aviary, route, aviary.tokens["access"], body, signed=route.security == IAM)
+            send(canary_stack, route, canary_stack.tokens["access"], body, signed=route.security == IAM)
 
 
-def exchanges(aviary: Aviary) -> None:
-    """Each token at the token endpoint, as each type, and with fields that are wrong."""
-    for token in (*aviary.tokens.values(), aviary.new("exchange: garbled", "{}.{}.")):
+def exchanges(canary_stack: CanaryStack) -> None:
+    """Each token at the token endpoint, as each type, and with invalid fields."""
+    for token in (*canary_stack.tokens.values(), canary_stack.new("exchange: garbled", "{}.{}.")):
         for kind in (ID_TOKEN, ACCESS_TOKEN, SESSION_TOKEN):
             for more in (
                 {},
                 {"scope": "evaluate"},
-                {"actor_token": aviary.new("actor token")},
-                {"requested_token_type": SESSION_TOKEN, "session_id": aviary.new("asked session", "town:{}")},
+                {"actor_token": canary_stack.new("actor token")},
+                {"requested_token_type": SESSION_TOKEN, "session_id": canary_stack.new("asked session", "town:{}")},
             ):
-                answer = aviary.gate.exchange(token, kind, **more)
-                aviary.heard("POST /v1/token", answer)
+                answer = canary_stack.gate.exchange(token, kind, **more)
+                canary_stack.recorded("POST /v1/token", answer)
 
 
-def mutations(aviary: Aviary) -> None:
-    """Calls that succeed, so that what they keep goes all the way: into items, the audit, answers, renewals."""
-    gate, new = aviary.gate, aviary.new
+def mutations(canary_stack: CanaryStack) -> None:
+    """Calls that succeed, so that their content reaches items, the audit stream, answers, and renewals."""
+    gate, new = canary_stack.gate, canary_stack.new
     person = {
         "user": new("explained user"),
         "orgs": [new("explained org")],
@@ -223,43 +225,43 @@ def mutations(aviary: Aviary) -> None:
         version = gate.flag(FLAG)["version"] if versioned else None
         answer = gate.change(method, path, body, version=version) if versioned else gate.change(method, path, body)
         assert answer.status in (200, 201), (path, answer.text)
-        aviary.heard(f"{method} {path}", answer)
+        canary_stack.recorded(f"{method} {path}", answer)
     for path in ("flags", f"flags/{FLAG}", f"flags/{FLAG}/allow?kind=user", "audit", "sessions", "manifest", "health"):
-        aviary.heard(f"GET /admin/v1/{path}", gate.signed("GET", f"/admin/v1/{path}").expect(200))
+        canary_stack.recorded(f"GET /admin/v1/{path}", gate.signed("GET", f"/admin/v1/{path}").expect(200))
     town = {"name": new("town's name"), "note": new("town's note")}
     user = new("user", "user-{}")
-    made = gate.call("POST", f"/api/users/{user}/towns", token=aviary.tokens["access"], body=town)
-    aviary.heard("POST /api/users/{user}/towns", made)
+    made = gate.call("POST", f"/api/users/{user}/towns", token=canary_stack.tokens["access"], body=town)
+    canary_stack.recorded("POST /api/users/{user}/towns", made)
     context = {"targetingKey": new("asked user"), "email": new("asked e-mail", "{}@example.com")}
     for path in ("/ofrep/v1/evaluate/flags", f"/ofrep/v1/evaluate/flags/{FLAG}"):
         for token in ("service", "evaluation", "access"):
-            answer = gate.call("POST", path, token=aviary.tokens[token], body={"context": context})
-            aviary.heard(f"POST {path}", answer)
+            answer = gate.call("POST", path, token=canary_stack.tokens[token], body={"context": context})
+            canary_stack.recorded(f"POST {path}", answer)
 
 
 # -- the search
 
 
-def test_in_health_nothing_secret_or_personal_is_logged(aviary: Aviary) -> None:
-    mutations(aviary)
-    exchanges(aviary)
-    sweep(aviary)
-    assert len(aviary.canaries) >= AT_LEAST
-    assert {key for key, _ in aviary.told} >= {route.key for route in aviary.routes}
-    assert aviary.canaries.within(aviary.logs()) == set()
+def test_nothing_secret_or_personal_is_logged(canary_stack: CanaryStack) -> None:
+    mutations(canary_stack)
+    exchanges(canary_stack)
+    sweep(canary_stack)
+    assert len(canary_stack.canaries) >= AT_LEAST
+    assert {key for key, _ in canary_stack.answers} >= {route.key for route in canary_stack.routes}
+    assert canary_stack.canaries.within(canary_stack.logs()) == set()
 
 
 @pytest.mark.parametrize(("turn", "fault"), list(enumerate([Fault.REFUSED, Fault.FAILING, Fault.LOST])), ids=str)
-def test_nor_in_an_outage(aviary: Aviary, turn: int, fault: Fault) -> None:
-    before = len(aviary.logs())
-    aviary.proxy.break_by(fault)
+def test_nothing_secret_or_personal_is_logged_in_an_outage(canary_stack: CanaryStack, turn: int, fault: Fault) -> None:
+    before = len(canary_stack.logs())
+    canary_stack.proxy.break_by(fault)
     try:
-        sample(aviary, turn)
+        sample(canary_stack, turn)
     finally:
-        aviary.proxy.heal()
-    said = aviary.logs()
+        canary_stack.proxy.heal()
+    said = canary_stack.logs()
     assert b"StoreUnavailable" in said[before:]
-    assert aviary.canaries.within(said) == set()
+    assert canary_stack.canaries.within(said) == set()
 
 
 RULES = frozenset(
@@ -275,24 +277,24 @@ GIVEN_BACK: tuple[tuple[str, str, frozenset[str]], ...] = (
         r"\w+ /admin/v1/",
         "2..",
         RULES | {"user", "session id"},
-    ),  # the operators' own words, and whose sessions there are
-    (r"\w+ /admin/v1/", "400", frozenset({"body: member"})),  # which member of the caller's own body is unknown
+    ),  # the operators' own text, and the sessions' owners
+    (r"\w+ /admin/v1/", "400", frozenset({"body: member"})),  # the unknown member of the caller's own body
     (
         r"POST /v1/(service-)?token",
         "200",
         OWN | {"session token's claims", "access token's claims"},
-    ),  # within the token
-    (r"\w+ /api/", "2..", frozenset({"user", "org", "town's name"})),  # one's own town
+    ),  # inside the token
+    (r"\w+ /api/", "2..", frozenset({"user", "org", "town's name"})),  # the caller's own town
     (r"POST /ofrep/v1/", "200", frozenset({"value on", "value off"})),
     (r"POST /ofrep/v1/evaluate/flags/", "...", frozenset({"path: key"})),  # the specification's `key`
-    (r"\w+ /trpc/", "404", frozenset({"path: procedures"})),  # tRPC names the procedure that is not there
+    (r"\w+ /trpc/", "404", frozenset({"path: procedures"})),  # tRPC names the unknown procedure
 )
-"""By route and status: what the contract gives back to whom it belongs."""
+"""By route and status: what the contract returns to its owner."""
 
 
-def test_answers_give_back_what_belongs_to_the_caller_and_nothing_else(aviary: Aviary) -> None:
-    for asked, answer in aviary.told:
-        found = aviary.canaries.within(answer.body, json.dumps(dict(answer.headers)))
+def test_answers_contain_only_the_callers_own_data(canary_stack: CanaryStack) -> None:
+    for asked, answer in canary_stack.answers:
+        found = canary_stack.canaries.within(answer.body, json.dumps(dict(answer.headers)))
         for route, status, names in GIVEN_BACK:
             if re.match(route, asked) and re.fullmatch(status, str(answer.status)):
                 found -= names

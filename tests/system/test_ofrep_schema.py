@@ -1,4 +1,4 @@
-"""OFREP 0.3.0 as specified: schemathesis makes the requests, a running stack answers, the schema judges."""
+"""OFREP 0.3.0 conformance: schemathesis generates requests, a running stack answers, the schema validates."""
 
 from collections import Counter
 from pathlib import Path
@@ -22,7 +22,7 @@ LIMITS = settings(
 
 
 def statuses(gate: Gate, path: str, token: str, mode: GenerationMode, **fixed: Any) -> Counter[int]:
-    """The statuses of requests made from the schema; each answer was held to it."""
+    """The statuses of requests generated from the schema. Each answer is validated."""
     schema = schemathesis.openapi.from_dict(yaml.safe_load(SPEC.read_text()))
     seen: Counter[int] = Counter()
 
@@ -39,7 +39,7 @@ def statuses(gate: Gate, path: str, token: str, mode: GenerationMode, **fixed: A
 
 @pytest.fixture(scope="module")
 def token(gate: Gate) -> str:
-    """A backend may name any subject, so every context that is well-formed has an answer."""
+    """A backend may name any subject, so every well-formed context gets an answer."""
     return gate.service_token()
 
 
@@ -55,17 +55,17 @@ def test_every_well_formed_single_request_is_answered(gate: Gate, token: str) ->
     assert seen.keys() <= {200, 400}
 
 
-def test_a_well_formed_request_for_any_key_is_answered(gate: Gate, token: str) -> None:
+def test_well_formed_request_for_any_key_is_answered(gate: Gate, token: str) -> None:
     assert statuses(gate, SINGLE, token, GenerationMode.POSITIVE).keys() <= {200, 400, 404, 413}
 
 
 @pytest.mark.parametrize("path", [SINGLE, BULK])
-def test_a_malformed_request_gets_the_failure_that_is_specified(gate: Gate, token: str, path: str) -> None:
+def test_malformed_request_gets_the_specified_failure(gate: Gate, token: str, path: str) -> None:
     seen = statuses(gate, path, token, GenerationMode.NEGATIVE)
     assert seen[400] > 0
 
 
-def test_a_user_may_ask_for_herself_only(gate: Gate) -> None:
+def test_user_may_evaluate_only_for_itself(gate: Gate) -> None:
     seen = statuses(gate, BULK, gate.evaluation_token(Person()), GenerationMode.POSITIVE)
     assert seen[403] > 0
     assert seen.keys() <= {200, 304, 400, 403}

@@ -1,6 +1,6 @@
-"""Tokens of the system that Headgate replaces, on a stack that takes them: who is let in where, and where they end.
+"""Legacy tokens on a stack that accepts them: whom they admit where, and what they cannot do.
 
-The old endpoint is this file: it has the shared secret, which it draws for each run.
+This file acts as the old endpoint: it holds the shared secret, which is random for each run.
 """
 
 import json
@@ -23,8 +23,8 @@ SECRET = secrets.token_hex(32)
 VALUES: tuple[Any, ...] = (True, False, None, "true", 1, 1.0, "variant-a", {}, [True])
 
 
-def told() -> dict[str, Any]:
-    """What a deployment says of the old system."""
+def legacy_settings() -> dict[str, Any]:
+    """The parameters of a deployment that accepts legacy tokens."""
     later = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 86_400))
     claims = {"user": "kiloUserId", "access": "gastownAccess", "admin": "isAdmin"}
     return {
@@ -33,30 +33,30 @@ def told() -> dict[str, Any]:
 
 
 @contextmanager
-def taking_old_tokens(folder: Path, *, empty: bool = False) -> Iterator[Stack]:
-    """A stack of that deployment."""
+def stack_with_legacy_issuer(folder: Path, *, empty: bool = False) -> Iterator[Stack]:
+    """A stack with those parameters."""
     file = folder / "old.json"
-    file.write_text(json.dumps({"issuer": told(), "secret": SECRET}))
+    file.write_text(json.dumps({"issuer": legacy_settings(), "secret": SECRET}))
     with running_stack(legacy=file, empty=empty) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with taking_old_tokens(tmp_path_factory.mktemp("old")) as running:
+    with stack_with_legacy_issuer(tmp_path_factory.mktemp("old")) as running:
         yield running
 
 
 def old_token(person: Person, secret: str = SECRET, headers: Mapping[str, Any] | None = None, **claims: Any) -> str:
-    """A token as the old endpoint made it, an hour long."""
+    """A token as the old endpoint issued it, valid for an hour."""
     now = int(time.time())
     said = {"env": "production", "kiloUserId": person.user, "apiTokenPepper": None, "version": 3, "iat": now}
     return jwt.encode({**said, "exp": now + 3_600, **claims}, secret, algorithm="HS256", headers=dict(headers or {}))
 
 
-def test_r35_with_nothing_configured_the_verdict_is_the_old_gate_s(tmp_path: Path) -> None:
-    """No flags at all: an existing token of an admin opens everything, any other value of the claim nothing."""
-    with taking_old_tokens(tmp_path, empty=True) as bare:
+def test_r35_without_flags_the_verdict_matches_the_old_gate(tmp_path: Path) -> None:
+    """Without any flag, an admin's legacy token passes everywhere; any other value of the claim passes nowhere."""
+    with stack_with_legacy_issuer(tmp_path, empty=True) as bare:
         gate = Gate(bare.ready)
         for value in VALUES:
             person = Person()
@@ -67,8 +67,8 @@ def test_r35_with_nothing_configured_the_verdict_is_the_old_gate_s(tmp_path: Pat
         assert is_refused_at_the_gate(gate.create_town(person, old_token(person, gastownAccess=True)))
 
 
-def test_r39_four_old_tokens(fresh: Gate) -> None:
-    """Where nothing is decided live the claims decide; where something is, the flag does, for whoever is no admin."""
+def test_r39_combinations_of_old_claims(fresh: Gate) -> None:
+    """Where nothing is decided live, the claims decide. Where something is, the flag decides for non-admins."""
     tokens = {
         "access": ({"gastownAccess": True}, 200, 403),
         "admin": ({"isAdmin": True}, 200, 201),
@@ -86,7 +86,7 @@ def test_r39_four_old_tokens(fresh: Gate) -> None:
         assert fresh.create_town(person, old_token(person, **claims)).status == (201 if observed == 200 else 403), name
 
 
-def test_r39_r45_no_other_value_is_true(fresh: Gate) -> None:
+def test_r39_r45_only_json_true_counts_as_true(fresh: Gate) -> None:
     fresh.stage(ACCESS, "ga")
     for value in VALUES[1:]:
         person = Person()
@@ -95,8 +95,8 @@ def test_r39_r45_no_other_value_is_true(fresh: Gate) -> None:
         assert is_refused_at_the_gate(fresh.create_town(person, token)), value
 
 
-def test_r40_a_token_of_the_old_endpoint_still_passes(fresh: Gate) -> None:
-    """For a user on the list, beside an own token of the same user; what else it says is ignored."""
+def test_r40_old_endpoint_token_still_passes(fresh: Gate) -> None:
+    """For a listed user, next to a Headgate token of the same user. Other claims are ignored."""
     person = Person(orgs=("org-of-the-old",))
     fresh.stage(ACCESS, "allowlist")
     fresh.allow(ACCESS, users=[person.user])
@@ -108,7 +108,7 @@ def test_r40_a_token_of_the_old_endpoint_still_passes(fresh: Gate) -> None:
     assert fresh.call("GET", f"/api/towns/{town}", token=old_token(Person(), gastownAccess=True)).status == 404
 
 
-def test_r20_what_is_no_old_token(fresh: Gate) -> None:
+def test_r20_invalid_old_token_is_rejected(fresh: Gate) -> None:
     person, now = Person(), int(time.time())
     bad = {
         "another secret": old_token(person, secrets.token_hex(32), isAdmin=True),
@@ -126,7 +126,7 @@ def test_r20_what_is_no_old_token(fresh: Gate) -> None:
         assert is_refused_at_the_gate(fresh.call("GET", "/api/towns", token=token)), name
 
 
-def test_a_kill_at_ga_cuts_old_tokens_from_entry_at_once_and_what_runs_goes_on(fresh: Gate) -> None:
+def test_kill_at_ga_denies_entry_to_old_tokens_and_running_work_continues(fresh: Gate) -> None:
     fresh.stage(ACCESS, "ga")
     person, root = Person(), Person()
     token, of_admin = old_token(person, gastownAccess=True), old_token(root, isAdmin=True)
@@ -138,12 +138,14 @@ def test_a_kill_at_ga_cuts_old_tokens_from_entry_at_once_and_what_runs_goes_on(f
     fresh.call("GET", f"/api/towns/{town}/status", token=token).expect(200)
     fresh.call("PATCH", f"/api/towns/{town}/config", token=token, body={"merge_strategy": "direct"}).expect(200)
     fresh.call("DELETE", f"/api/towns/{town}/container", token=token).expect(200)
-    assert is_refused_at_the_gate(fresh.create_town(person, old_token(person, gastownAccess=True))), "issued after it"
+    assert is_refused_at_the_gate(fresh.create_town(person, old_token(person, gastownAccess=True))), (
+        "issued after the revocation"
+    )
     fresh.restore(ACCESS)
     fresh.create_town(person, token).expect(201)
 
 
-def test_a_revocation_of_the_user_reaches_old_tokens(fresh: Gate) -> None:
+def test_revoking_the_user_revokes_old_tokens(fresh: Gate) -> None:
     fresh.stage(ACCESS, "ga")
     person = Person()
     before = old_token(person, gastownAccess=True)
@@ -155,7 +157,7 @@ def test_a_revocation_of_the_user_reaches_old_tokens(fresh: Gate) -> None:
     fresh.create_town(person, old_token(person, gastownAccess=True, iat=later, exp=later + 60)).expect(201)
 
 
-def test_an_old_token_is_worth_nothing_at_any_other_door(fresh: Gate) -> None:
+def test_old_token_is_rejected_outside_the_authorizer(fresh: Gate) -> None:
     fresh.stage(ACCESS, "ga")
     person = Person()
     for token in (old_token(person, isAdmin=True), old_token(person, gastownAccess=True)):
@@ -169,14 +171,14 @@ def test_an_old_token_is_worth_nothing_at_any_other_door(fresh: Gate) -> None:
         assert fresh.call("GET", "/admin/v1/flags", token=token).status == 403
 
 
-def test_they_are_counted_and_nothing_of_them_is_logged(fresh: Gate, stack: Stack) -> None:
-    def counted() -> int:
+def test_old_tokens_are_counted_and_never_logged(fresh: Gate, stack: Stack) -> None:
+    def old_token_count() -> int:
         return stack.logs.read_text().count('"LegacyTokens":1')
 
-    before, person = counted(), Person()
+    before, person = old_token_count(), Person()
     token = old_token(person, gastownAccess=True)
     fresh.call("GET", "/api/towns", token=token).expect(200)
     fresh.call("GET", "/api/towns", token=old_token(person, secrets.token_hex(32), isAdmin=True)).expect(403)
-    until(counted, lambda seen: seen == before + 1)
+    until(old_token_count, lambda seen: seen == before + 1)
     logs = stack.logs.read_text()
     assert not any(part in logs for part in (SECRET, person.user, *token.split(".")))

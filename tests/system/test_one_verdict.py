@@ -1,4 +1,4 @@
-"""One rule everywhere: mint, evaluate, authorizer, explain and this process's own copy say the same of everybody."""
+"""One verdict everywhere: token endpoint, evaluate, authorizer, explain, and an in-process copy of the rules agree."""
 
 import json
 import random
@@ -21,7 +21,7 @@ PLANS = ("free", "pro", "team")
 
 
 def many_flags() -> list[dict[str, Any]]:
-    """20 flags of every kind: stages, units, lists, rules, parents, values. Fixed salts, so the shares are facts."""
+    """20 flags of every kind: stages, units, lists, rules, parents, values. Salts are fixed, so shares are exact."""
     flags: list[dict[str, Any]] = [{"key": ACCESS, "stage": "ga"}]
     for number in range(1, 20):
         stage = ("admin_only", "allowlist", "percentage", "percentage", "percentage", "ga")[number % 6]
@@ -40,7 +40,7 @@ def many_flags() -> list[dict[str, Any]]:
 
 
 def many_people() -> list[Person]:
-    """Subjects with and without orgs and a plan; one in ten is an admin."""
+    """Subjects with and without orgs and a plan. One in ten is an admin."""
     draw = random.Random(7)
     return [
         Person(
@@ -54,8 +54,8 @@ def many_people() -> list[Person]:
 
 
 @pytest.fixture(scope="module")
-def asking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
-    """A stack whose worker has, for each flag, a procedure that needs it and nothing else."""
+def probe_gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
+    """A stack whose worker has one procedure for each flag, which requires that flag alone."""
     flags = many_flags()
     manifest = {
         "access": ACCESS,
@@ -69,24 +69,28 @@ def asking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
         yield Gate(stack.ready)
 
 
-def test_r46_one_verdict_over_http(asking: Gate) -> None:
-    """50 subjects and 20 flags, some killed: 1,000 pairs through four doors and in process, all at one revision.
+def test_r46_all_endpoints_agree_over_http(probe_gate: Gate) -> None:
+    """50 subjects and 20 flags, some killed: 1,000 pairs at four endpoints and in process, all at one revision.
 
-    The authorizer is asked for the pairs that are off one by one (each must be refused) and for a subject's others in
-    batches, which pass only if every one of them is on.
+    The authorizer gets one request for each pair that is off, which must be refused, and for each subject one batch of
+    all pairs that are on, which passes only if every flag in it is on.
     """
     for key in ("f03", "f10", "f16"):
-        asking.kill(key)
-    revision, service, rules = asking.settled(), asking.service_token(), exported_rules(asking)
-    keys, people = sorted(asking.flags()), many_people()
+        probe_gate.kill(key)
+    revision, service, rules = (
+        probe_gate.settled(),
+        probe_gate.service_token(),
+        exported_rules(probe_gate),
+    )
+    keys, people = sorted(probe_gate.flags()), many_people()
     expected = {person: {key: is_on(rules, key, person) for key in keys} for person in people}
     stamps: set[int] = set()
 
     def read(person: Person) -> str:
-        token = asking.access_token(person)
+        token = probe_gate.access_token(person)
         claims = jwt.decode(token, options={"verify_signature": False})
-        minted, own = set(claims["entitlements"]), asking.evaluate_all(token)
-        named = asking.evaluate_all(service, person.context())
+        minted, own = set(claims["entitlements"]), probe_gate.evaluate_all(token)
+        named = probe_gate.evaluate_all(service, person.context())
         stamps.update({claims["rev"], own.revision, named.revision})
         for answer in (own, named):
             assert {flag["key"]: flag["variant"] == "on" for flag in answer.json["flags"]} == expected[person]
@@ -96,7 +100,7 @@ def test_r46_one_verdict_over_http(asking: Gate) -> None:
 
     tokens = dict(zip(people, in_parallel(read, people), strict=True))
     asked = [(person, key) for person in people for key in keys]
-    explained = in_parallel(lambda pair: asking.explain(pair[1], pair[0]), asked)
+    explained = in_parallel(lambda pair: probe_gate.explain(pair[1], pair[0]), asked)
     assert [found["value"] for found in explained] == [expected[person][key] for person, key in asked]
     stamps.update(found["revision"] for found in explained)
 
@@ -105,11 +109,11 @@ def test_r46_one_verdict_over_http(asking: Gate) -> None:
 
     def ask(pair: tuple[Person, list[str]]) -> Answer:
         person, named = pair
-        return asking.call("GET", "/trpc/" + ",".join(f"ask.{key}" for key in named), token=tokens[person])
+        return probe_gate.call("GET", "/trpc/" + ",".join(f"ask.{key}" for key in named), token=tokens[person])
 
     assert all(is_refused_at_the_gate(answer) for answer in in_parallel(ask, off))
     passed = in_parallel(ask, on)
-    assert {answer.status for answer in passed} == {404}  # let through: the worker knows no such procedure
+    assert {answer.status for answer in passed} == {404}  # admitted: the worker has no such procedure
     stamps.update(answer.revision for answer in passed)
     assert stamps == {revision}
     assert len(asked) == 1_000
@@ -118,7 +122,7 @@ def test_r46_one_verdict_over_http(asking: Gate) -> None:
 
 GATES = ("page", "menu", "tRPC", "worker API", "dispatch", "mint")
 LISTED = {"listed", "imported", "of an imported org"}
-LET_IN = {
+ADMITTED = {
     "ga": {"admin", "in percent", "out"} | LISTED,
     "percentage": {"admin", "in percent"} | LISTED,
     "allowlist": {"admin"} | LISTED,
@@ -126,11 +130,11 @@ LET_IN = {
 }
 
 
-def test_r07_r30_every_gate_says_the_same(fresh: Gate) -> None:
-    """Page and menu (evaluate), tRPC procedure, worker route, container dispatch and mint: six gates, six people.
+def test_r07_r30_all_gates_agree(fresh: Gate) -> None:
+    """Page and menu (evaluate), tRPC procedure, worker route, container dispatch, and token: six gates, six people.
 
-    At GA everybody is let in, so that those who are out later have a token and a town to try it with. Each answer that
-    bears a revision bears the same one.
+    Everybody is admitted at GA first, so that those who are denied later have a token and a town to try with. All
+    answers that contain a revision contain the same one.
     """
     access = "gastown-access"
     fresh.replace(access, salt="a matrix", stage="ga", percent=50)
@@ -146,8 +150,8 @@ def test_r07_r30_every_gate_says_the_same(fresh: Gate) -> None:
     bring_in(fresh, access, "user", imported.user)
     bring_in(fresh, access, "org", "imported-org")
     fresh.settled()
-    tokens = {who: Held(fresh, person) for who, person in people.items()}
-    for state, let_in in LET_IN.items():
+    tokens = {who: Credentials(fresh, person) for who, person in people.items()}
+    for state, admitted in ADMITTED.items():
         if state == "killed":
             fresh.kill(access)
         elif state != "ga":
@@ -155,29 +159,29 @@ def test_r07_r30_every_gate_says_the_same(fresh: Gate) -> None:
         revision = fresh.settled()
         for who, held in tokens.items():
             verdict, stamps = held.ask(access)
-            assert verdict == dict.fromkeys(GATES, who in let_in), (state, who)
+            assert verdict == dict.fromkeys(GATES, who in admitted), (state, who)
             assert stamps == {revision}, (state, who)
 
 
 def bring_in(gate: Gate, key: str, kind: str, name: str) -> None:
-    """Put one id on the long part of a list."""
+    """Add one id to the long part of a list."""
     path, why = f"/admin/v1/flags/{key}/imports", {"reason": "a test"}
     gate.change("POST", path, {"id": kind, "kind": kind, "mode": "add", **why}).expect(201)
     staged = gate.change("POST", f"{path}/{kind}/members", {"at": 0, "ids": [name]}).expect(200)
     gate.change("POST", f"{path}/{kind}/commit", {"count": 1, "digest": staged.json["digest"], **why}).expect(200)
 
 
-class Held:
-    """What somebody who was once let in has: tokens, and a town for each time that the gates are asked."""
+class Credentials:
+    """Tokens issued while a person was admitted, and a town for each check."""
 
     def __init__(self, gate: Gate, person: Person) -> None:
         self._gate, self._person = gate, person
         self._token = gate.access_token(person)
         self._own, self._id_token = gate.evaluation_token(person), gate.id_token(person)
-        self._towns = [gate.town(person, self._token) for _ in LET_IN]
+        self._towns = [gate.town(person, self._token) for _ in ADMITTED]
 
     def ask(self, key: str) -> tuple[dict[str, bool], set[int]]:
-        """Each gate's verdict, and the revisions they bear."""
+        """Each gate's verdict, and the revisions in the answers."""
         gate, token, cold = self._gate, self._token, self._towns.pop()
         page, menu = gate.evaluate(key, self._own).expect(200), gate.evaluate_all(self._own)
         acted = {

@@ -1,7 +1,7 @@
-"""The served OpenAPI document, taken at its word: schemathesis makes requests, and the document judges the answers.
+"""The served OpenAPI document is true: schemathesis generates requests from it and checks the answers against it.
 
-What fits the document is never a server error, what does not fit is refused, and every answer has a status, headers, a
-media type and a body that are described.
+A request that fits the document never causes a server error, one that does not is rejected, and every answer has a
+documented status, headers, media type, and body.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
-pytestmark = pytest.mark.own_stack  # requests made at random change everything
+pytestmark = pytest.mark.own_stack  # random requests change everything
 
 LIMITS = settings(
     max_examples=12, database=None, derandomize=True, suppress_health_check=list(HealthCheck),
@@ -37,12 +37,12 @@ CHECKS = [
     checks.negative_data_rejection,
 ]
 REFUSALS = ["400", "404", "409", "412", "413", "415", "422", "428"]
-"""How a misfit is refused. 403 would be another's refusal: a signature that the gateway does not take."""
+"""Statuses for a request that does not fit. 403 would be the gateway rejecting the signature."""
 MODES = {"fitting": GenerationMode.POSITIVE, "misfit": GenerationMode.NEGATIVE}
 
 
 class Signed:
-    """Signs a request as it goes out: its query as AWS writes one, and of its headers those that every client has."""
+    """Signs a request as it is sent: the query as AWS writes it, and the headers that every client sends."""
 
     def __init__(self, gate: Gate) -> None:
         keys = gate.ready["admin"]
@@ -60,7 +60,7 @@ class Signed:
 
 
 class Bearer:
-    """A token for every request."""
+    """Adds a token to every request."""
 
     def __init__(self, token: str) -> None:
         self._token = token
@@ -72,7 +72,7 @@ class Bearer:
 
 @pytest.fixture(scope="module")
 def schema(gate: Gate) -> Any:
-    """The document that the stack itself serves."""
+    """The document that the stack serves."""
     served = gate.signed("GET", "/admin/v1/openapi.json", role="viewer").expect(200).json
     made = schemathesis.openapi.from_dict(served)
     made.config.generation.update(with_security_parameters=False)
@@ -82,7 +82,7 @@ def schema(gate: Gate) -> Any:
 
 @pytest.fixture(scope="module")
 def auths(gate: Gate) -> dict[str, Any]:
-    """By the scheme that a call names."""
+    """By the security scheme that a call names."""
     return {"sigv4": Signed(gate), "bearer": Bearer(gate.service_token())}
 
 
@@ -106,11 +106,13 @@ OUT_OF_REACH = {
 
 
 @pytest.mark.parametrize(("route", "mode"), CASES)
-def test_the_document_is_true(gate: Gate, schema: Any, auths: dict[str, Any], route: str, mode: str) -> None:
+def test_answers_match_the_openapi_document(
+    gate: Gate, schema: Any, auths: dict[str, Any], route: str, mode: str
+) -> None:
     method, path = route.split()
     schemes = [name for scheme in operation(route)["security"] for name in scheme]
     auth = auths[schemes[0]] if schemes else None
-    complete = completed(gate, route) if mode == "fitting" else let_be
+    complete = completed(gate, route) if mode == "fitting" else unmodified
     seen: Counter[int] = Counter()
 
     @LIMITS
@@ -126,12 +128,12 @@ def test_the_document_is_true(gate: Gate, schema: Any, auths: dict[str, Any], ro
         assert any(status < 400 for status in seen), seen
 
 
-def let_be(_case: Any) -> None:
-    """What does not fit is sent as it is."""
+def unmodified(_case: Any) -> None:
+    """A request that does not fit is sent as generated."""
 
 
 def completed(gate: Gate, route: str) -> Callable[[Any], None]:
-    """What no document can say: a flag that exists, its version, a new key for each change, a token of somebody."""
+    """What no document can express: an existing flag, its version, a new key for each change, a subject's token."""
     key = "gastown-access" if "/ofrep/" in route else new_id("schema")
     if route.partition(" ")[2].startswith("/admin/v1/flags/{key}"):
         gate.create(key)
@@ -147,9 +149,9 @@ def completed(gate: Gate, route: str) -> Callable[[Any], None]:
             read = "/admin/v1/routes" if route == "PUT /admin/v1/routes" else f"/admin/v1/flags/{key}"
             case.headers["If-Match"] = gate.signed("GET", read).headers.get("etag", '"0"')
         if isinstance(case.body, dict):
-            told = {"subject_token": token, "flag": "gastown-access", "change": {"stage": "ga"}, "key": key,
+            known = {"subject_token": token, "flag": "gastown-access", "change": {"stage": "ga"}, "key": key,
                     "requires": [], "allow_shrink": True}  # fmt: skip
-            case.body |= {name: value for name, value in told.items() if name in case.body}
+            case.body |= {name: value for name, value in known.items() if name in case.body}
             if isinstance(case.body.get("context"), dict):
                 case.body["context"]["targetingKey"] = "somebody"
 

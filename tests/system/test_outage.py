@@ -1,6 +1,6 @@
-"""The store goes away and comes back: what is served meanwhile, for how long, how fast, and to whom.
+"""A store outage, from start to recovery: what is served, for how long, how fast, and to whom.
 
-`max_stale` is 8 s here. Nothing may answer 500, and no failure may be an allow for anybody who was not let in before.
+`max_stale` is 8 s here. Nothing may answer 500, and no failure may admit anybody who was not admitted before.
 """
 
 import signal
@@ -21,13 +21,13 @@ from tcp_proxy import Fault
 
 ACCESS = "gastown-access"
 MAX_STALE = 8.0
-"""Seconds: the hard bound on staleness."""
+"""Seconds: the hard staleness bound."""
 BOUND = 3.0
-"""Seconds that an answer may take at the most, on a busy machine; the store budget is 1 s of them."""
+"""Seconds that an answer may take on a busy machine. The store budget is 1 s of them."""
 OPERATORS_BOUND = 9.0
-"""The same for operators, whose calls wait 4 s for the store, and a change twice that; the functions end at 10 s."""
+"""The same for operators: a read waits up to 4 s for the store, a change twice that; functions time out at 10 s."""
 BACK = 6.0
-"""Seconds until everything is as before: a breaker of 1.5 s, and a soft TTL of 5 s."""
+"""Seconds until everything has recovered: a breaker of 1.5 s and a soft TTL of 5 s."""
 EVERY = 0.1
 """Seconds between two rounds of probes."""
 
@@ -36,14 +36,14 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="children are foun
 
 @pytest.fixture(scope="module")
 def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Breakable]:
-    """A stack of this file's own; each test heals it."""
+    """A stack of this file's own. Each test heals it."""
     with breakable_stack(tmp_path_factory.mktemp("project"), max_stale=int(MAX_STALE)) as running:
         yield running
 
 
 @dataclass(frozen=True)
 class People:
-    """Who asks, with everything that they were given while all was well."""
+    """The callers, with all credentials they got while the store was healthy."""
 
     user: Person
     admin: Person
@@ -57,10 +57,10 @@ class People:
 
 @pytest.fixture
 def people(broken: Breakable) -> Iterator[People]:
-    """Two people with fresh tokens; afterwards the store is well again."""
+    """Two people with fresh tokens. The store is healthy again afterwards."""
     gate, user, admin = broken.gate, Person(), Person(admin=True)
     broken.proxy.heal()
-    until(lambda: gate.mint(user), is_well, within=BACK)
+    until(lambda: gate.mint(user), is_fresh, within=BACK)
     token = gate.access_token(user)
     found = People(
         user=user,
@@ -70,9 +70,9 @@ def people(broken: Breakable) -> Iterator[People]:
         token=token,
         admins_token=gate.access_token(admin),
         evaluation=gate.evaluation_token(user),
-        session=until(lambda: gate.session(token, "town:1"), is_well, within=BACK).json["access_token"],
+        session=until(lambda: gate.session(token, "town:1"), is_fresh, within=BACK).json["access_token"],
     )
-    wait_until_well(probes(gate, found))
+    wait_for_recovery(probes(gate, found))
     yield found
     broken.proxy.heal()
 
@@ -101,35 +101,35 @@ def probes(gate: Gate, people: People) -> Probes:
     }
 
 
-def wait_until_well(asked: Probes) -> float:
-    """Until everything is answered by fresh rules. The seconds that it took."""
+def wait_for_recovery(asked: Probes) -> float:
+    """Wait until everything is answered from fresh rules. Returns the seconds taken."""
     began = time.monotonic()
     for probe in asked.values():
-        until(probe, is_well, within=BACK)
+        until(probe, is_fresh, within=BACK)
     return time.monotonic() - began
 
 
 @dataclass(frozen=True)
 class Seen:
-    """An answer, and when its request began: seconds after the store went away."""
+    """An answer, and when its request began, in seconds after the outage began."""
 
     at: float
     answer: Answer
 
 
 QUIET = ("observe", "continue", "stop", "machine", "evaluate")
-"""What decides nothing live."""
+"""Probes without a live decision."""
 TURNS = (
     ("mint", "admin mint", "mint", "admin mint", "evaluation", "keys", "renew"),
     ("entry", "admin entry", "asks", "observe", "continue", "stop", "machine"),
     ("evaluate",),
     ("operator",),
 )
-"""Whom to ask side by side: each function has one environment, which answers one request at a time."""
+"""Probes to run concurrently: each function has one environment, which answers one request at a time."""
 
 
 def watch(asked: Probes, *, broke: float, seconds: float) -> dict[str, list[Seen]]:
-    """Ask everything again and again."""
+    """Run all probes repeatedly."""
     seen: dict[str, list[Seen]] = {name: [] for name in asked}
     pause = threading.Event()
 
@@ -145,27 +145,27 @@ def watch(asked: Probes, *, broke: float, seconds: float) -> dict[str, list[Seen
     return seen
 
 
-def told(answer: Answer) -> str:
-    """An answer in a word: its status, and `stale` where it says so."""
+def summary(answer: Answer) -> str:
+    """An answer in one word: its status, or `stale` if it says so."""
     if answer.status != 200:
         return str(answer.status)
     about = answer.json.get("metadata", answer.json)
     return "200 stale" if about.get("stale") else "200"
 
 
-def is_well(answer: Answer) -> bool:
-    """Answered, and by rules that are not stale."""
-    return told(answer) == "200"
+def is_fresh(answer: Answer) -> bool:
+    """Whether it succeeded with rules that are not stale."""
+    return summary(answer) == "200"
 
 
 def runs(seen: list[Seen]) -> list[str]:
-    """What was answered, in order, without repetitions."""
-    words = [told(one.answer) for one in seen]
+    """The answers in order, without consecutive repetitions."""
+    words = [summary(one.answer) for one in seen]
     return [word for index, word in enumerate(words) if index == 0 or word != words[index - 1]]
 
 
-def say_latencies(title: str, seen: Mapping[str, list[Seen]]) -> None:
-    """Print p50 and the longest of each kind, and hold each to the bound."""
+def report_latencies(title: str, seen: Mapping[str, list[Seen]]) -> None:
+    """Print the median and maximum of each kind, and compare each with the bound."""
     for name, found in seen.items():
         taken = [one.answer.seconds for one in found]
         print(f"{title} {name}: {len(taken)}x {'/'.join(runs(found))} "
@@ -173,16 +173,16 @@ def say_latencies(title: str, seen: Mapping[str, list[Seen]]) -> None:
         assert max(taken) < (OPERATORS_BOUND if name == "operator" else BOUND), (name, max(taken))
 
 
-# -- all is well: what a request costs the store
+# -- healthy: what a request costs the store
 
 
 @pytest.mark.parametrize(
     ("name", "reads"), [("mint", 1), ("admin mint", 1), ("entry", 1), ("asks", 1), ("sling", 1), ("quiet", 0)]
 )
-def test_a_live_decision_is_one_read_and_everything_else_none(
+def test_live_decision_is_one_read_and_other_requests_none(
     broken: Breakable, people: People, name: str, reads: int
 ) -> None:
-    """Beyond them one look at the head in 4 to 5 s, made on a request that was due."""
+    """Apart from one read of the head every 4 to 5 s, on a request that was due."""
     gate, asked = broken.gate, dict(probes(broken.gate, people))
     asked["sling"] = lambda: gate.call("POST", "/api/towns/1/agents/a/convoys", token=people.session, body={})
     calls = [asked[quiet] for quiet in QUIET] if name == "quiet" else [asked[name]]
@@ -190,7 +190,7 @@ def test_a_live_decision_is_one_read_and_everything_else_none(
     for _ in range(20):
         for call in calls:
             assert call().status in (200, 403)
-    due = 2 * (1 + int((time.monotonic() - began) / 4))  # authorizer and evaluate, each by its own clock
+    due = 2 * (1 + int((time.monotonic() - began) / 4))  # authorizer and evaluate, each with its own clock
     cost = broken.proxy.answered - before - 20 * reads
     assert 0 <= cost <= due if name == "quiet" else cost == 0
 
@@ -199,38 +199,40 @@ def test_a_live_decision_is_one_read_and_everything_else_none(
 
 
 @pytest.mark.parametrize("fault", [Fault.REFUSED, Fault.HANGING, Fault.FAILING], ids=str)
-def test_an_outage_from_its_first_second_to_its_end(broken: Breakable, people: People, fault: Fault) -> None:
-    """E69: last known good up to the hard bound, marked as such; then denied, but for admins; then all as before."""
+def test_outage_serves_last_known_good_then_denies_then_recovers(
+    broken: Breakable, people: People, fault: Fault
+) -> None:
+    """E69: last known good rules up to the hard bound, marked stale; then denied, except admins; then recovery."""
     gate = broken.gate
     asked = probes(gate, people)
     before, revision = gate.flags(), gate.revision()
     for name in ("mint", "entry"):
-        asked[name]().expect(200)  # the last that is known is of now
+        asked[name]().expect(200)  # the last known rules are current
 
     broken.proxy.break_by(fault)
     broke = time.monotonic()
     with ThreadPoolExecutor(1) as operator:
         kill = operator.submit(gate.signed, "POST", f"/admin/v1/flags/{ACCESS}/kill", {"reason": "in the dark"})
         seen = watch(asked, broke=broke, seconds=MAX_STALE + 2.5)
-    say_latencies(f"[{fault}]", seen)
+    report_latencies(f"[{fault}]", seen)
     killed = kill.result()
     print(f"[{fault}] a kill answers {killed.status} after {killed.seconds:.1f} s")
     assert (killed.status, killed.slug, killed.headers["retry-after"]) == (503, "unavailable", "1")
     assert killed.seconds < OPERATORS_BOUND
 
-    expect_quiet_routes_go_on(seen)
+    expect_routes_without_live_decision_continue(seen)
     expect_last_known_good_then_denied(seen)
     assert runs(seen["renew"]) == runs(seen["operator"]) == ["503"]
     assert {one.answer.headers["retry-after"] for one in (*seen["renew"], *seen["operator"])} == {"1"}
 
     broken.proxy.heal()
-    print(f"[{fault}] all as before after {wait_until_well(asked):.2f} s")
+    print(f"[{fault}] recovered after {wait_for_recovery(asked):.2f} s")
     assert gate.flags() == before
     assert gate.revision() == revision
 
 
-def expect_quiet_routes_go_on(seen: Mapping[str, list[Seen]]) -> None:
-    """What decides nothing live never stops, and in time says that its rules are old."""
+def expect_routes_without_live_decision_continue(seen: Mapping[str, list[Seen]]) -> None:
+    """Probes without a live decision never fail, and in time report stale rules."""
     for name in QUIET[:-1]:
         assert {one.answer.status for one in seen[name]} == {200}, name
         assert runs(seen[name])[-1] == "200 stale"
@@ -241,7 +243,7 @@ def expect_quiet_routes_go_on(seen: Mapping[str, list[Seen]]) -> None:
 
 
 def expect_last_known_good_then_denied(seen: Mapping[str, list[Seen]]) -> None:
-    """Nobody but an admin is let in by a request that began after the bound; evaluate then has no answer."""
+    """No request that began after the bound is admitted, except an admin's. Evaluate then has no answer."""
     assert runs(seen["mint"]) == ["200", "503"]
     assert runs(seen["entry"]) == ["200 stale", "403"]
     assert runs(seen["evaluate"]) in (["200", "200 stale", "503"], ["200 stale", "503"])
@@ -256,21 +258,21 @@ def expect_last_known_good_then_denied(seen: Mapping[str, list[Seen]]) -> None:
     assert seen["evaluate"][-1].answer.headers["retry-after"] == "1"
 
 
-def test_a_staleness_of_zero_is_strict(broken: Breakable, people: People) -> None:
-    """Not one grant by old rules; what decides nothing live goes on all the same."""
+def test_max_stale_zero_denies_at_once(broken: Breakable, people: People) -> None:
+    """Old rules grant nothing. Routes without a live decision continue."""
     gate = broken.gate
     asked = probes(gate, people)
     broken.set_max_stale(0)
     try:
         gate.settled()
-        wait_until_well(asked)
+        wait_for_recovery(asked)
         broken.proxy.break_by(Fault.REFUSED)
         broke = time.monotonic()
         seen = watch(asked, broke=broke, seconds=5.5)
-        say_latencies("[strict]", seen)
+        report_latencies("[strict]", seen)
         assert runs(seen["mint"]) == ["503"]
         assert runs(seen["entry"]) == ["403"]
-        assert runs(seen["evaluate"]) in (["200", "503"], ["503"])  # at most 5 s old is not stale
+        assert runs(seen["evaluate"]) in (["200", "503"], ["503"])  # rules at most 5 s old are not stale
         assert runs(seen["admin mint"]) == ["200"]
         assert {one.answer.status for one in (*seen["observe"], *seen["machine"], *seen["admin entry"])} == {200}
     finally:
@@ -280,8 +282,8 @@ def test_a_staleness_of_zero_is_strict(broken: Breakable, people: People) -> Non
 
 
 @on_linux
-def test_a_cold_start_in_an_outage_lets_in_admins_only(broken: Breakable, people: People) -> None:
-    """New environments hold no rules at all: then nobody was let in before."""
+def test_cold_start_during_an_outage_admits_only_admins(broken: Breakable, people: People) -> None:
+    """New environments have no rules, so there are no last known good ones."""
     asked = probes(broken.gate, people)
     broken.proxy.break_by(Fault.REFUSED)
     for name in ("TokenFunction", "AuthorizerFunction", "EvaluateFunction"):
@@ -292,18 +294,18 @@ def test_a_cold_start_in_an_outage_lets_in_admins_only(broken: Breakable, people
     denied = {"mint": 503, "entry": 403, "asks": 403, "evaluate": 503, "renew": 503, "keys": 503, "operator": 503}
     assert statuses == statuses | denied | {"admin mint": 200, "admin entry": 200, "evaluation": 200}
     broken.proxy.heal()
-    wait_until_well(asked)
+    wait_for_recovery(asked)
 
 
 # -- the store answers, but badly
 
 
-def test_a_throttle_buys_no_grant(broken: Breakable, people: People) -> None:
-    """It is not an outage: live decisions are denied at once, however fresh the rules are that are held."""
+def test_throttled_live_decision_is_denied(broken: Breakable, people: People) -> None:
+    """A throttle is not an outage: live decisions are denied at once, however fresh the cached rules are."""
     asked = probes(broken.gate, people)
     broken.proxy.break_by(Fault.THROTTLED)
     seen = watch(asked, broke=time.monotonic(), seconds=1.0)
-    say_latencies("[throttled]", seen)
+    report_latencies("[throttled]", seen)
     assert runs(seen["mint"]) == ["503"]
     assert seen["mint"][0].answer.headers["retry-after"] == "1"
     assert runs(seen["entry"]) == ["403"]
@@ -314,11 +316,11 @@ def test_a_throttle_buys_no_grant(broken: Breakable, people: People) -> None:
     assert not any(one.answer.json["asks"]["gastown-pr-merge"] for one in seen["asks"])
     assert runs(seen["operator"]) == ["503"]
     broken.proxy.heal()
-    wait_until_well(asked)
+    wait_for_recovery(asked)
 
 
-def test_rules_that_cannot_be_followed_for_a_throttle_buy_no_grant(broken: Breakable, people: People) -> None:
-    """The head says that the rules have changed, the change itself is throttled: the old rules let nobody in."""
+def test_throttled_rules_update_is_denied(broken: Breakable, people: People) -> None:
+    """The head shows newer rules, and reading the change is throttled: the old rules admit nobody."""
     gate = broken.gate
     asked = probes(gate, people)
     broken.proxy.break_by(Fault.THROTTLED, only=("Query",))
@@ -335,8 +337,8 @@ def test_rules_that_cannot_be_followed_for_a_throttle_buy_no_grant(broken: Break
         gate.stage(ACCESS, "ga")
 
 
-def test_a_kill_holds_where_nothing_but_the_head_can_be_read(broken: Breakable, people: People) -> None:
-    """Its sub-features included; the head holds all that a kill needs."""
+def test_kill_holds_if_only_the_head_can_be_read(broken: Breakable, people: People) -> None:
+    """Sub-features included: the head contains all that a kill needs."""
     gate = broken.gate
     asked = probes(gate, people)
     for fault in (Fault.HANGING, Fault.THROTTLED):
@@ -355,8 +357,8 @@ def test_a_kill_holds_where_nothing_but_the_head_can_be_read(broken: Breakable, 
 
 
 @pytest.mark.parametrize("change", ["stage", "kill", "create"])
-def test_an_answer_lost_after_the_commit_is_one_change(broken: Breakable, people: People, change: str) -> None:
-    """The outcome is not known to who asked; the record tells, and nothing is done twice."""
+def test_answer_lost_after_the_commit_is_applied_once(broken: Breakable, people: People, change: str) -> None:
+    """The caller does not know the outcome. The idempotency record does, so nothing is applied twice."""
     gate = broken.gate
     flag = gate.have("lost-answers", stage="ga")
     revision = gate.revision()
@@ -376,7 +378,7 @@ def test_an_answer_lost_after_the_commit_is_one_change(broken: Breakable, people
     assert lost
 
 
-def test_a_session_whose_start_was_lost_can_be_started_again(broken: Breakable, people: People) -> None:
+def test_session_start_with_a_lost_answer_can_be_retried(broken: Breakable, people: People) -> None:
     gate = broken.gate
     broken.proxy.break_by(Fault.LOST, only=("TransactWriteItems",), times=1)
     gate.session(people.token, "town:lost").expect(503)
@@ -385,12 +387,12 @@ def test_a_session_whose_start_was_lost_can_be_started_again(broken: Breakable, 
     gate.call("POST", "/api/towns/lost/agents/a/heartbeat", token=token, body={}).expect(200)
 
 
-# -- the keys go away
+# -- KMS does not answer
 
 
 @on_linux
-def test_without_its_keys_nothing_is_signed_and_the_rest_goes_on(broken: Breakable, people: People) -> None:
-    """T25: 503 for everybody, admins too; there is no unsigned way round. Tokens that are out go on being verified."""
+def test_without_kms_nothing_is_signed_and_verification_continues(broken: Breakable, people: People) -> None:
+    """T25: 503 for everybody, admins too; there is no unsigned fallback. Issued tokens are still verified."""
     gate = broken.gate
     asked = dict(probes(gate, people))
     kms = moto_pid(broken.stack)
@@ -403,7 +405,7 @@ def test_without_its_keys_nothing_is_signed_and_the_rest_goes_on(broken: Breakab
             assert "access_token" not in answer.json
             print(f"[no keys] {name}: {answer.seconds * 1000:.0f} ms")
             assert answer.seconds < BOUND
-        wait_until_well(asked)
+        wait_for_recovery(asked)
     finally:
         send(kms, signal.SIGCONT)
     gate.exchange(people.identity).expect(200)

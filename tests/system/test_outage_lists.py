@@ -1,6 +1,6 @@
-"""Long allowlists while the store is away: whoever's membership is kept is served, nobody is let in by one unread.
+"""Long allowlists during a store outage: cached memberships are served, and an unread one admits nobody.
 
-The list of the access flag is longer than the flag, so that those who are asked about stand in items of their own.
+The access flag's list is longer than the flag can hold, so the people tested are in items of their own.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,16 +13,16 @@ from tcp_proxy import Fault
 ACCESS = "gastown-access"
 TOWNS = "/api/users/{}/towns"
 BOUND = 3.0
-"""Seconds that an answer may take at the most, on a busy machine; the store budget is 1 s of them."""
+"""Seconds that an answer may take on a busy machine. The store budget is 1 s of them."""
 BACK = 6.0
-"""Seconds until everything is as before: a breaker of 1.5 s, and a soft TTL of 5 s."""
+"""Seconds until everything has recovered: a breaker of 1.5 s and a soft TTL of 5 s."""
 MEMBERS_ALONE = ("BatchGetItem",)
-"""How items of a user and an org are read; the head is read by itself."""
+"""How the items of a user and an org are read. The head is read separately."""
 
 
 @pytest.fixture(scope="module")
 def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Breakable]:
-    """A stack of this file's own, whose access flag lists 1,000 people in itself and more beyond."""
+    """A stack of this file's own, whose access flag lists 1,000 people inline and more in items."""
     with breakable_stack(tmp_path_factory.mktemp("project"), max_stale=60) as running:
         running.gate.stage(ACCESS, "allowlist")
         running.gate.allow(ACCESS, users=[f"somebody-{number}" for number in range(1_000)])
@@ -34,7 +34,7 @@ Probes = Mapping[str, Callable[[], Answer]]
 
 
 def listed(gate: Gate) -> Person:
-    """Somebody who stands beyond the flag, and belongs to an org, so that two items are looked at."""
+    """A user in a member item who belongs to an org, so that two items are read."""
     person = Person(orgs=("of-nobody",))
     gate.allow(ACCESS, users=[person.user])
     assert gate.flag(ACCESS)["members"]["users"] > 0
@@ -42,7 +42,7 @@ def listed(gate: Gate) -> Person:
 
 
 def probes(gate: Gate, person: Person) -> Probes:
-    """What hangs on the list, with tokens of before."""
+    """Requests that depend on the list, with earlier tokens."""
     identity, evaluation = gate.id_token(person), gate.evaluation_token(person)
     token = gate.access_token(person)
     return {
@@ -52,12 +52,12 @@ def probes(gate: Gate, person: Person) -> Probes:
     }
 
 
-def is_well(answer: Answer) -> bool:
+def is_fresh(answer: Answer) -> bool:
     return answer.status == 200
 
 
 def statuses(asked: Probes) -> dict[str, int]:
-    """What is answered, within the bound."""
+    """The statuses, within the time bound."""
     answers = {name: ask() for name, ask in asked.items()}
     for name, answer in answers.items():
         print(f"{name}: {answer.status} after {answer.seconds * 1000:.0f} ms")
@@ -65,17 +65,17 @@ def statuses(asked: Probes) -> dict[str, int]:
     return {name: answer.status for name, answer in answers.items()}
 
 
-def forgotten(gate: Gate) -> None:
-    """A new version of the flag: whatever is kept of its list is of no use any more."""
+def invalidate_memberships(gate: Gate) -> None:
+    """Write a new version of the flag, so that no cached membership applies."""
     gate.replace(ACCESS, description="another")
 
 
 @pytest.mark.parametrize("fault", [Fault.HANGING, Fault.FAILING, Fault.THROTTLED], ids=str)
-def test_items_that_cannot_be_read_let_nobody_in(broken: Breakable, fault: Fault) -> None:
-    """The head is read, the members are not: an outage of these alone, from the first request on."""
+def test_unreadable_member_items_admit_nobody(broken: Breakable, fault: Fault) -> None:
+    """The head can be read, the member items cannot: a partial outage, from the first request on."""
     gate, proxy = broken.gate, broken.proxy
     asked, admin = probes(gate, listed(gate)), Person(admin=True)
-    forgotten(gate)
+    invalidate_memberships(gate)
     gate.settled()
     proxy.break_by(fault, only=MEMBERS_ALONE)
     try:
@@ -87,17 +87,17 @@ def test_items_that_cannot_be_read_let_nobody_in(broken: Breakable, fault: Fault
     finally:
         proxy.heal()
     for name, ask in asked.items():
-        assert until(ask, is_well, within=BACK).status == 200, name
+        assert until(ask, is_fresh, within=BACK).status == 200, name
 
 
 @pytest.mark.parametrize("fault", [Fault.REFUSED, Fault.HANGING], ids=str)
-def test_whose_membership_is_kept_is_served_while_nothing_answers(broken: Breakable, fault: Fault) -> None:
+def test_cached_membership_is_served_during_an_outage(broken: Breakable, fault: Fault) -> None:
     gate, proxy = broken.gate, broken.proxy
     kept, strange = probes(gate, listed(gate)), probes(gate, listed(gate))
-    forgotten(gate)
+    invalidate_memberships(gate)
     gate.settled()
     for name, ask in kept.items():
-        assert until(ask, is_well, within=BACK).status == 200, name
+        assert until(ask, is_fresh, within=BACK).status == 200, name
     proxy.break_by(fault)
     try:
         assert statuses(kept) == {"mint": 200, "entry": 200, "evaluate": 200}
@@ -105,4 +105,4 @@ def test_whose_membership_is_kept_is_served_while_nothing_answers(broken: Breaka
     finally:
         proxy.heal()
     for name, ask in strange.items():
-        assert until(ask, is_well, within=BACK).status == 200, name
+        assert until(ask, is_fresh, within=BACK).status == 200, name

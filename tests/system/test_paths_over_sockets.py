@@ -1,6 +1,6 @@
-"""Some hundred paths and methods sent byte for byte to a running stack: a declared route's own refusal, or 404.
+"""Several hundred paths and methods sent byte for byte to a running stack: a declared route's own refusal, or 404.
 
-`tests/local/test_path_fuzz.py` does 10,000 in process; here a real HTTP server reads them first.
+`tests/local/test_path_fuzz.py` tests 10,000 in process; here a real HTTP server parses them first.
 """
 
 import socket
@@ -11,11 +11,11 @@ from running_gate import Gate, Person
 
 REQUESTS = 400
 ENDS = frozenset("?#")
-"""Where a path ends: what follows is another part of the address."""
+"""Characters that end a path."""
 
 
 def status_of(api: str, method: str, path: str, token: str | None) -> tuple[int, bytes]:
-    """The status and the body of one request on a connection of its own."""
+    """The status and the body of one request on its own connection."""
     address = urlsplit(api)
     lines = [f"{method} {path} HTTP/1.1", f"Host: {address.netloc}", "Connection: close", "Content-Length: 0"]
     lines += [f"Authorization: Bearer {token}"] if token else []
@@ -27,7 +27,7 @@ def status_of(api: str, method: str, path: str, token: str | None) -> tuple[int,
 
 
 def is_http(method: str, path: str) -> bool:
-    """Whether a request line can hold it; what cannot gets 400 of any HTTP server."""
+    """Whether a request line can contain it. Otherwise any HTTP server answers 400."""
     printable = path.isascii() and path.isprintable() and " " not in path
     return method.isalpha() and method != "CONNECT" and path[:1] == "/" and printable and ENDS.isdisjoint(path)
 
@@ -44,8 +44,8 @@ def is_as_declared(route: DeployedRoute | None, method: str, status: int, body: 
     return status < 500 and (status == 403 or not gateways) if token else (status, gateways) == (401, True)
 
 
-def test_each_is_a_declared_route_or_404(gate: Gate) -> None:
-    """Without a token, with an admin's, and with one that nobody signed."""
+def test_path_is_a_declared_route_or_404(gate: Gate) -> None:
+    """Without a token, with an admin's, and with a forged one."""
     routes, admins = deployed_routes(), gate.access_token(Person(admin=True))
     tokens = (None, admins, admins[:-8] + "AAAAAAAA")
     readable = [asked for asked in fuzzed(11, REQUESTS * 2, routes) if is_http(*asked)][:REQUESTS]

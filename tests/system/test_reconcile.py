@@ -1,4 +1,4 @@
-"""A restore drill on a running stack: the table as a restore may leave it, found by an operator, mended by the API."""
+"""A restore drill on a running stack: an operator finds what a restore changed, and repairs it through the API."""
 
 import json
 import threading
@@ -26,7 +26,7 @@ TABLE = f"{STACK_NAME}-Table"
 
 
 class Restored:
-    """A stack and its table, whose items can be put back to what they were."""
+    """A stack and its table, whose items can be reset to earlier values."""
 
     def __init__(self, gate: Gate, url: str) -> None:
         session = botocore.session.get_session()
@@ -43,13 +43,13 @@ class Restored:
         self._api.put_item(TableName=TABLE, Item=typed)
 
     def found(self) -> list[tuple[str, str]]:
-        """What the API finds; a viewer may ask."""
+        """The API's findings, as a viewer."""
         answer = self.gate.signed("GET", RECONCILE, role="viewer").expect(200).json
         assert answer["consistent"] == (answer["findings"] == [])
         return [(finding["what"], finding["record"]) for finding in answer["findings"]]
 
     def headgate(self, *words: str, role: str = "admin") -> Result:
-        """The command, as one of the stack's people; or, by itself, on the table."""
+        """The command, with one of the stack's roles; or directly on the table."""
         keys: Mapping[str, str] = self.gate.ready[role]
         env: dict[str, str | None] = {
             "HEADGATE_API": self.gate.api, "AWS_REGION": REGION, "AWS_ENDPOINT_URL_DYNAMODB": self._url,
@@ -66,8 +66,8 @@ def restored() -> Iterator[Restored]:
         gate.http.close()
 
 
-def test_a_lost_change_is_found_and_made_again(restored: Restored) -> None:
-    """The record of a flag is as before, its entry and the head are there: say it again, and all agree."""
+def test_lost_change_is_found_and_repaired(restored: Restored) -> None:
+    """A flag is old while its entry and the head are current. Making the change again brings all three in line."""
     gate, key = restored.gate, new_id("restored")
     gate.create(key)
     before = restored.item(flag_key(key))
@@ -83,7 +83,7 @@ def test_a_lost_change_is_found_and_made_again(restored: Restored) -> None:
     assert restored.headgate("audit", "verify").exit_code == 0
 
 
-def test_a_lost_kill_is_found_and_made_again(restored: Restored) -> None:
+def test_lost_kill_is_found_and_repaired(restored: Restored) -> None:
     gate, key = restored.gate, new_id("killed")
     gate.create(key, stage="ga")
     before = restored.item(flag_key(key))
@@ -94,8 +94,8 @@ def test_a_lost_kill_is_found_and_made_again(restored: Restored) -> None:
     assert restored.found() == []
 
 
-def test_a_head_that_is_behind_is_found_before_the_table_goes_into_use(restored: Restored) -> None:
-    """No change can be made on such a table, a kill neither: it is to be restored to another second. The command reads
+def test_stale_head_is_found_before_the_table_is_used(restored: Restored) -> None:
+    """Such a table accepts no change, not even a kill, and must be restored to another second. The command reads
     the table without the API."""
     gate, key = restored.gate, new_id("headless")
     gate.create(key)
@@ -115,8 +115,8 @@ def test_a_head_that_is_behind_is_found_before_the_table_goes_into_use(restored:
     assert restored.headgate("audit", "reconcile", "--table", TABLE).exit_code == 0
 
 
-def test_changes_that_go_on_are_no_finding(restored: Restored) -> None:
-    """Four people change flags without a pause; whoever looks meanwhile finds nothing."""
+def test_concurrent_changes_are_not_reported(restored: Restored) -> None:
+    """Four operators change flags without a pause. Reconcile finds nothing."""
     gate, keys, stop = restored.gate, [new_id("busy") for _ in range(4)], threading.Event()
     for key in keys:
         gate.create(key)
@@ -137,12 +137,12 @@ def test_changes_that_go_on_are_no_finding(restored: Restored) -> None:
 
     *counts, looks = in_parallel(lambda work: work[0](work[1]), [*((change, key) for key in keys), (look, None)])
     assert looks == [[]] * 12
-    assert sum(counts) > 24, "nothing was changed meanwhile"
-    print(f"12 looks during {sum(counts)} changes: no finding")
+    assert sum(counts) > 24, "no change was made during the runs"
+    print(f"12 runs during {sum(counts)} changes: no findings")
 
 
-def test_who_may_ask(restored: Restored) -> None:
-    """Everybody who reads."""
+def test_every_role_that_may_read_may_reconcile(restored: Restored) -> None:
+    """Permissions by role."""
     roles = ("admin", "viewer", "kill_operator", "editor", "auditor", "service")
     asked = {role: restored.gate.signed("GET", RECONCILE, role=role).status for role in roles}
     assert asked == {"admin": 200, "viewer": 200, "kill_operator": 403, "editor": 200, "auditor": 200, "service": 403}

@@ -1,4 +1,4 @@
-"""Revocations: of a subject's tokens up to now, and of one token. At once where a decision is live, else within 5 s."""
+"""Revocation of a subject's tokens up to now, and of one token: at once for live decisions, else within 5 s."""
 
 import time
 import uuid
@@ -16,7 +16,7 @@ REVOCATIONS = "/admin/v1/revocations"
 
 @pytest.fixture
 def opened(fresh: Gate) -> Gate:
-    """Everybody is let in."""
+    """Everybody is admitted."""
     fresh.stage(ACCESS, "ga")
     return fresh
 
@@ -30,7 +30,7 @@ def claims(token: str) -> dict[str, Any]:
     return read
 
 
-def test_a_subjects_tokens_up_to_now_are_refused_and_later_ones_are_not(opened: Gate, alice: Person) -> None:
+def test_revoking_a_subject_rejects_earlier_tokens_and_not_later_ones(opened: Gate, alice: Person) -> None:
     token, other = opened.access_token(alice), Person()
     town = opened.town(alice, token)
     name = f"town:{town}"
@@ -61,15 +61,15 @@ def test_a_subjects_tokens_up_to_now_are_refused_and_later_ones_are_not(opened: 
     assert claims(later)["iat"] > claims(token)["iat"]
     for look in (observing(opened, later), evaluating(opened, opened.evaluation_token(alice))):
         look().expect(200)
-    anew = opened.session_token(later, name)
-    beating(opened, town, anew)().expect(200)
-    opened.session(anew, name).expect(200)
-    assert is_refused(beating(opened, town, session)()), "a new session does not bring the old token back"
+    renewed = opened.session_token(later, name)
+    beating(opened, town, renewed)().expect(200)
+    opened.session(renewed, name).expect(200)
+    assert is_refused(beating(opened, town, session)()), "a new session does not make the old token valid again"
     starting(opened, other, others)().expect(201)
 
 
-def test_where_nothing_is_decided_live_it_takes_five_seconds_at_most(opened: Gate, alice: Person) -> None:
-    """Nothing else is asked meanwhile: a live decision would refresh the rules for all that its environment answers."""
+def test_revocation_reaches_routes_without_live_decision_within_five_seconds(opened: Gate, alice: Person) -> None:
+    """No other request is made: a live decision would refresh the rules for everything its environment answers."""
     token = opened.access_token(alice)
     town = opened.town(alice, token)
     session = opened.session_token(token, f"town:{town}")
@@ -84,7 +84,7 @@ def test_where_nothing_is_decided_live_it_takes_five_seconds_at_most(opened: Gat
     all_refused(looks, began=time.monotonic())
 
 
-def test_one_token_is_refused_and_no_other(opened: Gate, alice: Person) -> None:
+def test_revoking_one_token_affects_no_other(opened: Gate, alice: Person) -> None:
     one, two = opened.access_token(alice), opened.access_token(alice)
     looks = {"observe": observing(opened, one), "evaluate": evaluating(opened, one)}
     for look in looks.values():
@@ -99,7 +99,7 @@ def test_one_token_is_refused_and_no_other(opened: Gate, alice: Person) -> None:
     opened.session(two, "town:1").expect(200)
 
 
-def test_a_sessions_token_is_one_token_and_its_session_goes_on(opened: Gate, alice: Person) -> None:
+def test_revoking_a_session_token_leaves_its_session_alive(opened: Gate, alice: Person) -> None:
     token = opened.access_token(alice)
     town = opened.town(alice, token)
     session = opened.session_token(token, f"town:{town}")
@@ -110,11 +110,11 @@ def test_a_sessions_token_is_one_token_and_its_session_goes_on(opened: Gate, ali
     beating(opened, town, opened.session_token(token, f"town:{town}"))().expect(200)
 
 
-def test_an_admins_and_a_services_tokens_too(opened: Gate, root: Person) -> None:
-    """No rule keeps an admin out; a revocation does. A service is the subject that signed."""
+def test_admin_and_service_tokens_can_be_revoked(opened: Gate, root: Person) -> None:
+    """No rule denies an admin, but a revocation does. A service's subject is the principal that signed."""
     token, service = opened.access_token(root), opened.service_token()
     about = {"targetingKey": root.user}
-    evaluate = lambda: opened.evaluate_all(service, about)  # noqa: E731  # looks like the other looks
+    evaluate = lambda: opened.evaluate_all(service, about)  # noqa: E731  # same form as the other requests
     evaluate().expect(200)
     revoke(opened, subject=root.user).expect(201)
     assert is_refused_at_the_gate(starting(opened, root, token)())
@@ -123,7 +123,7 @@ def test_an_admins_and_a_services_tokens_too(opened: Gate, root: Person) -> None
     until(lambda: opened.evaluate_all(opened.service_token(), about).status, lambda status: status == 200, within=3)
 
 
-def test_the_answer_is_kept_for_its_key_and_there_is_one_entry(opened: Gate, alice: Person) -> None:
+def test_repeated_revocation_gets_the_stored_answer_and_one_entry(opened: Gate, alice: Person) -> None:
     key, revision = uuid.uuid4().hex, opened.revision()
     answer = revoke(opened, key=key, subject=alice.user).expect(201)
     replayed = revoke(opened, key=key, subject=alice.user).expect(201)

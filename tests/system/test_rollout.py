@@ -1,7 +1,7 @@
-"""Percentages: how many, always the same ones, by user or by org, up and down. And the walk from admins to everybody.
+"""Percentages: the share, its stability, by user and by org, up and down; and the path from admins to everybody.
 
-Ids and salts are fixed here, so that a share is a fact and not a matter of luck. What HTTP would take too long for is
-decided in this process from the flags that the gate exports; both must agree wherever both are asked.
+Ids and salts are fixed, so each share is exact and not a matter of chance. What would take too long over HTTP is
+decided in this process from the exported flags; both must agree wherever both are asked.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ SHARE, OTHER, BY_ORG, EITHER = "share", "other", "by-org", "either"
 
 @pytest.fixture
 def flags(fresh: Gate) -> Gate:
-    """Flags of this page, each with a salt of its own."""
+    """This file's flags, each with its own salt."""
     fresh.have(SHARE, salt="salt-1", stage="percentage", percent=30)
     return fresh
 
@@ -39,11 +39,11 @@ def on(found: Mapping[str, Mapping[str, Any]], key: str) -> set[str]:
 
 
 def _place(salt: str, key: str, user: str) -> float:
-    """Where an id falls, 0 to 1, by the published rule alone (`sha256-v1`): any client can work it out."""
+    """Bucket of an id as a fraction of 1, by the published rule alone (`sha256-v1`): any client can compute it."""
     return int.from_bytes(sha256(f"{salt}\0{key}\0{user}".encode()).digest()[:8]) / 2**64
 
 
-def test_r02_a_percentage_is_that_share_of_ids_and_always_the_same_ids(flags: Gate) -> None:
+def test_r02_percentage_admits_that_share_and_always_the_same_ids(flags: Gate) -> None:
     """10,000 ids, 1,000 of them over HTTP. 28.5 to 31.5 % is 3.3 standard deviations of 10,000 fair draws."""
     people = [Person(f"id-{number}") for number in range(10_000)]
     rules = exported_rules(flags)
@@ -58,14 +58,14 @@ def test_r02_a_percentage_is_that_share_of_ids_and_always_the_same_ids(flags: Ga
 
 
 @pytest.mark.parametrize(("percent", "share"), [(0, 0), (100, 200)])
-def test_r02_none_and_all(flags: Gate, percent: int, share: int) -> None:
+def test_r02_zero_and_hundred_percent(flags: Gate, percent: int, share: int) -> None:
     flags.stage(SHARE, "percentage", percent=percent)
     people = [Person(f"id-{number}") for number in range(200)]
     assert len(on(evaluated(flags, people), SHARE)) == share
 
 
 def test_r12_a_ramp_only_adds_then_returns_exactly(flags: Gate) -> None:
-    """10, 25, 50, 25 %: each set holds the one before, and 25 % is the same set twice. Flags do not go together."""
+    """10, 25, 50, 25 %: each set contains the one before, and both sets at 25 % are equal. Flags are independent."""
     flags.have(OTHER, salt="salt-2", stage="percentage", percent=50)
     many, asked = [Person(f"id-{n}") for n in range(4_000)], [Person(f"id-{n}") for n in range(150)]
     steps, seen = [10, 25, 50, 25], []
@@ -83,8 +83,8 @@ def test_r12_a_ramp_only_adds_then_returns_exactly(flags: Gate) -> None:
     assert 0.22 <= len(both) / len(many) <= 0.28  # 50 % of 50 %: 25 %, within 4 standard deviations
 
 
-def test_r11_by_org_all_members_agree_by_user_they_need_not(flags: Gate) -> None:
-    """2,000 orgs, 60 of them with two members over HTTP. Who has no org: out by `org`, by user with `org_or_user`."""
+def test_r11_share_by_org_admits_all_members_or_none(flags: Gate) -> None:
+    """2,000 orgs, 60 with two members over HTTP. Without an org: off with `org`, by user id with `org_or_user`."""
     flags.have(BY_ORG, salt="salt-3", stage="percentage", percent=30, unit="org")
     flags.have(EITHER, salt="salt-4", stage="percentage", percent=30, unit="org_or_user")
     rules = exported_rules(flags)
@@ -104,11 +104,11 @@ def test_r11_by_org_all_members_agree_by_user_they_need_not(flags: Gate) -> None
     assert not any(by(alone, BY_ORG))
     assert 0 < sum(by(alone, EITHER)) < len(alone)
     several = Person("several", orgs=tuple(f"org-{n}" for n in range(60)))
-    assert evaluated(flags, [several])["several"][BY_ORG] is True  # in when any of the orgs is
+    assert evaluated(flags, [several])["several"][BY_ORG] is True  # on if it is on for any of the orgs
 
 
-def test_r06_every_stage_is_taken_forward_and_back(fresh: Gate, root: Person) -> None:
-    """Who was let in by an earlier stage stays in at every later one."""
+def test_r06_every_stage_can_be_set_forward_and_back(fresh: Gate, root: Person) -> None:
+    """Every later stage keeps everyone that an earlier one admitted."""
     listed, key = Person(), "walk"
     fresh.have(key)
     fresh.allow(key, users=[listed.user])
@@ -138,7 +138,7 @@ def test_r06_every_stage_is_taken_forward_and_back(fresh: Gate, root: Person) ->
         {"stage": "ga", "key": "other"},
     ],
 )
-def test_r06_what_is_no_stage_is_refused_and_changes_nothing(gate: Gate, body: dict[str, Any]) -> None:
+def test_r06_invalid_stage_is_rejected_and_changes_nothing(gate: Gate, body: dict[str, Any]) -> None:
     before, revision = gate.flag(ACCESS), gate.revision()
     answer = gate.change(
         "POST", f"/admin/v1/flags/{ACCESS}/stage", {**body, "reason": REASON}, version=before["version"]
@@ -147,24 +147,24 @@ def test_r06_what_is_no_stage_is_refused_and_changes_nothing(gate: Gate, body: d
     assert (gate.flag(ACCESS), gate.revision()) == (before, revision)
 
 
-def test_r47_the_walk_from_admins_to_everybody_only_adds(fresh: Gate) -> None:
-    """A fixed population of 40, four stages; it is counted where tokens are made."""
+def test_r47_advancing_through_the_stages_only_adds(fresh: Gate) -> None:
+    """A fixed population of 40 and four stages, counted at the token endpoint."""
     admins = [Person(admin=True) for _ in range(4)]
     listed = [Person() for _ in range(4)]
     by_org = [Person(orgs=(f"walk-{admins[0].user}",)) for _ in range(4)]
     population = [*admins, *listed, *by_org, *(Person() for _ in range(28))]
     tokens = {person.user: fresh.id_token(person) for person in population}
 
-    def let_in() -> set[str]:
+    def admitted() -> set[str]:
         answers = in_parallel(fresh.exchange, tokens.values())
         assert {answer.status for answer in answers} <= {200, 403}
         return {user for user, answer in zip(tokens, answers, strict=True) if answer.status == 200}
 
     fresh.allow(ACCESS, users=[person.user for person in listed], orgs=by_org[0].orgs)
-    seen = [let_in()]
+    seen = [admitted()]
     for stage, percent in (("allowlist", 0), ("percentage", 20), ("percentage", 60), ("ga", 0)):
         fresh.stage(ACCESS, stage, percent=percent)
-        seen.append(let_in())
+        seen.append(admitted())
     assert seen[0] == {person.user for person in admins}
     assert seen[1] == seen[0] | {person.user for person in (*listed, *by_org)}
     assert all(earlier <= later for earlier, later in pairwise(seen))

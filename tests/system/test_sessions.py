@@ -1,4 +1,4 @@
-"""Sessions as an operator sees them: listed, counted, capped, ended for good; and what an admin's session may do."""
+"""Sessions for an operator: listed, counted, capped, and ended for good; and what an admin's session may do."""
 
 import time
 import uuid
@@ -9,7 +9,7 @@ from refusals import all_refused, beating, starting
 from running_gate import Answer, Gate, Person, is_refused_at_the_gate, until
 from running_gate.gate import ID_TOKEN, REASON, in_parallel
 
-pytestmark = pytest.mark.own_stack  # it lists every session there is
+pytestmark = pytest.mark.own_stack  # lists every session
 
 ACCESS, CONVOYS = "gastown-access", "gastown-convoys"
 SESSIONS = "/admin/v1/sessions"
@@ -18,12 +18,12 @@ CAP = 50
 
 @pytest.fixture
 def opened(fresh: Gate) -> Gate:
-    """Everybody is let in."""
+    """Everybody is admitted."""
     fresh.stage(ACCESS, "ga")
     return fresh
 
 
-def every(gate: Gate, limit: int = 1_000) -> list[dict[str, Any]]:
+def all_sessions(gate: Gate, limit: int = 1_000) -> list[dict[str, Any]]:
     """All live sessions, page by page."""
     found: list[dict[str, Any]] = []
     path: str | None = f"{SESSIONS}?limit={limit}"
@@ -35,8 +35,8 @@ def every(gate: Gate, limit: int = 1_000) -> list[dict[str, Any]]:
     return found
 
 
-def of(person: Person, sessions: list[dict[str, Any]]) -> dict[str, str]:
-    """A person's sessions: their ids by what the person calls them."""
+def sessions_of(person: Person, sessions: list[dict[str, Any]]) -> dict[str, str]:
+    """A person's sessions: record ids by the names the person gave them."""
     return {session["session_id"]: session["id"] for session in sessions if session["subject"] == person.user}
 
 
@@ -44,7 +44,7 @@ def end(gate: Gate, record: str, *, key: str | None = None, role: str = "editor"
     return gate.change("DELETE", f"{SESSIONS}/{record}", {"reason": REASON}, key=key, role=role)
 
 
-def test_a_subject_has_at_most_fifty_sessions_which_are_listed_page_by_page(opened: Gate, alice: Person) -> None:
+def test_subject_has_at_most_fifty_sessions_listed_in_pages(opened: Gate, alice: Person) -> None:
     token, other = opened.access_token(alice), Person()
     before = opened.signed("GET", f"{SESSIONS}?limit=1").expect(200).json["counts"]["inside"]
     names = [f"town:{number}" for number in range(CAP)]
@@ -54,31 +54,31 @@ def test_a_subject_has_at_most_fifty_sessions_which_are_listed_page_by_page(open
     opened.session(token, "town:7").expect(200)
     opened.session(opened.access_token(other), "town:7").expect(200)
 
-    listed = every(opened, limit=7)
+    listed = all_sessions(opened, limit=7)
     ids = [session["id"] for session in listed]
-    assert len(set(ids)) == len(ids), "no session on two pages"
-    assert ids == [session["id"] for session in every(opened)]
-    assert of(alice, listed).keys() == set(names)
+    assert len(set(ids)) == len(ids), "no session is on two pages"
+    assert ids == [session["id"] for session in all_sessions(opened)]
+    assert sessions_of(alice, listed).keys() == set(names)
     counts = opened.signed("GET", SESSIONS).expect(200).json["counts"]
     assert counts["inside"] == len(listed) == before + CAP + 1
     assert counts["last_leaves_at"] > max(session["expires_at"] for session in listed)
-    mine = of(alice, listed)["town:7"]
+    mine = sessions_of(alice, listed)["town:7"]
     assert (len(mine), set(mine) <= set("0123456789abcdef")) == (64, True)
     assert alice.user not in mine
 
     end(opened, mine).expect(204)
     opened.session(token, "town:one-more").expect(200)
     opened.session(token, "town:another").expect(403)
-    assert "town:7" not in of(alice, every(opened))
+    assert "town:7" not in sessions_of(alice, all_sessions(opened))
 
 
-def test_an_ended_session_is_refused_and_not_renewed_and_its_id_may_come_again(opened: Gate, alice: Person) -> None:
+def test_ended_session_is_refused_and_its_id_can_be_reused(opened: Gate, alice: Person) -> None:
     token = opened.access_token(alice)
     town = opened.town(alice, token)
     name = f"town:{town}"
     session, other = opened.session_token(token, name), opened.session_token(token, "town:other")
     beating(opened, town, session)().expect(200)
-    record = of(alice, every(opened))[name]
+    record = sessions_of(alice, all_sessions(opened))[name]
     key, revision = uuid.uuid4().hex, opened.revision()
     end(opened, record, key=key).expect(204)
     began = time.monotonic()
@@ -86,7 +86,7 @@ def test_an_ended_session_is_refused_and_not_renewed_and_its_id_may_come_again(o
     opened.session(session, name).expect(400)
     opened.session(opened.id_token(alice), name, ID_TOKEN).expect(403)
     all_refused({"machine route": beating(opened, town, session)}, began=began)
-    assert opened.session(other, "town:other").status == 200, "another session of hers goes on"
+    assert opened.session(other, "town:other").status == 200, "the subject's other session continues"
     starting(opened, alice, token)().expect(201)
 
     end(opened, record, key=key).expect(204)
@@ -99,17 +99,17 @@ def test_an_ended_session_is_refused_and_not_renewed_and_its_id_may_come_again(o
     again = until(lambda: opened.session(token, name), lambda answer: answer.status == 200, within=3)
     beating(opened, town, again.json["access_token"])().expect(200)
     assert is_refused_at_the_gate(beating(opened, town, session)())
-    assert of(alice, every(opened))[name] == record, "an id says who and what, so it is the same"
+    assert sessions_of(alice, all_sessions(opened))[name] == record, (
+        "an id is made of subject and name, so it is the same"
+    )
 
 
-def test_a_session_is_restarted_in_the_second_of_its_end_only_when_its_token_would_pass(
-    opened: Gate, alice: Person
-) -> None:
-    """503 for the rest of that second, and not a token that every route refuses for an hour."""
+def test_session_cannot_restart_in_the_second_of_its_end(opened: Gate, alice: Person) -> None:
+    """503 for the rest of that second, rather than a token that every route refuses for an hour."""
     token = opened.access_token(alice)
     town = opened.town(alice, token)
     opened.session_token(token, f"town:{town}")
-    end(opened, of(alice, every(opened))[f"town:{town}"]).expect(204)
+    end(opened, sessions_of(alice, all_sessions(opened))[f"town:{town}"]).expect(204)
     answers = []
     until(lambda: answers.append(opened.session(token, f"town:{town}")) or answers[-1].status == 200, within=3)
     assert {answer.status for answer in answers[:-1]} <= {503}
@@ -117,10 +117,10 @@ def test_a_session_is_restarted_in_the_second_of_its_end_only_when_its_token_wou
     beating(opened, town, answers[-1].json["access_token"])().expect(200)
 
 
-def test_an_admins_session_decides_flags_as_the_admin_and_opens_no_admin_route(
+def test_admins_session_decides_flags_as_admin_and_opens_no_admin_route(
     opened: Gate, alice: Person, root: Person
 ) -> None:
-    """The token says nothing of it, the record does: for flags on machine routes, never for class `admin`."""
+    """The token does not say admin, the record does: it counts for flags on machine routes, never for class `admin`."""
     for person, status in ((root, 201), (alice, 403)):
         token = opened.access_token(person)
         town = opened.town(person, token)

@@ -1,4 +1,4 @@
-"""What the calls about sessions, revocations and keys take, from whom, and that a refused one changes nothing."""
+"""The session, revocation, and key calls: inputs, permissions, and no effect when refused."""
 
 import base64
 import json
@@ -24,12 +24,12 @@ MAY = {
     ROTATE: set(),
     REVOKE_KEY: set(),
 }
-"""Who else than the admin may call."""
+"""Roles other than admin that may call."""
 
 
 @pytest.mark.parametrize("call", MAY, ids=" ".join)
-def test_who_may_call(gate: Gate, call: tuple[str, str]) -> None:
-    """A call that is let through is refused for its empty body, and so changes nothing."""
+def test_permissions_by_call(gate: Gate, call: tuple[str, str]) -> None:
+    """An allowed call is rejected for its empty body, so it changes nothing."""
     method, path = call
     body, revision = (None, gate.revision()) if method == "GET" else ({}, gate.revision())
     passed = 200 if method == "GET" else 400
@@ -95,7 +95,7 @@ BODIES = {
 
 
 @pytest.mark.parametrize("call", BODIES, ids=" ".join)
-def test_bodies_that_are_refused(gate: Gate, call: tuple[str, str]) -> None:
+def test_invalid_body_is_rejected(gate: Gate, call: tuple[str, str]) -> None:
     revision, keys = gate.revision(), gate.signed(*LIST_KEYS).expect(200).json["keys"]
     for body, slug in BODIES[call]:
         answer = gate.change(*call, body)
@@ -108,7 +108,7 @@ def test_bodies_that_are_refused(gate: Gate, call: tuple[str, str]) -> None:
 
 
 @pytest.mark.parametrize("call", [END, REVOKE, ROTATE, REVOKE_KEY], ids=" ".join)
-def test_each_change_needs_an_idempotency_key(gate: Gate, call: tuple[str, str]) -> None:
+def test_change_without_an_idempotency_key_is_rejected(gate: Gate, call: tuple[str, str]) -> None:
     revision, good = gate.revision(), {**WHY, "subject": "alice"} if call == REVOKE else WHY
     for headers in ({}, {"idempotency-key": ""}, {"idempotency-key": "x" * 65}, {"idempotency-key": "a b"}):
         answer = gate.signed(*call, good, headers=headers)
@@ -120,7 +120,7 @@ def test_each_change_needs_an_idempotency_key(gate: Gate, call: tuple[str, str])
     "record",
     [UNKNOWN, "0", "town:1", "z" * 64, "A" * 64, UNKNOWN + "0", "..", "%00", "a%2Fb", "%C3%A9", "0" * 32 + "!"],
 )
-def test_a_session_that_is_not_there_is_not_ended(gate: Gate, record: str) -> None:
+def test_ending_an_unknown_session_is_404(gate: Gate, record: str) -> None:
     answer = gate.change("DELETE", f"/admin/v1/sessions/{record}", WHY)
     assert answer.status in (400, 404), answer
     if record in (UNKNOWN, "town:1"):
@@ -128,8 +128,8 @@ def test_a_session_that_is_not_there_is_not_ended(gate: Gate, record: str) -> No
     assert "errorMessage" not in answer.text
 
 
-def test_a_failed_end_is_not_kept_and_the_key_is_free(gate: Gate) -> None:
-    """Only successes are stored: the same key may be used for the right id."""
+def test_failed_end_does_not_use_up_its_key(gate: Gate) -> None:
+    """Only successes are stored: the same key may be used with the right id."""
     key = uuid.uuid4().hex
     gate.change(*END, WHY, key=key).expect(404)
     gate.change(*REVOKE, {**WHY, "subject": Person().user}, key=key).expect(201)
@@ -153,11 +153,11 @@ def cursor(*place: Any) -> str:
         (f"cursor={cursor('sessions', UNKNOWN, UNKNOWN)}", "invalid-cursor"),
     ],
 )
-def test_lists_refuse_what_they_did_not_hand_out(gate: Gate, query: str, slug: str) -> None:
+def test_list_rejects_a_cursor_it_did_not_issue(gate: Gate, query: str, slug: str) -> None:
     answer = gate.signed("GET", f"/admin/v1/sessions?{query}")
     assert (answer.status, answer.slug) == (400, slug), answer
 
 
-def test_a_cursor_past_the_end_is_an_empty_page(gate: Gate) -> None:
+def test_cursor_past_the_end_is_an_empty_page(gate: Gate) -> None:
     page: Answer = gate.signed("GET", f"/admin/v1/sessions?cursor={cursor('sessions', 'f' * 64)}").expect(200)
     assert (page.json["sessions"], page.json["next"]) == ([], None)

@@ -1,6 +1,6 @@
-"""Signing keys: rotated without anybody noticing, and revoked in an emergency with everybody noticing at once.
+"""Signing keys: rotation without interruption, and emergency revocation with immediate effect.
 
-With a stack of its own: it moves what all others stand on.
+With a stack of its own, since all other tests depend on the keys.
 """
 
 import time
@@ -24,7 +24,7 @@ KEYS, JWKS = "/admin/v1/keys", "/.well-known/jwks.json"
 
 @pytest.fixture
 def gate() -> Iterator[Gate]:
-    """A stack whose keys nobody has moved, with everybody let in."""
+    """A stack with its initial keys, at GA."""
     with running_stack() as stack:
         client = Gate(stack.ready)
         client.stage(ACCESS, "ga")
@@ -46,12 +46,12 @@ def kid(token: str) -> str:
 
 
 def published(gate: Gate) -> set[str]:
-    """The ids of the keys that verifiers are told of."""
+    """The published key ids."""
     return {str(key["kid"]) for key in gate.call("GET", JWKS).expect(200).json["keys"]}
 
 
 class Verifiers:
-    """Stock libraries that know nothing but the address of the keys; each keeps what it fetched at first."""
+    """Stock libraries that know only the JWKS URL. Each keeps the keys it fetched first."""
 
     def __init__(self, gate: Gate) -> None:
         self._client = jwt.PyJWKClient(gate.api + JWKS, cache_keys=True, lifespan=300)
@@ -59,15 +59,15 @@ class Verifiers:
         self._audience = gate.ready["audience"]
 
     def verify(self, token: str) -> dict[str, Any]:
-        """The claims, as both read them."""
+        """The claims, as both libraries read them."""
         key = self._client.get_signing_key_from_jwt(token)
         claims: dict[str, Any] = jwt.decode(token, key, algorithms=["ES256"], audience=self._audience)
         assert jose.decode(token, self._fetched, algorithms=["ES256"]).claims == claims
         return claims
 
 
-def test_keys_go_round_and_tokens_stay_good(gate: Gate) -> None:
-    """Two rotations in a row; the third has no key whose tokens are dead. Whoever fetched the keys before reads on."""
+def test_rotation_keeps_issued_tokens_valid(gate: Gate) -> None:
+    """Two rotations in a row; a third is refused until a key's tokens have expired. Earlier JWKS fetches still work."""
     alice, verifiers = Person(), Verifiers(gate)
     ring = states(gate.signed("GET", KEYS, role="viewer"))
     first, second, third = ring
@@ -113,7 +113,7 @@ def test_keys_go_round_and_tokens_stay_good(gate: Gate) -> None:
     assert kid(gate.access_token(alice)) == third
 
 
-def test_a_revoked_keys_tokens_are_refused_and_the_next_key_signs(gate: Gate) -> None:
+def test_tokens_of_a_revoked_key_are_rejected_and_the_next_key_signs(gate: Gate) -> None:
     alice, root = Person(), Person(admin=True)
     first, second, third = states(gate.signed("GET", KEYS))
     token, admins = gate.access_token(alice), gate.access_token(root)
@@ -147,8 +147,8 @@ def test_a_revoked_keys_tokens_are_refused_and_the_next_key_signs(gate: Gate) ->
     assert states(move(gate, "revoke", kid=first)) == {first: "revoked", second: "active", third: "next"}
 
 
-def test_at_once_where_a_decision_is_live(gate: Gate) -> None:
-    """The first request after the answer is refused. Every key can be lost but the last."""
+def test_key_revocation_is_immediate_for_live_decisions(gate: Gate) -> None:
+    """The first request after the answer is refused. Every key but the last can be revoked."""
     alice = Person()
     ring = list(states(gate.signed("GET", KEYS)))
     for lost in ring[:-1]:
@@ -167,7 +167,7 @@ def test_at_once_where_a_decision_is_live(gate: Gate) -> None:
     assert gate.signed("GET", "/admin/v1/health").json["status"] == "ok"
 
 
-def test_each_move_is_on_record_once_and_its_answer_is_kept(gate: Gate) -> None:
+def test_each_key_change_is_audited_once_and_its_answer_stored(gate: Gate) -> None:
     revision, key = gate.revision(), uuid.uuid4().hex
     once = move(gate, "rotate", key=key)
     again = move(gate, "rotate", key=key)
@@ -185,12 +185,12 @@ def test_each_move_is_on_record_once_and_its_answer_is_kept(gate: Gate) -> None:
     assert [entry["prev"] for entry in verified[1:]] == [entry["digest"] for entry in verified[:-1]]
 
 
-def test_a_revoked_token_is_no_more_good_for_a_service(gate: Gate) -> None:
+def test_service_token_of_a_revoked_key_is_rejected(gate: Gate) -> None:
     service = gate.service_token()
-    look = lambda: gate.evaluate_all(service, {"targetingKey": "somebody"})  # noqa: E731  # as the other looks
+    look = lambda: gate.evaluate_all(service, {"targetingKey": "somebody"})  # noqa: E731  # same form as `again`
     look().expect(200)
     move(gate, "revoke", kid=kid(service)).expect(200)
     until(lambda: is_refused(look()), within=8)
-    # the token function hears of it by its own clock: until then it signs by the old key, and nobody takes that
-    again = lambda: gate.evaluate_all(gate.service_token(), {"targetingKey": "somebody"})  # noqa: E731  # the same
+    # the token function learns of it by its own clock: until then it signs with the old key, and every verifier refuses
+    again = lambda: gate.evaluate_all(gate.service_token(), {"targetingKey": "somebody"})  # noqa: E731  # same form as `look`
     until(again, lambda answer: answer.status == 200, within=8)

@@ -1,4 +1,4 @@
-"""Tokens as a worker and its clients have them: what they hold, who can verify them, and which are refused."""
+"""Tokens as a worker and its clients see them: what they contain, who can verify them, and which are rejected."""
 
 import base64
 import json
@@ -14,11 +14,11 @@ from running_gate.gate import ACCESS_TOKEN, GRANT, ID_TOKEN
 
 ACCESS = "gastown-access"
 OLD = {"version": 3, "gastownAccess": True, "isAdmin": True, "env": "production"}
-"""What tokens of the system that Headgate replaces say: none of them is taken where nobody asked for it."""
+"""Claims of the legacy system's tokens. All are rejected where no legacy issuer is configured."""
 
 
-def test_r38_a_token_says_what_it_admits_to(fresh: Gate, alice: Person, root: Person) -> None:
-    """Issuer, audience and lifetime as configured; the flag's claim is JSON true; an admin's says so too."""
+def test_r38_token_contains_the_configured_claims(fresh: Gate, alice: Person, root: Person) -> None:
+    """Issuer, audience, and lifetime are as configured. The flag's claim is JSON true, and so is an admin's."""
     fresh.stage(ACCESS, "allowlist")
     fresh.allow(ACCESS, users=[alice.user])
     answer = fresh.mint(alice).expect(200)
@@ -40,17 +40,17 @@ def test_r38_a_token_says_what_it_admits_to(fresh: Gate, alice: Person, root: Pe
     assert (of_admin["isAdmin"], of_admin["admin"], of_admin["gastownAccess"]) == (True, True, True)
 
 
-def test_r38_a_denial_holds_no_token(fresh: Gate, alice: Person) -> None:
+def test_r38_denial_contains_no_token(fresh: Gate, alice: Person) -> None:
     answer = fresh.mint(alice).expect(403)
     assert answer.headers["content-type"].startswith("application/json")
     assert answer.headers["cache-control"] == "no-store"
     assert answer.json.keys() == {"error", "error_description"}
     assert answer.json["error"] == "access_denied"
-    assert "eyJ" not in answer.text  # how every JWT begins
+    assert "eyJ" not in answer.text  # the start of every JWT
 
 
-def test_r39_either_claim_opens_the_route(fresh: Gate, alice: Person, root: Person) -> None:
-    """{access} alone and {access, admin} pass; {neither} cannot be had. Old tokens: test_old_tokens.py."""
+def test_r39_access_or_admin_claim_admits(fresh: Gate, alice: Person, root: Person) -> None:
+    """{access} and {access, admin} pass; {neither} is never issued. Legacy tokens: test_old_tokens.py."""
     fresh.stage(ACCESS, "allowlist")
     fresh.allow(ACCESS, users=[alice.user])
     for person in (alice, root):
@@ -78,8 +78,8 @@ def test_r08_any_jwt_library_verifies_a_token(fresh: Gate, root: Person) -> None
     assert (parsed.header["typ"], parsed.claims) == ("at+jwt", claims)
 
 
-def test_r08_everything_is_driven_by_curl(fresh: Gate, alice: Person) -> None:
-    """Open the gate, get a token, use it, evaluate, read the audit: HTTP, a JWT and a signature curl can make."""
+def test_r08_curl_is_enough_for_the_whole_api(fresh: Gate, alice: Person) -> None:
+    """Open the gate, get and use a token, evaluate, read the audit: HTTP, a JWT, and a signature that curl can make."""
     user = fresh.ready["admin"]
     signed = ["--aws-sigv4", f"aws:amz:{fresh.ready['region']}:execute-api"]
     signed += ["--user", f"{user['access_key_id']}:{user['secret_access_key']}", "-H", "content-type: application/json"]
@@ -100,8 +100,8 @@ def test_r08_everything_is_driven_by_curl(fresh: Gate, alice: Person) -> None:
     assert curl(f"{fresh.api}/admin/v1/audit?limit=1", *signed)["entries"][0]["reason"] == "by curl"
 
 
-def test_r20_no_credential_is_401_a_bad_one_403(fresh: Gate, root: Person) -> None:
-    """A gate in front of every worker route; the handler is reached only with a token of its own, unaltered."""
+def test_r20_missing_credential_is_401_and_invalid_one_is_403(fresh: Gate, root: Person) -> None:
+    """The gate guards every worker route. Only an unaltered Headgate token reaches the handler."""
     fresh.call("GET", "/api/towns").expect(401)
     fresh.call("GET", f"/api/towns?access_token={fresh.access_token(root)}").expect(401)
     for scheme in ("Basic abc", "Bearer", "Bearer ", "Bearer  x", "bearer", "Token x"):
@@ -114,8 +114,8 @@ def test_r20_no_credential_is_401_a_bad_one_403(fresh: Gate, root: Person) -> No
         assert fresh.evaluate_all(bad).status == 401, name
 
 
-def test_r20_r22_other_kinds_of_token_open_no_entry(fresh: Gate, alice: Person, root: Person) -> None:
-    """A valid token that is not an access token: personal and org form of town creation, and tRPC."""
+def test_r20_r22_other_token_types_are_refused_on_entry_routes(fresh: Gate, alice: Person, root: Person) -> None:
+    """Valid tokens that are not access tokens, on town creation for a user and an org, and over tRPC."""
     member = Person(alice.user, orgs=("an-org",))
     fresh.stage(ACCESS, "ga")
     access = fresh.access_token(member)
@@ -134,8 +134,8 @@ def test_r20_r22_other_kinds_of_token_open_no_entry(fresh: Gate, alice: Person, 
     fresh.create_town(member, access, org="an-org").expect(201)
 
 
-def test_r40_added_claims_do_no_harm(fresh: Gate, root: Person) -> None:
-    """The token bears claims of the profile (`version`, `kiloUserId`) that no verifier of ours asks for."""
+def test_r40_added_claims_are_ignored_by_verifiers(fresh: Gate, root: Person) -> None:
+    """The token contains profile claims (`version`, `kiloUserId`) that Headgate's verifiers do not read."""
     token = fresh.access_token(root)
     assert decoded(token)["version"] == 3
     fresh.call("GET", "/api/towns", token=token).expect(200)
@@ -143,7 +143,7 @@ def test_r40_added_claims_do_no_harm(fresh: Gate, root: Person) -> None:
 
 
 def bad_tokens(gate: Gate, person: Person, token: str) -> dict[str, str]:
-    """Tokens that look like ours and are not."""
+    """Invalid tokens that resemble Headgate's."""
     header, payload, signature = token.split(".")
     claims, kid = decoded(token), str(jwt.get_unverified_header(token)["kid"])
     head = {"alg": "ES256", "typ": "at+jwt", "kid": kid}
@@ -184,7 +184,7 @@ def decoded(token: str) -> dict[str, Any]:
 
 
 def curl(*arguments: str) -> Any:
-    """What curl prints, read. Fails on any status from 400 on."""
+    """Curl's output as JSON. Fails on any status of 400 or above."""
     command = ["curl", "-sS", "--fail-with-body", "--noproxy", "*", *arguments]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -199,23 +199,23 @@ def _part(document: dict[str, Any]) -> str:
     "context",
     [{"admin": "true"}, {"admin": 1}, {"admin": {}}, {"admin": "variant-a"}, {"admin": None}, {"orgs": "an-org"}],
 )
-def test_r45_a_context_that_is_not_strictly_typed_is_refused(gate: Gate, context: dict[str, Any]) -> None:
+def test_r45_context_of_the_wrong_type_is_rejected(gate: Gate, context: dict[str, Any]) -> None:
     """Only JSON true makes an admin, also where a service names the subject."""
     answer = gate.evaluate(ACCESS, gate.service_token(), {"targetingKey": "somebody", **context})
     assert (answer.status, answer.json["errorCode"]) == (400, "INVALID_CONTEXT")
 
 
 @pytest.mark.parametrize("value", ["true", 1, "variant-a", {}, [True], None])
-def test_r45_only_true_grants(gate: Gate, value: Any) -> None:
-    """A flag may map on and off to values; `on` is none of them, and a boolean flag is true when on."""
+def test_r45_invalid_flag_values_are_rejected(gate: Gate, value: Any) -> None:
+    """On and off values must be of one type, and a boolean flag must be true when on."""
     for values in ({"on": value, "off": True}, {"on": value, "off": None}, {"on": False, "off": True}):
         document = {"values": values, "stage": "ga", "reason": "strict"}
         answer = gate.change("PUT", f"/admin/v1/flags/{Person().user}", document, headers={"if-none-match": "*"})
         assert (answer.status, answer.slug) == (400, "invalid-body"), values
 
 
-def test_r45_a_value_is_no_grant(fresh: Gate, alice: Person) -> None:
-    """A flag whose off-value is true-ish stays off at every gate: mint, route, explain."""
+def test_r45_flag_value_never_grants_access(fresh: Gate, alice: Person) -> None:
+    """A flag with a truthy off value is off at every gate: token endpoint, route, explain."""
     fresh.replace(ACCESS, values={"on": "variant-a", "off": "true"})
     fresh.settled()
     answer = fresh.evaluate(ACCESS, fresh.evaluation_token(alice)).expect(200).json

@@ -1,4 +1,4 @@
-"""The gates of the reference worker: what each sub-feature opens, and what stays open without it."""
+"""The gates of the example service: what each sub-feature opens, and what is open without it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from running_gate import Answer, Gate, Person, is_refused_at_the_gate
 from running_gate.gate import in_parallel, verdicts
 
-pytestmark = pytest.mark.own_stack  # many towns
+pytestmark = pytest.mark.own_stack  # creates many towns
 
 ACCESS = "gastown-access"
 CONVOYS, PR_MERGE, MULTI_RIG, MOLECULES = (
@@ -22,26 +22,26 @@ SUB_FEATURES = (CONVOYS, PR_MERGE, MULTI_RIG, MOLECULES)
 
 @pytest.fixture
 def opened(fresh: Gate) -> Gate:
-    """Access for everybody; the sub-features at admin_only."""
+    """Everybody has access; the sub-features are at admin_only."""
     fresh.stage(ACCESS, "ga")
     return fresh
 
 
 def procedures(gate: Gate, token: str, *names: str, inputs: Mapping[str, Any] | None = None) -> Answer:
-    """A tRPC call; with several names a batch."""
+    """A tRPC call; a batch if there are several names."""
     path = ",".join(f"gastown.{name}" for name in names)
     return gate.call("POST", f"/trpc/{path}", token=token, body=dict(inputs or {}))
 
 
-def test_r31_the_sub_features_are_there_after_install(gate: Gate, seeded: Mapping[str, Mapping[str, Any]]) -> None:
+def test_r31_sub_features_exist_after_install(gate: Gate, seeded: Mapping[str, Mapping[str, Any]]) -> None:
     assert set(seeded) == {ACCESS, *SUB_FEATURES}
     assert {flag["stage"] for flag in seeded.values()} == {"admin_only"}
     assert all(seeded[key]["requires"] == [ACCESS] for key in SUB_FEATURES)
     assert gate.signed("GET", "/admin/v1/health").expect(200).json["missing_flags"] == []
 
 
-def test_r19_a_batch_is_one_decision_for_each_procedure(opened: Gate, alice: Person) -> None:
-    """A denied token is 403, none is 401; a batch passes when all of it does, whatever the order."""
+def test_r19_batch_is_one_decision_per_procedure(opened: Gate, alice: Person) -> None:
+    """A denied token is 403, a missing one 401. A batch passes only if all of it does, in any order."""
     opened.call("POST", "/trpc/gastown.listTowns", body={}).expect(401)
     token = opened.access_token(alice)
     both = procedures(opened, token, "listTowns", "createTown").expect(200).json
@@ -49,7 +49,7 @@ def test_r19_a_batch_is_one_decision_for_each_procedure(opened: Gate, alice: Per
     for names in (("listTowns", "startConvoy"), ("startConvoy", "listTowns"), ("listTowns", "adminGetBead")):
         assert is_refused_at_the_gate(procedures(opened, token, *names)), names
     opened.stage(ACCESS, "admin_only")
-    procedures(opened, token, "listTowns", "getTown").expect(207)  # the second lacks its input: the gate let both pass
+    procedures(opened, token, "listTowns", "getTown").expect(207)  # the second lacks its input: the gate admitted both
     assert is_refused_at_the_gate(procedures(opened, token, "createTown"))
     for names in (("listTowns", "createTown"), ("createTown", "listTowns"), ("listTowns", "unheardOf")):
         assert is_refused_at_the_gate(procedures(opened, token, *names)), names
@@ -58,8 +58,8 @@ def test_r19_a_batch_is_one_decision_for_each_procedure(opened: Gate, alice: Per
         assert is_refused_at_the_gate(opened.call("GET", f"/trpc/{path}", token=token)), path
 
 
-def test_r22_creating_a_town_is_checked_though_no_page_was_used(opened: Gate, alice: Person) -> None:
-    """A token that is still valid, of somebody who is no longer let in: personal form, org form, tRPC."""
+def test_r22_creating_a_town_is_checked_without_a_page(opened: Gate, alice: Person) -> None:
+    """A valid token of a subject who is no longer admitted: user form, org form, tRPC."""
     org = f"org-{alice.user}"
     member = Person(alice.user, orgs=(org,))
     token = opened.access_token(member)
@@ -76,22 +76,22 @@ def test_r22_creating_a_town_is_checked_though_no_page_was_used(opened: Gate, al
     assert len(opened.call("GET", "/api/towns", token=token).expect(200).json["towns"]) == 2
 
 
-def test_r23_no_container_is_started_for_who_is_out(opened: Gate, alice: Person) -> None:
-    """A cold start needs the flag; a container that runs is left as it is, and answers as before."""
+def test_r23_no_container_starts_without_the_flag(opened: Gate, alice: Person) -> None:
+    """A cold start needs the flag. A running container is left alone and answers as before."""
     token = opened.access_token(alice)
     running, cold = opened.town(alice, token), opened.town(alice, token)
     opened.call("POST", f"/api/towns/{running}/container", token=token, body={}).expect(201)
     opened.stage(ACCESS, "admin_only")
     for town, status in ((running, 200), (cold, 403)):
         answer = opened.call("POST", f"/api/towns/{town}/container", token=token, body={}).expect(status)
-        assert not is_refused_at_the_gate(answer)  # the gate let it pass with its answer to the ask
+        assert not is_refused_at_the_gate(answer)  # the gate admitted it and passed the ask's value on
         procedures(opened, token, "sendMessage", inputs={"townId": town, "message": "hello"}).expect(status)
     opened.stage(ACCESS, "ga")
     opened.call("POST", f"/api/towns/{cold}/container", token=token, body={}).expect(201)
 
 
 def test_r24_every_combination_of_sub_features_can_be_set(opened: Gate, alice: Person, root: Person) -> None:
-    """2^4 of them, one change from each to the next (a Gray code); with access off all are off."""
+    """2^4 combinations, one change between each (a Gray code). With access off, all are off."""
     id_token, admins = opened.id_token(alice), opened.id_token(root)
     on: set[str] = set()
     seen = set()
@@ -111,7 +111,7 @@ def test_r24_every_combination_of_sub_features_can_be_set(opened: Gate, alice: P
     assert _entitlements(opened.exchange(admins)) == {ACCESS, *SUB_FEATURES}
 
 
-def test_r04_stages_of_their_own_and_no_effect_on_each_other(opened: Gate, alice: Person) -> None:
+def test_r04_stages_of_access_and_features_are_independent(opened: Gate, alice: Person) -> None:
     opened.stage(CONVOYS, "allowlist")
     opened.allow(CONVOYS, users=[alice.user])
     own = opened.evaluation_token(alice)
@@ -126,8 +126,8 @@ def test_r04_stages_of_their_own_and_no_effect_on_each_other(opened: Gate, alice
     assert verdicts(after)[MULTI_RIG] is True
 
 
-def test_r25_convoys_are_cut_and_single_slings_are_not(opened: Gate, alice: Person) -> None:
-    """Also for a machine that is known by its session alone: its subject, the town's owner, is decided on."""
+def test_r25_convoys_are_denied_and_single_slings_are_not(opened: Gate, alice: Person) -> None:
+    """Also for a machine with only a session token: the decision is for its subject, the town's owner."""
     token = opened.access_token(alice)
     town = opened.town(alice, token)
     session = opened.session_token(token, f"town:{town}")
@@ -135,7 +135,7 @@ def test_r25_convoys_are_cut_and_single_slings_are_not(opened: Gate, alice: Pers
     assert is_refused_at_the_gate(opened.call("POST", f"/api/towns/{town}/convoys", token=token, body={}))
     assert is_refused_at_the_gate(opened.call("POST", batch, token=session, body={}))
     assert is_refused_at_the_gate(procedures(opened, token, "startConvoy", inputs={"townId": town}))
-    procedures(opened, token, "sling").expect(501)  # let through; this small worker only names it
+    procedures(opened, token, "sling").expect(501)  # admitted: the example does not implement it
     opened.settled()
     assert verdicts(opened.evaluate_all(token))[CONVOYS] is False
     opened.stage(CONVOYS, "allowlist")
@@ -145,8 +145,8 @@ def test_r25_convoys_are_cut_and_single_slings_are_not(opened: Gate, alice: Pers
     procedures(opened, token, "startConvoy", inputs={"townId": town}).expect(200)
 
 
-def test_r26_merging_by_pull_request_is_for_whom_it_is_on(opened: Gate, alice: Person) -> None:
-    """Off: refused, and what is read is `direct`. On: taken. Off again: `direct`, though `pr` stays chosen."""
+def test_r26_merge_by_pull_request_needs_its_flag(opened: Gate, alice: Person) -> None:
+    """Off: refused, and `direct` is read. On: accepted. Off again: `direct`, and the stored choice stays `pr`."""
     token = opened.access_token(alice)
     town = opened.town(alice, token)
     config = f"/api/towns/{town}/config"
@@ -158,7 +158,7 @@ def test_r26_merging_by_pull_request_is_for_whom_it_is_on(opened: Gate, alice: P
     assert effective(opened.call("GET", f"/api/towns/{town}", token=token)) == "direct"
     assert effective(opened.call("PATCH", config, token=token, body={"merge_strategy": "direct"})) == "direct"
     opened.stage(PR_MERGE, "ga")
-    assert effective(opened.call("PATCH", config, token=token, body={})) == "direct"  # chosen is chosen
+    assert effective(opened.call("PATCH", config, token=token, body={})) == "direct"  # the stored choice is kept
     assert effective(opened.call("PATCH", config, token=token, body={"merge_strategy": "pr"})) == "pr"
     assert effective(opened.call("GET", f"/api/towns/{town}", token=token)) == "pr"
     opened.kill(PR_MERGE)
@@ -169,8 +169,8 @@ def test_r26_merging_by_pull_request_is_for_whom_it_is_on(opened: Gate, alice: P
     assert effective(opened.call("PATCH", config, token=token, body={"merge_strategy": None})) == "direct"
 
 
-def test_r27_a_second_rig_is_for_whom_it_is_on(opened: Gate, alice: Person) -> None:
-    """A town with two keeps both. Of two first rigs at once one is the first."""
+def test_r27_second_rig_needs_its_flag(opened: Gate, alice: Person) -> None:
+    """A town with two rigs keeps both. Of two concurrent first rigs, one is first."""
     token = opened.access_token(alice)
     town = opened.town(alice, token)
     rigs = f"/api/towns/{town}/rigs"
@@ -188,7 +188,7 @@ def test_r27_a_second_rig_is_for_whom_it_is_on(opened: Gate, alice: Person) -> N
 
 
 def test_r28_creating_molecules_is_gated(opened: Gate, alice: Person) -> None:
-    """`current` and `advance` of a molecule are classified by the manifest (machine) and not served here."""
+    """`current` and `advance` of a molecule are classified in the manifest (machine) and not served here."""
     token = opened.access_token(alice)
     town = opened.town(alice, token)
     path = f"/api/towns/{town}/molecules"
@@ -214,7 +214,7 @@ def test_r28_creating_molecules_is_gated(opened: Gate, alice: Person) -> None:
 
 
 def test_r29_access_at_ga_while_features_stay_staged(opened: Gate, alice: Person) -> None:
-    """The kill of a sub-feature leaves access and the other features alone."""
+    """Killing a sub-feature does not affect access or the other features."""
     token = opened.access_token(alice)
     town = opened.town(alice, token)
     new = {CONVOYS: "convoys", MOLECULES: "molecules"}
@@ -231,7 +231,7 @@ def test_r29_access_at_ga_while_features_stay_staged(opened: Gate, alice: Person
 
 
 def _entitlements(minted: Answer) -> set[str]:
-    """The flags that are on, by the token's own account."""
+    """The flags that are on according to the token."""
     claims = jwt.decode(minted.expect(200).json["access_token"], options={"verify_signature": False})
     return set(claims["entitlements"])
 

@@ -1,4 +1,4 @@
-"""The template under test: read once, translated once. Nothing here reaches a network or needs credentials."""
+"""The template under test: read once, translated once, without network or credentials."""
 
 import sys
 from pathlib import Path

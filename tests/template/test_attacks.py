@@ -1,20 +1,20 @@
-"""Attacks that only the deployment can answer: floods, a second way in, calls past the gateway. Named by their rows."""
+"""Attacks that the deployment must stop: floods, other ways in, calls that bypass the gateway. Named by their rows."""
 
 import copy
 from typing import Any
 
 import pytest
-from template_checks.api import only_the_api_calls_functions, throttles_stand
+from template_checks.api import only_the_api_may_call_functions, throttles_are_set
 from template_checks.deployment import Deployment
 from template_checks.edits import at, put, with_one_route
 from template_checks.expected import IAM, KILL, ROUTES
 
 KMS_A_SECOND = 1_000
-"""ECC signatures that KMS makes for an account and Region (AWS KMS quotas)."""
+"""ECC signatures per second that KMS makes for an account and Region (AWS KMS quotas)."""
 
 
 def throttles(d: Deployment) -> dict[str, dict[str, Any]]:
-    """The figures of each route that has its own, parameters by default."""
+    """The throttle of each route that has its own, with default parameters."""
     settings = d.of("AWS::ApiGatewayV2::Stage")["HttpApiApiGatewayDefaultStage"]["RouteSettings"]
     parameters = d.source["Parameters"]
     return {
@@ -26,14 +26,14 @@ def throttles(d: Deployment) -> dict[str, dict[str, Any]]:
     }
 
 
-def test_t27_a_flood_of_exchanges_is_429_at_its_own_route_and_leaves_the_admin_api_alone(
+def test_t27_flood_of_exchanges_is_throttled_at_its_own_route(
     deployment: Deployment,
 ) -> None:
-    """API Gateway throttles a route by its own bucket: 10 times the exchanges leave every other bucket full.
+    """API Gateway throttles each route with its own bucket: a flood of exchanges leaves every other bucket full.
 
-    Each exchange costs a signature, so that the bucket stays far below what KMS gives, by default and at its most.
+    Each exchange costs a signature, so the bucket stays far below the KMS quota, by default and at its maximum.
     """
-    assert list(throttles_stand(deployment)) == []
+    assert list(throttles_are_set(deployment)) == []
     own = throttles(deployment)
     assert own["POST /v1/token"]["ThrottlingRateLimit"] <= KMS_A_SECOND / 10
     for name in ("TokenRate", "TokenBurst"):
@@ -43,21 +43,21 @@ def test_t27_a_flood_of_exchanges_is_429_at_its_own_route_and_leaves_the_admin_a
     assert own[KILL]["ThrottlingRateLimit"] >= 5
 
 
-def test_t27_no_flood_takes_the_concurrency_of_the_kill(deployment: Deployment) -> None:
-    """Whatever floods Lambda itself: the kill has a function of its own, with room that can be reserved for it."""
+def test_t27_flood_cannot_use_the_kills_concurrency(deployment: Deployment) -> None:
+    """Against a flood of Lambda itself: the kill has its own function, whose concurrency can be reserved."""
     assert [route for route, (_, function) in ROUTES.items() if function == "KillFunction"] == [KILL]
     assert "ReservedConcurrentExecutions" in deployment.of("AWS::Lambda::Function")["KillFunction"]
 
 
 @pytest.mark.parametrize("route", ["POST /v1/token", KILL])
-def test_t27_a_route_without_its_bucket_is_found(route: str, deployment: Deployment) -> None:
+def test_t27_route_without_its_throttle_is_found(route: str, deployment: Deployment) -> None:
     source = copy.deepcopy(deployment.source)
     del at(source, "Resources.HttpApi.Properties.RouteSettings")[route]
-    assert list(throttles_stand(Deployment(source)))
+    assert list(throttles_are_set(Deployment(source)))
 
 
-def test_p58_the_first_host_name_can_be_shut(deployment: Deployment) -> None:
-    """What stands in front of a domain is walked round while the API answers elsewhere. By default there is none."""
+def test_p58_default_host_name_can_be_disabled(deployment: Deployment) -> None:
+    """Whatever is in front of a custom domain is bypassed while the default host answers. By default there is none."""
     (server,) = deployment.of("AWS::ApiGatewayV2::Api")["HttpApi"]["Body"]["servers"]
     endpoint = server["x-amazon-apigateway-endpoint-configuration"]
     assert endpoint == {"disableExecuteApiEndpoint": {"Fn::If": ["OnlyItsOwnDomain", True, False]}}
@@ -65,14 +65,14 @@ def test_p58_the_first_host_name_can_be_shut(deployment: Deployment) -> None:
     assert deployment.source["Parameters"]["OwnDomainOnly"]["Default"] == "no"
 
 
-def test_p59_nobody_but_the_api_may_call_a_function(deployment: Deployment) -> None:
-    """A forged event would have to come from API Gateway, for this API and that very route."""
-    assert list(only_the_api_calls_functions(deployment)) == []
+def test_p59_only_the_api_may_call_a_function(deployment: Deployment) -> None:
+    """A forged event would have to come from API Gateway, for this API and exactly that route."""
+    assert list(only_the_api_may_call_functions(deployment)) == []
 
 
-def test_p59_a_permission_for_others_is_found(deployment: Deployment) -> None:
+def test_p59_permission_for_another_caller_is_found(deployment: Deployment) -> None:
     source = copy.deepcopy(deployment.source)
     with_one_route(source)
     permission = {"Action": "lambda:InvokeFunction", "FunctionName": {"Ref": "WorkerFunction"}, "Principal": "*"}
     put("Resources.More", {"Type": "AWS::Lambda::Permission", "Properties": permission})(source)
-    assert "More lets others than this API call" in set(only_the_api_calls_functions(Deployment(source)))
+    assert "More lets others than this API call" in set(only_the_api_may_call_functions(Deployment(source)))

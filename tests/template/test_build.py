@@ -1,4 +1,4 @@
-"""`sam build` makes what the template names, without Docker and without the interpreter that Lambda runs."""
+"""`sam build` builds what the template names, without Docker and without Lambda's interpreter."""
 
 import json
 import os
@@ -52,7 +52,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def native_layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The layer for this machine's own processor, so that it can be imported here."""
+    """The layer for this machine's processor, so that it can be imported here."""
     folder = tmp_path_factory.mktemp("layer")
     run(
         "make", "-C", LAYER, "build-HeadgateLayer", f"PLATFORM={platform.machine()}-manylinux2014",
@@ -62,7 +62,7 @@ def native_layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_the_example_builds_and_starts_on_the_layer_alone(native_layer: Path, tmp_path: Path) -> None:
+def test_example_builds_and_starts_with_only_the_layer(native_layer: Path, tmp_path: Path) -> None:
     run("sam", "build", "--build-dir", tmp_path, "--template-file", EXAMPLE)
     function = tmp_path / "GastownFunction"
     files = {str(f.relative_to(function)) for f in function.rglob("*") if f.is_file()}
@@ -81,7 +81,7 @@ def sources(folder: Path) -> set[str]:
 
 
 @pytest.mark.slow
-def test_each_function_holds_its_sources_and_nothing_else(built: Path, deployment: Deployment) -> None:
+def test_each_function_contains_only_its_sources(built: Path, deployment: Deployment) -> None:
     for name in ALLOWED:
         source = ROOT / deployment.source["Resources"][name]["Properties"]["CodeUri"]
         files = {str(f.relative_to(built / name)) for f in (built / name).rglob("*") if f.is_file()}
@@ -90,13 +90,13 @@ def test_each_function_holds_its_sources_and_nothing_else(built: Path, deploymen
 
 
 @pytest.mark.slow
-def test_the_layer_holds_headgate_whole(built: Path) -> None:
+def test_layer_contains_all_of_headgate(built: Path) -> None:
     layer = built / "HeadgateLayer" / "python"
     assert sources(layer / "headgate") == sources(LAYER / "headgate")
 
 
 @pytest.mark.slow
-def test_the_layer_holds_what_is_locked_for_lambdas_processor(built: Path) -> None:
+def test_layer_contains_the_locked_packages_for_lambdas_processor(built: Path) -> None:
     layer = built / "HeadgateLayer" / "python"
     locked = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", LOCK.read_text(), re.MULTILINE))
     found = {}
@@ -110,11 +110,11 @@ def test_the_layer_holds_what_is_locked_for_lambdas_processor(built: Path) -> No
 
 
 @pytest.mark.slow
-def test_the_layer_is_trimmed(built: Path) -> None:
+def test_layer_is_trimmed(built: Path) -> None:
     layer = built / "HeadgateLayer" / "python"
     services = {folder.name for folder in (layer / "botocore" / "data").iterdir() if folder.is_dir()}
     assert services == {"dynamodb", "kms", "secretsmanager", "sts"}
-    assert not list((layer / "botocore/data").rglob("service-2.json.gz")), "packed, and documentation for the most part"
+    assert not list((layer / "botocore/data").rglob("service-2.json.gz")), "compressed, and mostly documentation"
     assert (layer / "botocore/data/endpoints.json").stat().st_size < 50_000
     assert (layer / "botocore" / "cacert.pem").exists()
     assert not (layer / "boto3").exists()
@@ -123,22 +123,22 @@ def test_the_layer_is_trimmed(built: Path) -> None:
 
 
 @pytest.mark.slow
-def test_all_is_byte_compiled_where_the_interpreter_is_at_hand(built: Path) -> None:
+def test_layer_is_byte_compiled_if_the_interpreter_is_available(built: Path) -> None:
     if python313() is None:
-        pytest.skip("no python3.13 on this machine: the build says so and leaves the sources as they are")
+        pytest.skip("no python3.13 on this machine: the build says so and does not compile")
     layer = built / "HeadgateLayer" / "python"
     for file in (layer / "headgate").rglob("*.py"):
         compiled = file.parent / "__pycache__" / f"{file.stem}.cpython-313.pyc"
         assert compiled.exists(), file
         assert compiled.read_bytes()[4:8] == b"\x01\x00\x00\x00", "trusted by hash, never checked against the source"
-        assert b"/opt/python/headgate" in compiled.read_bytes(), "tracebacks name the place on Lambda"
+        assert b"/opt/python/headgate" in compiled.read_bytes(), "tracebacks have the path on Lambda"
     for name in ALLOWED:
         assert (built / name / "__pycache__" / "app.cpython-313.pyc").exists()
 
 
 @pytest.mark.slow
-def test_every_function_starts_on_the_layer_alone(native_layer: Path, deployment: Deployment) -> None:
-    """On Lambda's version of Python, with nothing but the layer beside it, in the template's environment."""
+def test_every_function_starts_with_only_the_layer(native_layer: Path, deployment: Deployment) -> None:
+    """On Lambda's version of Python, with only the layer, in the template's environment."""
     python = python313()
     if python is None:
         pytest.skip("no python3.13 on this machine")
@@ -151,7 +151,7 @@ def test_every_function_starts_on_the_layer_alone(native_layer: Path, deployment
 
 
 @pytest.mark.slow
-def test_every_module_of_the_layer_imports(native_layer: Path) -> None:
+def test_every_module_of_the_layer_can_be_imported(native_layer: Path) -> None:
     python = python313()
     if python is None:
         pytest.skip("no python3.13 on this machine")
@@ -168,7 +168,7 @@ def test_every_module_of_the_layer_imports(native_layer: Path) -> None:
 
 
 def test_trimmed_data_gives_the_same_endpoints_and_operations(tmp_path: Path) -> None:
-    """As botocore's own, in every partition that is in use."""
+    """The same as botocore's own, in every partition in use."""
     services, data = ("dynamodb", "kms", "secretsmanager", "sts"), tmp_path / "data"
     shutil.copytree(Path(botocore.__file__).parent / "data", data, ignore=lambda folder, names: (
         set(names) - {*services} - {name for name in names if name.endswith(".json")}
@@ -189,7 +189,7 @@ def test_trimmed_data_gives_the_same_endpoints_and_operations(tmp_path: Path) ->
                 assert repr(shapes[0] and shapes[0].members) == repr(shapes[1] and shapes[1].members)
 
 
-def test_the_lock_names_hashes_and_no_place() -> None:
+def test_lock_has_hashes_and_no_index() -> None:
     text = LOCK.read_text()
     pins = re.findall(r"^\S+==\S+ \\\n", text, re.MULTILINE)
     assert len(pins) == len(re.findall(r"^[a-z]", text, re.MULTILINE))
@@ -197,8 +197,8 @@ def test_the_lock_names_hashes_and_no_place() -> None:
     assert not re.search(r"://|index|find-links|trusted-host|^\s*#|^-", text, re.MULTILINE)
 
 
-def test_the_lock_satisfies_what_is_asked_for() -> None:
-    """`make lock` keeps the versions that are locked as long as they satisfy requirements.in."""
+def test_lock_satisfies_the_requirements() -> None:
+    """`make lock` keeps locked versions as long as they satisfy requirements.in."""
     pins = set(re.findall(r"^([a-z0-9-]+)==", LOCK.read_text(), re.MULTILINE))
     asked = re.findall(r"^([A-Za-z][A-Za-z0-9-]*)", (LAYER / "requirements.in").read_text(), re.MULTILINE)
     assert {name.lower() for name in asked} <= pins

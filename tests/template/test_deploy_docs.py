@@ -1,4 +1,4 @@
-"""What docs/deploy.md shows can be given to `sam deploy`, and the template and the token function take it."""
+"""The parameters in docs/deploy.md can be passed to `sam deploy`; the template and the functions accept them."""
 
 import re
 from pathlib import Path
@@ -31,7 +31,7 @@ def shown(tmp_path: Path) -> dict[str, str]:
     return read
 
 
-def test_the_template_takes_the_parameters_shown(shown: dict[str, str], deployment: Deployment) -> None:
+def test_template_accepts_the_documented_parameters(shown: dict[str, str], deployment: Deployment) -> None:
     declared = deployment.source["Parameters"]
     for name, value in shown.items():
         assert re.fullmatch(declared[name].get("AllowedPattern", r"[\s\S]*"), value), name
@@ -40,19 +40,19 @@ def test_the_template_takes_the_parameters_shown(shown: dict[str, str], deployme
             assert declared[name].get("MinValue", 0) <= int(value) <= declared[name].get("MaxValue", 10_000), name
 
 
-def test_the_token_function_takes_the_issuers_shown(shown: dict[str, str]) -> None:
+def test_token_function_accepts_the_documented_issuers(shown: dict[str, str]) -> None:
     assert len(parse_issuers(shown["IdentityIssuers"])) == 1
     assert len(parse_issuers(block("issuers"))) == 2
 
 
-def test_the_authorizer_takes_the_old_tokens_shown(deployment: Deployment) -> None:
+def test_authorizer_accepts_the_documented_legacy_issuer(deployment: Deployment) -> None:
     shown = yaml.safe_load(block("old tokens"))
     for name, value in shown.items():
         assert re.fullmatch(deployment.source["Parameters"][name]["AllowedPattern"], value), name
     assert parse_legacy_issuer(shown["LegacyIssuer"], unix("2026-11-25T00:00:00Z")).user == "kiloUserId"
 
 
-def test_the_table_of_parameters_is_whole(deployment: Deployment) -> None:
+def test_every_parameter_is_documented(deployment: Deployment) -> None:
     rows = re.findall(r"^\| (`[A-Z].*?) \| (.*?) \|", TEXT, re.MULTILINE)
     shown = {name: default for names, defaults in rows for name, default in zip(
         re.findall(r"`(\w+)`", names), defaults.split(", ") * 2, strict=False)}  # fmt: skip
@@ -63,7 +63,7 @@ def test_the_table_of_parameters_is_whole(deployment: Deployment) -> None:
             assert f"`{spec['Default']}`" in shown[name], name
 
 
-def test_the_table_of_policies_is_whole() -> None:
+def test_every_policy_is_documented() -> None:
     assert set(re.findall(r"^\| `(\w+Policy)` \|", TEXT, re.MULTILINE)) == {*ROLES, EMERGENCY}
 
 
@@ -91,7 +91,7 @@ def test_the_table_of_policies_is_whole() -> None:
         ("IdentityIssuers", "", False),
     ],
 )
-def test_parameters_are_refused_before_anything_is_deployed(
+def test_invalid_parameters_are_rejected_before_deployment(
     name: str, value: str, taken: bool, deployment: Deployment
 ) -> None:
     pattern = deployment.source["Parameters"][name]["AllowedPattern"]

@@ -1,4 +1,4 @@
-"""The example's stack: its own API behind the gate's authorizer, and nothing of the gate's but that and the layer."""
+"""The example's stack: its own API behind the gate's authorizer, using only that and the layer of the gate."""
 
 import copy
 from collections import Counter
@@ -44,7 +44,7 @@ def gate_of(d: Deployment, name: str) -> dict[str, Any]:
     return found
 
 
-def routes_are_these_behind_the_gate(d: Deployment) -> Iterator[str]:
+def routes_match_and_use_the_gate(d: Deployment) -> Iterator[str]:
     found = Counter(f"{method} {path}" for method, path, _ in d.operations())
     yield from (f"{route} is there {found[route]} times" for route in found.keys() | ROUTES if found[route] != 1)
     yield from (f"{route} is not expected" for route in found.keys() - {*ROUTES})
@@ -53,20 +53,20 @@ def routes_are_these_behind_the_gate(d: Deployment) -> Iterator[str]:
             yield f"{method} {path} is {operation.get('security')}"
         integration = operation["x-amazon-apigateway-integration"]
         if f"<{FUNCTION}>" not in d.text(integration["uri"]) or integration.get("payloadFormatVersion") != "2.0":
-            yield f"{method} {path} goes elsewhere"
+            yield f"{method} {path} goes to another function"
 
 
-def the_api_alone_calls(d: Deployment) -> Iterator[str]:
+def only_the_api_may_call(d: Deployment) -> Iterator[str]:
     permissions = d.of("AWS::Lambda::Permission").values()
     for permission in permissions:
         if permission["Principal"] != "apigateway.amazonaws.com" or ":<Api>/" not in d.text(permission["SourceArn"]):
-            yield f"{permission} lets others than this API call"
+            yield f"{permission} allows callers other than this API"
     called = Counter(d.text(permission["FunctionName"]) for permission in permissions)
     if called != {f"<{FUNCTION}>": len(ROUTES), "<GateArn>": 1}:
         yield f"the permissions are {called}"
 
 
-def it_may_do_exactly_this(d: Deployment) -> Iterator[str]:
+def permissions_are_exact(d: Deployment) -> Iterator[str]:
     allowed = {
         (action, d.text(resource))
         for s in d.statements(FUNCTION)
@@ -78,16 +78,16 @@ def it_may_do_exactly_this(d: Deployment) -> Iterator[str]:
         yield f"the function may do {allowed}"
 
 
-def its_table_is_safe_and_survives(d: Deployment) -> Iterator[str]:
+def table_is_protected_and_retained(d: Deployment) -> Iterator[str]:
     if d.of("AWS::DynamoDB::Table").keys() != {STORE}:
-        yield "the tables are others"
+        yield "the tables differ"
         return
     table = d.resources[STORE]
     yield from (f"{k} is {table['Properties'].get(k)}" for k, v in TABLE.items() if table["Properties"].get(k) != v)
     yield from (f"{k} is {table.get(k)}" for k in ("DeletionPolicy", "UpdateReplacePolicy") if table.get(k) != "Retain")
 
 
-def it_runs_as_the_gate_does(d: Deployment) -> Iterator[str]:
+def settings_match_the_gates(d: Deployment) -> Iterator[str]:
     function = d.of("AWS::Lambda::Function")[FUNCTION]
     wanted = {
         "Runtime": "python3.13",
@@ -105,34 +105,34 @@ _EVENTS = f"Resources.{FUNCTION}.Properties.Events"
 _ANYONE = {"Action": "lambda:InvokeFunction", "FunctionName": {"Ref": FUNCTION}, "Principal": "*", "SourceArn": "*"}
 
 BROKEN: dict[Any, dict[str, Edit]] = {
-    routes_are_these_behind_the_gate: {
+    routes_match_and_use_the_gate: {
         "open": put(f"{_EVENTS}.ListTowns.Properties.Auth", {"Authorizer": "NONE"}),
-        "one fewer": drop(f"{_EVENTS}.DeleteTown"),
+        "one route fewer": drop(f"{_EVENTS}.DeleteTown"),
         "no default": drop(f"{_API}.Auth.DefaultAuthorizer"),
     },
-    the_api_alone_calls: {
+    only_the_api_may_call: {
         "anyone": put("Resources.More", {"Type": "AWS::Lambda::Permission", "Properties": _ANYONE}),
-        "the gate may not be asked": drop(f"{_API}.Auth.Authorizers.Gate.EnableFunctionDefaultPermissions"),
+        "the authorizer may not be called": drop(f"{_API}.Auth.Authorizers.Gate.EnableFunctionDefaultPermissions"),
     },
-    it_may_do_exactly_this: {
+    permissions_are_exact: {
         "every table": put(f"{_STATEMENT}.0.Resource", "*"),
         "scans": append(f"{_STATEMENT}.0.Action", "dynamodb:Scan"),
     },
-    its_table_is_safe_and_survives: {
+    table_is_protected_and_retained: {
         "deletable": put(f"Resources.{STORE}.Properties.DeletionProtectionEnabled", False),
-        "goes with the stack": put(f"Resources.{STORE}.DeletionPolicy", "Delete"),
+        "deleted with the stack": put(f"Resources.{STORE}.DeletionPolicy", "Delete"),
     },
-    it_runs_as_the_gate_does: {
+    settings_match_the_gates: {
         "no layer": drop(f"Resources.{FUNCTION}.Properties.Layers"),
         "knows the gate's table": put(f"Resources.{FUNCTION}.Properties.Environment.Variables.HEADGATE_TABLE", "t"),
     },
-    rights.each_writes_its_own_log: {"every log": drop(f"{_STATEMENT}.1")},
+    rights.functions_write_only_their_own_log: {"every log": drop(f"{_STATEMENT}.1")},
     api.no_route_is_greedy: {"any method": put(f"{_EVENTS}.ListTowns.Properties.Method", "ANY")},
 }
 
 
 @pytest.mark.parametrize("check", BROKEN, ids=lambda check: check.__name__)
-def test_the_example_keeps(check: Any, example: Deployment) -> None:
+def test_example_satisfies(check: Any, example: Deployment) -> None:
     assert list(check(example)) == []
 
 
@@ -140,31 +140,31 @@ def test_the_example_keeps(check: Any, example: Deployment) -> None:
     ("check", "edit"),
     [pytest.param(c, e, id=f"{c.__name__}-{n}") for c, edits in BROKEN.items() for n, e in edits.items()],
 )
-def test_a_broken_example_is_found_by(check: Any, edit: Edit, example: Deployment) -> None:
+def test_broken_example_is_found_by(check: Any, edit: Edit, example: Deployment) -> None:
     source = copy.deepcopy(example.source)
     edit(source)
     assert list(check(Deployment(source)))
 
 
-def test_its_authorizer_is_the_gates(example: Deployment, deployment: Deployment) -> None:
+def test_authorizer_matches_the_gates(example: Deployment, deployment: Deployment) -> None:
     own, gates = gate_of(example, "Api"), gate_of(deployment, "HttpApi")
     assert "<GateArn>" in example.text(own.pop("authorizerUri"))
     assert "<GateAlias>" in deployment.text(gates.pop("authorizerUri"))
     assert own == gates
 
 
-def test_its_parameters_are_outputs_of_the_gate(example: Deployment, deployment: Deployment) -> None:
+def test_parameters_are_outputs_of_the_gate(example: Deployment, deployment: Deployment) -> None:
     needed = {name for name, spec in example.source["Parameters"].items() if "Default" not in spec}
     assert needed == {"GateArn", "LayerArn"}
     outputs = {name: deployment.source["Outputs"][name]["Value"] for name in needed}
     assert outputs == {"GateArn": {"Ref": "GateAlias"}, "LayerArn": {"Ref": "HeadgateLayer"}}
 
 
-def test_its_permissions_fit_a_functions_policy(example: Deployment) -> None:
+def test_permissions_fit_a_function_policy(example: Deployment) -> None:
     assert function_policy_sizes(example)[FUNCTION] < api.FUNCTION_POLICY_LIMIT / 2
 
 
-def test_its_access_log_is_the_gates(example: Deployment, deployment: Deployment) -> None:
+def test_access_log_format_matches_the_gates(example: Deployment, deployment: Deployment) -> None:
     own = example.of("AWS::ApiGatewayV2::Stage")["ApiApiGatewayDefaultStage"]["AccessLogSettings"]
     gates = deployment.of("AWS::ApiGatewayV2::Stage")["HttpApiApiGatewayDefaultStage"]["AccessLogSettings"]
     assert own["Format"] == gates["Format"]

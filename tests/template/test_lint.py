@@ -1,7 +1,7 @@
-"""AWS's own linters find nothing: on the template as written, and on what CloudFormation gets.
+"""AWS's linters report nothing, for the template as written and for what CloudFormation gets.
 
-`sam validate --lint` and cfn-lint do not expand SAM, so that a dangling reference passes them: the expanded template is
-linted too. cfn-lint-serverless speaks SAM; what it is told to leave out stands in the template, with the reason.
+`sam validate --lint` and cfn-lint do not expand SAM and so miss a dangling reference: the expanded template is linted
+too. cfn-lint-serverless reads SAM; the rules that it skips are in the template, with the reason.
 """
 
 import json
@@ -34,14 +34,14 @@ def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
     ],
     ids=["sam", "cfn-lint", "serverless"],
 )
-def test_the_template_as_written(command: tuple[str, ...], template: Path) -> None:
+def test_template_as_written_has_no_lint_errors(command: tuple[str, ...], template: Path) -> None:
     done = run(BIN / command[0], *command[1:], template)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["deployment", "example"])
-def test_what_cloudformation_gets(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_expanded_template_has_no_lint_errors(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     expanded = tmp_path / "expanded.json"
     expanded.write_text(json.dumps(request.getfixturevalue(name).template, indent=1))
     done = run(BIN / "cfn-lint", expanded)
@@ -49,7 +49,7 @@ def test_what_cloudformation_gets(name: str, tmp_path: Path, request: pytest.Fix
 
 
 @pytest.mark.slow
-def test_a_dangling_reference_is_found(deployment: Deployment, tmp_path: Path) -> None:
+def test_dangling_reference_is_found(deployment: Deployment, tmp_path: Path) -> None:
     broken = json.dumps(deployment.template).replace('"Fn::GetAtt": ["Table", "Arn"]', '"Fn::GetAtt": ["Gone", "Arn"]')
     expanded = tmp_path / "expanded.json"
     expanded.write_text(broken)

@@ -1,4 +1,4 @@
-"""Old tokens are off by default, and then nothing of them is there: no variable and no right."""
+"""Legacy tokens are off by default, and then nothing of them is deployed: no variable and no permission."""
 
 import copy
 import json
@@ -16,17 +16,17 @@ SECRET = {
 POLICIES = ("AWS::IAM::RolePolicy", "AWS::IAM::Policy", "AWS::IAM::UserPolicy", "AWS::IAM::GroupPolicy")
 
 
-def they_are_off_by_default(d: Deployment) -> Iterator[str]:
+def old_tokens_are_off_by_default(d: Deployment) -> Iterator[str]:
     for name in ("LegacyIssuer", "LegacySecret"):
         if d.source["Parameters"][name]["Default"] != "":
             yield f"{name} has a default"
     if d.template["Conditions"].get(ASKED_FOR) != {"Fn::Not": [{"Fn::Equals": [{"Ref": "LegacyIssuer"}, ""]}]}:
-        yield "they are taken by another condition than that an issuer is given"
+        yield "they are accepted under another condition than a given issuer"
     if [name for name in d.variables("AuthorizerFunction") if "LEGACY" in name]:
-        yield "the authorizer is told of an issuer that nobody gave"
+        yield "the authorizer has an issuer that was not given"
 
 
-def only_the_gate_is_told(d: Deployment) -> Iterator[str]:
+def only_the_authorizer_has_the_issuer(d: Deployment) -> Iterator[str]:
     for name, function in d.of("AWS::Lambda::Function").items():
         variables = function["Environment"]["Variables"]
         got = {variable: value for variable, value in variables.items() if "Legacy" in json.dumps(value)}
@@ -35,32 +35,32 @@ def only_the_gate_is_told(d: Deployment) -> Iterator[str]:
             "HEADGATE_LEGACY_SECRET_ARN": {"Fn::If": [ASKED_FOR, SECRET, NOTHING]},
         }
         if got != (wanted if name == "AuthorizerFunction" else {}):
-            yield f"{name} is told {sorted(got)}"
+            yield f"{name} has {sorted(got)}"
 
 
-def one_secret_is_read_by_the_gate_alone(d: Deployment) -> Iterator[str]:
-    """The right hangs on the same parameter as what the function is told, names one secret, and is there only then."""
+def only_the_authorizer_reads_the_secret(d: Deployment) -> Iterator[str]:
+    """The permission has the same condition as the variables, names one secret, and exists only with it."""
     found = {name: r for name, r in d.resources.items() if r["Type"] in POLICIES}
     if found.keys() != {"LegacySecretPolicy"}:
-        yield f"policies beside the functions' own: {sorted(found)}"
+        yield f"policies other than the functions' own: {sorted(found)}"
         return
     policy = found["LegacySecretPolicy"]
     if policy.get("Condition") != ASKED_FOR:
-        yield "the right is there though nobody asked for it"
+        yield "the permission exists without the parameter"
     if policy["Properties"]["RoleName"] != {"Ref": "AuthorizerFunctionRole"}:
-        yield "the right is another function's"
+        yield "the permission is another function's"
     (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
     wanted = {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": SECRET}
     if {name: value for name, value in statement.items() if name != "Sid"} != wanted:
-        yield f"the right is {statement}"
+        yield f"the permission is {statement}"
     for function in ("Token", "Evaluate", "Authorizer", "Admin", "Kill", "Worker"):
         if "secretsmanager" in json.dumps(d.statements(f"{function}Function")):
-            yield f"{function}Function reads secrets by itself"
+            yield f"{function}Function has its own permission to read secrets"
 
 
-def both_are_said_or_neither(d: Deployment) -> Iterator[str]:
-    """CloudFormation refuses one without the other, before it touches anything."""
-    assertions = d.template.get("Rules", {}).get("OldTokensAreSaidWhole", {}).get("Assertions", [])
+def issuer_and_secret_are_set_together(d: Deployment) -> Iterator[str]:
+    """CloudFormation rejects one without the other before it changes anything."""
+    assertions = d.template.get("Rules", {}).get("LegacyParametersGoTogether", {}).get("Assertions", [])
     issuer, secret = ({"Fn::Equals": [{"Ref": name}, ""]} for name in ("LegacyIssuer", "LegacySecret"))
     neither, both = {"Fn::And": [issuer, secret]}, {"Fn::And": [{"Fn::Not": [issuer]}, {"Fn::Not": [secret]}]}
     if [assertion.get("Assert") for assertion in assertions] != [{"Fn::Or": [neither, both]}]:
@@ -70,37 +70,37 @@ def both_are_said_or_neither(d: Deployment) -> Iterator[str]:
 _AUTHORIZER = "Resources.AuthorizerFunction.Properties.Environment.Variables"
 _POLICY = "Resources.LegacySecretPolicy"
 BROKEN: dict[Check, dict[str, Edit]] = {
-    they_are_off_by_default: {
+    old_tokens_are_off_by_default: {
         "a default": put("Parameters.LegacyIssuer.Default", "{}"),
         "another condition": put(
             "Conditions.AcceptsOldTokens", {"Fn::Not": [{"Fn::Equals": [{"Ref": "Audience"}, ""]}]}
         ),
-        "always told": put(f"{_AUTHORIZER}.HEADGATE_LEGACY_ISSUER", {"Ref": "LegacyIssuer"}),
+        "always set": put(f"{_AUTHORIZER}.HEADGATE_LEGACY_ISSUER", {"Ref": "LegacyIssuer"}),
     },
-    only_the_gate_is_told: {
+    only_the_authorizer_has_the_issuer: {
         "token too": put(
             "Resources.TokenFunction.Properties.Environment.Variables.HEADGATE_LEGACY_ISSUER", {"Ref": "LegacyIssuer"}
         ),
-        "not of its secret": drop(f"{_AUTHORIZER}.HEADGATE_LEGACY_SECRET_ARN"),
+        "without its secret": drop(f"{_AUTHORIZER}.HEADGATE_LEGACY_SECRET_ARN"),
     },
-    one_secret_is_read_by_the_gate_alone: {
+    only_the_authorizer_reads_the_secret: {
         "always": drop(f"{_POLICY}.Condition"),
         "every secret": put(f"{_POLICY}.Properties.PolicyDocument.Statement.0.Resource", "*"),
-        "written too": put(f"{_POLICY}.Properties.PolicyDocument.Statement.0.Action", "secretsmanager:*"),
+        "write access too": put(f"{_POLICY}.Properties.PolicyDocument.Statement.0.Action", "secretsmanager:*"),
         "another's": put(f"{_POLICY}.Properties.RoleName", {"Ref": "WorkerFunctionRole"}),
         "another policy": put("Resources.More", {"Type": "AWS::IAM::RolePolicy", "Properties": {}}),
         "none": drop(_POLICY),
         "by the token function": also("Token", Action="secretsmanager:GetSecretValue", Resource=SECRET),
     },
-    both_are_said_or_neither: {
-        "no rule": drop("Rules.OldTokensAreSaidWhole"),
-        "only one way": put("Rules.OldTokensAreSaidWhole.Assertions.0.Assert.Fn::Or.0", True),
+    issuer_and_secret_are_set_together: {
+        "no rule": drop("Rules.LegacyParametersGoTogether"),
+        "only one way": put("Rules.LegacyParametersGoTogether.Assertions.0.Assert.Fn::Or.0", True),
     },
 }
 
 
 @pytest.mark.parametrize("check", BROKEN, ids=lambda check: check.__name__)
-def test_the_template_keeps(check: Check, deployment: Deployment) -> None:
+def test_template_satisfies(check: Check, deployment: Deployment) -> None:
     assert list(check(deployment)) == []
 
 
@@ -112,7 +112,7 @@ def test_the_template_keeps(check: Check, deployment: Deployment) -> None:
         for name, edit in edits.items()
     ],
 )
-def test_a_broken_template_is_found_by(check: Check, edit: Edit, deployment: Deployment) -> None:
+def test_broken_template_is_found_by(check: Check, edit: Edit, deployment: Deployment) -> None:
     source = copy.deepcopy(deployment.source)
     with_one_route(source)
     edit(source)
@@ -134,7 +134,7 @@ def test_a_broken_template_is_found_by(check: Check, edit: Edit, deployment: Dep
         ("LegacySecret", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:x-a1B2c3", False),
     ],
 )
-def test_parameters_are_refused_before_anything_is_deployed(
+def test_invalid_parameters_are_rejected_before_deployment(
     name: str, value: str, taken: bool, deployment: Deployment
 ) -> None:
     assert bool(re.fullmatch(deployment.source["Parameters"][name]["AllowedPattern"], value)) is taken

@@ -1,4 +1,4 @@
-"""The rights of each function are enough for its work: the store runs behind a client that IAM's rules hold back."""
+"""Each function's permissions are enough for its work: the store runs on a client that enforces its IAM policies."""
 
 import json
 import time
@@ -41,7 +41,7 @@ MANIFEST = {
 
 @pytest.fixture
 def as_function(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Iterator[As]:
-    """A client with the rights of a function, on the template's own table."""
+    """A client with the permissions of a function, on the template's table."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     with mock_aws():
@@ -55,7 +55,7 @@ def as_function(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 @pytest.fixture
 def key_as(as_function: As, deployment: Deployment) -> KeyAs:
-    """A key as a function may use the one that the template calls so."""
+    """A key with the permissions that a function has for it, by its logical id."""
     client = boto3.client("kms", region_name="us-east-1")
     kid = client.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
     return lambda function, name: KmsKey(kid, Policed(client, deployment, function, name))
@@ -68,7 +68,7 @@ def wired(client: Policed, key: KmsKey | None = None) -> Admin:
 
 
 class Caller:
-    """Signed calls, one after another, as API Gateway hands them on."""
+    """Signed calls, one after another, as API Gateway sends them."""
 
     def __init__(self, admin: Admin) -> None:
         self._admin, self._count = admin, 0
@@ -100,7 +100,7 @@ def etag(answer: Any) -> str:
     return str(answer["headers"]["etag"])
 
 
-def test_admin_may_do_all_that_its_routes_do(as_function: As, key_as: KeyAs) -> None:
+def test_admin_permissions_cover_all_its_routes(as_function: As, key_as: KeyAs) -> None:
     call = Caller(wired(as_function("AdminFunction"), key_as("AdminFunction", "AuditKey")))
     created = call("PUT /admin/v1/flags/{key}", {**FLAG, "stage": "admin_only", **WHY}, match="*", status=201)
     staged = call("POST /admin/v1/flags/{key}/stage", {"stage": "ga", **WHY}, match=etag(created))
@@ -141,7 +141,7 @@ def test_admin_may_do_all_that_its_routes_do(as_function: As, key_as: KeyAs) -> 
 
 
 @pytest.mark.parametrize("reach", ["gate", "sever"])
-def test_kill_may_kill_and_count(as_function: As, reach: str) -> None:
+def test_kill_permissions_cover_the_kill_and_its_counts(as_function: As, reach: str) -> None:
     call = Caller(wired(as_function("AdminFunction")))
     call("PUT /admin/v1/flags/{key}", FLAG | WHY, match="*", status=201)
     call("POST /admin/v1/manifest", MANIFEST | WHY)
@@ -149,7 +149,7 @@ def test_kill_may_kill_and_count(as_function: As, reach: str) -> None:
     client = as_function("KillFunction")
     answer = Caller(wired(client))("POST /admin/v1/flags/{key}/kill", {"reach": reach, **WHY})
     assert json.loads(answer["body"])["sessions_inside"] == 1
-    assert client.used == {action for action, _ in ALLOWED["KillFunction"]}, "a right that nothing uses"
+    assert client.used == {action for action, _ in ALLOWED["KillFunction"]}, "an unused permission"
 
 
 def a_session() -> Any:
@@ -158,7 +158,7 @@ def a_session() -> Any:
     )
 
 
-def test_token_may_keep_sessions_and_nothing_else(as_function: As) -> None:
+def test_token_permissions_cover_sessions_only(as_function: As) -> None:
     client = as_function("TokenFunction")
     table = DynamoTable("gate", client)
     session = a_session()
@@ -172,7 +172,7 @@ def test_token_may_keep_sessions_and_nothing_else(as_function: As) -> None:
 
 
 @pytest.mark.parametrize("function", ["AuthorizerFunction", "EvaluateFunction"])
-def test_readers_may_read_and_never_write(as_function: As, function: str) -> None:
+def test_read_only_functions_cannot_write(as_function: As, function: str) -> None:
     client = as_function(function)
     table = DynamoTable("gate", client)
     assert Snapshots(table).live().standing is Standing.FRESH
@@ -181,7 +181,7 @@ def test_readers_may_read_and_never_write(as_function: As, function: str) -> Non
         table.write([Put({"pk": "sessions#0", "sk": "x"})])
 
 
-def test_kill_may_not_touch_sessions_or_the_audits_past(as_function: As) -> None:
+def test_kill_cannot_change_sessions_or_earlier_audit_entries(as_function: As) -> None:
     client = as_function("KillFunction")
     with pytest.raises(Unavailable, match="AccessDenied"):
         DynamoTable("gate", client).write([Put({"pk": "sessions#0", "sk": "x"})])
@@ -190,8 +190,8 @@ def test_kill_may_not_touch_sessions_or_the_audits_past(as_function: As) -> None
         assert not as_function("AdminFunction").may(f"dynamodb:{action}", {"audit"})
 
 
-def test_a86_an_entry_of_the_audit_is_not_rewritten(as_function: As) -> None:
-    """A86: updates and deletions are refused by policy, a second entry by the store; a bare write breaks the chain."""
+def test_a86_audit_entry_cannot_be_rewritten(as_function: As) -> None:
+    """A86: policy refuses updates and deletions, the store a second entry. A bare write breaks the chain."""
     client = as_function("AdminFunction")
     call, table = Caller(wired(client)), DynamoTable("gate", client)
     created = call("PUT /admin/v1/flags/{key}", {**FLAG, "stage": "admin_only", **WHY}, match="*", status=201)
@@ -207,20 +207,20 @@ def test_a86_an_entry_of_the_audit_is_not_rewritten(as_function: As) -> None:
         table.write([Put(entry_item(forged), absent=True)])
     assert stream(table) == whole
     table.write([Put(entry_item(forged))])
-    assert verify_chain(stream(table)) == Break(2, "it does not follow from the entry before")
+    assert verify_chain(stream(table)) == Break(2, "its prev is not the digest of the entry before it")
 
 
 def stream(table: DynamoTable) -> list[dict[str, Any]]:
     return [read_entry(item) for item in table.query("audit").items]
 
 
-def test_worker_may_not_see_the_gate(as_function: As) -> None:
+def test_worker_cannot_access_the_gates_table(as_function: As) -> None:
     with pytest.raises(Unavailable, match="AccessDenied"):
         DynamoTable("gate", as_function("WorkerFunction")).get([("head", "head")])
 
 
 def test_each_key_has_one_signer(key_as: KeyAs) -> None:
-    """Of tokens the token function, of checkpoints the admin function; the kill function of nothing."""
+    """Tokens are signed by the token function, checkpoints by the admin function, nothing by the kill function."""
     for function in ALLOWED:
         for key, signer in (("SigningKey1", "TokenFunction"), ("AuditKey", "AdminFunction")):
             if function == signer:

@@ -1,4 +1,4 @@
-"""The template keeps every rule, and each rule has teeth: a template with one small thing wrong is found by it."""
+"""The template satisfies every rule, and every rule detects templates with one small fault."""
 
 import copy
 
@@ -18,12 +18,12 @@ BROKEN = [
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_the_template_keeps(check: Check, deployment: Deployment) -> None:
+def test_template_satisfies(check: Check, deployment: Deployment) -> None:
     assert list(check(deployment)) == []
 
 
 @pytest.mark.parametrize(("check", "edit"), BROKEN)
-def test_a_broken_template_is_found_by(check: Check, edit: Edit, deployment: Deployment) -> None:
+def test_broken_template_is_found_by(check: Check, edit: Edit, deployment: Deployment) -> None:
     source = copy.deepcopy(deployment.source)
     if check in ROUTELESS:
         with_one_route(source)
@@ -31,11 +31,11 @@ def test_a_broken_template_is_found_by(check: Check, edit: Edit, deployment: Dep
     assert list(check(Deployment(source)))
 
 
-def test_what_judges_no_routes_finds_nothing_without_them(deployment: Deployment) -> None:
+def test_rules_without_routes_pass_on_a_template_with_one_route(deployment: Deployment) -> None:
     source = copy.deepcopy(deployment.source)
     with_one_route(source)
     assert [fault for check in ROUTELESS for fault in check(Deployment(source))] == []
 
 
-def test_every_rule_has_been_seen_to_fail() -> None:
+def test_every_rule_has_a_broken_template() -> None:
     assert {*broken_api.BROKEN, *broken_rights.BROKEN, *broken_emergency.BROKEN} == {*CHECKS}

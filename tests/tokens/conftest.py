@@ -1,4 +1,4 @@
-"""Makes the forge importable: tests are collected without packages."""
+"""Make `token_forge` importable: tests are collected without packages."""
 
 import sys
 from pathlib import Path

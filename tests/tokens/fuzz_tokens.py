@@ -1,8 +1,8 @@
-"""A million forged tokens, and 100,000 beside joserfc: `python tests/tokens/fuzz_tokens.py` (`make fuzz`).
+"""Verify a million forged tokens, and 100,000 more against joserfc: `python tests/tokens/fuzz_tokens.py` (`make fuzz`).
 
-Prints how each family of mutations ended and what a verification took. `--seed` repeats a run; with `--only` it makes
-and judges the one text of that number. Fails when a text that is none of ours was taken, when something else than a
-refusal left the verifier, or when the slowest family's 99th percentile is above 2 ms of processor time.
+Prints the outcomes and the verification time of each family of mutations. `--seed` repeats a run; `--only` makes and
+judges the one text with that number. Fails if a text that we did not sign was accepted, if anything but a refusal
+left the verifier, or if the slowest family's 99th percentile is above 2 ms of processor time.
 """
 
 import argparse
@@ -17,7 +17,7 @@ P99_MILLISECONDS = 2.0
 
 
 def main() -> int:
-    """Run, print, and tell whether all held."""
+    """Run, print, and return whether everything passed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(2**31))
     parser.add_argument("--tokens", type=int, default=1_000_000)
@@ -30,12 +30,12 @@ def main() -> int:
         run(asked.seed, [asked.only])
         return 0
     fast = forged(asked.seed, asked.tokens)
-    beside_joserfc(asked.seed, asked.compared)
+    against_joserfc(asked.seed, asked.compared)
     return 0 if fast else 1
 
 
 def forged(seed: int, number: int) -> bool:
-    """Print what came of so many forged tokens; whether verifying was fast enough."""
+    """Print the outcomes of this many forged tokens; return whether verification was fast enough."""
     began = time.monotonic()
     tally = run(seed, range(number))
     print("| mutation | texts | ended | p50 µs | p99 µs |\n|---|--:|---|--:|--:|")
@@ -44,13 +44,13 @@ def forged(seed: int, number: int) -> bool:
     refused = tally.tried - tally.count(SAME) - tally.count(TWIN)
     took = time.monotonic() - began
     print(f"\n{tally.tried:,} texts in {took:.0f} s: {refused:,} refused; taken as what they "
-          f"are: {tally.count(TWIN):,} twins, {tally.count(SAME):,} the same text; others taken: 0.")  # fmt: skip
+          f"are: {tally.count(TWIN):,} twins, {tally.count(SAME):,} the same text; others accepted: 0.")  # fmt: skip
     print(f"Slowest: {family}, p99 {most / 1e3:.2f} ms (bar {P99_MILLISECONDS:.0f} ms).\n", flush=True)
     return most <= P99_MILLISECONDS * 1e3
 
 
-def beside_joserfc(seed: int, number: int) -> None:
-    """Print how so many tokens fared with both."""
+def against_joserfc(seed: int, number: int) -> None:
+    """Print the outcomes of this many tokens with both verifiers."""
     print("| beside joserfc | texts |\n|---|--:|")
     print(*(f"| {ending} | {count:,} |" for ending, count in compare(seed, range(number)).most_common()), sep="\n")
 

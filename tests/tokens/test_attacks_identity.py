@@ -35,7 +35,7 @@ def rows(name: str) -> pytest.MarkDecorator:
 
 
 def refuse(bad: Bad, *, most_fetches: int = 1) -> None:
-    """Refused for the one reason, asking the network for nothing but the key set."""
+    """The token is refused for this reason, and nothing but the key set is fetched."""
     _, token, code = bad
     network = provider()
     with pytest.raises(TokenRefused) as caught:
@@ -46,71 +46,71 @@ def refuse(bad: Bad, *, most_fetches: int = 1) -> None:
 
 
 @rows("t07")
-def test_t07_t08_access_tokens_offered_as_identity_tokens(bad: Bad) -> None:
+def test_t07_t08_an_access_token_as_identity_token_is_refused(bad: Bad) -> None:
     refuse(bad)
 
 
 @rows("t13")
-def test_t13_alg_none(bad: Bad) -> None:
+def test_t13_alg_none_is_refused(bad: Bad) -> None:
     refuse(bad, most_fetches=0)
 
 
 @rows("t14")
-def test_t14_another_algorithm_than_the_keys(bad: Bad) -> None:
+def test_t14_an_algorithm_that_is_not_the_keys_is_refused(bad: Bad) -> None:
     refuse(bad)
 
 
 @rows("t15")
-def test_t15_issuer_variants(bad: Bad) -> None:
+def test_t15_a_variant_of_the_issuer_is_refused(bad: Bad) -> None:
     refuse(bad, most_fetches=0)
 
 
 @rows("t16")
-def test_t16_audiences_and_authorized_parties(bad: Bad) -> None:
+def test_t16_a_foreign_audience_or_authorized_party_is_refused(bad: Bad) -> None:
     refuse(bad)
 
 
 @rows("t17")
-def test_t17_times(bad: Bad) -> None:
+def test_t17_an_invalid_or_expired_time_is_refused(bad: Bad) -> None:
     refuse(bad)
 
 
 @rows("t18")
-def test_t18_headers_that_point_at_keys(bad: Bad) -> None:
+def test_t18_a_header_that_carries_or_points_to_a_key_is_refused(bad: Bad) -> None:
     refuse(bad, most_fetches=0)
 
 
 @rows("t19")
-def test_t19_key_ids_that_are_attacks(bad: Bad) -> None:
+def test_t19_a_malicious_key_id_is_refused(bad: Bad) -> None:
     refuse(bad, most_fetches=1 if bad[2] is RefusalCode.UNKNOWN_KEY else 0)
 
 
 @rows("t21")
-def test_t21_nested_beyond_any_stack(bad: Bad) -> None:
+def test_t21_deeply_nested_json_is_refused(bad: Bad) -> None:
     refuse(bad, most_fetches=0)
 
 
 @rows("t22")
-def test_t22_encrypted_tokens(bad: Bad) -> None:
+def test_t22_an_encrypted_token_is_refused(bad: Bad) -> None:
     refuse(bad, most_fetches=0)
 
 
 @rows("t23")
-def test_t23_subjects_that_are_no_id(bad: Bad) -> None:
+def test_t23_a_subject_that_is_not_a_valid_id_is_refused(bad: Bad) -> None:
     refuse(bad)
 
 
 @rows("t24")
-def test_t24_unverified_addresses(bad: Bad) -> None:
+def test_t24_an_unverified_email_address_is_refused(bad: Bad) -> None:
     refuse(bad)
 
 
 @rows("z38")
-def test_z38_bent_text(bad: Bad) -> None:
+def test_z38_malformed_token_text_is_refused(bad: Bad) -> None:
     refuse(bad)
 
 
-def test_t14_a_configured_algorithm_list_is_the_whole_list() -> None:
+def test_t14_only_configured_algorithms_are_accepted() -> None:
     only_rsa = verifier(issuer=replace(ISSUER, algorithms=("RS256",)))
     with pytest.raises(TokenRefused) as caught:
         only_rsa.verify(identity_token(), NOW)
@@ -118,7 +118,7 @@ def test_t14_a_configured_algorithm_list_is_the_whole_list() -> None:
     assert only_rsa.verify(with_header({"alg": "RS256", "kid": "rsa-1"}, by=rs256), NOW).user == "alice"
 
 
-def test_t15_the_keys_of_one_issuer_do_not_sign_for_another() -> None:
+def test_t15_a_token_signed_by_another_issuers_key_is_refused() -> None:
     other = replace(ISSUER, issuer="https://other.example", jwks_uri="https://other.example/keys")
     network = provider()
     network.documents["https://other.example/keys"] = {"keys": [ec_jwk("other-1")]}
@@ -128,7 +128,7 @@ def test_t15_the_keys_of_one_issuer_do_not_sign_for_another() -> None:
     assert caught.value.code is RefusalCode.UNKNOWN_KEY
 
 
-def test_t16_azp_where_the_configuration_names_them() -> None:
+def test_t16_azp_must_be_one_of_the_configured_parties() -> None:
     strict = verifier(issuer=replace(ISSUER, azp=("web-app",)))
     assert strict.verify(identity_token({"azp": "web-app"}), NOW).client_id == "web-app"
     for claims in ({}, {"azp": CLIENT}):
@@ -148,16 +148,16 @@ def test_t16_azp_where_the_configuration_names_them() -> None:
         ({"aud": ["other", CLIENT], "azp": "second-client"}, "second-client"),
     ],
 )
-def test_t16_client_id_is_azp_else_the_matched_audience(claims: dict[str, object], client: str) -> None:
+def test_t16_client_id_is_azp_or_else_the_matched_audience(claims: dict[str, object], client: str) -> None:
     assert verifier().verify(identity_token(claims), NOW).client_id == client
 
 
-def test_t17_times_within_the_leeway_pass() -> None:
+def test_t17_times_within_the_leeway_are_accepted() -> None:
     for claims in ({"iat": NOW + 30}, {"nbf": NOW + 30}, {"iat": NOW - 600}, {"exp": NOW + 1}):
         assert verifier().verify(identity_token(claims), NOW).user == "alice"
 
 
-def test_t17_max_age_is_the_issuers() -> None:
+def test_t17_max_age_is_configured_per_issuer() -> None:
     patient = verifier(issuer=replace(ISSUER, max_age=7_200))
     assert patient.verify(identity_token({"iat": NOW - 7_200}), NOW).iat == NOW - 7_200
     with pytest.raises(TokenRefused) as caught:
@@ -178,7 +178,7 @@ def test_t20_a_thousand_unknown_key_ids_cause_one_fetch_a_minute() -> None:
     assert len(network.asked) == 2
 
 
-def test_t26_provider_down_a_known_key_works_and_an_unknown_one_is_unavailable() -> None:
+def test_t26_with_the_provider_down_a_known_key_verifies_and_an_unknown_one_is_unavailable() -> None:
     network = provider()
     gate = verifier(network)
     gate.verify(identity_token(), NOW)
@@ -189,14 +189,14 @@ def test_t26_provider_down_a_known_key_works_and_an_unknown_one_is_unavailable()
     assert gate.verify(identity_token(), NOW + 91).user == "alice"
 
 
-def test_t26_provider_down_from_the_start_is_unavailable() -> None:
+def test_t26_with_the_provider_down_from_the_start_all_keys_are_unavailable() -> None:
     network = provider()
     network.down = True
     with pytest.raises(IdentityUnavailable):
         verifier(network).verify(identity_token(), NOW)
 
 
-def test_t24_a_user_known_by_address_needs_it_verified() -> None:
+def test_t24_an_email_address_as_user_id_must_be_verified() -> None:
     by_mail = verifier(issuer=replace(ISSUER, claims=ClaimNames(user="email")))
     mail = {"email": "alice@corp.example"}
     assert by_mail.verify(identity_token(mail | {"email_verified": True}), NOW).user == "alice@corp.example"
@@ -206,7 +206,7 @@ def test_t24_a_user_known_by_address_needs_it_verified() -> None:
         assert caught.value.code is RefusalCode.EMAIL_UNVERIFIED
 
 
-def test_what_a_good_token_says() -> None:
+def test_a_valid_identity_token_gives_the_identity() -> None:
     claims = {"admin": True, "beta": False, "seats": 3, "tags": ["a", 1], "email": None, "unmapped": "x"}
     identity = verifier().verify(identity_token(claims), NOW)
     assert (identity.user, identity.orgs, identity.admin) == ("alice", ("org-1", "org-2"), True)
@@ -215,11 +215,11 @@ def test_what_a_good_token_says() -> None:
 
 
 @pytest.mark.parametrize("admin", ["true", 1, "admin", {}, [True], [], None, False, "", 1.0])
-def test_only_true_is_an_admin(admin: object) -> None:
+def test_only_json_true_makes_an_admin(admin: object) -> None:
     assert verifier().verify(identity_token({"admin": admin}), NOW).admin is False
 
 
-def test_a_bug_is_a_refusal_that_raises_an_alarm() -> None:
+def test_an_unexpected_exception_is_refused_with_its_own_code() -> None:
     def explode(url: str) -> Document:
         raise ZeroDivisionError(url)
 
@@ -228,12 +228,12 @@ def test_a_bug_is_a_refusal_that_raises_an_alarm() -> None:
     assert caught.value.code is RefusalCode.UNEXPECTED
 
 
-def test_null_is_nothing() -> None:
+def test_a_null_claim_counts_as_missing() -> None:
     identity = verifier().verify(identity_token({"orgs": None, "plan": None, "admin": None}), NOW)
     assert (identity.orgs, identity.attributes, identity.admin) == ((), {}, False)
 
 
-def test_claims_under_other_names() -> None:
+def test_claims_are_read_by_their_configured_names() -> None:
     names = ClaimNames(user="uid", orgs="https://corp.example/orgs", admin="is_root")
     gate = verifier(issuer=replace(ISSUER, claims=names))
     claims = {"uid": "u-1", "https://corp.example/orgs": ["o"], "is_root": True, "admin": False}
@@ -242,7 +242,7 @@ def test_claims_under_other_names() -> None:
 
 
 @pytest.mark.parametrize("typ", ["JWT", "jwt", "Jwt"])
-def test_the_type_of_an_identity_token(typ: str) -> None:
+def test_typ_may_be_jwt_in_any_case_or_missing(typ: str) -> None:
     assert verifier().verify(with_header({"typ": typ}), NOW).user == "alice"
     assert verifier().verify(with_header({}, "typ"), NOW).user == "alice"
     assert verifier().verify(with_header({"x5t": "AAAA", "x5t#S256": "AAAA"}), NOW).user == "alice"
@@ -272,20 +272,20 @@ def test_the_type_of_an_identity_token(typ: str) -> None:
     ],
     ids=lambda over: str(over)[:40],
 )
-def test_keys_that_are_not_taken_from_a_key_set(over: dict[str, object]) -> None:
+def test_an_unusable_jwk_is_ignored(over: dict[str, object]) -> None:
     _refuse_key(rsa_jwk(**over), rs256)
 
 
 @pytest.mark.parametrize("entry", ["rsa-1", None, 1, [], {}, {"kid": "rsa-1"}], ids=str)
-def test_entries_of_a_key_set_that_are_no_keys(entry: object) -> None:
+def test_a_key_set_entry_that_is_not_a_jwk_is_ignored(entry: object) -> None:
     _refuse_key(entry, rs256)
 
 
-def test_rsa_keys_that_are_too_short() -> None:
+def test_a_short_rsa_key_is_ignored() -> None:
     _refuse_key(rsa_jwk(bits=1_024), rs256_weak)
 
 
-def test_a_key_on_another_curve_is_no_es256_key() -> None:
+def test_a_key_on_another_curve_is_ignored_for_es256() -> None:
     _refuse_key(ec_jwk("rsa-1", ec.generate_private_key(ec.SECP384R1())), rs256, alg="ES256")
 
 
@@ -295,9 +295,9 @@ def _refuse_key(entry: object, signer: Sign, alg: str = "RS256") -> None:
     with pytest.raises(TokenRefused) as caught:
         verifier(network).verify(with_header({"alg": alg, "kid": "rsa-1"}, by=signer), NOW)
     assert caught.value.code is RefusalCode.UNKNOWN_KEY
-    assert verifier(network).verify(identity_token(), NOW).user == "alice"  # one bad key spoils no other
+    assert verifier(network).verify(identity_token(), NOW).user == "alice"  # the other keys still verify
 
 
-def test_there_are_enough_bad_tokens_and_none_is_counted_twice() -> None:
+def test_bad_tokens_are_many_and_all_different() -> None:
     names = [(row, bad[0]) for row, table in bad_identity.ROWS.items() for bad in table()]
     assert len(names) == len(set(names)) >= 350

@@ -1,4 +1,4 @@
-"""Checkpoints: what is signed is read back, what is not is refused, and no token is one, nor is one a token."""
+"""Checkpoints: a signed one is read back, any other is refused; a token is not a checkpoint, nor the reverse."""
 
 import json
 from typing import Any
@@ -29,12 +29,12 @@ def sealed(header: dict[str, Any], body: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("revision", [0, 1, 10**12 - 1])
-def test_what_is_signed_is_read(revision: int) -> None:
+def test_a_signed_checkpoint_reads_back_equal(revision: int) -> None:
     head = Checkpoint(issuer=HEAD.issuer, revision=revision, digest=GENESIS, at=HEAD.at)
     assert read_checkpoint(sign_checkpoint(ACTIVE, head), KEY) == head
 
 
-def test_another_library_reads_it_too() -> None:
+def test_another_jwt_library_verifies_a_checkpoint() -> None:
     signed = sign_checkpoint(ACTIVE, HEAD)
     assert jwt.get_unverified_header(signed) == HEADER
     assert json.loads(jwt.PyJWS().decode(signed, KEY.key, algorithms=["ES256"])) == BODY
@@ -46,13 +46,13 @@ def refused(signed: str, key: PublicKey = KEY) -> RefusalCode:
     return refusal.value.code
 
 
-def test_attack_another_signer() -> None:
-    """A stranger with our key's id, and another key of ours."""
+def test_attack_a_checkpoint_by_another_signer_is_refused() -> None:
+    """A foreign key with our key id, and another key of ours."""
     assert refused(sign_checkpoint(STRANGER, HEAD)) is RefusalCode.SIGNATURE
     assert refused(sign_checkpoint(LocalSigner("another"), HEAD)) is RefusalCode.UNKNOWN_KEY
 
 
-def test_attack_every_changed_character_shows() -> None:
+def test_attack_a_checkpoint_with_a_changed_character_is_refused() -> None:
     signed = sign_checkpoint(ACTIVE, HEAD)
     for place, letter in enumerate(signed):
         forged = f"{signed[:place]}{'A' if letter != 'A' else 'B'}{signed[place + 1 :]}"
@@ -61,13 +61,13 @@ def test_attack_every_changed_character_shows() -> None:
 
 
 @pytest.mark.parametrize("kind", PROFILES)
-def test_attack_a_token_of_the_same_key_is_no_checkpoint(kind: Any) -> None:
+def test_attack_a_token_by_the_same_key_is_refused_as_checkpoint(kind: Any) -> None:
     assert refused(sealed({**HEADER, "typ": PROFILES[kind].typ}, ACCESS)) is RefusalCode.TYPE
     assert refused(sealed({**HEADER, "typ": PROFILES[kind].typ}, BODY)) is RefusalCode.TYPE
 
 
-def test_attack_a_checkpoint_of_a_token_key_is_no_token() -> None:
-    """Were the two keys ever one and the same, with all claims of a token in it: `typ` still tells them apart."""
+def test_attack_a_checkpoint_by_a_token_key_is_refused_as_token() -> None:
+    """Even with one key for both, and all claims of a token in it, `typ` distinguishes them."""
     assert verifier().verify(sealed({**HEADER, "typ": "at+jwt"}, ACCESS), NOW, ANY)
     for signed in (sign_checkpoint(ACTIVE, HEAD), sealed(HEADER, ACCESS), sealed(HEADER, {**ACCESS, **BODY})):
         with pytest.raises(TokenRefused) as refusal:
@@ -82,7 +82,7 @@ def test_attack_a_checkpoint_of_a_token_key_is_no_token() -> None:
      ({"jwk": KEY.jwk()}, RefusalCode.HEADER_MEMBER), ({"crit": []}, RefusalCode.HEADER_MEMBER)],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else value.value,
 )  # fmt: skip
-def test_attack_a_header_that_says_something_else(header: dict[str, Any], code: RefusalCode) -> None:
+def test_attack_a_checkpoint_with_another_header_is_refused(header: dict[str, Any], code: RefusalCode) -> None:
     assert refused(sealed(HEADER | header, BODY)) is code
 
 
@@ -92,18 +92,18 @@ def test_attack_a_header_that_says_something_else(header: dict[str, Any], code: 
      {"at": 7}, {"issuer": ""}, {"issuer": "two lines\n"}, {"extra": 1}],
     ids=str,
 )  # fmt: skip
-def test_what_no_checkpoint_says_is_refused(body: dict[str, Any]) -> None:
+def test_a_checkpoint_with_invalid_members_is_refused(body: dict[str, Any]) -> None:
     assert refused(sealed(HEADER, BODY | body)) in (RefusalCode.CLAIM_TYPE, RefusalCode.CLAIM_MISSING)
 
 
-def test_a_public_key_is_read_as_it_is_shown() -> None:
+def test_a_published_public_key_reads_back_equal() -> None:
     read = read_jwk(json.loads(json.dumps(KEY.jwk())))
     assert (read.kid, read.key) == (KEY.kid, KEY.key)
     assert thumbprint(read) == thumbprint(KEY) != thumbprint(LocalSigner(KEY.kid).public())
 
 
-def test_the_thumbprint_is_that_of_rfc_7638() -> None:
-    """As another library makes it."""
+def test_a_thumbprint_is_as_in_rfc_7638() -> None:
+    """As another library computes it."""
     assert thumbprint(KEY) == ECKey.import_key(KEY.jwk()).thumbprint()
 
 
@@ -113,12 +113,12 @@ def test_the_thumbprint_is_that_of_rfc_7638() -> None:
      {"y": "A" * 43}],
     ids=str,
 )  # fmt: skip
-def test_other_keys_are_none(change: dict[str, Any]) -> None:
+def test_a_key_of_another_form_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(NotP256):
         read_jwk(KEY.jwk() | change)
 
 
-def test_keys_of_another_curve_are_none() -> None:
+def test_a_key_on_another_curve_is_refused() -> None:
     other = ec.generate_private_key(ec.SECP384R1()).public_key()
     with pytest.raises(NotP256):
         read_jwk({**jwt.algorithms.ECAlgorithm.to_jwk(other, as_dict=True), "kid": "k"})

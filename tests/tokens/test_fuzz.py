@@ -1,7 +1,7 @@
-"""Seeded mutations of good tokens, aware of their structure; and the same judged by another library.
+"""Seeded, structure-aware mutations of valid tokens, also judged by another library.
 
-A failure repeats: its message names the seed and the number, and `python tests/tokens/fuzz_tokens.py --seed … --only …`
-makes it again. `make fuzz` does a million.
+A failure can be repeated: its message names the seed and the number, and
+`python tests/tokens/fuzz_tokens.py --seed … --only …` makes the text again. `make fuzz` runs a million.
 """
 
 import contextlib
@@ -25,11 +25,11 @@ REASONS = DIFFERENCES.keys() | {
     RefusalCode.SIGNATURE,
     RefusalCode.ISSUER,
 }
-"""All that this verifier can give where every kind is taken: those for which joserfc may differ, and four more."""
+"""All refusal codes possible if every kind is accepted: those where joserfc may differ, and four more."""
 
 
-def test_what_our_key_did_not_sign_as_it_stands_is_never_taken() -> None:
-    """Every family is tried, every reason met; all that is taken is the same text, or its twin."""
+def test_a_text_that_our_key_did_not_sign_is_never_accepted() -> None:
+    """Every family and every reason occurs; only the original text or its high-S twin is accepted."""
     tally = run(20_240_601, range(FORGED))
     assert tally.tried == FORGED
     assert min(counted.total() for counted in tally.outcomes.values()) >= FORGED // len(FAMILIES)
@@ -39,12 +39,12 @@ def test_what_our_key_did_not_sign_as_it_stands_is_never_taken() -> None:
     assert tally.count(SAME) < FORGED * 0.01
 
 
-def test_a_forged_text_is_made_again_by_its_number() -> None:
+def test_a_seed_and_a_number_reproduce_the_same_text() -> None:
     assert [forge(7, number) for number in range(500)] == [forge(7, number) for number in range(500)]
     assert forge(7, 1) != forge(8, 1)
 
 
-def test_the_judgement_knows_what_must_not_be() -> None:
+def test_the_judge_detects_a_wrong_outcome() -> None:
     (token, credential), (twin, _) = next(iter(GOOD.items())), next(iter(TWINS.items()))
     assert judge(token, credential) == SAME
     assert judge(twin, credential) == TWIN
@@ -59,7 +59,7 @@ def test_the_judgement_knows_what_must_not_be() -> None:
         assert judge(text, found) is None
 
 
-def test_what_is_taken_is_well_formed_whatever_was_signed() -> None:
+def test_an_accepted_credential_is_well_formed_whatever_was_signed() -> None:
     dice, ours, taken = Random(7), verifier(), []
     for _ in range(BENT):
         with contextlib.suppress(TokenRefused):
@@ -77,7 +77,7 @@ def test_what_is_taken_is_well_formed_whatever_was_signed() -> None:
         assert all(type(org) is str for org in credential.orgs + credential.entitlements)
 
 
-def test_whatever_is_taken_joserfc_takes_too_and_each_difference_has_a_name() -> None:
+def test_joserfc_accepts_every_text_that_we_accept_and_each_difference_has_a_name() -> None:
     counted = compare(11, range(COMPARED))
     assert counted.total() == COMPARED
     assert counted[BOTH] > COMPARED * 0.15
@@ -86,5 +86,5 @@ def test_whatever_is_taken_joserfc_takes_too_and_each_difference_has_a_name() ->
 
 
 @pytest.mark.parametrize("kind", Kind)
-def test_joserfc_takes_the_good_ones(kind: Kind) -> None:
+def test_joserfc_accepts_the_valid_tokens(kind: Kind) -> None:
     assert taken_by_joserfc(good(kind))

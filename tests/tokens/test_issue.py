@@ -1,4 +1,4 @@
-"""What is issued is what verifiers take, and nothing else is issued."""
+"""Issued tokens: verifiers accept all of them, and nothing else is issued."""
 
 import json
 
@@ -20,7 +20,7 @@ from headgate.tokens.refusals import TokenRefused
 
 
 def grant(kind: Kind = Kind.ACCESS, **over: object) -> Grant:
-    """A good grant of a kind but for what is given."""
+    """A valid grant of a kind, with these members changed."""
     fields: dict[str, object] = {"subject": "user-1", "client_id": "web", "lifetime": 300, "rev": 7}
     if kind is not Kind.SERVICE:
         fields["orgs"] = ("org-1",)
@@ -35,7 +35,7 @@ def parts(token: str) -> tuple[dict[str, object], dict[str, object]]:
     return json.loads(decode(header)), json.loads(decode(payload))
 
 
-def test_an_access_token_is_rfc_9068s() -> None:
+def test_an_access_token_follows_rfc_9068() -> None:
     given_grant = grant(admin=True, entitlements=("a", "b"), attributes={"plan": "pro"}, extra={"version": 3})
     token, credential = issue(ACTIVE, given_grant, NOW + 0.9, jti="j-1")
     header, claims = parts(token)
@@ -68,31 +68,31 @@ def test_an_access_token_is_rfc_9068s() -> None:
         (Kind.SERVICE, "hg-service+jwt", "headgate:evaluate", set()),
     ],
 )
-def test_each_kind_has_its_own_marks(kind: Kind, typ: str, aud: str, members: set[str]) -> None:
+def test_each_kind_has_its_own_typ_audience_scope_and_claims(kind: Kind, typ: str, aud: str, members: set[str]) -> None:
     header, claims = parts(issue(ACTIVE, grant(kind), NOW)[0])
     assert (header["typ"], claims["aud"], claims["scope"]) == (typ, aud, kind.value)
     assert claims.keys() == {"iss", "sub", "aud", "client_id", "exp", "iat", "jti", "scope", "rev"} | members
 
 
-def test_every_claim_that_we_write_is_reserved() -> None:
+def test_every_issued_claim_is_a_reserved_name() -> None:
     for kind in Kind:
         assert parts(issue(ACTIVE, grant(kind), NOW)[0])[1].keys() <= RESERVED_CLAIMS
     assert {"admin", "attributes", "nbf"} <= RESERVED_CLAIMS
 
 
-def test_absent_things_are_not_written() -> None:
+def test_absent_members_are_not_written() -> None:
     _, claims = parts(issue(ACTIVE, grant(), NOW)[0])
     assert not {"admin", "attributes", "sid", "nbf"} & claims.keys()
     assert claims["entitlements"] == []
 
 
-def test_each_token_has_an_id_of_its_own() -> None:
+def test_each_token_has_its_own_jti() -> None:
     ids = {issue(ACTIVE, grant(), NOW)[1].jti for _ in range(100)}
     assert len(ids) == 100
     assert all(len(jti) == 32 and jti.isalnum() for jti in ids)
 
 
-def test_no_two_kinds_share_their_marks() -> None:
+def test_no_two_kinds_share_a_typ_or_a_scope() -> None:
     assert len({profile.typ for profile in PROFILES.values()}) == len(Kind)
     assert len({profile.scope for profile in PROFILES.values()}) == len(Kind)
 
@@ -141,7 +141,7 @@ def test_a_token_profile_cannot_override_a_reserved_claim(name: str) -> None:
     ],
     ids=str,
 )
-def test_what_no_verifier_takes_is_not_issued(over: dict[str, object]) -> None:
+def test_a_grant_that_a_verifier_would_refuse_is_not_issued(over: dict[str, object]) -> None:
     fields: dict[str, object] = {"subject": "u", "client_id": "web", "lifetime": 300, "rev": 7, "orgs": ("org-1",)}
     wrong = Grant(**{"kind": Kind.ACCESS, "issuer": ISSUER, "audience": AUDIENCE} | fields | over)  # type: ignore[arg-type]
     with pytest.raises(InvalidGrant) as caught:
@@ -149,18 +149,18 @@ def test_what_no_verifier_takes_is_not_issued(over: dict[str, object]) -> None:
     assert "town" not in str(caught.value)
 
 
-def test_a_wrong_token_id_is_not_issued() -> None:
+def test_an_invalid_jti_is_not_issued() -> None:
     with pytest.raises(InvalidGrant):
         issue(ACTIVE, grant(), NOW, jti="a b")
 
 
-def test_the_rest_of_the_gate_counts_on_the_same_limits() -> None:
+def test_token_limits_agree_with_the_limits_elsewhere() -> None:
     assert limits.LIFETIME == LIFETIME_HIGH == session.SESSION_TOKEN_LIFE
     assert limits.LIFETIME < keyring.LONGEST_TOKEN_LIFE
     assert limits.TEXT_BYTES == MAX_ID_BYTES
 
 
-def test_the_limit_is_the_verifiers_to_the_byte() -> None:
+def test_the_size_limit_equals_the_verifiers_to_the_byte() -> None:
     def padded(size: int) -> Grant:
         return grant(extra={"x": "a" * size})
 
@@ -181,20 +181,20 @@ def _fits(large: Grant) -> bool:
     return True
 
 
-def test_the_measure_is_the_size() -> None:
+def test_measure_equals_the_issued_size() -> None:
     assert measure(grant(), "k") + 4 == measure(grant(), "kkkk")
     for size in (0, 1, 2, 3, 500):
         large = grant(extra={"x": "\u00e9" * size})
         assert measure(large, ACTIVE.kid) == len(issue(ACTIVE, large, NOW)[0])
 
 
-def test_a_key_id_that_cannot_be_read_back_is_refused_at_once() -> None:
+def test_a_key_id_that_a_verifier_would_refuse_is_refused_when_issuing() -> None:
     with pytest.raises(TokenTooLarge):
         measure(grant(), "k" * 400)
 
 
 class Broken:
-    """A signer that answers what is no signature."""
+    """A signer whose answer is not a signature."""
 
     kid = "key-active"
 
@@ -202,7 +202,7 @@ class Broken:
         return message[:70]
 
 
-def test_there_is_no_token_without_a_signature() -> None:
+def test_without_a_valid_signature_no_token_is_issued() -> None:
     with pytest.raises(NotP256):
         issue(Broken(), grant(), NOW)
 
@@ -222,7 +222,7 @@ scalar = st.one_of(plain, st.integers(-(2**60), 2**60), st.booleans(), st.floats
     lifetime=st.integers(1, 3_600),
     now=st.floats(0, 4e9),
 )
-def test_round_trip(kind: Kind, now: float, **fields: object) -> None:
+def test_an_issued_token_verifies_to_its_grant(kind: Kind, now: float, **fields: object) -> None:
     try:
         token, credential = issue(ACTIVE, grant(kind, **fields), now)
     except TokenTooLarge:

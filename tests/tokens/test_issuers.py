@@ -1,4 +1,4 @@
-"""The configuration of identity issuers: parsed whole, or refused with every fault."""
+"""The configuration of identity issuers: parsed whole, or refused with all faults."""
 
 import json
 from typing import Any
@@ -12,13 +12,13 @@ GOOD: dict[str, Any] = {"issuer": "https://idp.example", "audience": ["web"]}
 
 
 def faults(document: object) -> dict[str, str]:
-    """Path to message of everything wrong."""
+    """The message of each fault, by path."""
     with pytest.raises(Invalid) as caught:
         parse_issuers(document if isinstance(document, str) else json.dumps(document))
     return dict(caught.value.faults)
 
 
-def test_the_least_that_can_be_said() -> None:
+def test_an_issuer_needs_only_its_url_and_audience() -> None:
     assert parse_issuers(json.dumps([GOOD])) == (IdentityIssuer("https://idp.example", ("web",)),)
     assert parse_issuers("[]") == ()
 
@@ -29,7 +29,7 @@ def test_defaults_are_strict() -> None:
     assert issuer.claims == ClaimNames("sub", "orgs", "admin", ())
 
 
-def test_everything_that_can_be_said() -> None:
+def test_all_members_of_an_issuer_are_parsed() -> None:
     full = {
         "issuer": "http://127.0.0.1:3001",
         "audience": ["web", "cli"],
@@ -53,7 +53,7 @@ def test_everything_that_can_be_said() -> None:
 @pytest.mark.parametrize(
     "text", ["", "{", "null", "{}", '"x"', "1", "[1]", "[null]", '[{"a":1,"a":2}]', "[NaN]", "\ud800"]
 )
-def test_what_is_no_list_of_objects(text: str) -> None:
+def test_a_configuration_that_is_not_a_list_of_objects_is_refused(text: str) -> None:
     assert faults(text)
 
 
@@ -110,23 +110,23 @@ def test_what_is_no_list_of_objects(text: str) -> None:
     ],
     ids=str,
 )
-def test_each_fault_has_its_path(over: dict[str, object], path: str) -> None:
+def test_an_invalid_member_is_reported_with_its_path(over: dict[str, object], path: str) -> None:
     assert f"issuers[0].{path}" in faults([GOOD | over])
 
 
-def test_all_faults_come_at_once_and_hold_no_value() -> None:
+def test_all_faults_are_reported_at_once_without_values() -> None:
     wrong = GOOD | {"issuer": "http://canary.example", "audience": [], "algorithms": ["HS256"], "max_age": 0, "x": 1}
     found = faults([wrong, {}])
     assert len(found) == 7
     assert "canary" not in str(found)
 
 
-def test_an_issuer_is_named_once() -> None:
-    assert faults([GOOD, GOOD]) == {"issuers": "must not name an issuer twice"}
+def test_a_duplicate_issuer_is_refused() -> None:
+    assert faults([GOOD, GOOD]) == {"issuers": "must not list an issuer twice"}
 
 
 @pytest.mark.parametrize(
     "url", ["http://localhost:1", "http://127.9.9.9/x", "http://[::1]:80/", "HTTPS://a.example/?x"]
 )
-def test_urls_that_may_be_fetched(url: str) -> None:
+def test_https_and_loopback_urls_are_valid(url: str) -> None:
     assert is_url(url)

@@ -1,4 +1,4 @@
-"""The keys' forms: DER in, JWK out, signatures both ways, read by two other libraries."""
+"""Key formats: DER in, JWK out, signatures in both formats, read by two other libraries."""
 
 import base64
 
@@ -19,19 +19,19 @@ SPKI = PublicFormat.SubjectPublicKeyInfo
 
 
 def der(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """As KMS gives a public key."""
+    """A public key as KMS returns it."""
     return key.public_key().public_bytes(Encoding.DER, SPKI)
 
 
 @given(st.integers(1, ORDER - 1))
-def test_a_public_key_from_der_is_the_key(secret: int) -> None:
+def test_a_public_key_is_read_from_der(secret: int) -> None:
     key = ec.derive_private_key(secret, ec.SECP256R1())
     read = PublicKey.from_der("k", der(key), KeyState.NEXT)
     assert read.key == key.public_key()
     assert (read.kid, read.state) == ("k", KeyState.NEXT)
 
 
-def test_other_kinds_of_key_are_no_keys_of_ours() -> None:
+def test_a_key_of_another_type_is_refused() -> None:
     good_der = der(ec.derive_private_key(5, ec.SECP256R1()))
     compressed = (
         ec.derive_private_key(5, ec.SECP256R1()).public_key().public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
@@ -56,13 +56,13 @@ def test_other_kinds_of_key_are_no_keys_of_ours() -> None:
 
 
 @pytest.mark.parametrize(("r", "s"), [(1, 1), (255, ORDER - 1), (2**248 - 1, 2**255), (ORDER - 1, 1), (128, 2**247)])
-def test_a_der_signature_is_padded_on_the_left(r: int, s: int) -> None:
+def test_a_short_der_signature_is_padded_on_the_left(r: int, s: int) -> None:
     raw = raw_signature(encode_dss_signature(r, s))
     assert (len(raw), int.from_bytes(raw[:32]), int.from_bytes(raw[32:])) == (64, r, s)
 
 
 @given(st.integers(1, ORDER - 1), st.integers(1, ORDER - 1))
-def test_any_signature_comes_through(r: int, s: int) -> None:
+def test_any_der_signature_converts_to_64_bytes(r: int, s: int) -> None:
     assert raw_signature(encode_dss_signature(r, s)) == r.to_bytes(32) + s.to_bytes(32)
 
 
@@ -79,12 +79,12 @@ def test_any_signature_comes_through(r: int, s: int) -> None:
         bytes(64),
     ],
 )
-def test_what_is_no_signature_is_not_put_into_a_token(wrong: bytes) -> None:
+def test_bytes_that_are_not_a_signature_are_refused(wrong: bytes) -> None:
     with pytest.raises(NotP256):
         raw_signature(wrong)
 
 
-def test_short_halves_do_occur_and_verify() -> None:
+def test_signatures_with_a_short_half_occur_and_verify() -> None:
     signer, short = LocalSigner("k"), 0
     public = signer.public()
     for n in range(600):  # about 1 signature in 128 has a short half
@@ -95,7 +95,7 @@ def test_short_halves_do_occur_and_verify() -> None:
     assert short > 0
 
 
-def test_the_published_set_is_rfc_7517_without_revoked_keys() -> None:
+def test_the_published_jwks_follows_rfc_7517_without_revoked_keys() -> None:
     published = jwks(KEYS)
     assert [key["kid"] for key in published["keys"]] == ["key-active", "key-next", "key-previous"]
     for key in published["keys"]:
@@ -113,7 +113,7 @@ def test_coordinates_with_leading_zeros_keep_their_length() -> None:
     assert (len(jwk["x"]), len(jwk["y"])) == (43, 43)
 
 
-def test_our_tokens_verify_by_pyjwt_and_joserfc_from_the_published_set() -> None:
+def test_pyjwt_and_joserfc_verify_our_tokens_with_the_published_jwks() -> None:
     published = jwks(KEYS)
     token = good()
     key = jwt.PyJWKSet.from_dict(published)["key-active"]
@@ -125,10 +125,10 @@ def test_our_tokens_verify_by_pyjwt_and_joserfc_from_the_published_set() -> None
     assert read.claims == claims
 
 
-def test_two_keys_of_one_id_are_a_mistake() -> None:
+def test_two_keys_with_one_id_are_refused() -> None:
     with pytest.raises(ValueError, match="two keys"):
         key_set([ACTIVE.public(), ACTIVE.public(KeyState.NEXT)])
 
 
-def test_only_a_revoked_key_does_not_verify() -> None:
+def test_every_key_but_a_revoked_one_verifies() -> None:
     assert {state for state in KeyState if ACTIVE.public(state).verifies} == set(KeyState) - {KeyState.REVOKED}

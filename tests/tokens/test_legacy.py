@@ -1,4 +1,4 @@
-"""Attacks on old tokens, and what of them is taken: one test for each way in. The tables are `token_forge.old`."""
+"""Old tokens: attacks on them, and which are accepted. The tables are in `token_forge.old`."""
 
 import json
 import random
@@ -29,7 +29,7 @@ def rows(name: str) -> pytest.MarkDecorator:
 
 
 def code_of(token: str, gate: LegacyVerifier | None = None, now: float = NOW) -> RefusalCode | None:
-    """Why a token is refused; None where it is taken."""
+    """Why a token is refused; None if it is accepted."""
     try:
         (gate or verifier()).verify(token, now)
     except TokenRefused as refused:
@@ -42,17 +42,17 @@ def refuse(bad: Bad) -> None:
     assert code_of(token) is code
 
 
-# -- what is taken
+# -- accepted
 
 
-def test_an_old_token_is_an_access_credential_that_bears_nothing_more() -> None:
+def test_an_old_token_gives_an_access_credential_and_nothing_more() -> None:
     assert verifier().verify(old(), NOW) == Credential(
         kind=Kind.ACCESS, issuer="legacy", audience="", subject="user-1", client_id="", orgs=(), admin=False,
         entitlements=(), sid=None, rev=0, jti="", iat=NOW, nbf=NOW, exp=NOW + HOUR, kid="",
     )  # fmt: skip
 
 
-def test_what_two_other_libraries_sign_is_taken() -> None:
+def test_tokens_signed_by_two_other_libraries_are_accepted() -> None:
     assert verifier().verify(jwt.encode(OLD, SECRET, algorithm="HS256"), NOW).subject == "user-1"
     assert verifier().verify(jose.encode({"alg": "HS256"}, OLD, OctKey.import_key(SECRET)), NOW).subject == "user-1"
 
@@ -60,18 +60,18 @@ def test_what_two_other_libraries_sign_is_taken() -> None:
 @pytest.mark.parametrize(
     ("admin", "access"), [(True, False), (False, True), (True, True), (True, None), (None, True)], ids=str
 )
-def test_r39_either_claim_is_taken_and_only_one_makes_an_admin(admin: bool | None, access: bool | None) -> None:
+def test_r39_either_claim_is_accepted_and_only_one_makes_an_admin(admin: bool | None, access: bool | None) -> None:
     claims = {name: value for name, value in (("isAdmin", admin), ("gastownAccess", access)) if value is not None}
     token = seal(text(OLD_HEADER), text({n: v for n, v in OLD.items() if n not in claims} | claims))
     assert verifier().verify(token, NOW).admin is (admin is True)
 
 
-def test_r45_only_true_makes_an_admin_of_who_has_access() -> None:
+def test_r45_only_json_true_makes_an_admin_of_a_user_with_access() -> None:
     for value in ("true", 1, 1.0, {}, [True], "variant-a", None):
         assert verifier().verify(old({"isAdmin": value}), NOW).admin is False
 
 
-def test_r40_unknown_claims_are_ignored_whatever_they_hold() -> None:
+def test_r40_unknown_claims_are_ignored_whatever_their_value() -> None:
     extra: dict[str, object] = {
         "sub": "root", "iss": "https://elsewhere.example", "aud": ["x"], "jti": 7, "scope": None, "admin": True,
         "orgs": ["acme"], "entitlements": ["gastown-access"], "sid": "town:1", "rev": "x", "attributes": {},
@@ -80,54 +80,54 @@ def test_r40_unknown_claims_are_ignored_whatever_they_hold() -> None:
 
 
 @pytest.mark.parametrize("header", [{}, {"typ": "jwt"}, {"kid": "2019"}, {"kid": "../../x"}], ids=str)
-def test_a_header_with_and_without_what_it_may_hold(header: dict[str, object]) -> None:
+def test_a_header_with_or_without_its_optional_members_is_accepted(header: dict[str, object]) -> None:
     assert code_of(old_header(header)) is None
     assert code_of(old_header(header, "typ")) is None
 
 
-# -- what is not
+# -- refused
 
 
 @rows("signatures")
-def test_a_signature_that_is_not_the_secret_s(bad: Bad) -> None:
+def test_a_signature_by_another_secret_is_refused(bad: Bad) -> None:
     refuse(bad)
 
 
 @rows("algorithms")
-def test_t13_another_algorithm_or_none(bad: Bad) -> None:
+def test_t13_another_algorithm_or_none_is_refused(bad: Bad) -> None:
     refuse(bad)
 
 
 @rows("headers")
-def test_t18_a_header_that_brings_more(bad: Bad) -> None:
+def test_t18_a_header_with_other_members_is_refused(bad: Bad) -> None:
     refuse(bad)
 
 
 @rows("payloads")
-def test_z38_z39_z41_z42_a_payload_that_two_parsers_could_read_differently(bad: Bad) -> None:
+def test_z38_z39_z41_z42_a_payload_that_is_not_plain_json_is_refused(bad: Bad) -> None:
     refuse(bad)
 
 
 @rows("times")
-def test_z40_times_and_versions_that_are_no_plain_integer_or_out_of_range(bad: Bad) -> None:
+def test_z40_a_time_or_version_that_is_not_an_integer_in_range_is_refused(bad: Bad) -> None:
     refuse(bad)
 
 
 @rows("subjects")
-def test_t23_a_subject_that_is_none(bad: Bad) -> None:
+def test_t23_a_subject_that_is_not_a_valid_id_is_refused(bad: Bad) -> None:
     refuse(bad)
 
 
 @rows("admissions")
-def test_r39_r45_neither_claim_is_refused(bad: Bad) -> None:
+def test_r39_r45_a_token_with_neither_claim_is_refused(bad: Bad) -> None:
     refuse(bad)
 
 
-# -- confusion of algorithms
+# -- algorithm confusion
 
 
 def public_forms() -> Iterator[tuple[str, bytes]]:
-    """Our public key in each form in which somebody could take it for a secret."""
+    """Our public key in each form that could be mistaken for a secret."""
     key = own.ACTIVE.public()
     pem = key.key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     yield "PEM", pem
@@ -142,7 +142,7 @@ def public_forms() -> Iterator[tuple[str, bytes]]:
 
 
 @pytest.mark.parametrize("form", [pytest.param(raw, id=name) for name, raw in public_forms()])
-def test_t14_an_hmac_by_our_public_key_is_no_signature_at_either_verifier(form: bytes) -> None:
+def test_t14_an_hmac_with_our_public_key_is_refused_by_both_verifiers(form: bytes) -> None:
     own_header, own_claims = text(own.HEADER | {"alg": "HS256"}), text(own.ACCESS)
     for token in (old(secret=form), seal(own_header, own_claims, form)):
         assert code_of(token) in (RefusalCode.SIGNATURE, RefusalCode.TYPE)
@@ -154,7 +154,7 @@ def test_t14_an_hmac_by_our_public_key_is_no_signature_at_either_verifier(form: 
 
 
 @rows("own_by_the_secret")
-def test_t14_who_knows_the_secret_makes_no_token_of_ours(bad: Bad) -> None:
+def test_t14_the_shared_secret_cannot_sign_our_own_tokens(bad: Bad) -> None:
     refuse(bad)
     name, token, _ = bad
     if name != "our own token":
@@ -162,45 +162,45 @@ def test_t14_who_knows_the_secret_makes_no_token_of_ours(bad: Bad) -> None:
             own.verifier().verify(token, NOW, own.ANY)
 
 
-def test_an_old_token_is_none_of_ours() -> None:
+def test_our_own_verifier_refuses_an_old_token() -> None:
     for token in (old(), old_header({"kid": own.ACTIVE.kid}), old_header({"alg": "ES256"})):
         with pytest.raises(TokenRefused):
             own.verifier().verify(token, NOW, own.ANY)
 
 
-def test_an_es256_signature_by_our_key_is_no_old_token() -> None:
+def test_an_es256_signature_by_our_key_is_refused_as_old_token() -> None:
     for header in ({"alg": "ES256"}, OLD_HEADER, {"alg": "ES256", "typ": "JWT", "kid": own.ACTIVE.kid}):
         assert code_of(own.sign(text(header), text(OLD))) in (RefusalCode.ALGORITHM, RefusalCode.SIGNATURE)
 
 
-# -- time: until when they are taken, and what a leaked secret can make
+# -- time limits, and a leaked secret
 
 
-def test_after_accept_until_none_is_taken_though_it_was_a_second_before() -> None:
+def test_an_old_token_is_accepted_until_accept_until_and_refused_after() -> None:
     gate = verifier(replace(ISSUER, accept_until=NOW + 10))
     assert code_of(old(), gate, NOW + 9.999) is None
     assert code_of(old(), gate, NOW + 10) is RefusalCode.RETIRED
     assert code_of("junk", gate, NOW + 10) is RefusalCode.RETIRED
 
 
-def test_expiry_is_to_the_second() -> None:
+def test_an_old_token_expires_to_the_second() -> None:
     assert code_of(old(), now=NOW + HOUR - 0.001) is None
     assert code_of(old(), now=NOW + HOUR) is RefusalCode.EXPIRED
 
 
-def test_a_clock_may_be_a_little_ahead() -> None:
+def test_an_issue_time_within_the_leeway_is_accepted() -> None:
     assert code_of(old({"iat": NOW + 30, "exp": NOW + HOUR})) is None
 
 
-def test_the_cut_off_is_to_the_second() -> None:
+def test_the_issued_before_limit_is_to_the_second() -> None:
     gate = verifier(replace(ISSUER, issued_before=NOW))
     assert code_of(old({"iat": NOW - 1, "exp": NOW + HOUR - 1}), gate) is None
     assert code_of(old(), gate) is RefusalCode.CUT_OFF
     assert code_of(old({"iat": NOW + 5}), gate) is RefusalCode.CUT_OFF
 
 
-def test_a_leaked_secret_opens_nothing_for_longer_than_one_life_after_the_cut_off() -> None:
-    """Whatever `iat` and `exp` a forger writes; `accept_until` is a day later."""
+def test_a_leaked_secret_is_useless_one_token_life_after_issued_before() -> None:
+    """For any forged `iat` and `exp`; `accept_until` is a day later."""
     dice, gate = random.Random(39), verifier(replace(ISSUER, issued_before=NOW))
     latest = 0
     for _ in range(4_000):
@@ -215,7 +215,7 @@ def test_a_leaked_secret_opens_nothing_for_longer_than_one_life_after_the_cut_of
 # -- the secret
 
 
-def test_the_secret_is_asked_for_only_when_the_form_is_right_and_the_time_not_over() -> None:
+def test_the_secret_is_read_only_for_a_well_formed_token_before_accept_until() -> None:
     asked: list[float] = []
 
     def secret(now: float) -> bytes:
@@ -232,7 +232,7 @@ def test_the_secret_is_asked_for_only_when_the_form_is_right_and_the_time_not_ov
     assert asked == [NOW]
 
 
-def test_without_its_secret_it_is_refused_and_whatever_else_goes_wrong_too() -> None:
+def test_a_token_is_refused_if_reading_the_secret_fails_in_any_way() -> None:
     def unreadable(_now: float) -> bytes:
         raise TokenRefused(RefusalCode.KEY_UNAVAILABLE)
 
@@ -243,13 +243,13 @@ def test_without_its_secret_it_is_refused_and_whatever_else_goes_wrong_too() -> 
     assert code_of(old(), LegacyVerifier(ISSUER, broken)) is RefusalCode.UNEXPECTED
 
 
-def test_the_secret_is_in_no_repr() -> None:
+def test_no_repr_contains_the_secret() -> None:
     assert SECRET.decode() not in repr(verifier())
     assert "user-1" not in repr(verifier().verify(old(), NOW))
 
 
-def test_no_bent_token_is_taken() -> None:
-    """HMAC has no twins: of 20,000 texts that differ in one place, none is a token."""
+def test_no_altered_token_is_accepted() -> None:
+    """Of 20,000 texts that differ in one place, none is accepted."""
     dice, good = random.Random(35), old({"isAdmin": True})
     alphabet = forge.ALPHABET + ".=+/ \n\0é"
     taken = 0

@@ -1,4 +1,4 @@
-"""The configuration of the legacy issuer: everything said and within bounds, or refused with every fault."""
+"""The configuration of the legacy issuer: complete and within bounds, or refused with all faults."""
 
 import json
 from typing import Any
@@ -20,13 +20,13 @@ GOOD: dict[str, Any] = {
 
 
 def faults(document: object) -> dict[str, str]:
-    """Path to message of everything wrong."""
+    """The message of each fault, by path."""
     with pytest.raises(Invalid) as caught:
         parse_legacy_issuer(document if isinstance(document, str) else json.dumps(document), NOW)
     return dict(caught.value.faults)
 
 
-def test_everything_that_must_be_said() -> None:
+def test_a_complete_configuration_is_parsed() -> None:
     assert parse_legacy_issuer(json.dumps(GOOD), NOW) == LegacyIssuer(
         version=3,
         accept_until=NOW + 86_400,
@@ -38,11 +38,11 @@ def test_everything_that_must_be_said() -> None:
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_nothing_has_a_default(name: str) -> None:
+def test_a_missing_member_is_a_fault(name: str) -> None:
     assert name in faults({member: value for member, value in GOOD.items() if member != name})
 
 
-def test_every_fault_is_told() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     assert set(faults({"x": 1, "claims": {"user": " ", "sub": "x"}})) == {
         "x", "algorithm", "version", "accept_until", "issued_before", "claims.sub", "claims.user", "claims.access",
         "claims.admin", "claims",
@@ -50,17 +50,17 @@ def test_every_fault_is_told() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "null", "[]", '"x"', "1", '{"a":1,"a":2}', '{"a":NaN}', "\ud800"])
-def test_what_is_no_object(text: str) -> None:
+def test_a_configuration_that_is_not_an_object_is_refused(text: str) -> None:
     assert faults(text)
 
 
 @pytest.mark.parametrize("algorithm", ["none", "hs256", "HS512", "RS256", "ES256", ["HS256"], "", None, True])
-def test_no_other_algorithm_can_be_configured(algorithm: object) -> None:
+def test_an_algorithm_other_than_hs256_is_refused(algorithm: object) -> None:
     assert set(faults(GOOD | {"algorithm": algorithm})) == {"algorithm"}
 
 
 @pytest.mark.parametrize("version", ["3", 3.0, True, None, -1, [3]])
-def test_a_version_is_a_whole_number(version: object) -> None:
+def test_a_version_that_is_not_a_whole_number_is_refused(version: object) -> None:
     assert set(faults(GOOD | {"version": version})) == {"version"}
 
 
@@ -68,27 +68,27 @@ def test_a_version_is_a_whole_number(version: object) -> None:
 @pytest.mark.parametrize(
     "time", ["", "never", "2027-01-15", "2027-01-15T08:00:00", NOW, None, "9999-99-99T00:00:00Z", True], ids=repr
 )
-def test_a_time_is_rfc_3339_with_an_offset(name: str, time: object) -> None:
+def test_a_time_that_is_not_rfc_3339_with_an_offset_is_refused(name: str, time: object) -> None:
     assert name in faults(GOOD | {name: time})
 
 
-def test_accept_until_is_bounded_at_every_start() -> None:
+def test_an_accept_until_too_far_ahead_is_refused_at_start() -> None:
     bound = NOW + limits.LEGACY_PERIOD
     assert parse_legacy_issuer(json.dumps(GOOD | {"accept_until": rfc3339(bound)}), NOW).accept_until == bound
     assert set(faults(GOOD | {"accept_until": rfc3339(bound + 1)})) == {"accept_until"}
     assert set(faults(GOOD | {"accept_until": "9999-12-31T23:59:59Z"})) == {"accept_until"}
 
 
-def test_a_time_that_is_over_does_not_stop_the_function() -> None:
+def test_a_time_in_the_past_does_not_stop_the_function() -> None:
     over = GOOD | {"accept_until": "2001-01-01T00:00:00Z", "issued_before": "2001-01-01T00:00:00+00:00"}
     assert parse_legacy_issuer(json.dumps(over), NOW).accept_until < NOW
 
 
-def test_the_cut_off_is_no_later_than_the_end() -> None:
+def test_issued_before_later_than_accept_until_is_refused() -> None:
     assert set(faults(GOOD | {"issued_before": rfc3339(NOW + 86_401)})) == {"issued_before"}
 
 
-def test_three_claims_say_three_things() -> None:
+def test_two_claims_with_one_name_are_refused() -> None:
     assert set(faults(GOOD | {"claims": {"user": "id", "access": "yes", "admin": "yes"}})) == {"claims"}
     assert set(faults(GOOD | {"claims": []})) >= {"claims"}
 
@@ -106,13 +106,13 @@ def test_three_claims_say_three_things() -> None:
         pytest.param('{"kty": "EC", "crv": "P-256", "x": "' + "s" * 43 + '"}', id="JWK"),
     ],
 )
-def test_what_can_be_no_shared_secret(text: str) -> None:
+def test_a_text_that_cannot_be_a_shared_secret_is_refused(text: str) -> None:
     with pytest.raises(NoSecret) as caught:
         shared_secret(text)
     assert "ssss" not in str(caught.value)
 
 
-def test_a_secret_is_its_bytes() -> None:
+def test_a_secret_is_used_as_its_utf_8_bytes() -> None:
     assert shared_secret("s" * 32) == b"s" * 32
     assert shared_secret("ü" * 16) == "ü".encode() * 16
     assert shared_secret("{" + "s" * 40) == b"{" + b"s" * 40

@@ -1,4 +1,4 @@
-"""When a provider is asked for its keys, and what is done while it does not answer. The clock is the test's."""
+"""When a provider's keys are fetched, and what applies while it does not answer. The test controls the clock."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ def source(network: Provider, issuer: IdentityIssuer = ISSUER) -> KeySource:
 
 
 def outcome(keys: KeySource, now: float, kid: str = "ec-1") -> str:
-    """In a word."""
+    """The outcome of a lookup, as one word."""
     try:
         keys.find(kid, "ES256", now)
     except IdentityUnavailable:
@@ -34,7 +34,7 @@ def outcome(keys: KeySource, now: float, kid: str = "ec-1") -> str:
 @pytest.mark.parametrize(
     ("max_age", "fresh"), [(None, 3_600), (0, 300), (60, 300), (301, 301), (7_200, 7_200), (10**8, 86_400)]
 )
-def test_the_answers_age_is_honoured_within_bounds(max_age: int | None, fresh: int) -> None:
+def test_the_responses_max_age_is_honored_within_bounds(max_age: int | None, fresh: int) -> None:
     network = Provider(ec_jwk(), max_age=max_age)
     keys = source(network)
     for now in (0, 1, fresh - 1):
@@ -44,17 +44,17 @@ def test_the_answers_age_is_honoured_within_bounds(max_age: int | None, fresh: i
     assert len(network.asked) == 2
 
 
-def test_the_last_known_good_set_is_kept_while_the_provider_is_down() -> None:
+def test_the_last_good_key_set_is_kept_while_the_provider_is_down() -> None:
     network = Provider(ec_jwk())
     keys = source(network)
     outcome(keys, NOW)
     network.down = True
     for later in (3_600, 3_660, 40_000, 90_000 - 1):
         assert outcome(keys, NOW + later) == "found"
-    assert outcome(keys, NOW + 90_000) == "unavailable"  # an hour fresh, a day kept
+    assert outcome(keys, NOW + 90_000) == "unavailable"  # fresh for an hour, kept for a day
 
 
-def test_a_stale_set_is_asked_for_once_a_minute_while_the_provider_is_down() -> None:
+def test_while_the_provider_is_down_a_stale_set_is_fetched_once_a_minute() -> None:
     network = Provider(ec_jwk())
     keys = source(network)
     outcome(keys, NOW)
@@ -64,7 +64,7 @@ def test_a_stale_set_is_asked_for_once_a_minute_while_the_provider_is_down() -> 
     assert len(network.asked) == 1 + 10
 
 
-def test_with_nothing_known_it_is_tried_every_five_seconds() -> None:
+def test_without_a_key_set_a_fetch_is_tried_every_five_seconds() -> None:
     network = Provider(ec_jwk())
     network.down = True
     keys = source(network)
@@ -75,7 +75,7 @@ def test_with_nothing_known_it_is_tried_every_five_seconds() -> None:
     assert [outcome(keys, NOW + second) for second in (61, 66)] == ["found", "found"]
 
 
-def test_a_key_added_is_found_after_a_minute_and_one_removed_is_gone() -> None:
+def test_an_added_key_is_found_after_a_minute_and_a_removed_one_is_dropped() -> None:
     network = Provider(ec_jwk())
     keys = source(network)
     outcome(keys, NOW)
@@ -85,7 +85,7 @@ def test_a_key_added_is_found_after_a_minute_and_one_removed_is_gone() -> None:
     assert outcome(keys, NOW + 61, "ec-1") == "unknown_key"
 
 
-def test_a_clock_that_goes_back_does_not_stop_the_refresh() -> None:
+def test_a_clock_that_is_set_back_does_not_stop_the_refresh() -> None:
     network = Provider(ec_jwk())
     keys = source(network)
     outcome(keys, NOW)
@@ -108,7 +108,7 @@ def test_a_clock_that_goes_back_does_not_stop_the_refresh() -> None:
         b'{"keys":',
     ],
 )
-def test_a_broken_set_is_a_failure_and_spoils_nothing(body: bytes) -> None:
+def test_an_unreadable_key_set_fails_and_the_known_keys_stay(body: bytes) -> None:
     network = Provider(ec_jwk())
     good = network.documents[KEYS]
     keys = source(network)
@@ -122,7 +122,7 @@ def test_a_broken_set_is_a_failure_and_spoils_nothing(body: bytes) -> None:
     assert outcome(fresh, NOW + 5) == "found"
 
 
-def test_a_set_of_more_than_a_hundred_keys_is_no_set() -> None:
+def test_a_key_set_of_more_than_a_hundred_keys_is_refused() -> None:
     assert len(read_keys(_set(100), ("ES256",))) == 100
     with pytest.raises(TokenRefused):
         read_keys(_set(101), ("ES256",))
@@ -134,7 +134,7 @@ def _set(size: int) -> bytes:
     return json.dumps({"keys": [ec_jwk(f"k-{n}") for n in range(size)]}).encode()
 
 
-def test_each_key_is_bound_to_algorithms_that_fit_it() -> None:
+def test_each_key_verifies_only_algorithms_of_its_type() -> None:
     import json
 
     large = ec.derive_private_key(7, ec.SECP384R1())
@@ -151,7 +151,7 @@ def test_each_key_is_bound_to_algorithms_that_fit_it() -> None:
     }
 
 
-def test_discovery_finds_the_keys_and_is_asked_once() -> None:
+def test_discovery_is_fetched_once_and_finds_the_keys() -> None:
     network = Provider(ec_jwk())
     network.documents[CONFIGURATION] = {"issuer": IDP, "jwks_uri": KEYS}
     keys = source(network, DISCOVERED)
@@ -160,7 +160,7 @@ def test_discovery_finds_the_keys_and_is_asked_once() -> None:
     assert network.asked == [CONFIGURATION, KEYS, KEYS]
 
 
-def test_keys_that_moved_are_discovered_anew() -> None:
+def test_a_moved_key_set_is_discovered_again() -> None:
     network = Provider(ec_jwk())
     network.documents[CONFIGURATION] = {"issuer": IDP, "jwks_uri": KEYS}
     keys = source(network, DISCOVERED)
@@ -191,19 +191,19 @@ def test_keys_that_moved_are_discovered_anew() -> None:
     ],
     ids=str,
 )
-def test_a_discovery_document_that_is_not_the_issuers(document: object) -> None:
+def test_a_discovery_document_of_another_issuer_is_refused(document: object) -> None:
     network = Provider(ec_jwk())
     network.documents[CONFIGURATION] = document
     assert outcome(source(network, DISCOVERED), NOW) == "unavailable"
     assert network.asked == [CONFIGURATION]
 
 
-def test_an_issuer_that_ends_in_a_slash_is_asked_at_the_right_place() -> None:
+def test_an_issuer_with_a_trailing_slash_is_discovered_at_the_right_url() -> None:
     network = Provider(ec_jwk())
     network.documents[CONFIGURATION] = {"issuer": IDP + "/", "jwks_uri": KEYS}
     assert outcome(source(network, replace(DISCOVERED, issuer=IDP + "/")), NOW) == "found"
 
 
-def test_the_retry_hint_is_the_pause() -> None:
+def test_retry_after_equals_the_pause_between_fetches() -> None:
     assert IdentityUnavailable.retry_after == 5
     assert RefusalCode.UNKNOWN_KEY == "unknown_key"

@@ -1,4 +1,4 @@
-"""Tokens seen before: an answer from memory is always the answer that a verification from scratch would give."""
+"""Remembered tokens: the remembered answer always equals a verification from scratch."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -30,7 +30,7 @@ from headgate.tokens.verify import VerifiedTokens, Verifier
 
 
 class Counted(Mapping[str, PublicKey]):
-    """A key set whose keys count the signatures that they check."""
+    """A key set that counts signature checks."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -54,13 +54,13 @@ def answer(gate: Verifier, token: str, now: float, kinds: frozenset[Kind] = ANY)
         return refused.code
 
 
-def test_a_token_seen_before_is_the_same_object() -> None:
+def test_a_token_seen_before_gives_the_same_object_without_a_signature_check() -> None:
     seen = VerifiedTokens()
     first = verifier(seen).verify(good(), NOW, ANY)
     assert verifier(seen).verify("".join(good()), NOW + 10, ANY) is first
 
 
-def test_one_character_makes_it_another_token() -> None:
+def test_a_token_with_one_changed_character_is_verified_again() -> None:
     seen = VerifiedTokens()
     verifier(seen).verify(good(), NOW, ANY)
     for bent in (good() + "=", good()[:-1], good() + ".", " " + good(), good().swapcase()):
@@ -68,7 +68,7 @@ def test_one_character_makes_it_another_token() -> None:
     assert len(seen) == 1
 
 
-def test_a_revoked_key_is_refused_at_once() -> None:
+def test_a_remembered_token_is_refused_once_its_key_is_revoked() -> None:
     seen = VerifiedTokens()
     verifier(seen).verify(good(), NOW, ANY)
     revoked = key_set([ACTIVE.public(KeyState.REVOKED)])
@@ -76,14 +76,14 @@ def test_a_revoked_key_is_refused_at_once() -> None:
     assert answer(Verifier(ISSUER, AUDIENCE, {}, seen), good(), NOW) is RefusalCode.UNKNOWN_KEY
 
 
-def test_another_key_under_the_same_id_is_checked_anew() -> None:
+def test_another_key_under_the_same_id_is_verified_again() -> None:
     seen = VerifiedTokens()
     verifier(seen).verify(good(), NOW, ANY)
     replaced = key_set([signer("key-active", 999).public()])
     assert answer(Verifier(ISSUER, AUDIENCE, replaced, seen), good(), NOW) is RefusalCode.SIGNATURE
 
 
-def test_an_equal_key_made_anew_is_the_same_key() -> None:
+def test_an_equal_key_object_needs_no_new_check() -> None:
     seen = VerifiedTokens()
     first = verifier(seen).verify(good(), NOW, ANY)
     again = key_set([signer("key-active", 101).public()])
@@ -98,7 +98,7 @@ def test_issuer_and_audience_are_checked_for_tokens_seen_before() -> None:
     assert answer(verifier(seen), good(), NOW, frozenset({Kind.SESSION})) is RefusalCode.KIND
 
 
-def test_one_verifier_per_domain_may_share_what_was_seen() -> None:
+def test_verifiers_of_several_domains_can_share_a_memory() -> None:
     seen = VerifiedTokens()
     domains = [f"https://{n}.example" for n in range(5)]
     tokens = [with_claims({"iss": domain}) for domain in domains]
@@ -109,7 +109,7 @@ def test_one_verifier_per_domain_may_share_what_was_seen() -> None:
             assert taken == [tokens[domains.index(domain)]]
 
 
-def test_it_is_bounded_and_the_least_recently_used_goes_first() -> None:
+def test_the_memory_is_bounded_and_drops_the_least_recently_used() -> None:
     seen = VerifiedTokens(3)
     gate = verifier(seen)
     tokens = [with_claims({"jti": f"j-{n}"}) for n in range(4)]
@@ -121,11 +121,11 @@ def test_it_is_bounded_and_the_least_recently_used_goes_first() -> None:
     assert gate.verify(tokens[1], NOW, ANY) is not kept[1]
 
 
-def test_without_a_store_every_sight_is_the_first() -> None:
+def test_without_a_memory_every_token_is_verified() -> None:
     assert verifier().verify(good(), NOW, ANY) is not verifier().verify(good(), NOW, ANY)
 
 
-def test_a_bug_is_a_refusal_that_raises_an_alarm() -> None:
+def test_an_unexpected_exception_is_refused_with_its_own_code() -> None:
     class Exploding(Counted):
         def __getitem__(self, kid: str) -> PublicKey:
             raise ZeroDivisionError("token content")
@@ -136,7 +136,7 @@ def test_a_bug_is_a_refusal_that_raises_an_alarm() -> None:
     assert "content" not in str(caught.value)
 
 
-def test_one_key_is_asked_for_and_only_by_the_id_in_the_header() -> None:
+def test_only_the_key_named_in_the_header_is_looked_up() -> None:
     keys = Counted()
     Verifier(ISSUER, AUDIENCE, keys).verify(good(by=NEXT), NOW, ANY)
     assert set(keys.asked) == {"key-next"}
@@ -160,7 +160,7 @@ steps = st.lists(
 
 @settings(max_examples=many(150, 1_500))
 @given(steps)
-def test_memory_and_scratch_always_agree(walk: list[tuple[float, Kind, str, str, frozenset[Kind]]]) -> None:
+def test_remembered_and_fresh_answers_always_agree(walk: list[tuple[float, Kind, str, str, frozenset[Kind]]]) -> None:
     seen, keys = VerifiedTokens(2), key_set([ACTIVE.public(), PREVIOUS.public()])
     for ahead, kind, change, issuer, kinds in walk:
         if change != "stay":
@@ -172,7 +172,7 @@ def test_memory_and_scratch_always_agree(walk: list[tuple[float, Kind, str, str,
         assert answer(remembered, good(kind), now, kinds) == answer(scratch, good(kind), now, kinds)
 
 
-def test_nothing_of_a_person_is_in_the_repr() -> None:
+def test_no_repr_contains_personal_data() -> None:
     shown = repr(verifier().verify(with_claims({"attributes": {"plan": "secret-plan"}}), NOW, ANY))
     for private in (ACCESS["sub"], "org-1", "secret-plan", "web"):
         assert f"'{private}'" not in shown

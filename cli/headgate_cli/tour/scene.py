@@ -9,7 +9,7 @@ C = TypeVar("C")
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A request and its answer: `told` is a summary, `holds` whether it is as expected, `wanted` what was expected."""
+    """A request and its answer. `told` summarizes it; `holds` says whether it is as expected, `wanted` what was."""
 
     who: str
     asked: str

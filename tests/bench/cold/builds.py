@@ -1,6 +1,6 @@
-"""The artefacts to be started: ours by the make targets that `sam build` runs, the usual stack by pip. For one machine.
+"""The artifacts to start: ours by the make targets of `sam build`, the usual stack by pip.
 
-Both for Lambda's version of Python and for this machine's processor, so that they can be run here.
+Both for Lambda's version of Python and this machine's processor.
 """
 
 import os
@@ -20,11 +20,11 @@ BY_BOTOCORE = {
     "botocore.session.get_session()": "boto3.Session()",
     "_session().create_client(": "_session().client(",
 }
-"""All that our store says to botocore about sessions, and the same to boto3."""
+"""The lines of our store that create botocore sessions, and the same with boto3."""
 
 
 def python313() -> str | None:
-    """Lambda's version of the interpreter, if there is one on PATH (under pyenv it must be chosen to start)."""
+    """Lambda's version of the interpreter, if it is on PATH (under pyenv it must be selected)."""
     try:
         asked = ["python3.13", "-c", "import sys; print(sys.executable)"]
         env = {**os.environ, "PYENV_VERSION": "3.13"}
@@ -34,7 +34,7 @@ def python313() -> str | None:
 
 
 def build_ours(folder: Path) -> Path:
-    """The layer and two functions, byte-compiled as they are deployed."""
+    """Build the layer and two functions, byte-compiled as deployed."""
     uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}")
     layer = [f"PLATFORM={platform.machine()}-manylinux2014", *([f"UV={uv}"] if uv else [])]
     _make(ROOT / "layers/headgate", "build-HeadgateLayer", folder / "layer", *layer)
@@ -45,7 +45,7 @@ def build_ours(folder: Path) -> Path:
 
 
 def build_usual(python: str, folder: Path) -> Path:
-    """The usual stack's libraries and handlers, byte-compiled likewise."""
+    """Build the usual stack's libraries and handlers, byte-compiled."""
     install(python, folder / "layer/python", *LIBRARIES)
     for name in ("authorizer", "evaluate"):
         shutil.copytree(USUAL / name, folder / name)
@@ -60,7 +60,7 @@ def build_with_boto3(python: str, ours: Path, folder: Path) -> Path:
     (botocore,) = layer.glob("botocore-*.dist-info")
     version = re.sub(r"^botocore-|\.dist-info$", "", botocore.name)
     install(python, folder / "boto3", f"boto3=={version}")
-    for package in ("boto3", "s3transfer"):  # all else that boto3 needs is in the layer, trimmed
+    for package in ("boto3", "s3transfer"):  # the layer has everything else that boto3 needs, trimmed
         shutil.copytree(folder / "boto3" / package, layer / package)
         compile_all(python, layer / package)
     source = layer / "headgate/store/dynamo.py"
@@ -69,26 +69,26 @@ def build_with_boto3(python: str, ours: Path, folder: Path) -> Path:
         assert text.count(was) == 1, f"{source.name}: {was}"
         text = text.replace(was, becomes)
     source.write_text(text)
-    compile_all(python, source, "-f")  # trusted by hash: what was compiled before would still be taken
+    compile_all(python, source, "-f")  # hash-based .pyc files are not invalidated: an old one would still be used
     return folder
 
 
 def install(python: str, folder: Path, *packages: str) -> None:
-    """Into a folder of their own, not compiled."""
+    """Install into a folder, without byte-compilation."""
     command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
     command += ["--only-binary", ":all:", "--target", str(folder), *packages]
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
 
 
 def compile_all(python: str, what: Path, *options: str) -> None:
-    """As layers/compile.mk does: a folder or a file."""
+    """Byte-compile a folder or a file as layers/compile.mk does."""
     command = [python, "-m", "compileall", "-q", "-j", "0", *options]
     command += ["--invalidation-mode", "unchecked-hash", str(what)]
     subprocess.run(command, check=True)
 
 
 def not_compiled(folder: Path, copy: Path) -> Path:
-    """A copy without its compiled files: what Lambda gets from a build that does not compile."""
+    """A copy without compiled files, as from a build that does not compile."""
     return Path(shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("__pycache__")))
 
 
@@ -98,5 +98,5 @@ def _make(folder: Path, target: str, into: Path, *variables: str) -> None:
 
 
 def megabytes(folder: Path) -> float:
-    """Of all its files."""
+    """The size of all files in a folder."""
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6

@@ -1,4 +1,4 @@
-"""A Lambda Runtime API for one cold start: an event that waits, and when the function asks and answers."""
+"""A Lambda Runtime API for one cold start: it serves one event and records when the function asks and answers."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 LIMIT = 60
-"""Seconds after which a start has failed."""
+"""Seconds after which a start counts as failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Start:
 
 @dataclass
 class Waiting:
-    """One event, and what became of it."""
+    """One event and its result."""
 
     event: bytes
     asked: list[float] = field(default_factory=list)
@@ -37,12 +37,12 @@ class Waiting:
 
 
 class Api(ThreadingHTTPServer):
-    """Serves `waiting` to whoever asks."""
+    """Serves `waiting` to the function."""
 
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        """A process that was ended hangs up: that is no error."""
+        """A terminated process disconnects: not an error."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -50,7 +50,7 @@ class Api(ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def cold_start(self, command: Sequence[str], variables: Mapping[str, str], folder: Path, event: Any) -> Start:
-        """Start a process, give it the event, end it when it has answered. Raises TimeoutError."""
+        """Start a process, serve the event, and end it after its answer. Raises TimeoutError."""
         self.waiting = waiting = Waiting(json.dumps(event).encode())
         env = {**variables, "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self.server_address[1]}"}
         began = time.perf_counter()
@@ -79,7 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         waiting = self.server.waiting
         waiting.asked.append(time.perf_counter())
-        if len(waiting.asked) > 1:  # it asks for more work: there is none, and it is about to be ended
+        if len(waiting.asked) > 1:  # it asks for more work: there is none, and it is about to end
             waiting.done.wait(LIMIT)
             return
         deadline = str(int(time.time() * 1e3) + LIMIT * 1_000)

@@ -1,4 +1,4 @@
-"""The bars that Headgate holds itself to, each a ratio within one run."""
+"""The performance bars of Headgate, each a ratio within one run."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ from contest.timing import ratio
 Found = Mapping[str, dict[str, list[float]]]
 OF_THE_FLOOR = {"GA": 2.0, "25 % by user": 1.3, "100 flags at once": 1.7}
 PYTHON, NATIVE = 5.0, 1.0
-"""At least 5 times as fast as the fastest peer in pure Python; not slower than the fastest in compiled code."""
+"""At least 5 times as fast as the fastest pure Python peer; not slower than the fastest compiled one."""
 KNOWN = {"25 % by user": 0.55}
-"""Not reached, and how far off it may be: one SHA-256 through Python's hashlib alone takes about as long as Eppo's
+"""A bar that is missed, and by how much at most: one SHA-256 in Python's hashlib takes about as long as Eppo's
 whole answer, whose MD5 never leaves Rust."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """What is held to a bar, the figure, the bar in words, and whether it is met; `known` if it is known not to be."""
+    """The subject, the figure, the bar in words, and whether it is met; `known` marks a known miss."""
 
     what: str
     figure: float
@@ -28,7 +28,7 @@ class Bar:
 
     @property
     def verdict(self) -> str:
-        """For the table."""
+        """The verdict, for the table."""
         return "met" if self.met else "missed, as known" if self.known else "missed"
 
 

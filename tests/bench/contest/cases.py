@@ -1,6 +1,6 @@
-"""What is asked of everyone: flags in no one's own words, the people who ask, and the right answers.
+"""The cases for all contestants: neutral flags, the people who are decided, and the right answers.
 
-A contestant translates each `Spec` into its own rules. Whoever lacks a kind of flag sits that case out.
+A contestant translates each `Spec` into its own rules. One without a kind of flag skips that case.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """What a flag does."""
+    """The kind of a flag."""
 
     GA = "on for everybody"
     SPLIT = "on for 25 % of users"
@@ -30,7 +30,7 @@ class Spec:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who asks. `attributes` are plan and seats."""
+    """A person to decide for. `attributes` are plan and seats."""
 
     user: str
     number: int
@@ -39,7 +39,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Flags, and the one that is asked about; no `key` asks for all of them at once."""
+    """Flags, and the key of the one to evaluate; without `key`, all of them at once."""
 
     name: str
     specs: Sequence[Spec]
@@ -47,17 +47,17 @@ class Case:
 
     @property
     def kinds(self) -> frozenset[Kind]:
-        """What a contestant must be able to say."""
+        """The kinds of flags that a contestant must support."""
         return frozenset(spec.kind for spec in self.specs)
 
     @property
     def asked(self) -> list[Spec]:
-        """The flags that are answered."""
+        """The flags that are evaluated."""
         return [spec for spec in self.specs if self.key in ("", spec.key)]
 
     @property
     def crowd(self) -> Sequence[Person]:
-        """Who asks: with attributes only where some answer reads them, since some convert them at every call."""
+        """The people: with attributes only if an answer reads them, since some convert them at every call."""
         return CROWD if any(spec.kind is Kind.RULE for spec in self.asked) else BARE
 
 
@@ -71,7 +71,7 @@ LISTED = [person.user for person in CROWD if person.number % 4 < 2]
 
 
 def is_right(spec: Spec, person: Person) -> bool | None:
-    """The answer for one person; None where only the share of a crowd can be told (SPLIT)."""
+    """The right answer for one person; None if only the share of a crowd is known (SPLIT)."""
     match spec.kind:
         case Kind.SPLIT:
             return None

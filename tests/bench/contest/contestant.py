@@ -1,6 +1,6 @@
-"""What a contestant brings: the exact statement that is timed, and how to read its answer.
+"""A contestant: the exact statement that is timed, and how to read its answer.
 
-The statement is what its user would write, with `subject` (one of `subjects`, the crowd in the contestant's own form,
+The statement is what a user would write, with `subject` (one of `subjects`, the crowd in its own form,
 made beforehand) and `key`. The same compiled statement is checked and timed.
 """
 
@@ -16,7 +16,7 @@ from contest.cases import PERCENT, Case, Kind, is_right
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """`one` asks for the flag `key`, `all` for every flag of `keys`, as a mapping from key to `read`'s argument."""
+    """`one` evaluates the flag `key`, `all` every flag of `keys`, as a mapping from key to `read`'s argument."""
 
     one: str
     names: Mapping[str, Any]
@@ -25,7 +25,7 @@ class Asking:
     read: Callable[[Any], bool] = bool
 
     def statement(self, case: Case) -> str:
-        """What is timed."""
+        """The statement that is timed."""
         return self.one if case.key else self.all or f"{{key: {self.one} for key in keys}}"
 
 
@@ -41,7 +41,7 @@ class Contestant(Protocol):
 
 
 class Wrong(Exception):
-    """A contestant's answers are not the case's: there is nothing to time."""
+    """A contestant's answers are wrong, so it is not timed."""
 
 
 class Entry:
@@ -69,7 +69,7 @@ class Entry:
                 raise Wrong(f"{self.name}, {self._case.name}: {spec.key} on for {share:.1%}, {wrong} wrong")
 
     def nanoseconds(self, calls: int) -> float:
-        """Processor time of one call, over the crowd's first, from the front again when there are no more."""
+        """Processor time of one call, over the crowd in order, repeated if necessary."""
         subjects = list(islice(cycle(self._asking.subjects), calls))
         began = thread_time_ns()
         self._run(subjects)

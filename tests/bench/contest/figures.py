@@ -1,4 +1,4 @@
-"""Draws what was measured: plain SVG, text as text."""
+"""Draws the measurements as plain SVG, with text as text."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ SHOWN = ("GA", "25 % by user", "list of 1,000", "attribute rule")
 
 
 def draw_peers(path: Path, found: Mapping[str, dict[str, list[float]]]) -> None:
-    """One panel per case, the fastest on top: dots on one logarithmic scale, since a bar there has no true length."""
+    """One panel per case, fastest on top: dots on one logarithmic scale, where bars would have no true length."""
     figure, panels = pyplot.subplots(1, len(SHOWN), figsize=(13, 3.4), layout="constrained", sharex=True)
     colours = {"headgate": "#0b6e4f", "floor": "#909090"}
     for panel, name in zip(panels, SHOWN, strict=True):

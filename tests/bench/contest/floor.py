@@ -1,4 +1,4 @@
-"""The floor: each case written by hand in plain Python, and nothing beyond it.
+"""The floor: each case written by hand in plain Python, with nothing else.
 
 Flags lie in a dict of dicts. A call finds its flag by key and does the case's own work on it: GA compares the stage;
 25 % takes one SHA-256 of a prefix and the user, and compares bytes; a list is one look into a set; a prerequisite is a

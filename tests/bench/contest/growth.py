@@ -1,4 +1,4 @@
-"""Whether a decision grows with what it does not look at: other flags, and the other entries of a list."""
+"""Whether the cost of a decision grows with data it does not use: other flags, and other entries of a list."""
 
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
@@ -26,7 +26,7 @@ class Sized:
 
 
 def growth(rounds: int, *, turn: int = TURN) -> Growth:
-    """Nanoseconds by what grows and its number."""
+    """Nanoseconds by the growing data and its size."""
     cases = {
         "flags, one at GA": (FLAGS, lambda count: Case("GA", mixture(count), f"flag-{count // 20 * 10:04}")),
         "flags, one at 25 %": (FLAGS, lambda count: Case("25 %", mixture(count), f"flag-{count // 20 * 10 + 4:04}")),
@@ -43,6 +43,6 @@ def _by_number(numbers: Sequence[int], case: Callable[[int], Case], rounds: int,
 
 
 def _list_of(count: int) -> Spec:
-    """Half of the crowd, as far as there is room, and people who never ask."""
+    """Up to half of the crowd, and other people."""
     known = [person.user for person in CROWD if person.number % 4 < 2][:count]
     return Spec("listed", Kind.LISTED, users=frozenset([*known, *(f"other-{n}" for n in range(count - len(known)))]))

@@ -1,6 +1,6 @@
-"""Interleaved timing: contestants take turns round by round, so that a machine that slows down slows all of them.
+"""Interleaved timing: contestants take turns in each round, so that a slower machine slows all of them.
 
-What is counted is the calling thread's processor time, so that a neighbour on the same core is not.
+It counts the calling thread's processor time, to exclude other load on the core.
 """
 
 import gc
@@ -11,11 +11,11 @@ from statistics import median
 from contest.contestant import Entry
 
 TURN = 8_000_000
-"""Nanoseconds that one turn should take: short against the machine's moods, long against the clock."""
+"""Target duration of a turn in nanoseconds: short against load changes, long against the clock's resolution."""
 
 
 def measure(entries: Sequence[Entry], rounds: int, *, turn: int = TURN) -> dict[str, list[float]]:
-    """Nanoseconds a call, one per round, by contestant. Each round starts with another one."""
+    """Nanoseconds per call by contestant, one for each round. Each round starts with another contestant."""
     found: dict[str, list[float]] = {entry.name: [] for entry in entries}
     with _no_collector():
         calls = {entry.name: _calls(entry, turn) for entry in entries}
@@ -27,13 +27,13 @@ def measure(entries: Sequence[Entry], rounds: int, *, turn: int = TURN) -> dict[
 
 
 def _calls(entry: Entry, turn: int) -> int:
-    """How many calls fill a turn: guessed from one, then from as many as that said."""
+    """The number of calls in a turn: estimated from one call, then from that many."""
     guess = max(1, int(turn / entry.nanoseconds(1)))
     return max(1, int(turn / entry.nanoseconds(guess)))
 
 
 def ratio(found: dict[str, list[float]], name: str, other: str) -> float:
-    """How many times as long `name` takes as `other`: the median of the rounds' own ratios."""
+    """How many times as long `name` takes as `other`: the median of the ratios within each round."""
     return median(mine / theirs for mine, theirs in zip(found[name], found[other], strict=True))
 
 

@@ -1,4 +1,4 @@
-"""The worker's own handler on a real socket's worth of DynamoDB: moto's server, one request at a time."""
+"""The worker's handler on DynamoDB over a socket: moto's server, one request at a time."""
 
 import importlib.util
 import sys
@@ -16,7 +16,7 @@ from werkzeug.serving import make_server
 
 sys.path.insert(0, str(Path(__file__).parent))
 GASTOWN = Path(__file__).parents[3] / "examples" / "gastown"
-sys.path.insert(0, str(GASTOWN))  # as Lambda has it
+sys.path.insert(0, str(GASTOWN))  # as on Lambda
 
 from worker_calls.requests import Person, Reply, make_event, read  # noqa: E402 - it lies beside this file
 
@@ -33,11 +33,11 @@ ENVIRONMENT = {
 }
 
 
-@pytest.fixture(scope="module")  # and no longer: what other tests start must not inherit it
+@pytest.fixture(scope="module")  # not longer: what other tests start must not inherit it
 def environment() -> Iterator[dict[str, str]]:
-    """The function's environment variables, with DynamoDB at moto's address."""
+    """The function's environment variables, with DynamoDB at moto's URL."""
     backend = DomainDispatcherApplication(create_backend_app)
-    one_at_a_time = threading.Lock()  # moto itself does not lock: two winners of one condition otherwise
+    one_at_a_time = threading.Lock()  # moto does not lock: two writers could pass one condition
 
     def serial(environ: Any, start_response: Any) -> list[bytes]:
         with one_at_a_time:
@@ -57,9 +57,9 @@ def environment() -> Iterator[dict[str, str]]:
 
 @pytest.fixture(scope="module", autouse=True)
 def table(environment: dict[str, str]) -> None:
-    """A fresh table for each file, as the template declares it: moto's transactions grow slow as a table grows.
+    """A fresh table for each file, as the template declares it: moto's transactions slow down as a table grows.
 
-    By a patient client: moto's first answers take a second.
+    The client allows for moto's first answers, which take a second.
     """
     urlopen(Request(environment["AWS_ENDPOINT_URL_DYNAMODB"] + "/moto-api/reset", method="POST")).close()  # noqa: S310
     api: Any = botocore.session.get_session().create_client("dynamodb")
@@ -76,7 +76,7 @@ def table(environment: dict[str, str]) -> None:
 
 @pytest.fixture(scope="module")
 def handler(environment: dict[str, str]) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
-    """examples/gastown/app.py's handler, loaded once for each file, as Lambda does for an environment."""
+    """The handler of examples/gastown/app.py, loaded once per file, as Lambda does per environment."""
     spec = importlib.util.spec_from_file_location("gastown_app", GASTOWN / "app.py")
     assert spec is not None
     assert spec.loader is not None
@@ -103,7 +103,7 @@ def call(handler: Callable[[dict[str, Any], Any], dict[str, Any]]) -> Callable[.
 
 @pytest.fixture
 def alice() -> Person:
-    """A fresh subject for each test, so that tests share a table and nothing else."""
+    """A new subject for each test, so that tests share only a table."""
     return Person(f"alice-{uuid.uuid4()}")
 
 

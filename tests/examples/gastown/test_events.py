@@ -24,18 +24,18 @@ TOWN = Town("7d1c2f1e-3a52-4e0b-9a53-0c9f6a1e4b21", "Old", Owner(OwnerKind.USER,
 
 @pytest.fixture(scope="module")
 def old_town(environment: dict[str, str], table: None) -> None:
-    """The town that the stories speak of, with its one rig."""
+    """The town of the stories, with its one rig."""
     towns = TownTable(environment["GASTOWN_TABLE"], dynamodb())
     towns.create(TOWN)
     assert towns.add_rig(TOWN, Thing(Kind.RIG, "r", "repository", "alice", "2026-11-20"), only_first=True)
 
 
-def test_each_story_has_its_end_here() -> None:
+def test_every_story_has_an_expected_answer() -> None:
     assert {path.stem for path in EVENTS} == STATUSES.keys()
 
 
 @pytest.mark.parametrize("path", EVENTS, ids=lambda path: path.stem)
-def test_the_story_ends_as_it_should(path: Path, handler: Handler, old_town: None) -> None:
+def test_story_gets_its_expected_answer(path: Path, handler: Handler, old_town: None) -> None:
     event = json.loads(path.read_text(encoding="utf-8"))
     reply = read(handler(event, None))
     assert reply.status == STATUSES[path.stem], reply.body

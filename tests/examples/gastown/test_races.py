@@ -1,7 +1,7 @@
-"""Two at once. A limit that the worker keeps (one rig without the flag, one container) holds whoever comes first.
+"""Races. The worker's limits (one rig without the flag, one container) hold under concurrent requests.
 
-moto answers one request at a time here, so a condition fails as it does on DynamoDB. That two look at the town before
-either writes is no luck: the store's client waits for the other after the look.
+moto answers one request at a time here, so a condition fails as it does on DynamoDB. Both requests always read the town
+before either writes: the store's client waits for the other after the read.
 """
 
 import json
@@ -29,8 +29,8 @@ GASTOWN = Path(__file__).parents[3] / "examples" / "gastown"
 TOGETHER = 4
 
 
-class MeetAfterLooking:
-    """DynamoDB's client; each thread's first look at a town waits until all have looked."""
+class WaitAfterRead:
+    """DynamoDB's client. Each thread's first read of a town waits until all threads have read."""
 
     def __init__(self, api: Any, meeting: threading.Barrier) -> None:
         self._api, self._meeting, self._looked = api, meeting, threading.local()
@@ -46,8 +46,8 @@ class MeetAfterLooking:
         return found
 
 
-class Quicker:
-    """DynamoDB's client where somebody else is quicker so many times: the conflict is as DynamoDB reports it."""
+class ConflictingClient:
+    """DynamoDB's client, where another writer wins this many times, with DynamoDB's own conflict errors."""
 
     def __init__(self, api: Any, times: int) -> None:
         self._api, self.times = api, times
@@ -65,13 +65,13 @@ class Quicker:
 
 
 def at_once(town: str, alice: Person, asks: dict[str, bool], action: Action) -> list[Outcome]:
-    """What comes of it when several, in as many environments, do the same."""
+    """The outcomes when several environments do the same."""
     meeting = threading.Barrier(TOGETHER)
     caller = caller_from(make_event(alice, "POST /api/towns/{town}/rigs", {"town": town}, asks=asks))
     outcomes: list[Outcome] = []
 
     def environment() -> None:
-        gastown = Gastown(TownTable("worker", MeetAfterLooking(dynamodb(), meeting)))
+        gastown = Gastown(TownTable("worker", WaitAfterRead(dynamodb(), meeting)))
         outcomes.append(gastown.in_town(Call(caller, {}), town, action))
 
     threads = [threading.Thread(target=environment) for _ in range(TOGETHER)]
@@ -83,7 +83,7 @@ def at_once(town: str, alice: Person, asks: dict[str, bool], action: Action) -> 
     return outcomes
 
 
-def test_of_several_first_rigs_one_is_first(call: Caller, alice: Person, town: str) -> None:
+def test_one_of_several_concurrent_first_rigs_succeeds(call: Caller, alice: Person, town: str) -> None:
     outcomes = at_once(town, alice, OFF, actions.add_rig)
     assert Counter(outcome.status for outcome in outcomes) == {201: 1, 403: TOGETHER - 1}
     status = call(alice, "GET /api/towns/{town}/status", town=town).body
@@ -91,31 +91,31 @@ def test_of_several_first_rigs_one_is_first(call: Caller, alice: Person, town: s
     assert call(alice, "GET /api/towns/{town}", town=town).body["rig_count"] == 1
 
 
-def test_with_the_flag_all_come_in(call: Caller, alice: Person, town: str) -> None:
+def test_with_the_flag_all_concurrent_rigs_succeed(call: Caller, alice: Person, town: str) -> None:
     outcomes = at_once(town, alice, ON, actions.add_rig)
     assert [outcome.status for outcome in outcomes] == [201] * TOGETHER
     assert call(alice, "GET /api/towns/{town}", town=town).body["rig_count"] == TOGETHER
 
 
-def test_of_several_dispatches_one_starts_the_container(call: Caller, alice: Person, town: str) -> None:
+def test_one_of_several_concurrent_dispatches_starts_the_container(call: Caller, alice: Person, town: str) -> None:
     outcomes = at_once(town, alice, ON, actions.start_container)
     assert Counter(outcome.status for outcome in outcomes) == {201: 1, 200: TOGETHER - 1}
     shown = {json.dumps(dict(outcome.body)) for outcome in outcomes if isinstance(outcome, Done)}
-    assert len(shown) == 1, "all hear of the same container"
+    assert len(shown) == 1, "all answers name the same container"
 
 
-def test_of_several_deletions_one_deletes(call: Caller, alice: Person, town: str) -> None:
+def test_one_of_several_concurrent_deletions_succeeds(call: Caller, alice: Person, town: str) -> None:
     call(alice, "POST /api/towns/{town}/convoys", town=town, body={})
     statuses = {outcome.status for outcome in at_once(town, alice, ON, actions.delete)}
     assert statuses <= {200, 404}
     assert call(alice, "GET /api/towns/{town}", town=town).status == 404
 
 
-def test_nothing_is_added_to_a_town_that_goes_meanwhile(call: Caller, alice: Person, town: str) -> None:
+def test_nothing_is_added_to_a_town_deleted_concurrently(call: Caller, alice: Person, town: str) -> None:
     api = dynamodb()
 
-    class GoesMeanwhile:
-        """DynamoDB's client; the town is deleted after the first look."""
+    class DeletedAfterRead:
+        """DynamoDB's client. The town is deleted after the first read."""
 
         def __getattr__(self, operation: str) -> Any:
             return getattr(api, operation)
@@ -128,7 +128,9 @@ def test_nothing_is_added_to_a_town_that_goes_meanwhile(call: Caller, alice: Per
     for action in (actions.start_convoy, actions.add_rig, actions.start_container, actions.change_config):
         event = make_event(alice, "POST /api/towns/{town}/convoys", {"town": town}, asks=ON)
         fields = {"merge_strategy": "direct"} if action is actions.change_config else {}
-        outcome = Gastown(TownTable("worker", GoesMeanwhile())).in_town(Call(caller_from(event), fields), town, action)
+        outcome = Gastown(TownTable("worker", DeletedAfterRead())).in_town(
+            Call(caller_from(event), fields), town, action
+        )
         assert isinstance(outcome, Refused)
         assert outcome.status == 404
     left = api.query(
@@ -140,16 +142,16 @@ def test_nothing_is_added_to_a_town_that_goes_meanwhile(call: Caller, alice: Per
 
 
 @pytest.mark.parametrize("times", [1, ATTEMPTS - 1, ATTEMPTS])
-def test_who_is_beaten_each_time_hears_so(alice: Person, town: str, times: int) -> None:
+def test_repeated_conflict_is_busy(alice: Person, town: str, times: int) -> None:
     caller = caller_from(make_event(alice, "POST /api/towns/{town}/rigs", {"town": town}, asks=OFF))
-    api = Quicker(dynamodb(), times)
+    api = ConflictingClient(dynamodb(), times)
     outcome = Gastown(TownTable("worker", api)).in_town(Call(caller, {}), town, actions.add_rig)
     assert outcome is BUSY if times == ATTEMPTS else outcome.status == 201
     assert api.times == 0
 
 
 class AnswerLost:
-    """DynamoDB's client over a bad line: a transaction is carried out, its answer is lost, and it is sent again."""
+    """DynamoDB's client on a faulty connection: a transaction is applied, its answer is lost, and it is retried."""
 
     def __init__(self, api: Any) -> None:
         self._api = api
@@ -163,7 +165,7 @@ class AnswerLost:
 
 
 @pytest.mark.parametrize("asks", [OFF, ON])
-def test_what_was_carried_out_twice_counts_once(call: Caller, alice: Person, town: str, asks: dict[str, bool]) -> None:
+def test_retried_transaction_is_applied_once(call: Caller, alice: Person, town: str, asks: dict[str, bool]) -> None:
     caller = caller_from(make_event(alice, "POST /api/towns/{town}/rigs", {"town": town}, asks=asks))
     outcome = Gastown(TownTable("worker", AnswerLost(dynamodb()))).in_town(Call(caller, {}), town, actions.add_rig)
     assert outcome.status == 201
@@ -180,7 +182,7 @@ for line in sys.stdin:
 """
 
 
-def test_two_real_environments_agree_on_the_first_rig(environment: dict[str, str], call: Caller, alice: Person) -> None:
+def test_two_processes_agree_on_the_first_rig(environment: dict[str, str], call: Caller, alice: Person) -> None:
     command = [sys.executable, "-c", ENVIRONMENT]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": GASTOWN}
     rounds = 8

@@ -1,4 +1,4 @@
-"""When the worker's store fails, the caller hears so, in time: never an allow, never a 500."""
+"""When the worker's store fails, the caller gets an error in time: never an allow, never a 500."""
 
 import contextlib
 import time
@@ -35,7 +35,7 @@ FAULTS: dict[str, Callable[[], contextlib.AbstractContextManager[str]]] = {
 
 
 def worker_at(endpoint: str, patch: pytest.MonkeyPatch) -> Callable[..., Reply]:
-    """A worker whose store is at that address."""
+    """A worker whose store is at that URL."""
     patch.setenv("AWS_ENDPOINT_URL_DYNAMODB", endpoint)
     worker = Worker(Gastown(TownTable("worker", dynamodb())))
 
@@ -46,24 +46,28 @@ def worker_at(endpoint: str, patch: pytest.MonkeyPatch) -> Callable[..., Reply]:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_store_that_fails_is_503(fault: str, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failing_store_is_503(fault: str, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     with FAULTS[fault]() as endpoint:
         send = worker_at(endpoint, monkeypatch)
-        for key, named in CALLS if fault == "not allowed" else CALLS[:1]:  # the others are tried thrice, with pauses
+        for key, named in (
+            CALLS if fault == "not allowed" else CALLS[:1]
+        ):  # the others are tried three times, with pauses
             reply = send(key, named, body={})
             assert (reply.status, reply.slug) == (503, "unavailable"), key
             assert reply.headers["retry-after"] == "1"
             assert reply.headers["x-headgate-revision"] == "12"
 
 
-def test_an_answer_that_says_nothing_is_no_list(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_malformed_store_answer_is_not_an_empty_list(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     with answering(200, b"<html>") as endpoint:
         send = worker_at(endpoint, monkeypatch)
         assert send("GET /api/towns", {}).slug == "unavailable"
         assert send("GET /api/towns/{town}", {"town": "t"}).slug == "not-found"
 
 
-def test_a_batch_waits_for_a_silent_store_once(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batch_waits_for_a_silent_store_only_once(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     with silent() as endpoint:
         send = worker_at(endpoint, monkeypatch)
         began = time.monotonic()
@@ -73,11 +77,11 @@ def test_a_batch_waits_for_a_silent_store_once(environment: dict[str, str], monk
     assert reply.status == 503
     assert reply.headers["retry-after"] == "1"
     assert [item["error"]["data"]["code"] for item in reply.body] == ["SERVICE_UNAVAILABLE"] * 5
-    assert took < 8, "three attempts of a second each and their pauses, not five times that"
+    assert took < 8, "three attempts of one second each and their pauses, once for the batch"
 
 
 @pytest.mark.parametrize("broken", [{"name": {"S": "x"}}, {"rigs": {"S": "many"}}, {"owner_kind": {"S": "admin"}}])
-def test_an_item_that_nobody_here_wrote_is_no_town(
+def test_unreadable_town_item_is_503(
     broken: dict[str, Any], call: Callable[..., Reply], alice: Person, environment: dict[str, str]
 ) -> None:
     town = call(alice, "POST /api/users/{user}/towns", user=alice.name, body={}).body["id"]

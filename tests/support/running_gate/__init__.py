@@ -1,4 +1,4 @@
-"""A client of a running stack, for tests: plain HTTP, made-up people, signed calls. It knows no code under test."""
+"""A test client of a running stack: plain HTTP, generated people, signed calls. It imports no code under test."""
 
 from running_gate.deadline import until
 from running_gate.gate import Gate

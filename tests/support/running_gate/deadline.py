@@ -1,4 +1,4 @@
-"""Waits for what a running stack promises within a time: asks again and again, until it holds or the time is over."""
+"""Wait for what a running stack guarantees within a time: poll until it holds or the time is up."""
 
 import time
 from collections.abc import Callable
@@ -8,11 +8,11 @@ from typing import TypeVar
 T = TypeVar("T")
 
 EVERY = 0.05
-"""Seconds between two looks."""
+"""Seconds between two polls."""
 
 
 def until(look: Callable[[], T], holds: Callable[[T], bool] = bool, *, within: float = 10.0) -> T:
-    """What `look` gives once `holds` says so. Raises AssertionError with the last look after `within` seconds."""
+    """The value of `look` once `holds` accepts it. Raises AssertionError with the last value after `within` seconds."""
     end = time.monotonic() + within
     pause = Event()
     while True:

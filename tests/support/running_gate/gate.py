@@ -1,6 +1,6 @@
 """The gate as its clients see it: identity provider, token endpoint, OFREP, admin API, worker routes.
 
-Every call is HTTP to the address that the ready line names. Admin calls are signed by botocore's own signer.
+Every call is HTTP to the URL in the ready line. Admin calls are signed by botocore.
 """
 
 import json
@@ -29,11 +29,11 @@ FORM = "application/x-www-form-urlencoded"
 REASON = "a test's change"
 BULK = "/ofrep/v1/evaluate/flags"
 SETTLED_WITHIN = 10.0
-"""Seconds for evaluate to see a change: 5 are promised, the rest is for a busy machine."""
+"""Seconds for evaluate to see a change: 5 are guaranteed, the rest is for a busy machine."""
 SERVERS = frozenset(
     "members version revision killed updated_at updated_by added removed sessions_inside last_leaves_at".split()
 )
-"""Members of an answer about a flag that only the server writes."""
+"""Members of a flag answer that only the server writes."""
 
 
 class Gate:
@@ -44,7 +44,7 @@ class Gate:
         self.http: Client = http or Http()
         self.api, self.idp = str(ready["api"]), str(ready["idp"])
 
-    # -- anything
+    # -- any call
 
     def call(
         self,
@@ -55,7 +55,7 @@ class Gate:
         body: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """One call of the API, `body` as JSON, `token` as bearer."""
+        """One call of the API, with `body` as JSON and `token` as bearer."""
         sent = dict(headers or {})
         if token is not None:
             sent["authorization"] = f"Bearer {token}"
@@ -67,27 +67,27 @@ class Gate:
     # -- tokens
 
     def id_token(self, person: Person) -> str:
-        """An identity token of the dev provider."""
+        """An identity token of the development provider."""
         form = urlencode(person.form()).encode()
         answer = self.http.send("POST", f"{self.idp}/token", headers={"content-type": FORM}, body=form)
         return str(answer.expect(200).json["id_token"])
 
     def exchange(self, subject_token: str, subject_type: str = ID_TOKEN, **fields: str) -> Answer:
-        """A token exchange (RFC 8693), its form fields as given."""
+        """A token exchange (RFC 8693) with these form fields."""
         form = {"grant_type": GRANT, "subject_token": subject_token, "subject_token_type": subject_type, **fields}
         body = urlencode(form).encode()
         return self.http.send("POST", f"{self.api}/v1/token", headers={"content-type": FORM}, body=body)
 
     def mint(self, person: Person) -> Answer:
-        """The exchange of a fresh identity token for an access token: 200, or 403 where the gate is shut."""
+        """Exchange a fresh identity token for an access token: 200, or 403 if access is denied."""
         return self.exchange(self.id_token(person))
 
     def access_token(self, person: Person) -> str:
-        """An access token of somebody who is let in."""
+        """An access token of an admitted person."""
         return _token(self.mint(person))
 
     def evaluation_token(self, person: Person) -> str:
-        """A token that only evaluates; whoever is verified gets it."""
+        """A token that only evaluates, which every verified subject gets."""
         return _token(self.exchange(self.id_token(person), scope="evaluate"))
 
     def session(self, own_token: str, session_id: str, subject_type: str = ACCESS_TOKEN) -> Answer:
@@ -95,7 +95,7 @@ class Gate:
         return self.exchange(own_token, subject_type, requested_token_type=SESSION_TOKEN, session_id=session_id)
 
     def session_token(self, access_token: str, session_id: str) -> str:
-        """A session token by an access token."""
+        """A session token from an access token."""
         return _token(self.session(access_token, session_id))
 
     def service_token(self) -> str:
@@ -105,7 +105,7 @@ class Gate:
     # -- the worker
 
     def create_town(self, person: Person, token: str, org: str | None = None) -> Answer:
-        """A town of a person's own, or of an org: the first thing that an admitted user does."""
+        """Create a town of a user or an org: the first action of an admitted user."""
         path = f"/api/users/{person.user}/towns" if org is None else f"/api/orgs/{org}/towns"
         return self.call("POST", path, token=token, body={"name": "a town"})
 
@@ -118,7 +118,7 @@ class Gate:
     def signed(
         self, method: str, path: str, body: Any = None, *, role: str = "admin", headers: Mapping[str, str] | None = None
     ) -> Answer:
-        """One SigV4-signed call by a principal of the ready line. `body`: JSON, or bytes as they are."""
+        """One SigV4-signed call by a principal of the ready line. `body`: JSON, or bytes unchanged."""
         raw = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         sent = {"content-type": "application/json"} if raw is not None else {}
         request = AWSRequest(method, self.api + path, headers={**sent, **(headers or {})}, data=raw)
@@ -134,7 +134,7 @@ class Gate:
         version: int | None = None, key: str | None = None, role: str = "admin",
         headers: Mapping[str, str] | None = None,
     ) -> Answer:  # fmt: skip
-        """A mutating call with a new Idempotency-Key (or `key`), and If-Match where a `version` is given."""
+        """A mutating call with a new Idempotency-Key (or `key`), and If-Match if there is a `version`."""
         sent = {"idempotency-key": key or uuid.uuid4().hex}
         if version is not None:
             sent["if-match"] = f'"{version}"'
@@ -143,7 +143,7 @@ class Gate:
     # -- flags
 
     def flag(self, key: str) -> dict[str, Any]:
-        """A flag as it is."""
+        """A flag."""
         found: dict[str, Any] = self.signed("GET", f"/admin/v1/flags/{key}").expect(200).json
         return found
 
@@ -153,7 +153,7 @@ class Gate:
         return {flag["key"]: flag for flag in listed["flags"]}
 
     def create(self, key: str, **members: Any) -> dict[str, Any]:
-        """Create a flag; what is not given has its default."""
+        """Create a flag, with defaults for omitted members."""
         document = {"key": key, "reason": REASON, **members}
         created: dict[str, Any] = (
             self.change("PUT", f"/admin/v1/flags/{key}", document, headers={"if-none-match": "*"}).expect(201).json
@@ -161,7 +161,7 @@ class Gate:
         return created
 
     def replace(self, key: str, **members: Any) -> dict[str, Any]:
-        """Replace a flag: as it is, but for `members`; it may take access away."""
+        """Replace a flag, changing only `members`. It may remove access."""
         held = self.flag(key)
         document = {**settings(held), "reason": REASON, "allow_shrink": True, **members}
         answer = self.change("PUT", f"/admin/v1/flags/{key}", document, version=held["version"])
@@ -191,24 +191,24 @@ class Gate:
         return changed
 
     def kill(self, key: str, *, role: str = "kill_operator", **members: Any) -> dict[str, Any]:
-        """Press the kill: one signed request, nothing else with it."""
+        """Kill a flag with one signed request."""
         answer = self.signed("POST", f"/admin/v1/flags/{key}/kill", {"reason": REASON, **members}, role=role)
         killed: dict[str, Any] = answer.expect(200).json
         return killed
 
     def restore(self, key: str) -> dict[str, Any]:
-        """Lift it."""
+        """Lift the kill."""
         answer = self.change("POST", f"/admin/v1/flags/{key}/restore", {"reason": REASON})
         restored: dict[str, Any] = answer.expect(200).json
         return restored
 
     def delete(self, key: str) -> None:
-        """Delete a flag, for good."""
+        """Delete a flag permanently."""
         body = {"reason": REASON, "allow_shrink": True}
         self.change("DELETE", f"/admin/v1/flags/{key}", body, version=self.flag(key)["version"]).expect(204)
 
     def have(self, key: str, **members: Any) -> dict[str, Any]:
-        """A flag with these members and the defaults for all others, new or not: a deleted key cannot come again."""
+        """A flag with these members and defaults for the rest, new or existing: a deleted key cannot be reused."""
         held = self.flags().get(key)
         if held is None:
             return self.create(key, **members)
@@ -221,7 +221,7 @@ class Gate:
         return changed
 
     def reset(self, flags: Mapping[str, Mapping[str, Any]]) -> None:
-        """Bring flags (key to what `flags()` gave) back to that. Other flags stay as they are."""
+        """Reset flags to what `flags()` returned before. Other flags stay unchanged."""
         held = self.flags()
         for key, wanted in flags.items():
             if held[key]["killed"] is not None:
@@ -229,7 +229,7 @@ class Gate:
             if settings(held[key]) != settings(wanted):
                 self.replace(key, **{name: value for name, value in settings(wanted).items() if name != "key"})
 
-    # -- what the rules say
+    # -- reading the rules
 
     def revision(self) -> int:
         """The newest revision."""
@@ -263,7 +263,7 @@ class Gate:
         return self.call("POST", BULK, token=token, body={"context": dict(context or {})}, headers=headers)
 
     def settled(self) -> int:
-        """Wait until evaluate answers by the newest revision, and return that."""
+        """Wait until evaluate answers at the newest revision, and return it."""
         newest, token = self.revision(), self.service_token()
         context = {"targetingKey": "settled"}
         until(lambda: self.evaluate_all(token, context).revision, lambda seen: seen >= newest, within=SETTLED_WITHIN)
@@ -271,13 +271,13 @@ class Gate:
 
 
 def in_parallel(call: Callable[[T], U], items: Iterable[T], *, threads: int = 8) -> list[U]:
-    """What `call` gives for each item, in order. Raises what any of them raises."""
+    """The results of `call` for each item, in order. Raises what any call raises."""
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(call, items))
 
 
 def settings(flag: Mapping[str, Any]) -> dict[str, Any]:
-    """A flag without what only the server writes."""
+    """A flag without the members that only the server writes."""
     return {name: value for name, value in flag.items() if name not in SERVERS}
 
 

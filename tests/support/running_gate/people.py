@@ -1,4 +1,4 @@
-"""People in tests: what the dev identity provider is told of them. Names are new for each test."""
+"""People in tests, and their fields at the development identity provider. Names are new for each test."""
 
 import uuid
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ def new_id(prefix: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A subject: `attributes` become claims of the identity token where the laptop mode reads them (`plan`, `role`)."""
+    """A subject. `attributes` become identity token claims that the laptop mode reads (`plan`, `role`)."""
 
     user: str = field(default_factory=lambda: new_id("user"))
     orgs: tuple[str, ...] = ()
@@ -33,7 +33,7 @@ class Person:
         return {"targetingKey": self.user, "orgs": list(self.orgs), "admin": self.admin, **dict(self.attributes)}
 
     def document(self) -> dict[str, Any]:
-        """The subject as the admin API's explain takes it."""
+        """The subject in the form that the admin API's explain accepts."""
         return {
             "user": self.user,
             "orgs": list(self.orgs),

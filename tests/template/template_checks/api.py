@@ -1,6 +1,6 @@
-"""What must hold of the API: which routes there are, who may call each, what stands in front of them.
+"""Rules for the API: its routes, who may call each, and their throttles and logs.
 
-Each check takes a deployment and yields its faults in plain words; none is the answer that is wanted.
+Each check takes a deployment and yields its faults as text. A valid deployment yields none.
 """
 
 import json
@@ -14,12 +14,12 @@ from template_checks.expected import EMERGENCY, GATE, IAM, OPEN, OPEN_ROUTES, RO
 FUNCTION_POLICY_LIMIT = 20_480
 """Bytes of a function's resource-based policy (AWS Lambda quotas)."""
 MANAGED_POLICY_LIMIT = 6_144
-"""Characters of a managed policy, white space not counted (IAM quotas)."""
+"""Characters of a managed policy, without white space (IAM quotas)."""
 LOGGABLE = {
     "requestTime", "requestId", "routeKey", "status", "responseLatency", "responseLength", "integrationLatency",
     "integrationStatus", "authorizer.status", "authorizer.latency", "error.responseType",
 }  # fmt: skip
-"""Context variables that tell nothing about a person: no path, no query, no address, nothing of the token."""
+"""Context variables that reveal nothing about a person: no path, query, address, or token content."""
 
 
 def _auth(operation: dict) -> str:
@@ -28,15 +28,15 @@ def _auth(operation: dict) -> str:
 
 
 def one_http_api(d: Deployment) -> Iterator[str]:
-    """Another API or a function URL would be a way round the gate."""
+    """Another API or a function URL would bypass the gate."""
     if list(d.of("AWS::ApiGatewayV2::Api")) != ["HttpApi"]:
         yield "there must be one API, HttpApi"
     for kind in ("AWS::Lambda::Url", "AWS::ApiGateway::RestApi", "AWS::ApiGatewayV2::Route"):
         for name in d.of(kind):
-            yield f"{name} is a way in that is not an event of a function"
+            yield f"{name} is an entry point that is not a function's event"
 
 
-def routes_are_exactly_these(d: Deployment) -> Iterator[str]:
+def routes_match_expected(d: Deployment) -> Iterator[str]:
     found = Counter(f"{method} {path}" for method, path, _ in d.operations())
     yield from (f"{route} is missing" for route in sorted(ROUTES.keys() - found.keys()))
     yield from (f"{route} is not expected" for route in sorted(found.keys() - ROUTES.keys()))
@@ -45,7 +45,7 @@ def routes_are_exactly_these(d: Deployment) -> Iterator[str]:
 def no_route_is_greedy(d: Deployment) -> Iterator[str]:
     for method, path, _ in d.operations():
         if method == "X-AMAZON-APIGATEWAY-ANY-METHOD" or "$default" in path or "+}" in path or "*" in path:
-            yield f"{method} {path} catches more than one route"
+            yield f"{method} {path} matches more than one route"
 
 
 def each_route_has_its_auth(d: Deployment) -> Iterator[str]:
@@ -55,8 +55,8 @@ def each_route_has_its_auth(d: Deployment) -> Iterator[str]:
             yield f"{method} {path} is {_auth(operation)}, not {wanted}"
 
 
-def open_routes_say_so_by_name(d: Deployment) -> Iterator[str]:
-    """What is open is open in the source, by `Authorizer: NONE`, and nothing else is."""
+def open_routes_are_declared_none(d: Deployment) -> Iterator[str]:
+    """Every open route says `Authorizer: NONE` in the source, and no other route does."""
     for name, resource in d.source["Resources"].items():
         for event in resource.get("Properties", {}).get("Events", {}).values():
             properties = event["Properties"]
@@ -78,13 +78,13 @@ def routes_reach_their_function(d: Deployment) -> Iterator[str]:
             yield f"{method} {path} is not of payload format 2.0"
 
 
-def the_gate_forgets(d: Deployment) -> Iterator[str]:
-    """No result is kept, and neither source may be absent: the token and the route that it is asked for."""
+def authorizer_caches_nothing(d: Deployment) -> Iterator[str]:
+    """No result is cached, and both identity sources are required: the token and the route."""
     api = d.source["Resources"]["HttpApi"]["Properties"]["Auth"]
     if api.get("DefaultAuthorizer") != GATE or api.get("EnableIamAuthorizer") is not True:
         yield "the gate is not the default authorizer, or IAM is not enabled"
     if api.get("Authorizers", {}).get(GATE, {}).get("Identity", {}).get("ReauthorizeEvery") != 0:
-        yield "ReauthorizeEvery: 0 is not said"
+        yield "ReauthorizeEvery: 0 is missing"
     schemes = d.of("AWS::ApiGatewayV2::Api")["HttpApi"]["Body"]["components"]["securitySchemes"]
     gate = schemes.get(GATE, {}).get("x-amazon-apigateway-authorizer", {})
     wanted = {
@@ -96,10 +96,10 @@ def the_gate_forgets(d: Deployment) -> Iterator[str]:
     }
     yield from (f"the gate's {k} is {gate.get(k)!r}, not {v!r}" for k, v in wanted.items() if gate.get(k) != v)
     if "<GateAlias>" not in d.text(gate.get("authorizerUri", "")):
-        yield "the gate is not called by its alias"
+        yield "the authorizer is not called through its alias"
 
 
-def the_gate_may_be_called(d: Deployment) -> Iterator[str]:
+def api_gateway_may_call_the_authorizer(d: Deployment) -> Iterator[str]:
     """Without this permission API Gateway answers 500 on every guarded route."""
     sources = [
         d.text(p.get("SourceArn", ""))
@@ -110,13 +110,13 @@ def the_gate_may_be_called(d: Deployment) -> Iterator[str]:
         yield f"the authorizer may be called by {sources}"
 
 
-def only_the_api_calls_functions(d: Deployment) -> Iterator[str]:
-    """One permission a route, each for API Gateway alone and for that method and path of this API."""
+def only_the_api_may_call_functions(d: Deployment) -> Iterator[str]:
+    """One permission per route, each for API Gateway only and for that method and path of this API."""
     found: Counter[tuple[str, str]] = Counter()
     for name, permission in d.of("AWS::Lambda::Permission").items():
         source = d.text(permission.get("SourceArn", ""))
         if permission["Principal"] != "apigateway.amazonaws.com" or ":<HttpApi>/" not in source:
-            yield f"{name} lets others than this API call"
+            yield f"{name} allows callers other than this API"
         found[d.text(permission["FunctionName"]), source.partition(":<HttpApi>/")[2]] += 1
     wanted = Counter(
         (f"<{function}>", "*/" + _invoked(route)) for route, (_, function) in ROUTES.items()
@@ -125,7 +125,7 @@ def only_the_api_calls_functions(d: Deployment) -> Iterator[str]:
     yield from (f"{f} may be called for {s}" for f, s in (found - wanted))
 
 
-def function_policies_fit(d: Deployment) -> Iterator[str]:
+def function_policies_fit_their_limit(d: Deployment) -> Iterator[str]:
     yield from (
         f"{name}'s policy takes {size} bytes"
         for name, size in function_policy_sizes(d).items()
@@ -134,7 +134,7 @@ def function_policies_fit(d: Deployment) -> Iterator[str]:
 
 
 def function_policy_sizes(d: Deployment) -> dict[str, int]:
-    """Bytes of each function's resource-based policy as Lambda stores it, at the worst length of names."""
+    """Bytes of each function's resource-based policy as Lambda stores it, at the maximum length of names."""
     sizes: dict[str, int] = {}
     lambdas = "arn:aws:lambda:ap-southeast-2:123456789012:function"
     for name, permission in d.of("AWS::Lambda::Permission").items():
@@ -153,8 +153,8 @@ def function_policy_sizes(d: Deployment) -> dict[str, int]:
     return sizes
 
 
-def throttles_stand(d: Deployment) -> Iterator[str]:
-    """A default for every route, and tighter figures where a call costs a signature or changes the gate."""
+def throttles_are_set(d: Deployment) -> Iterator[str]:
+    """A default for every route, and tighter limits where a call costs a signature or changes the gate."""
     stage = d.of("AWS::ApiGatewayV2::Stage")["HttpApiApiGatewayDefaultStage"]
     members = {"ThrottlingRateLimit", "ThrottlingBurstLimit"}
     if stage.get("DefaultRouteSettings", {}).keys() != members:
@@ -172,7 +172,7 @@ def throttles_stand(d: Deployment) -> Iterator[str]:
                 yield f"{route}: {member} is {figure}"
 
 
-def access_logs_are_kept_and_bare(d: Deployment) -> Iterator[str]:
+def access_logs_expire_and_reveal_nobody(d: Deployment) -> Iterator[str]:
     settings = d.of("AWS::ApiGatewayV2::Stage")["HttpApiApiGatewayDefaultStage"].get("AccessLogSettings", {})
     if settings.get("DestinationArn") != {"Fn::GetAtt": ["AccessLogs", "Arn"]}:
         yield "access is not logged"
@@ -184,10 +184,10 @@ def access_logs_are_kept_and_bare(d: Deployment) -> Iterator[str]:
 def cors_is_narrow(d: Deployment) -> Iterator[str]:
     cors = d.of("AWS::ApiGatewayV2::Api")["HttpApi"]["Body"].get("x-amazon-apigateway-cors", {}).get("Fn::If", [None])
     if cors[0] != "HasCors" or cors[2] != {"Ref": "AWS::NoValue"}:
-        yield "CORS stands without a configured origin"
+        yield "CORS is set without a configured origin"
         return
     wanted = {
-        "allowOrigins": {"Fn::Split": [",", ""]},  # the translator fills in the parameter's default
+        "allowOrigins": {"Fn::Split": [",", ""]},  # the translator inserts the parameter's default
         "allowMethods": ["GET", "POST", "PUT", "PATCH", "DELETE"],
         "allowHeaders": ["authorization", "content-type", "if-none-match"],
         "exposeHeaders": ["ETag", "x-headgate-revision", "retry-after"],
@@ -196,10 +196,10 @@ def cors_is_narrow(d: Deployment) -> Iterator[str]:
     if re.fullmatch(d.source["Parameters"]["CorsOrigins"].get("AllowedPattern", ".*"), "*"):
         yield "CorsOrigins may be a wildcard"
     if cors[1].get("allowCredentials"):
-        yield "CORS allows credentials; tokens travel in a header"
+        yield "CORS allows credentials; tokens are sent in a header"
 
 
-def people_reach_their_routes(d: Deployment) -> Iterator[str]:
+def managed_policies_allow_exact_routes(d: Deployment) -> Iterator[str]:
     """Each managed policy names exact routes of the one stage, and no other action."""
     found = d.of("AWS::IAM::ManagedPolicy")
     yield from (f"{name} is not expected" for name in sorted(found.keys() - ROLES.keys() - {EMERGENCY}))
@@ -210,7 +210,7 @@ def people_reach_their_routes(d: Deployment) -> Iterator[str]:
         got: set[str] = set()
         for statement in listed(found[name]["PolicyDocument"]["Statement"]):
             if statement.keys() - {"Sid"} != {"Effect", "Action", "Resource"} or statement["Effect"] != "Allow":
-                yield f"{name} holds more than an allow of routes"
+                yield f"{name} contains more than an allow of routes"
             if statement.get("Action") != "execute-api:Invoke":
                 yield f"{name} allows {statement.get('Action')}"
             got |= {d.text(resource) for resource in listed(statement.get("Resource", []))}
@@ -224,7 +224,7 @@ def people_reach_their_routes(d: Deployment) -> Iterator[str]:
 
 
 def managed_policy_sizes(d: Deployment) -> dict[str, int]:
-    """Characters of each managed policy, white space not counted."""
+    """Characters of each managed policy, without white space."""
     sizes = {}
     for name, policy in d.of("AWS::IAM::ManagedPolicy").items():
         document = json.loads(json.dumps(policy["PolicyDocument"]))
@@ -243,7 +243,8 @@ def _invoked(route: str) -> str:
 
 
 CHECKS = (
-    one_http_api, routes_are_exactly_these, no_route_is_greedy, each_route_has_its_auth, open_routes_say_so_by_name,
-    routes_reach_their_function, the_gate_forgets, the_gate_may_be_called, only_the_api_calls_functions,
-    function_policies_fit, throttles_stand, access_logs_are_kept_and_bare, cors_is_narrow, people_reach_their_routes,
+    one_http_api, routes_match_expected, no_route_is_greedy, each_route_has_its_auth, open_routes_are_declared_none,
+    routes_reach_their_function, authorizer_caches_nothing, api_gateway_may_call_the_authorizer,
+    only_the_api_may_call_functions, function_policies_fit_their_limit, throttles_are_set,
+    access_logs_expire_and_reveal_nobody, cors_is_narrow, managed_policies_allow_exact_routes,
 )  # fmt: skip

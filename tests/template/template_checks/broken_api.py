@@ -1,4 +1,4 @@
-"""Templates whose API is wrong in one small thing, by the rule that finds it."""
+"""Templates with one small fault in the API, by the rule that finds it."""
 
 from template_checks import api
 from template_checks.deployment import Check, Raw
@@ -33,16 +33,16 @@ _ANYONE = {"Action": "lambda:InvokeFunction", "FunctionName": {"Ref": "WorkerFun
 _OPEN = {"Authorizer": "NONE"}
 
 BROKEN: dict[Check, dict[str, Edit]] = {
-    api.the_gate_forgets: {
+    api.authorizer_caches_nothing: {
         "kept for 5 minutes": put(f"{_GATE}.Identity.ReauthorizeEvery", 300),
-        "not said": drop(f"{_GATE}.Identity.ReauthorizeEvery"),
+        "missing": drop(f"{_GATE}.Identity.ReauthorizeEvery"),
         "no route": drop(f"{_GATE}.Identity.Context"),
         "no token": drop(f"{_GATE}.Identity.Headers"),
         "payload 1.0": put(f"{_GATE}.AuthorizerPayloadFormatVersion", "1.0"),
         "policy responses": put(f"{_GATE}.EnableSimpleResponses", False),
         "another function": put(f"{_GATE}.FunctionArn", {"Fn::GetAtt": ["WorkerFunction", "Arn"]}),
     },
-    api.the_gate_may_be_called: {
+    api.api_gateway_may_call_the_authorizer: {
         "no permission": drop(f"{_GATE}.EnableFunctionDefaultPermissions"),
     },
     api.each_route_has_its_auth: {
@@ -51,7 +51,7 @@ BROKEN: dict[Check, dict[str, Edit]] = {
         "open service token": put(event("Token", "MintService", "Auth"), _OPEN),
         "guarded exchange": drop(event("Token", "Mint", "Auth")),
     },
-    api.open_routes_say_so_by_name: {
+    api.open_routes_are_declared_none: {
         "open worker route": put(event("Worker", "WhoAmI", "Auth"), _OPEN),
         "open admin route": put(event("Admin", "GetFlag", "Auth"), _OPEN),
         "silent evaluation": drop(event("Evaluate", "EvaluateFlags", "Auth")),
@@ -61,9 +61,9 @@ BROKEN: dict[Check, dict[str, Edit]] = {
         "proxy": route("Worker", "GET", "/api/{proxy+}"),
         "default route": route("Worker", "ANY", "$default"),
     },
-    api.routes_are_exactly_these: {
+    api.routes_match_expected: {
         "one more": route("Worker", "GET", "/api/secrets"),
-        "one fewer": drop("Resources.AdminFunction.Properties.Events.Restore"),
+        "one route fewer": drop("Resources.AdminFunction.Properties.Events.Restore"),
     },
     api.routes_reach_their_function: {
         "kill by the admin function": _kill_by_the_admin_function,
@@ -73,21 +73,21 @@ BROKEN: dict[Check, dict[str, Edit]] = {
         "function URL": put("Resources.WorkerFunction.Properties.FunctionUrlConfig", {"AuthType": "NONE"}),
         "second API": _second_api,
     },
-    api.only_the_api_calls_functions: {
+    api.only_the_api_may_call_functions: {
         "anyone": put("Resources.More", {"Type": "AWS::Lambda::Permission", "Properties": _ANYONE}),
         "one more": route("Worker", "GET", "/api/secrets"),
     },
-    api.function_policies_fit: {
-        "60 routes more": _sixty_routes,
+    api.function_policies_fit_their_limit: {
+        "60 more routes": _sixty_routes,
     },
-    api.throttles_stand: {
+    api.throttles_are_set: {
         "no default": drop(f"{_API}.DefaultRouteSettings"),
         "loose exchange": drop(f"{_API}.RouteSettings.POST /v1/token"),
         "loose kill": _loose_kill,
-        "gone route": put(f"{_API}.RouteSettings.GET /gone", {"ThrottlingRateLimit": 1}),
+        "removed route": put(f"{_API}.RouteSettings.GET /gone", {"ThrottlingRateLimit": 1}),
         "loose flags": put(f"{_API}.RouteSettings.GET /admin/v1/flags", {"ThrottlingRateLimit": 5000}),
     },
-    api.access_logs_are_kept_and_bare: {
+    api.access_logs_expire_and_reveal_nobody: {
         "none": drop(f"{_API}.AccessLogSettings"),
         "paths": logged("routeKey", "path"),
         "subjects": logged("authorizer.status", "authorizer.subject"),
@@ -102,18 +102,18 @@ BROKEN: dict[Check, dict[str, Edit]] = {
         "origins as one string": put(f"{_CORS}.AllowOrigins", {"Ref": "CorsOrigins"}),
         "any text as an origin": drop("Parameters.CorsOrigins.AllowedPattern"),
     },
-    api.people_reach_their_routes: {
+    api.managed_policies_allow_exact_routes: {
         "viewer writes": may_invoke("ViewerPolicy", "$default/PUT/admin/v1/flags/*"),
         "kill operator restores": may_invoke("KillOperatorPolicy", "$default/POST/admin/v1/flags/*/restore"),
         "kill operator does all": may_invoke("KillOperatorPolicy", "*"),
         "another stage": may_invoke("EditorPolicy", "*/GET/admin/v1/flags"),
         "service explains": may_invoke("ServicePolicy", "$default/POST/admin/v1/explain"),
         "auditor manages": put("Resources.AuditorPolicy.Properties.PolicyDocument.Statement.0.Action", "execute-api:*"),
-        "statement more": append(
+        "one more statement": append(
             "Resources.ViewerPolicy.Properties.PolicyDocument.Statement",
             {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": "*"},
         ),
         "no viewer": drop("Resources.ViewerPolicy"),
-        "one role more": copy_of("AdminPolicy"),
+        "one more role": copy_of("AdminPolicy"),
     },
 }

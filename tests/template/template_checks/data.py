@@ -1,6 +1,6 @@
-"""What must hold of what outlives a deployment: tables, keys, and who may use the keys.
+"""Rules for what outlives a deployment: tables, keys, and who may use the keys.
 
-Each check takes a deployment and yields its faults in plain words; none is the answer that is wanted.
+Each check takes a deployment and yields its faults as text. A valid deployment yields none.
 """
 
 from collections.abc import Iterator
@@ -18,8 +18,8 @@ TABLE = {
 }
 
 
-def what_is_stored_survives(d: Deployment) -> Iterator[str]:
-    """Deleting the stack, or a change that replaces a resource, leaves tables and keys in place."""
+def stored_data_is_retained(d: Deployment) -> Iterator[str]:
+    """Tables and keys are kept if the stack is deleted or a change replaces a resource."""
     for name in ("Table", *sorted(SIGNERS)):
         resource = d.resources.get(name, {})
         for policy in ("DeletionPolicy", "UpdateReplacePolicy"):
@@ -27,7 +27,7 @@ def what_is_stored_survives(d: Deployment) -> Iterator[str]:
                 yield f"{name}: {policy} is {resource.get(policy)}"
 
 
-def tables_are_safe(d: Deployment) -> Iterator[str]:
+def tables_are_protected(d: Deployment) -> Iterator[str]:
     tables = d.of("AWS::DynamoDB::Table")
     if tables.keys() != {"Table"}:
         yield f"the tables are {sorted(tables)}"
@@ -37,7 +37,7 @@ def tables_are_safe(d: Deployment) -> Iterator[str]:
         yield "Table has no stream of both images"
 
 
-def keys_are_these(d: Deployment) -> Iterator[str]:
+def keys_match_expected(d: Deployment) -> Iterator[str]:
     keys = d.of("AWS::KMS::Key")
     if keys.keys() != SIGNERS.keys():
         yield f"the keys are {sorted(keys)}"
@@ -45,13 +45,13 @@ def keys_are_these(d: Deployment) -> Iterator[str]:
         if (key.get("KeySpec"), key.get("KeyUsage")) != ("ECC_NIST_P256", "SIGN_VERIFY"):
             yield f"{name} is {key.get('KeySpec')} for {key.get('KeyUsage')}"
         if key.get("PendingWindowInDays") != 30:
-            yield f"{name} could be gone in {key.get('PendingWindowInDays')} days"
+            yield f"{name} can be deleted in {key.get('PendingWindowInDays')} days"
 
 
-def only_one_function_signs(d: Deployment) -> Iterator[str]:
-    """The account administers the keys; a Deny keeps everyone but one function's role from signing.
+def each_key_has_one_signer(d: Deployment) -> Iterator[str]:
+    """The account administers the keys; a Deny keeps all but one function's role from signing.
 
-    Tokens by the token function, checkpoints by the admin function: neither can make what the other makes.
+    The token function signs tokens, the admin function checkpoints: neither can make what the other makes.
     """
     for name, key in d.of("AWS::KMS::Key").items():
         allow = [s for s in key["KeyPolicy"]["Statement"] if s["Effect"] == "Allow"]
@@ -67,7 +67,7 @@ def only_one_function_signs(d: Deployment) -> Iterator[str]:
             and d.text(s["Condition"]["ArnNotLike"].get("aws:PrincipalArn", "")) == signer
         ]
         if not stand:
-            yield f"{name} may sign for others than the {SIGNERS.get(name)} function"
+            yield f"functions other than {SIGNERS.get(name)} may sign with {name}"
 
 
-CHECKS = (what_is_stored_survives, tables_are_safe, keys_are_these, only_one_function_signs)
+CHECKS = (stored_data_is_retained, tables_are_protected, keys_match_expected, each_key_has_one_signer)

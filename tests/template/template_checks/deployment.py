@@ -1,4 +1,4 @@
-"""A template as its author wrote it and as CloudFormation gets it. It knows how to read both, and no rule."""
+"""A template as written and as CloudFormation gets it. It can read both, and knows no rule."""
 
 import copy
 import json
@@ -18,7 +18,7 @@ Raw = dict[str, Any]
 
 PSEUDO = {
     "AWS::Partition": "aws",
-    "AWS::Region": "ap-southeast-2",  # a long name: sizes are judged at their worst
+    "AWS::Region": "ap-southeast-2",  # a long name, for the worst case of sizes
     "AWS::AccountId": "123456789012",
     "AWS::StackName": "headgate-production",
     "AWS::URLSuffix": "amazonaws.com",
@@ -26,13 +26,13 @@ PSEUDO = {
 
 
 def read_source(path: Path) -> Raw:
-    """The template with short tags spelled out (`!Ref x` becomes `{"Ref": "x"}`)."""
+    """The template with short tags written out (`!Ref x` becomes `{"Ref": "x"}`)."""
     parsed = yaml_parse(path.read_text())
     return json.loads(json.dumps(parsed))
 
 
 def translated(source: Raw) -> Raw:
-    """What CloudFormation gets, by AWS's own translator, offline. Raises its InvalidDocumentException."""
+    """What CloudFormation gets, by AWS's translator, offline. Raises its InvalidDocumentException."""
     template = copy.deepcopy(source)
     for resource in template["Resources"].values():
         for place in ("CodeUri", "ContentUri"):
@@ -44,7 +44,7 @@ def translated(source: Raw) -> Raw:
 
 @dataclass
 class Deployment:
-    """`source` is what is written, `resources` what CloudFormation makes of it."""
+    """`source` is the template as written, `resources` what CloudFormation makes of it."""
 
     source: Raw
     resources: dict[str, Raw] = field(init=False)
@@ -59,7 +59,7 @@ class Deployment:
         return {name: r.get("Properties", {}) for name, r in self.resources.items() if r["Type"] == kind}
 
     def operations(self) -> Iterator[tuple[str, str, Raw]]:
-        """Method in capitals, path and OpenAPI operation of every route of every API."""
+        """Upper-case method, path, and OpenAPI operation of every route of every API."""
         for api in self.of("AWS::ApiGatewayV2::Api").values():
             for path, item in api["Body"]["paths"].items():
                 for method, operation in item.items():
@@ -71,13 +71,13 @@ class Deployment:
         return [s for policy in policies for s in listed(policy["PolicyDocument"]["Statement"])]
 
     def variables(self, function: str) -> dict[str, str]:
-        """A function's environment as text, where every parameter has its default."""
+        """A function's environment as text, with default parameters."""
         given = self.resources[function]["Properties"]["Environment"]["Variables"]
         chosen = {name: self._chosen(value) for name, value in given.items()}
         return {name: self.text(value) for name, value in chosen.items() if value != {"Ref": "AWS::NoValue"}}
 
     def _chosen(self, value: Any) -> Any:
-        """The side of an If that holds; any other value as it is."""
+        """The branch of an If that applies; any other value unchanged."""
         if not isinstance(value, dict) or "Fn::If" not in value:
             return value
         condition, then, otherwise = value["Fn::If"]
@@ -86,7 +86,7 @@ class Deployment:
         return then if self.text(one) != self.text(other) else otherwise
 
     def text(self, value: Any) -> str:
-        """A Ref, GetAtt, Sub or Join as text: parameters by default, resources as `<LogicalId>`."""
+        """A Ref, GetAtt, Sub, or Join as text: default parameters, and resources as `<LogicalId>`."""
         if isinstance(value, str):
             return value
         (kind, argument), = value.items()  # fmt: skip
@@ -116,5 +116,5 @@ Check = Callable[[Deployment], Iterator[str]]
 
 
 def listed(value: Any) -> list[Any]:
-    """A policy's member, which may stand alone or in a list."""
+    """A policy member, which may be a single value or a list."""
     return value if isinstance(value, list) else [value]

@@ -1,4 +1,4 @@
-"""Small edits of a template's source, each of which makes it wrong. It knows no rule."""
+"""Small edits that each make a template's source invalid. It knows no rule."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ TABLE = {"Fn::GetAtt": ["Table", "Arn"]}
 
 
 def at(source: Raw, path: str) -> Any:
-    """The member at a dotted path; a number is a place in a list."""
+    """The member at a dotted path; a number is a list index."""
     for part in path.split("."):
         source = source[int(part)] if isinstance(source, list) else source[part]
     return source
@@ -23,7 +23,7 @@ def _parent(source: Raw, path: str) -> tuple[Any, Any]:
 
 
 def put(path: str, value: Any) -> Edit:
-    """Set a member, or make it."""
+    """Set or create a member."""
 
     def edit(source: Raw) -> None:
         parent, name = _parent(source, path)
@@ -33,7 +33,7 @@ def put(path: str, value: Any) -> Edit:
 
 
 def drop(path: str) -> Edit:
-    """Take a member away, which must be there."""
+    """Remove an existing member."""
 
     def edit(source: Raw) -> None:
         parent, name = _parent(source, path)
@@ -43,17 +43,17 @@ def drop(path: str) -> Edit:
 
 
 def append(path: str, value: Any) -> Edit:
-    """One more in a list."""
+    """Append to a list."""
     return lambda source: at(source, path).append(value)
 
 
 def copy_of(name: str) -> Edit:
-    """A resource twice, under another logical id."""
+    """Duplicate a resource under another logical id."""
     return lambda source: source["Resources"].update({f"Another{name}": source["Resources"][name]})
 
 
 def with_one_route(source: Raw) -> None:
-    """Most routes taken away, for what does not judge routes: the translator's time grows with their square."""
+    """Remove most routes, for rules that ignore them: the translator's time grows with their square."""
     for resource in source["Resources"].values():
         for name in [n for n in resource.get("Properties", {}).get("Events", {}) if n != "Kill"]:
             del resource["Properties"]["Events"][name]
@@ -65,7 +65,7 @@ def event(function: str, name: str, member: str) -> str:
 
 
 def route(function: str, method: str, path: str, auth: str | None = None, name: str = "More") -> Edit:
-    """One route more."""
+    """Add a route."""
     properties: Raw = {"ApiId": {"Ref": "HttpApi"}, "Method": method, "Path": path}
     if auth:
         properties["Auth"] = {"Authorizer": auth}
@@ -79,7 +79,7 @@ def _policy(source: Raw, function: str) -> list[Raw]:
 
 
 def statement(function: str, sid: str, **members: Any) -> Edit:
-    """Change members of a function's statement; None takes one away."""
+    """Change members of a function's statement; None removes one."""
 
     def edit(source: Raw) -> None:
         (found,) = [s for s in _policy(source, function) if s["Sid"] == sid]
@@ -92,7 +92,7 @@ def statement(function: str, sid: str, **members: Any) -> Edit:
 
 
 def without(function: str, sid: str) -> Edit:
-    """Take one of a function's statements away."""
+    """Remove one of a function's statements."""
 
     def edit(source: Raw) -> None:
         (found,) = [s for s in _policy(source, function) if s["Sid"] == sid]
@@ -102,18 +102,18 @@ def without(function: str, sid: str) -> Edit:
 
 
 def also(function: str, **members: Any) -> Edit:
-    """One statement more."""
+    """Add a statement."""
     return lambda source: _policy(source, function).append({"Sid": "More", "Effect": "Allow", **members})
 
 
 def may_invoke(policy: str, last: str) -> Edit:
-    """One resource more in a managed policy."""
+    """Add a resource to a managed policy."""
     arn = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${HttpApi}/" + last
     return append(f"Resources.{policy}.Properties.PolicyDocument.Statement.0.Resource", {"Fn::Sub": arn})
 
 
 def logged(instead_of: str, variable: str) -> Edit:
-    """Another variable in the access log's format."""
+    """Use another variable in the access log's format."""
 
     def edit(source: Raw) -> None:
         settings = at(source, "Resources.HttpApi.Properties.AccessLogSettings")

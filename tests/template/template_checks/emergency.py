@@ -1,6 +1,6 @@
-"""What must hold of the emergency kill: how the gate is called, which variables carry it, who may set them.
+"""Rules for the emergency kill: how the authorizer is called, which variables carry it, who may set them.
 
-Each check takes a deployment and yields its faults in plain words; none is the answer that is wanted.
+Each check takes a deployment and yields its faults as text. A valid deployment yields none.
 """
 
 import re
@@ -23,11 +23,11 @@ MAY = {
     "lambda:PublishVersion": _OF_THE_GATE,
     "lambda:UpdateAlias": _OF_THE_GATE,
 }
-"""The whole of what the emergency's role may do, by action."""
+"""Exactly what the emergency role may do, by action."""
 
 
-def the_gate_follows_deployments(d: Deployment) -> Iterator[str]:
-    """The alias stands on $LATEST: a version would keep old parameters, a removed issuer among them, in force."""
+def alias_follows_deployments(d: Deployment) -> Iterator[str]:
+    """The alias points to $LATEST: a version would keep old parameters in effect, such as a removed issuer."""
     aliases = d.of("AWS::Lambda::Alias")
     wanted = {"Name": "live", "FunctionName": {"Ref": "AuthorizerFunction"}, "FunctionVersion": "$LATEST"}
     if aliases != {"GateAlias": wanted}:
@@ -35,7 +35,7 @@ def the_gate_follows_deployments(d: Deployment) -> Iterator[str]:
     yield from (f"{name} is published by the template" for name in d.of("AWS::Lambda::Version"))
 
 
-def the_kill_reaches_its_functions(d: Deployment) -> Iterator[str]:
+def kill_variable_is_on_its_functions(d: Deployment) -> Iterator[str]:
     for name, function in d.of("AWS::Lambda::Function").items():
         variables = function.get("Environment", {}).get("Variables", {})
         if (variables.get(KILL) == {"Ref": "EmergencyKill"}) != (name in KILLED):
@@ -44,16 +44,16 @@ def the_kill_reaches_its_functions(d: Deployment) -> Iterator[str]:
             yield f"{name}: {ROUTES} is {variables.get(ROUTES)}"
 
 
-def the_parameter_takes_keys(d: Deployment) -> Iterator[str]:
+def kill_parameter_accepts_flag_keys(d: Deployment) -> Iterator[str]:
     spec = d.source["Parameters"].get("EmergencyKill", {})
     taken = re.compile(spec.get("AllowedPattern", ".*"))
     if spec.get("Default") != "":
         yield "a deployment kills by default"
     yield from (f"{text!r} is refused" for text in ("", "*", "a", "a,b.c-d_e") if not taken.fullmatch(text))
-    yield from (f"{text!r} is taken" for text in ("A", "a,", "*,a", "a b", "true;") if taken.fullmatch(text))
+    yield from (f"{text!r} is accepted" for text in ("A", "a,", "*,a", "a b", "true;") if taken.fullmatch(text))
 
 
-def the_role_may_do_exactly_this(d: Deployment) -> Iterator[str]:
+def emergency_permissions_are_exact(d: Deployment) -> Iterator[str]:
     got: dict[str, set[str]] = {}
     for statement in listed(
         d.of("AWS::IAM::ManagedPolicy").get(POLICY, {}).get("PolicyDocument", {}).get("Statement", [])
@@ -68,6 +68,6 @@ def the_role_may_do_exactly_this(d: Deployment) -> Iterator[str]:
 
 
 CHECKS = (
-    the_gate_follows_deployments, the_kill_reaches_its_functions, the_parameter_takes_keys,
-    the_role_may_do_exactly_this,
+    alias_follows_deployments, kill_variable_is_on_its_functions, kill_parameter_accepts_flag_keys,
+    emergency_permissions_are_exact,
 )  # fmt: skip

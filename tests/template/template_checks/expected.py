@@ -1,4 +1,4 @@
-"""What the deployment must be, as tables: each route with its authorisation and function, each right, each role."""
+"""The expected deployment, as tables: each route's authorization and function, each permission, each role."""
 
 GATE, IAM, OPEN = "Gate", "AWS_IAM", "NONE"
 
@@ -57,17 +57,17 @@ ROUTES: dict[str, tuple[str, str]] = {
     KILL: (IAM, "KillFunction"),
     **dict.fromkeys(_WORKER, (GATE, "WorkerFunction")),
 }
-"""Route key to its authorisation and the function that answers."""
+"""Route key to its authorization and its function."""
 
 READS = {route for route in _ADMIN if route.startswith("GET ")}
 ASKS = {"POST /admin/v1/explain", "POST /admin/v1/preview", "POST /admin/v1/manifest/plan"}
-"""Called by POST and changing nothing."""
+"""POST routes that change nothing."""
 ALL_ADMIN = {*_ADMIN, KILL}
 RIGHTS_ROUTES = {"POST /admin/v1/revocations", "POST /admin/v1/keys/rotate", "POST /admin/v1/keys/revoke"}
-"""Who may revoke tokens and turn keys is for the admin role alone."""
+"""Only the admin role may revoke tokens and rotate keys."""
 
 CHECKPOINTS = {"POST /admin/v1/audit/checkpoints"}
-"""Witnessing is for those who audit; who changes flags does not witness the record of it."""
+"""Only auditors may request checkpoints: whoever changes flags does not certify the record of it."""
 
 ROLES = {
     "ViewerPolicy": READS | ASKS,
@@ -78,7 +78,7 @@ ROLES = {
     "ServicePolicy": {SERVICE},
 }
 EMERGENCY = "EmergencyPolicy"
-"""The one managed policy that is not of routes (`emergency`)."""
+"""The one managed policy that is not about routes (`emergency`)."""
 
 KEYS = {"SigningKey1", "SigningKey2", "SigningKey3"}
 AUDIT_KEY = "AuditKey"
@@ -96,14 +96,14 @@ ALLOWED = {
     "KillFunction": _READ_TABLE | _CHANGE_TABLE,
     "WorkerFunction": set(),
 }
-"""The whole of what each function may do: action and resource."""
+"""Exactly what each function may do: action and resource."""
 
 DENIED = {
     "EvaluateFunction": {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"},
     "AuthorizerFunction": {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"},
     "AdminFunction": {"dynamodb:Scan", "dynamodb:BatchWriteItem", "dynamodb:DeleteTable", "dynamodb:UpdateTable"},
 }
-"""What is refused on the gate's table whatever a later statement allows."""
+"""What is denied on the gate's table, whatever another statement allows."""
 
 LEADING_KEYS = {
     ("TokenFunction", "dynamodb:PutItem"): {"sessions#*"},
@@ -112,7 +112,7 @@ LEADING_KEYS = {
     ("KillFunction", "dynamodb:Query"): {"head", "rules", "audit", "idem#*", "sessions#*"},
     ("KillFunction", "dynamodb:PutItem"): {"head", "rules", "audit", "idem#*"},
 }
-"""Partition keys (store/items.py) beyond which an allowed action does not reach."""
+"""Partition keys (store/items.py) that limit an allowed action."""
 
 GATE_ENVIRONMENT = {"HEADGATE_TABLE", "HEADGATE_SIGNING_KEYS", "HEADGATE_ISSUER", "HEADGATE_AUDIENCE"}
 OWN_ENVIRONMENT = {
@@ -125,6 +125,7 @@ OWN_ENVIRONMENT = {
         "HEADGATE_LEGACY_SECRET_ARN",
     },
     "AdminFunction": {"HEADGATE_EMAIL_IDS", "HEADGATE_AUDIT_KEY"},
+    "KillFunction": {"HEADGATE_ONLY_ROUTE"},
 }
 TIMEOUTS = {"AuthorizerFunction": 5, "AdminFunction": 29}
-"""Seconds, where not 10. API Gateway gives an integration 30 and an authorizer 10."""
+"""Seconds, if not 10. API Gateway allows an integration 30 and an authorizer 10."""

@@ -1,6 +1,6 @@
-"""A client of DynamoDB or KMS that may do only what a function's policies allow, judged as IAM judges.
+"""A client of DynamoDB or KMS that enforces a function's IAM policies, evaluated as IAM does.
 
-It reads the statements that the template gives a function; it knows no rule of this project.
+It reads the statements that the template gives a function and knows no rule of this project.
 Source: IAM User Guide, "Policy evaluation logic" and "Multivalued context keys"; DynamoDB Developer Guide,
 "IAM policy conditions for fine-grained access control" and "Using IAM with DynamoDB transactions"; KMS Developer Guide,
 "Condition keys for AWS KMS".
@@ -19,11 +19,11 @@ _SINGLE = {"get_item": "GetItem", "put_item": "PutItem", "update_item": "UpdateI
 
 
 Context = dict[str, set[str]]
-"""What a request tells of itself, by condition key."""
+"""Values of a request, by condition key."""
 
 
 class Policed:
-    """`resource` is the logical id of the table or key that the client is pointed at."""
+    """`resource` is the logical id of the client's table or key."""
 
     def __init__(self, client: Any, deployment: Deployment, function: str, resource: str = "Table") -> None:
         self._client, self._statements = client, deployment.statements(function)
@@ -46,7 +46,7 @@ class Policed:
         return self._allows(action, {_LEADING: keys})
 
     def _allows(self, action: str, context: Context) -> bool:
-        """An explicit Deny wins, else an Allow is needed."""
+        """An explicit Deny wins; otherwise an Allow is required."""
         effects = {s["Effect"] for s in self._statements if self._covers(s, action, context)}
         return effects == {"Allow"}
 
@@ -72,7 +72,7 @@ def _holds(test: str, values: set[str], wanted: list[str]) -> bool:
 
 
 def _asked(operation: str, request: Raw) -> Iterator[tuple[str, Context]]:
-    """Each action that a request needs, with what its conditions may read: partition keys, the kind of signature."""
+    """Each action that a request needs, with the values for its conditions: partition keys, signature algorithm."""
     if operation in _KMS:
         named = ("SigningAlgorithm", "MessageType")
         yield _KMS[operation], {f"kms:{name}": {request[name]} for name in named if name in request}

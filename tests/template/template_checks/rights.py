@@ -1,6 +1,6 @@
-"""What must hold of the functions: what each may touch, how it runs, what it logs and what it is told.
+"""Rules for the functions: permissions, settings, logs, and variables.
 
-Each check takes a deployment and yields its faults in plain words; none is the answer that is wanted.
+Each check takes a deployment and yields its faults as text. A valid deployment yields none.
 """
 
 import json
@@ -20,16 +20,16 @@ from template_checks.expected import (
 
 LOG_WRITES = {"logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"}
 INLINE_LIMIT = 10_240
-"""Characters of all inline policies of a role, white space not counted (IAM quotas)."""
+"""Characters of all inline policies of a role, without white space (IAM quotas)."""
 _FUNCTION = "AWS::Lambda::Function"
 
 
-def functions_are_exactly_these(d: Deployment) -> Iterator[str]:
+def functions_match_expected(d: Deployment) -> Iterator[str]:
     for name in sorted(d.of(_FUNCTION).keys() ^ ALLOWED.keys()):
         yield f"{name} is missing or not expected"
 
 
-def each_may_do_exactly_this(d: Deployment) -> Iterator[str]:
+def function_permissions_are_exact(d: Deployment) -> Iterator[str]:
     for function, wanted in ALLOWED.items():
         got: set[tuple[str, str]] = set()
         for statement in d.statements(function):
@@ -40,13 +40,13 @@ def each_may_do_exactly_this(d: Deployment) -> Iterator[str]:
                     for r in listed(statement.get("Resource", []))
                 }
                 if {"NotAction", "NotResource"} & statement.keys():
-                    yield f"{function} is allowed by exclusion"
+                    yield f"{function} has an allow by exclusion"
         exact = {(action, f"<{resource}>") for action, resource in wanted}
         yield from (f"{function} may not {a} {r}" for a, r in sorted(exact - got))
         yield from (f"{function} may {a} {r}" for a, r in sorted(got - exact))
 
 
-def nothing_is_a_wildcard(d: Deployment) -> Iterator[str]:
+def no_permission_has_a_wildcard(d: Deployment) -> Iterator[str]:
     for function in ALLOWED:
         for statement in d.statements(function):
             for member in ("Action", "Resource", "NotResource"):
@@ -55,8 +55,8 @@ def nothing_is_a_wildcard(d: Deployment) -> Iterator[str]:
                         yield f"{function}: {member} {d.text(value)}"
 
 
-def roles_are_only_what_is_written(d: Deployment) -> Iterator[str]:
-    """No managed policy but the one for logs, which `each_writes_its_own_log` narrows; nobody but Lambda may be it."""
+def roles_have_only_their_own_policies(d: Deployment) -> Iterator[str]:
+    """No managed policy but that for logs (see `functions_write_only_their_own_log`). Only Lambda assumes the role."""
     logs = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
     for function in ALLOWED:
         role = d.resources[f"{function}Role"]["Properties"]
@@ -70,7 +70,7 @@ def roles_are_only_what_is_written(d: Deployment) -> Iterator[str]:
             yield f"{function}'s policies take {size} characters"
 
 
-def denials_stand(d: Deployment) -> Iterator[str]:
+def required_denials_exist(d: Deployment) -> Iterator[str]:
     for function, wanted in DENIED.items():
         got: set[str] = set()
         for statement in d.statements(function):
@@ -80,8 +80,8 @@ def denials_stand(d: Deployment) -> Iterator[str]:
         yield from (f"{function} is not denied {action}" for action in sorted(wanted - got))
 
 
-def the_audit_is_only_appended_to(d: Deployment) -> Iterator[str]:
-    """Whoever writes entries is denied to change or delete one, whatever else is allowed."""
+def audit_is_append_only(d: Deployment) -> Iterator[str]:
+    """Whoever writes entries is denied changing or deleting one, whatever else is allowed."""
     for function in ("AdminFunction", "KillFunction"):
         found = [
             statement
@@ -92,11 +92,11 @@ def the_audit_is_only_appended_to(d: Deployment) -> Iterator[str]:
             and statement.get("Resource") == {"Fn::GetAtt": ["Table", "Arn"]}
         ]
         if not found:
-            yield f"{function} may rewrite the audit"
+            yield f"{function} may rewrite audit entries"
 
 
-def reach_is_bounded(d: Deployment) -> Iterator[str]:
-    """`ForAllValues` is true of no key at all: the key must also be there."""
+def partition_keys_are_bounded(d: Deployment) -> Iterator[str]:
+    """`ForAllValues` is true without any key, so the key must also be required."""
     for (function, action), wanted in LEADING_KEYS.items():
         for statement in d.statements(function):
             if statement["Effect"] != "Allow" or action not in listed(statement["Action"]):
@@ -107,8 +107,8 @@ def reach_is_bounded(d: Deployment) -> Iterator[str]:
                 yield f"{function} may {action} beyond {sorted(wanted)}"
 
 
-def signatures_are_of_one_kind(d: Deployment) -> Iterator[str]:
-    """ES256 over the message itself: a role that could sign digests could be made to sign what it has not seen."""
+def only_es256_over_messages_is_allowed(d: Deployment) -> Iterator[str]:
+    """ES256 over the message itself: a role that may sign digests can be made to sign what it has not seen."""
     wanted = {"StringEquals": {"kms:SigningAlgorithm": "ECDSA_SHA_256", "kms:MessageType": "RAW"}}
     for function in ALLOWED:
         for statement in d.statements(function):
@@ -116,8 +116,8 @@ def signatures_are_of_one_kind(d: Deployment) -> Iterator[str]:
                 yield f"{function}: kms:Sign is conditioned by {statement.get('Condition')}"
 
 
-def signers_are_where_their_keys_look(d: Deployment) -> Iterator[str]:
-    """A key knows its signer by the role's path, which no other role may share."""
+def signer_role_paths_match_the_key_policies(d: Deployment) -> Iterator[str]:
+    """A key names its signer by the role's path, which no other role may share."""
     paths = {f"{name.capitalize()}Function": name for name in SIGNERS.values()}
     for function in ALLOWED:
         path = d.resources[f"{function}Role"]["Properties"].get("Path", "")
@@ -126,7 +126,7 @@ def signers_are_where_their_keys_look(d: Deployment) -> Iterator[str]:
             yield f"{function}'s role is at {path!r}, not at {wanted!r}"
 
 
-def each_writes_its_own_log(d: Deployment) -> Iterator[str]:
+def functions_write_only_their_own_log(d: Deployment) -> Iterator[str]:
     groups = d.of("AWS::Logs::LogGroup")
     for function, properties in d.of(_FUNCTION).items():
         group = properties.get("LoggingConfig", {}).get("LogGroup", {}).get("Ref")
@@ -145,16 +145,16 @@ def each_writes_its_own_log(d: Deployment) -> Iterator[str]:
             yield f"{function} may write other logs than {group}"
 
 
-def logs_end(d: Deployment) -> Iterator[str]:
+def logs_expire(d: Deployment) -> Iterator[str]:
     groups = d.of("AWS::Logs::LogGroup")
     if len(groups) != len(ALLOWED) + 1:
         yield f"{len(groups)} log groups for {len(ALLOWED)} functions and the API"
     for name, group in groups.items():
         if group.get("RetentionInDays") != {"Ref": "LogRetentionDays"}:
-            yield f"{name} keeps logs without end"
+            yield f"{name} keeps logs forever"
 
 
-def functions_run_alike(d: Deployment) -> Iterator[str]:
+def functions_have_common_settings(d: Deployment) -> Iterator[str]:
     for name, f in d.of(_FUNCTION).items():
         version = str(f.get("Runtime", "")).removeprefix("python").split(".")
         if len(version) != 2 or not all(v.isdigit() for v in version) or tuple(map(int, version)) < (3, 13):
@@ -166,20 +166,20 @@ def functions_run_alike(d: Deployment) -> Iterator[str]:
         if not 512 <= f.get("MemorySize", 128) <= 2048:
             yield f"{name} has {f.get('MemorySize')} MB"
         if len(f.get("Layers", [])) != 1 or not d.text(f["Layers"][0]).startswith("<HeadgateLayer"):
-            yield f"{name} does not stand on the layer"
+            yield f"{name} does not use the layer"
 
 
-def the_kill_has_room(d: Deployment) -> Iterator[str]:
-    """Zero would switch the function off, so that no reservation is the absence of the member."""
+def kill_concurrency_can_be_reserved(d: Deployment) -> Iterator[str]:
+    """Zero would disable the function, so that no reservation means that the member is absent."""
     for name, parameter in (("KillFunction", "KillReservedConcurrency"), ("AdminFunction", "AdminReservedConcurrency")):
         reserved = d.resources[name]["Properties"].get("ReservedConcurrentExecutions", {}).get("Fn::If", [None] * 3)
         if reserved[1:] != [{"Ref": parameter}, {"Ref": "AWS::NoValue"}]:
             yield f"{name} reserves {reserved}"
         elif d.template["Conditions"].get(reserved[0]) != {"Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, "0"]}]}:
-            yield f"{name} reserves by another condition than {parameter}"
+            yield f"{name} reserves under another condition than {parameter}"
 
 
-def environments_are_known(d: Deployment) -> Iterator[str]:
+def environment_variables_match_expected(d: Deployment) -> Iterator[str]:
     for name, f in d.of(_FUNCTION).items():
         got = set(f.get("Environment", {}).get("Variables", {}))
         wanted = GATE_ENVIRONMENT | OWN_ENVIRONMENT.get(name, set())
@@ -190,8 +190,9 @@ def environments_are_known(d: Deployment) -> Iterator[str]:
 
 
 CHECKS = (
-    functions_are_exactly_these, each_may_do_exactly_this, nothing_is_a_wildcard, roles_are_only_what_is_written,
-    denials_stand, the_audit_is_only_appended_to, reach_is_bounded, signatures_are_of_one_kind,
-    signers_are_where_their_keys_look, each_writes_its_own_log, logs_end, functions_run_alike, the_kill_has_room,
-    environments_are_known,
+    functions_match_expected, function_permissions_are_exact, no_permission_has_a_wildcard,
+    roles_have_only_their_own_policies, required_denials_exist, audit_is_append_only, partition_keys_are_bounded,
+    only_es256_over_messages_is_allowed, signer_role_paths_match_the_key_policies, functions_write_only_their_own_log,
+    logs_expire, functions_have_common_settings, kill_concurrency_can_be_reserved,
+    environment_variables_match_expected,
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Bad identity tokens, by attack row, each with the one reason for which it must be refused."""
+"""Bad identity tokens by attack row, each with its refusal reason."""
 
 import json
 from collections.abc import Iterator
@@ -60,7 +60,7 @@ def t13_none() -> Iterator[Bad]:
 
 
 def t14_algorithms() -> Iterator[Bad]:
-    """Another algorithm than the key's, a shared secret above all."""
+    """An algorithm that is not the key's, most of all a shared secret."""
     for alg in ("HS256", "HS384", "HS512", "hs256"):
         for kid in ("rsa-1", "ec-1"):
             yield f"{alg} with the public key of {kid}", with_header({"alg": alg, "kid": kid}, by=hs256), R.ALGORITHM
@@ -91,7 +91,7 @@ def t14_algorithms() -> Iterator[Bad]:
 
 
 def t15_issuers() -> Iterator[Bad]:
-    """Almost the issuer."""
+    """Variants of the issuer."""
     for iss in (
         *(IDP + "/", IDP.upper(), "HTTPS://idp.example/tenant", "https://IDP.example/tenant", IDP[:-1], IDP + "s"),
         *(
@@ -121,7 +121,7 @@ def t15_issuers() -> Iterator[Bad]:
 
 
 def t16_audiences() -> Iterator[Bad]:
-    """Not for our client, or for others too and nobody says who asked."""
+    """An audience without our client, or with others and without `azp`."""
     for aud in (
         *(
             "other",
@@ -155,7 +155,7 @@ def t16_audiences() -> Iterator[Bad]:
 
 
 def t17_times() -> Iterator[Bad]:
-    """Too early, too late, too old, or no time at all."""
+    """A time that is too early, too late, too old, or missing."""
     for claims, code in (
         ({"exp": NOW}, R.EXPIRED),
         ({"exp": NOW - 1}, R.EXPIRED),
@@ -186,7 +186,7 @@ def t17_times() -> Iterator[Bad]:
 
 
 def own_literals() -> tuple[tuple[str, R], ...]:
-    """Numbers that are no plain integer."""
+    """Numbers that are not plain integers."""
     return (
         ("null", R.CLAIM_TYPE),
         ("true", R.CLAIM_TYPE),
@@ -205,7 +205,7 @@ def own_literals() -> tuple[tuple[str, R], ...]:
 
 
 def t18_pointers() -> Iterator[Bad]:
-    """Headers that bring a key along or point at one; the provider must not be asked for it."""
+    """Headers that contain a key or point to one; nothing may be fetched from there."""
     evil = ec_jwk("evil", ec.derive_private_key(202, ec.SECP256R1()))
     for name, value in {
         "jku": "https://evil.example/keys",
@@ -229,7 +229,7 @@ def t18_pointers() -> Iterator[Bad]:
 
 
 def t19_key_ids() -> Iterator[Bad]:
-    """Key ids that are an attack on whatever looks them up."""
+    """Key ids that attack a lookup."""
     for kid in (
         *(
             "../../x",
@@ -265,7 +265,7 @@ def t19_key_ids() -> Iterator[Bad]:
 
 
 def t21_deep() -> Iterator[Bad]:
-    """Nested far deeper than any parser's stack."""
+    """Nesting far deeper than any parser's stack."""
     for depth, code in ((33, R.TOO_DEEP), (1_900, R.TOO_DEEP), (100_000, R.TOO_LARGE)):
         for name, opened, closed in (("lists", b"[", b"]"), ("objects", b'{"a":', b"}")):
             payload = text(CLAIMS)[:-1] + b',"x":' + opened * depth + b"1" + closed * depth + b"}"
@@ -289,7 +289,7 @@ def t22_encrypted() -> Iterator[Bad]:
 
 
 def t23_subjects() -> Iterator[Bad]:
-    """Subjects that are no id."""
+    """Subjects that are not valid ids."""
     for sub in (
         *(
             "",
@@ -313,14 +313,14 @@ def t23_subjects() -> Iterator[Bad]:
 
 
 def t24_email() -> Iterator[Bad]:
-    """An address that nobody verified, where rules may read it."""
+    """An unverified email address that rules may read."""
     for verified in (False, "true", "false", 1, 0, "", [], {}):
         claims = {"email": "root@corp.example", "email_verified": verified}
         yield f"email_verified {verified!r}", identity_token(claims), R.EMAIL_UNVERIFIED
 
 
 def z38_form() -> Iterator[Bad]:
-    """Bent text, as for our own tokens."""
+    """Malformed text, as for our own tokens."""
     token, claims = identity_token(), text(CLAIMS)
     yield from (
         ("empty", "", R.SHAPE),

@@ -1,4 +1,4 @@
-"""Bad tokens in our own name, by attack row, each with the one reason for which it must be refused."""
+"""Bad tokens with our own issuer by attack row, each with its refusal reason."""
 
 import base64
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ Bad = tuple[str, str, R]
 
 
 def z30_wrapped() -> Iterator[Bad]:
-    """Text around a good token, as a careless caller would hand it over."""
+    """A valid token with extra text, as from a careless caller."""
     token = good()
     for name, wrapped in {
         "empty": "",
@@ -75,13 +75,13 @@ def z30_wrapped() -> Iterator[Bad]:
 
 
 def z33_other_types() -> Iterator[Bad]:
-    """Tokens that are something else."""
+    """Tokens of other types."""
     for typ in ("JWT", "jwt", "JOSE", "id_token+jwt", "logout+jwt", "dpop+jwt", "secevent+jwt", "kb+jwt", "hg-jwt"):
         yield f"typ {typ}", with_header({"typ": typ}), R.TYPE
 
 
 def z34_typ() -> Iterator[Bad]:
-    """The `typ` header, bent."""
+    """Malformed `typ` headers."""
     for typ in (
         *(
             "at+jwt;x",
@@ -103,7 +103,7 @@ def z34_typ() -> Iterator[Bad]:
 
 
 def z35_signature_text() -> Iterator[Bad]:
-    """The signature segment, bent as text."""
+    """Malformed signature text."""
     head, _, signature = good().rpartition(".")
     for name, bent, code in (
         ("padded", f"{signature}==", R.SHAPE),
@@ -139,7 +139,7 @@ def _raw(part: str) -> bytes:
 
 
 def z36_signature_bytes() -> Iterator[Bad]:
-    """The signature, bent as numbers."""
+    """Signatures with altered numbers."""
     message = good().rpartition(".")[0]
     der = ACTIVE.sign(message.encode())
     r, s = decode_dss_signature(der)
@@ -196,7 +196,7 @@ def _jose(der: bytes) -> bytes:
 
 
 def z38_payload_text() -> Iterator[Bad]:
-    """The payload, bent as bytes; each is signed by our own key."""
+    """Malformed payload bytes, each signed by our own key."""
     claims = text(ACCESS)
     for name, payload, code in (
         ("array", b"[]", R.NOT_OBJECT),
@@ -267,7 +267,7 @@ def z38_payload_text() -> Iterator[Bad]:
 
 
 def z39_twice() -> Iterator[Bad]:
-    """A member twice, in either order, plainly or by an escape."""
+    """A duplicate member, in either order, plain or escaped."""
     claims, header = text(ACCESS), text(HEADER)
     for name, value in ACCESS.items():
         again = text({name: value})[1:-1]
@@ -323,7 +323,7 @@ _LITERALS: tuple[tuple[str, R], ...] = (
 
 
 def z40_numbers() -> Iterator[Bad]:
-    """`exp`, `iat`, `nbf` and `rev` that are no plain integer, or a wrong one."""
+    """`exp`, `iat`, `nbf`, and `rev` that are not plain integers, or are wrong ones."""
     for name in ("exp", "iat", "nbf", "rev"):
         for literal, code in _LITERALS:
             yield f"{name} {literal[:24] or 'nothing'} ({len(literal)})", with_literal(name, literal), code
@@ -351,7 +351,7 @@ def z40_numbers() -> Iterator[Bad]:
 
 
 def z41_deep() -> Iterator[Bad]:
-    """Nested far deeper than any parser's stack, within the size limits; the larger ones fall to the size."""
+    """Nesting far deeper than any parser's stack, within the size limits; larger ones are refused by size."""
     for depth, code in ((40, R.TOO_DEEP), (150, R.TOO_DEEP), (1_500, R.TOO_LARGE), (7_400, R.TOO_LARGE)):
         yield f"header nested {depth} deep", sign(_nested(HEADER, depth), text(ACCESS)), code
     for name, opened, closed in (("lists", b"[", b"]"), ("objects", b'{"a":', b"}")):
@@ -369,7 +369,7 @@ def _nested(claims: dict[str, object], depth: int) -> bytes:
 
 
 def z42_large() -> Iterator[Bad]:
-    """Too large, whatever else is true of it."""
+    """Tokens that are too large."""
     for name, token in {
         "9.9 KB": with_claims({"x": "a" * 7_000}),
         "100 KB": with_claims({"x": "a" * 75_000}),
@@ -386,7 +386,7 @@ def z42_large() -> Iterator[Bad]:
 
 
 def z43_audience() -> Iterator[Bad]:
-    """Not for us, or for us and others."""
+    """An audience other than ours, or ours with others."""
     for aud in (
         *("headgate-dev", "headgate ", " headgate", "Headgate", "HEADGATE", "headgate\n", "headgat", "headgatee", ""),
         *(
@@ -408,7 +408,7 @@ def z43_audience() -> Iterator[Bad]:
 
 
 def z44_issuer() -> Iterator[Bad]:
-    """Almost us."""
+    """Variants of our issuer."""
     for iss in (
         *(
             ISSUER + "/",
@@ -442,7 +442,7 @@ def z44_issuer() -> Iterator[Bad]:
 
 
 def z45_keys() -> Iterator[Bad]:
-    """Keys and algorithms that are not to be taken."""
+    """Keys and algorithms that are not accepted."""
     yield "revoked key", good(by=REVOKED), R.REVOKED_KEY
     for kid in (
         "key-unknown",
@@ -509,7 +509,7 @@ def z45_keys() -> Iterator[Bad]:
 
 
 def t18_header_members() -> Iterator[Bad]:
-    """Any header member but the three, and any of the three missing."""
+    """Any header member but the three allowed ones, and each of the three missing."""
     jwk = ACTIVE.public().jwk()
     for name, value in {
         "jku": "https://evil.example/jwks",
@@ -555,7 +555,7 @@ def z43_claims_missing() -> Iterator[Bad]:
 
 
 def z33_claims_of_other_kinds() -> Iterator[Bad]:
-    """What a kind may never carry, and scopes of other kinds."""
+    """Claims that a kind must not have, and scopes of other kinds."""
     for kind, over in (
         (Kind.ACCESS, {"sid": "town:1"}),
         (Kind.ACCESS, {"sid": None}),
@@ -581,7 +581,7 @@ def z33_claims_of_other_kinds() -> Iterator[Bad]:
 
 
 def t23_subjects() -> Iterator[Bad]:
-    """Subjects that are no id."""
+    """Subjects that are not valid ids."""
     for sub in (
         *(
             "",

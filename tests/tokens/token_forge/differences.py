@@ -1,6 +1,6 @@
-"""Why we refuse what another library takes, by name: a difference is explained where the text shows it.
+"""Named reasons why we refuse a text that another library accepts; the text itself must show the reason.
 
-The reason that our refusal gives must be found in the text by a reading of its own, as lenient as can be, written here
+The reason of our refusal must be found in the text by an independent, lenient reading, written here
 from the token profile (RFC 9068, RFC 8725) and not by the verifier.
 """
 
@@ -35,7 +35,7 @@ NEVER: Mapping[str, set[str]] = {
 
 @dataclass(frozen=True)
 class Reading:
-    """What stands in a text that another library took."""
+    """The content of a text that another library accepted."""
 
     token: str
     raw: tuple[bytes, bytes]
@@ -44,7 +44,7 @@ class Reading:
 
     @classmethod
     def of(cls, token: str) -> "Reading":
-        """Read it. Raises ValueError or TypeError where there is nothing to read."""
+        """Read a text. Raises ValueError or TypeError if it cannot be read."""
         header, payload, _ = (base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)) for part in token.split("."))
         return cls(token, (header, payload), json.loads(header), json.loads(payload))
 
@@ -56,21 +56,21 @@ class Reading:
 
     @property
     def lifetime(self) -> int:
-        """Seconds from its making to its end."""
+        """Seconds from issue to expiry."""
         return int(self.claims["exp"] - self.claims["iat"])
 
     @property
     def begins(self) -> int:
-        """When it begins at the earliest."""
+        """The earliest time at which it is valid."""
         return int(max(self.claims["iat"], self.claims.get("nbf", 0)))
 
     @property
     def audience(self) -> str:
-        """The one that its kind must name."""
+        """The audience that its kind must have."""
         return AUDIENCE if self.kind in (Kind.ACCESS, Kind.SESSION) else f"{AUDIENCE}:evaluate"
 
     def any(self, seen: Callable[[bytes], object]) -> bool:
-        """Whether header or payload shows it."""
+        """Whether a test holds for the header or the payload."""
         return any(map(seen, self.raw))
 
 
@@ -80,7 +80,7 @@ def is_plain(value: object) -> bool:
 
 
 def is_oddly_typed(read: Reading) -> bool:
-    """Some claim is of another type or form than the profile gives it."""
+    """Whether a claim has another type or form than in the profile."""
     claims = read.claims
     attributes = claims.get("attributes", {})
     return not (
@@ -187,4 +187,4 @@ DIFFERENCES: Mapping[RefusalCode, tuple[str, Seen]] = {
         lambda read: not 0 < read.lifetime <= 3_600,
     ),
 }
-"""By our reason: the name of the difference, and what must then be seen in the text."""
+"""By our refusal code: the name of the difference, and the check that must hold for the text."""

@@ -1,7 +1,7 @@
-"""The same text judged by joserfc, and every difference named: ours takes a subset of what another library takes.
+"""The same text verified by joserfc, with every difference named: we accept a subset of what it accepts.
 
-joserfc gets each key by its id, the expected issuer and audiences, and our leeway; what it does not ask beyond that is
-ours to ask.
+joserfc gets each key by its id, the expected issuer and audiences, and our leeway; all further checks are
+ours.
 """
 
 import json
@@ -38,7 +38,7 @@ _TEXT = {**TEXT, **PARTS, **SIGNATURE}
 
 
 def taken_by_joserfc(token: str) -> bool:
-    """Whether it takes the text, at its own strictness."""
+    """Whether joserfc accepts the text."""
     try:
         _CLAIMS.validate(jose.decode(token, _key, algorithms=["ES256"]).claims)
     except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
@@ -55,7 +55,7 @@ def _key(token: Any) -> ECKey:
 
 
 def compared(seed: int, number: int) -> str:
-    """The text of that number: half of them bent at random and signed by us, so that many are good and many nearly."""
+    """The text with that number: half are altered at random and signed by us, so many are nearly valid."""
     dice = Random(seed << 32 | number)
     turn = number % 8
     if turn < 5:
@@ -66,7 +66,7 @@ def compared(seed: int, number: int) -> str:
 
 
 def bent_and_signed(dice: Random) -> str:
-    """A token with a bent header and bent claims, signed by our own key."""
+    """A token with altered header and claims, signed by our own key."""
     kind, by = dice.choice(list(Kind)), dice.choice((*SIGNERS, *SIGNERS, REVOKED))
     header, claims = header_of(kind, by), dice.choice((CLAIMS[kind], rich(kind)))
     plain = json.dumps(header).encode()
@@ -74,7 +74,7 @@ def bent_and_signed(dice: Random) -> str:
 
 
 def bent_document(good_one: Mapping[str, Any], dice: Random) -> bytes:
-    """A header or a claims object with some things changed, as JSON text that may be changed once more."""
+    """A header or claims object with some changes, as JSON text that may be changed again."""
     document = dict(good_one)
     for _ in range(dice.choice((0, 0, 1, 1, 2, 3))):
         name = dice.choice([*document, "x", "crit", "nbf", "admin", "attributes", "sid", "jku"])
@@ -101,7 +101,7 @@ BOTH, NEITHER = "both take it", "neither takes it"
 
 
 def compare(seed: int, numbers: Iterable[int]) -> Counter[str]:
-    """How many texts ended how: both, neither, or by a difference's name. Raises `Broken` where none explains it."""
+    """Count outcomes: both, neither, or the name of a difference. Raises `Broken` if none explains it."""
     ours, counted = verifier(), Counter[str]()
     for number in numbers:
         token = compared(seed, number)

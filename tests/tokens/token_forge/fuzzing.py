@@ -1,7 +1,7 @@
-"""Forged tokens by number, judged: a seed and a number give one text, on every machine.
+"""Forged tokens by number, and their judge: a seed and a number give one text, on every machine.
 
-The judgement knows three outcomes. A text that is a good token's own is taken. So is its twin by the symmetry of ECDSA,
-and it is the same credential (Z37). Every other text is refused with a code, `unexpected` excepted: that is a bug.
+There are three valid outcomes. The text of a valid token is accepted. So is its high-S twin (ECDSA is symmetric),
+as the same credential (Z37). Every other text is refused with a code other than `unexpected`, which is a bug.
 """
 
 from array import array
@@ -24,11 +24,11 @@ SAME, TWIN = "the same text", "its twin"
 _MUTATIONS = {**TEXT, **PARTS, **SIGNATURE, "twin": lambda token, _dice: twin(token)}
 FAMILIES = (*_MUTATIONS, *MISSIGNED)
 _AGAIN = 0.15
-"""How often a forged text is mutated once more, as text."""
+"""The share of forged texts that are mutated again, as text."""
 
 
 class Broken(AssertionError):
-    """The verifier did what it must not. The text says how to have it again."""
+    """The verifier gave a wrong outcome. The message says how to reproduce it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Forged:
 
 
 def forge(seed: int, number: int) -> Forged:
-    """The forged text of that number. Families take turns."""
+    """Make the text with that number. Families alternate."""
     dice = Random(seed << 32 | number)
     family = FAMILIES[number % len(FAMILIES)]
     mutate = _MUTATIONS.get(family)
@@ -52,34 +52,34 @@ def forge(seed: int, number: int) -> Forged:
 
 @dataclass
 class Tally:
-    """What came of the forged texts: outcomes by family, and nanoseconds of processor time by family."""
+    """Outcomes and processor time (nanoseconds) of the forged texts, by family."""
 
     outcomes: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     times: dict[str, array] = field(default_factory=lambda: defaultdict(lambda: array("I")))
 
     @property
     def tried(self) -> int:
-        """How many texts there were."""
+        """The number of texts."""
         return sum(counted.total() for counted in self.outcomes.values())
 
     def count(self, outcome: str) -> int:
-        """How many ended so."""
+        """The number of texts with this outcome."""
         return sum(counted[outcome] for counted in self.outcomes.values())
 
     def percentile(self, family: str, part: float) -> float:
-        """Microseconds that this part of a family's verifications stayed within."""
+        """A percentile of a family's verification times, in microseconds."""
         ordered = sorted(self.times[family])
         return ordered[int(part * (len(ordered) - 1))] / 1e3
 
     def slowest(self, part: float = 0.99) -> tuple[str, float]:
-        """The family whose percentile is the largest, and that in microseconds."""
+        """The family with the largest percentile, and its value in microseconds."""
         return max(((family, self.percentile(family, part)) for family in self.times), key=lambda found: found[1])
 
 
 def run(seed: int, numbers: Iterable[int]) -> Tally:
     """Forge and judge these numbers. Raises `Broken`.
 
-    Every other text meets a verifier that has seen the good tokens before: nothing but their own text may be found so.
+    Every second text goes to a verifier that remembers the valid tokens: it must recognize only their own text.
     """
     fresh, warm = verifier(), verifier(VerifiedTokens())
     for token in GOOD:
@@ -104,7 +104,7 @@ def run(seed: int, numbers: Iterable[int]) -> Tally:
 
 
 def judge(token: str, found: Credential | RefusalCode) -> str | None:
-    """How it ended, or None where it must not have ended so."""
+    """The outcome, or None if it is wrong."""
     for outcome, known in ((SAME, GOOD), (TWIN, TWINS)):
         if token in known:
             return outcome if found == known[token] else None
@@ -118,7 +118,7 @@ def _again(seed: int, number: int, forged: Forged) -> str:
 
 
 def rows(tally: Tally) -> Iterable[str]:
-    """A line of a Markdown table for each family: how many, how it ended, how long it took."""
+    """A Markdown table row for each family: count, outcomes, time."""
     for family, outcomes in tally.outcomes.items():
         told = ", ".join(f"{outcome} {count:,}" for outcome, count in outcomes.most_common())
         half, most = (tally.percentile(family, part) for part in (0.5, 0.99))

@@ -1,7 +1,7 @@
-"""Tokens that our own key signed over something that is no token of ours: each is wrong in one way at least.
+"""Invalid tokens signed by our own key: each is wrong in at least one way.
 
-This is what a stolen signing right, a second signer or a bug in the issuer could make; and what shows that the checks
-behind the signature stand by themselves.
+A stolen signing permission, a second signer, or a bug in the issuer could make them; they show that the checks
+after the signature work on their own.
 """
 
 import json
@@ -42,7 +42,7 @@ WRONG: Mapping[str, tuple[Any, ...]] = {
                    {"a b": 1}, {"x" * 129: 1}),
     "sid": NOT_HANDLE,
 }  # fmt: skip
-"""By claim, what it must never hold. Where a kind must not carry the claim at all, this is refused as well."""
+"""Invalid values by claim. They are also refused for a kind that must not have the claim."""
 ALWAYS = ("iss", "aud", "sub", "client_id", "exp", "iat", "jti", "scope", "rev")
 
 
@@ -59,7 +59,7 @@ def wrong_claim(dice: Random) -> str:
 
 
 def missing_claim(dice: Random) -> str:
-    """One claim less than needed, sometimes with many that nobody asked for."""
+    """One required claim missing, sometimes with many unknown ones added."""
     kind, by, claims = _kind(dice)
     del claims[dice.choice((*ALWAYS, *PROFILES[kind].required))]
     if dice.random() < 0.3:
@@ -68,7 +68,7 @@ def missing_claim(dice: Random) -> str:
 
 
 def forbidden_claim(dice: Random) -> str:
-    """One claim that this kind never carries."""
+    """One claim that this kind must not have."""
     kind, by, claims = _kind(dice)
     claims[dice.choice(sorted(PROFILES[kind].forbidden))] = dice.choice((True, "town:1", [], {}, None, ["org-1"]))
     return sign(text(header_of(kind, by)), text(claims), by)
@@ -82,7 +82,7 @@ def another_kind(dice: Random) -> str:
 
 
 def wrong_header(dice: Random) -> str:
-    """A member too many, one too few, or a wrong one."""
+    """One member added, removed, or wrong."""
     kind, by, claims = _kind(dice)
     header, change = header_of(kind, by), dice.randrange(3)
     if change == 0:
@@ -131,7 +131,7 @@ def _spoilt(raw: bytes, dice: Random) -> bytes:
 
 
 def wrong_encoding(dice: Random) -> str:
-    """Signed as it stands, and not in base64url's one form: stray bits, padding, the other alphabet."""
+    """Signed but not canonical base64url: stray bits, padding, the other alphabet."""
     kind, by, claims = _kind(dice)
     both = [text(header_of(kind, by)), text(claims)]
     at = dice.randrange(2)
@@ -152,7 +152,7 @@ def wrong_encoding(dice: Random) -> str:
 
 
 def too_large(dice: Random) -> str:
-    """Whole and signed, and larger than any token of ours."""
+    """Complete and signed, but larger than any token of ours."""
     kind, by, claims = _kind(dice)
     header, payload = text(header_of(kind, by)), text(claims)
     if dice.random() < 0.3:
@@ -161,7 +161,7 @@ def too_large(dice: Random) -> str:
 
 
 def out_of_time(dice: Random) -> str:
-    """Over, not begun, or longer than any token may live; by a second or by years."""
+    """Expired, not yet valid, or with too long a life; by a second or by years."""
     kind, by, claims = _kind(dice)
     away = dice.choice((0, 1, 29, 600, 10**6))
     iat, exp = dice.choice(
@@ -178,7 +178,7 @@ def out_of_time(dice: Random) -> str:
 
 
 def revoked_key(dice: Random) -> str:
-    """Whole, and signed by a key that was taken back (Z45)."""
+    """Complete, but signed by a revoked key (Z45)."""
     kind, _, claims = _kind(dice)
     return sign(text(header_of(kind, REVOKED)), text(claims), REVOKED)
 

@@ -1,4 +1,4 @@
-"""Makes tokens as the replaced system did: HS256 by a shared secret, and any bent form of them."""
+"""Makes tokens as the replaced system did (HS256 with a shared secret), and malformed ones."""
 
 import hashlib
 import hmac
@@ -45,31 +45,31 @@ def verifier(issuer: LegacyIssuer = ISSUER, secret: bytes = SECRET) -> LegacyVer
 
 
 def seal(header: bytes, payload: bytes, secret: bytes = SECRET, digest: str = "sha256") -> str:
-    """A token of two byte strings as they stand, with their HMAC."""
+    """A token of two byte strings, unchanged, with their HMAC."""
     message = f"{b64(header)}.{b64(payload)}"
     return f"{message}.{b64(hmac.digest(secret, message.encode(), digest))}"
 
 
 def old(over: Mapping[str, object] | None = None, *without: str, secret: bytes = SECRET) -> str:
-    """A good old token but for claims."""
+    """A valid old token with some claims changed."""
     claims = {name: value for name, value in (OLD | dict(over or {})).items() if name not in without}
     return seal(text(OLD_HEADER), text(claims), secret)
 
 
 def old_header(over: Mapping[str, object], *without: str) -> str:
-    """A good old token but for header members."""
+    """A valid old token with some header members changed."""
     header = {name: value for name, value in (OLD_HEADER | dict(over)).items() if name not in without}
     return seal(text(header), text(OLD))
 
 
 def literally(name: str, literal: str) -> str:
-    """A good old token but for one claim, written as the very text given."""
+    """A valid old token with one claim replaced by this text."""
     others = text({n: v for n, v in OLD.items() if n != name})[:-1]
     return seal(text(OLD_HEADER), others + f',"{name}":{literal}}}'.encode())
 
 
 def signatures() -> Iterator[Bad]:
-    """Not the secret's HMAC of this very text."""
+    """Signatures that are not the secret's HMAC of the text."""
     head, body, seal_ = old().split(".")
     for name, bent in {
         "another secret": old(secret=SECRET[::-1]),
@@ -107,7 +107,7 @@ def signatures() -> Iterator[Bad]:
 
 
 def algorithms() -> Iterator[Bad]:
-    """Anything but HS256, spelt so: sealed by the secret all the same."""
+    """Any algorithm but `HS256`, still signed with the secret."""
     for alg in ("none", "None", "nOnE", "NONE", "", "hs256", "HS256 ", "HS384", "HS512", "RS256", "PS256", "ES256",
                 "dir", "PBES2-HS256+A128KW", None, 256, True, ["HS256"], {"HS256": True}):  # fmt: skip
         yield f"alg {alg!r}", old_header({"alg": alg}), R.ALGORITHM
@@ -116,7 +116,7 @@ def algorithms() -> Iterator[Bad]:
 
 
 def headers() -> Iterator[Bad]:
-    """Members that bring a key along, ask for an extension, or name another kind of token."""
+    """Header members that contain a key, require an extension, or name another kind of token."""
     for name in "jku jwk x5u x5c x5t crit b64 zip enc epk p2c cty nonce iss".split():
         yield f"header {name}", old_header({name: "x"}), R.HEADER_MEMBER
     for typ in ("at+jwt", "hg-session+jwt", "JOSE", "", " JWT", None, 1, ["JWT"]):
@@ -144,7 +144,7 @@ def headers() -> Iterator[Bad]:
 
 
 def payloads() -> Iterator[Bad]:
-    """Sealed by the secret, and no plain JSON object."""
+    """Payloads signed with the secret that are not plain JSON objects."""
     for name, raw, code in (
         ("list", b"[]", R.NOT_OBJECT),
         ("null", b"null", R.NOT_OBJECT),
@@ -165,7 +165,7 @@ def payloads() -> Iterator[Bad]:
 
 
 def times() -> Iterator[Bad]:
-    """Times of another type, or that no old token had."""
+    """Times of another type, or that no old token has."""
     for claim in ("iat", "exp", "version"):
         yield f"no {claim}", old({}, claim), R.CLAIM_MISSING
     for claim in ("iat", "exp", "nbf", "version"):
@@ -201,7 +201,7 @@ def times() -> Iterator[Bad]:
 
 
 def subjects() -> Iterator[Bad]:
-    """No plain user id."""
+    """Subjects that are not valid user ids."""
     yield "no user", old({}, "kiloUserId"), R.CLAIM_MISSING
     for name, value in {
         "null": None, "a number": 7, "a list": ["user-1"], "true": True, "empty": "", "a blank": "user 1",
@@ -211,7 +211,7 @@ def subjects() -> Iterator[Bad]:
 
 
 def admissions() -> Iterator[Bad]:
-    """Neither claim is JSON true."""
+    """Tokens in which neither claim is JSON true."""
     for value in (False, None, "true", "True", 1, 1.0, "variant-a", {}, [], [True], {"value": True}):
         yield f"both {value!r}", old({"isAdmin": value, "gastownAccess": value}), R.NOT_ADMITTED
     yield "neither", old({}, "isAdmin", "gastownAccess"), R.NOT_ADMITTED
@@ -220,7 +220,7 @@ def admissions() -> Iterator[Bad]:
 
 
 def own_by_the_secret() -> Iterator[Bad]:
-    """Our own tokens, made by who knows only the shared secret."""
+    """Our own tokens, forged with only the shared secret."""
     for alg in ("HS256", "ES256"):
         header = HEADER | {"alg": alg, "kid": ACTIVE.kid}
         yield f"our claims, alg {alg}", seal(text(header), text(ACCESS)), R.TYPE if alg == "HS256" else R.ALGORITHM

@@ -1,4 +1,4 @@
-"""Forges tokens in our own name: any header, any payload, any signature. The keys are fixed, so a failure repeats."""
+"""Forges tokens with our own issuer: any header, payload, and signature. The keys are fixed, so failures repeat."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ ANY = frozenset(Kind)
 
 
 class FixedSigner(LocalSigner):
-    """A signer whose signatures repeat (RFC 6979), so that a failing token can be made again."""
+    """A signer with deterministic signatures (RFC 6979), so that a failing token can be reproduced."""
 
     def sign(self, message: bytes) -> bytes:
         """As `Signer.sign`."""
@@ -36,7 +36,7 @@ ACTIVE, NEXT, PREVIOUS, REVOKED = (
     signer("key-previous", 103),
     signer("key-revoked", 104),
 )
-STRANGER = signer("key-active", 666)  # claims our key id, holds another key
+STRANGER = signer("key-active", 666)  # has our key id but another key
 KEYS = key_set(
     [
         ACTIVE.public(),
@@ -82,40 +82,40 @@ def b64(raw: bytes) -> str:
 
 
 def text(value: object) -> bytes:
-    """JSON that keeps what the standard library lets through, lone surrogates as escapes included."""
+    """JSON as the standard library writes it, including lone surrogates as escapes."""
     return json.dumps(value, separators=(",", ":")).encode()
 
 
 def sign_parts(header: str, payload: str, by: LocalSigner = ACTIVE) -> str:
-    """A token of two encoded parts as they stand, signed."""
+    """A token of two encoded parts, unchanged, signed."""
     return f"{header}.{payload}.{b64(raw_signature(by.sign(f'{header}.{payload}'.encode())))}"
 
 
 def sign(header: bytes, payload: bytes, by: LocalSigner = ACTIVE) -> str:
-    """A token of two byte strings as they stand, signed."""
+    """A token of two byte strings, unchanged, signed."""
     return sign_parts(b64(header), b64(payload), by)
 
 
 def with_header(over: Mapping[str, object], *without: str, by: LocalSigner = ACTIVE) -> str:
-    """A good access token but for header members."""
+    """A valid access token with some header members changed."""
     header = {name: value for name, value in (HEADER | dict(over)).items() if name not in without}
     return sign(text(header), text(ACCESS), by)
 
 
 def with_claims(over: Mapping[str, object], *without: str, kind: Kind = Kind.ACCESS) -> str:
-    """A good token of a kind but for claims."""
+    """A valid token of a kind with some claims changed."""
     claims = {name: value for name, value in (CLAIMS[kind] | dict(over)).items() if name not in without}
     return sign(text(HEADER | {"typ": TYP[kind]}), text(claims))
 
 
 def with_literal(name: str, literal: str) -> str:
-    """A good access token but for one claim, written as the very text given."""
+    """A valid access token with one claim replaced by this text."""
     others = text({n: v for n, v in ACCESS.items() if n != name})[:-1]
     return sign(text(HEADER), others + f',"{name}":{literal}}}'.encode())
 
 
 def good(kind: Kind = Kind.ACCESS, by: LocalSigner = ACTIVE) -> str:
-    """A token that must pass."""
+    """A valid token."""
     return sign(text(HEADER | {"typ": TYP[kind], "kid": by.kid}), text(CLAIMS[kind]), by)
 
 

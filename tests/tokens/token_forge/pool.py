@@ -1,4 +1,4 @@
-"""Good tokens to be mutated: each kind, each key that still verifies, plain and rich claims."""
+"""Valid tokens to mutate: each kind, each key that verifies, minimal and full claims."""
 
 from typing import Any
 
@@ -27,17 +27,17 @@ NOT_FOR = {
 
 
 def rich(kind: Kind) -> dict[str, Any]:
-    """The claims of a kind with all that it may carry."""
+    """The claims of a kind with all optional ones."""
     return CLAIMS[kind] | {name: value for name, value in RICH.items() if name not in NOT_FOR[kind]}
 
 
 def header_of(kind: Kind, by: LocalSigner = ACTIVE) -> dict[str, Any]:
-    """The header of a kind, naming the key that signs."""
+    """The header of a kind with the id of the signing key."""
     return HEADER | {"typ": TYP[kind], "kid": by.kid}
 
 
 def twin(token: str) -> str:
-    """The other text of the same signature: (r, n - s) verifies too, and is the same credential (Z37)."""
+    """The same token with the signature (r, n - s), which also verifies: the same credential (Z37)."""
     head, _, signature = token.rpartition(".")
     raw = decode(signature)
     return f"{head}.{b64(raw[:32] + (ORDER - int.from_bytes(raw[32:])).to_bytes(32))}"
@@ -50,5 +50,5 @@ POOL = tuple(
     for claims in (CLAIMS[kind], rich(kind))
 )
 GOOD: dict[str, Credential] = {token: verifier().verify(token, NOW, ANY) for token in POOL}
-"""Every text that is to be taken as it stands, and who it is."""
+"""Every text that must be accepted, with its credential."""
 TWINS: dict[str, Credential] = {twin(token): credential for token, credential in GOOD.items()}

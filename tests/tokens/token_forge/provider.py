@@ -1,4 +1,4 @@
-"""An identity provider that forges: its keys, its key set, and tokens with any header and any claims."""
+"""A forging identity provider: its keys, its key set, and tokens with any header and claims."""
 
 import hmac
 import json
@@ -40,7 +40,7 @@ STRANGER_KEY = ec.derive_private_key(202, ec.SECP256R1())
 
 @cache
 def rsa_key(bits: int) -> rsa.RSAPrivateKey:
-    """One RSA key per size and run: making one costs 50 ms and more."""
+    """One RSA key per size and run: creating one takes at least 50 ms."""
     return rsa.generate_private_key(65_537, bits)
 
 
@@ -60,7 +60,7 @@ def rsa_jwk(kid: str = "rsa-1", bits: int = 2_048, **over: object) -> dict[str, 
 
 
 def rsa_pem() -> bytes:
-    """The public RSA key as a file, which a confused verifier takes for an HMAC secret."""
+    """The public RSA key in PEM, which a confused verifier could use as an HMAC secret."""
     return (
         rsa_key(2_048)
         .public_key()
@@ -77,7 +77,7 @@ def es256(message: bytes) -> bytes:
 
 
 def stranger(message: bytes) -> bytes:
-    """The same by another key."""
+    """A signature by another key."""
     return raw_signature(STRANGER_KEY.sign(message, ec.ECDSA(SHA256())))
 
 
@@ -87,40 +87,40 @@ def rs256(message: bytes) -> bytes:
 
 
 def rs256_weak(message: bytes) -> bytes:
-    """The same by a key that is too short."""
+    """A signature by an RSA key that is too short."""
     return rsa_key(1_024).sign(message, padding.PKCS1v15(), SHA256())
 
 
 def hs256(message: bytes) -> bytes:
-    """HMAC with the RSA public key's file as the secret."""
+    """An HMAC with the RSA public key's PEM as the secret."""
     return hmac.digest(rsa_pem(), message, sha256)
 
 
 def unsigned(_message: bytes) -> bytes:
-    """One byte, since an empty part is no token."""
+    """One byte, since a token cannot have an empty part."""
     return b"\0"
 
 
 def sign(header: bytes, payload: bytes, by: Sign = es256) -> str:
-    """A token of two byte strings as they stand, signed."""
+    """A token of two byte strings, unchanged, signed."""
     message = f"{b64(header)}.{b64(payload)}"
     return f"{message}.{b64(by(message.encode()))}"
 
 
 def identity_token(over: Mapping[str, object] | None = None, *without: str) -> str:
-    """A good identity token but for claims."""
+    """A valid identity token with some claims changed."""
     claims = {name: value for name, value in (CLAIMS | dict(over or {})).items() if name not in without}
     return sign(text(HEADER), text(claims))
 
 
 def with_header(over: Mapping[str, object], *without: str, by: Sign = es256) -> str:
-    """A good identity token but for header members."""
+    """A valid identity token with some header members changed."""
     header = {name: value for name, value in (HEADER | dict(over)).items() if name not in without}
     return sign(text(header), text(CLAIMS), by)
 
 
 class Provider:
-    """What the network would answer, and a record of what was asked of it."""
+    """The documents that the network serves, and a record of fetches."""
 
     def __init__(self, *keys: dict[str, Any], max_age: int | None = None) -> None:
         self.documents: dict[str, Any] = {f"{IDP}/keys": {"keys": list(keys)}}
@@ -138,7 +138,7 @@ class Provider:
 
 
 def provider() -> Provider:
-    """One with an EC and an RSA key."""
+    """A provider with an EC and an RSA key."""
     return Provider(ec_jwk(), rsa_jwk())
 
 

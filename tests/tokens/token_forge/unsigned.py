@@ -1,6 +1,6 @@
-"""Mutations whose result our keys did not sign: of the text, of its parts, of the signature.
+"""Mutations that our keys did not sign: of the text, its parts, and the signature.
 
-Each takes a good token and dice, and gives a text; which one, the dice alone decide.
+Each gets a valid token and a random source, which alone decides the resulting text.
 """
 
 import hashlib
@@ -31,13 +31,13 @@ OTHER_KEY = ec.derive_private_key(777, ec.SECP384R1())
 
 
 def bit(token: str, dice: Random) -> str:
-    """One bit of one character."""
+    """Flip one bit of one character."""
     at = dice.randrange(len(token))
     return token[:at] + chr(ord(token[at]) ^ 1 << dice.randrange(7)) + token[at + 1 :]
 
 
 def letter(token: str, dice: Random) -> str:
-    """One character, or some, by others of the alphabet."""
+    """Replace one or several characters with others of the alphabet."""
     for _ in range(dice.choice((1, 1, 2, 9))):
         at = dice.randrange(len(token))
         token = token[:at] + dice.choice(LETTERS) + token[at + 1 :]
@@ -45,7 +45,7 @@ def letter(token: str, dice: Random) -> str:
 
 
 def case(token: str, dice: Random) -> str:
-    """Letters in the other case, here and there or all."""
+    """Change the case of some or all letters."""
     if dice.random() < 0.1:
         return dice.choice((token.upper(), token.lower(), token.swapcase()))
     at = dice.randrange(len(token))
@@ -54,13 +54,13 @@ def case(token: str, dice: Random) -> str:
 
 
 def cut(token: str, dice: Random) -> str:
-    """A piece left out, or kept alone."""
+    """Remove a piece, or everything else."""
     start, end = sorted(dice.sample(range(len(token) + 1), 2))
     return token[start:end] if dice.random() < 0.2 else token[:start] + token[end:]
 
 
 def insert(token: str, dice: Random) -> str:
-    """Something put in."""
+    """Insert something."""
     at = dice.choice((0, len(token), dice.randrange(len(token) + 1)))
     return token[:at] + dice.choice(JUNK) * dice.choice((1, 1, 3, 4_000)) + token[at:]
 
@@ -69,13 +69,13 @@ def insert(token: str, dice: Random) -> str:
 
 
 def parts(token: str, dice: Random) -> str:
-    """Parts of several tokens, in any number and order, some empty."""
+    """Combine parts of several tokens, in any number and order, some empty."""
     pieces = token.split(".") + dice.choice(POOL).split(".") + [""]
     return ".".join(dice.choice(pieces) for _ in range(dice.choice((1, 2, 3, 3, 3, 3, 4, 5, 5))))
 
 
 def encoding(token: str, dice: Random) -> str:
-    """A part in another base64: padded, with stray bits, by the other alphabet, with a line break."""
+    """Encode a part in another base64: padded, with stray bits, the other alphabet, or a line break."""
     pieces = token.split(".")
     at = dice.randrange(3)
     part = pieces[at]
@@ -92,7 +92,7 @@ def encoding(token: str, dice: Random) -> str:
 
 
 def octets(token: str, dice: Random) -> str:
-    """Bytes within a part: changed, put in, left out; the encoding is right again."""
+    """Change, insert, or remove bytes within a part, and encode it correctly."""
     pieces = token.split(".")
     at = dice.randrange(3)
     raw = bytearray(decode(pieces[at]))
@@ -109,7 +109,7 @@ def octets(token: str, dice: Random) -> str:
 
 
 def claims(token: str, dice: Random) -> str:
-    """Another claim under the old signature."""
+    """Change a claim and keep the signature."""
     header, payload, signature = token.split(".")
     said = json.loads(decode(payload))
     said[dice.choice([*said, "admin", "sid"])] = dice.choice(ODD)
@@ -117,7 +117,7 @@ def claims(token: str, dice: Random) -> str:
 
 
 def header(token: str, dice: Random) -> str:
-    """Another header under the old signature."""
+    """Change the header and keep the signature."""
     first, payload, signature = token.split(".")
     said = json.loads(decode(first))
     said[dice.choice(("alg", "typ", "kid", *POINTERS))] = dice.choice((*ODD, "HS256", "ES384", NEXT.kid, REVOKED.kid))
@@ -128,7 +128,7 @@ def header(token: str, dice: Random) -> str:
 
 
 def halves(token: str, dice: Random) -> str:
-    """R and S of the group's other elements, zero, exchanged, out of range. (r, n - s) is the twin, which verifies."""
+    """Change R and S: other elements, zero, exchanged, out of range. (r, n - s) is the twin, which verifies."""
     head, _, signature = token.rpartition(".")
     raw = decode(signature)
     r, s = int.from_bytes(raw[:32]), int.from_bytes(raw[32:])
@@ -140,7 +140,7 @@ def halves(token: str, dice: Random) -> str:
 
 
 def form(token: str, dice: Random) -> str:
-    """The right R and S in another form: DER, short, long, padded, each twice."""
+    """Write the correct R and S in another form: DER, short, long, padded, each twice."""
     head, _, signature = token.rpartition(".")
     raw = decode(signature)
     der = encode_dss_signature(int.from_bytes(raw[:32]), int.from_bytes(raw[32:]))
@@ -152,7 +152,7 @@ def form(token: str, dice: Random) -> str:
 
 
 def resigned(token: str, dice: Random) -> str:
-    """Signed by another key than the one it names: a stranger's, another of ours, a revoked one, of another curve."""
+    """Sign with another key than the one named: a foreign, another of ours, a revoked one, another curve."""
     head, payload, _ = token.split(".")
     said = json.loads(decode(head))
     key: LocalSigner | None = dice.choice((STRANGER, STRANGER, ACTIVE, NEXT, PREVIOUS, REVOKED, None))
@@ -169,7 +169,7 @@ def resigned(token: str, dice: Random) -> str:
 
 
 def other_message(token: str, dice: Random) -> str:
-    """Our key's signature, over something else than the signing input or by another hash."""
+    """Sign something other than the signing input, or with another hash."""
     head, payload, _ = token.split(".")
     message = f"{head}.{payload}".encode()
     hashing: HashAlgorithm = SHA256()
@@ -186,7 +186,7 @@ def other_message(token: str, dice: Random) -> str:
 
 
 def secret(token: str, dice: Random) -> str:
-    """HMAC with the public key, in all its forms, as the secret (T14)."""
+    """Sign by HMAC with the public key, in any form, as the secret (T14)."""
     _, payload, _ = token.split(".")
     public = ACTIVE.public()
     shapes = (
@@ -205,7 +205,7 @@ def secret(token: str, dice: Random) -> str:
 
 
 def none(token: str, dice: Random) -> str:
-    """`alg` none in its spellings, without a signature, with an empty one, with the old one (T13)."""
+    """Set `alg` to none in any spelling, with no, an empty, or the old signature (T13)."""
     first, payload, signature = token.split(".")
     spelling = dice.choice(("none", "None", "NONE", "nOnE", "", None, "ES256 ", "es256"))
     said = json.loads(decode(first)) | {"alg": spelling}

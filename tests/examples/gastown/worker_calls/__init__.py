@@ -1,1 +1,1 @@
-"""What API Gateway would send to the worker, and what it would make of the answer."""
+"""What API Gateway would send to the worker, and how it would read the answer."""

@@ -1,4 +1,4 @@
-"""Callers, events and replies, as API Gateway has them. It must not know what the worker does."""
+"""Callers, events, and replies in API Gateway's format. It must not know what the worker does."""
 
 import json
 import uuid
@@ -10,7 +10,7 @@ REVISION = 12
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody whom the gate let through: what it would say of them."""
+    """An admitted subject, as the gate describes it."""
 
     name: str
     orgs: tuple[str, ...] = ()
@@ -36,7 +36,7 @@ class Person:
         }
 
     def within(self, town: str) -> "Person":
-        """The same subject by a session token of that town."""
+        """The same subject with a session token of that town."""
         return Person(self.name, self.orgs, self.admin, session=f"town:{town}", revision=self.revision)
 
 
@@ -44,7 +44,7 @@ def make_event(
     person: Person, key: str, named: dict[str, str], *,
     body: Any = None, asks: dict[str, bool] | None = None, query: dict[str, str] | None = None, **more: Any,
 ) -> dict[str, Any]:  # fmt: skip
-    """A payload 2.0 event as API Gateway sends it. `key` is the route key; text bodies are sent as they are."""
+    """A payload 2.0 event as API Gateway sends it. `key` is the route key; text bodies are sent unmodified."""
     method, _, path = key.partition(" ")
     for name, value in named.items():
         path = path.replace(f"{{{name}}}", value)
@@ -75,7 +75,7 @@ def make_event(
 
 @dataclass(frozen=True)
 class Reply:
-    """A response, its body read."""
+    """A response with its parsed body."""
 
     status: int
     headers: dict[str, str]
@@ -83,12 +83,12 @@ class Reply:
 
     @property
     def slug(self) -> str:
-        """The kind of problem, or ""."""
+        """The problem type, or ""."""
         return str(self.body.get("type", "")).removeprefix("urn:headgate:") if isinstance(self.body, dict) else ""
 
 
 def read(answer: dict[str, Any]) -> Reply:
-    """Read a Lambda answer as API Gateway would, and hold it to what every answer has."""
+    """Parse a Lambda answer as API Gateway would, and check what every answer must have."""
     headers = {name.lower(): value for name, value in answer["headers"].items()}
     assert answer.get("isBase64Encoded", False) is False
     kind = "application/problem+json" if answer["statusCode"] >= 400 else "application/json"
@@ -97,5 +97,5 @@ def read(answer: dict[str, Any]) -> Reply:
         assert headers["content-type"] == kind
         assert body["status"] == answer["statusCode"]
     assert headers["cache-control"] == "no-store"
-    json.dumps(answer)  # Lambda would
+    json.dumps(answer)  # as Lambda would
     return Reply(int(answer["statusCode"]), headers, body)

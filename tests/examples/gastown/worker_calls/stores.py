@@ -1,4 +1,4 @@
-"""Stores that fail: real sockets that answer wrongly, slowly or not at all."""
+"""Failing stores: real sockets that answer wrongly, slowly, or not at all."""
 
 import contextlib
 import json
@@ -12,7 +12,7 @@ EMPTY = b""
 
 @contextlib.contextmanager
 def answering(status: int, body: bytes) -> Iterator[str]:
-    """A store that answers the same to everything."""
+    """A store that gives the same answer to every request."""
 
     class Same(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -24,7 +24,7 @@ def answering(status: int, body: bytes) -> Iterator[str]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Says nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Same)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -39,19 +39,19 @@ def answering(status: int, body: bytes) -> Iterator[str]:
 
 @contextlib.contextmanager
 def silent() -> Iterator[str]:
-    """A store that takes connections and never answers."""
+    """A store that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0), backlog=16) as listening:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
 @contextlib.contextmanager
 def absent() -> Iterator[str]:
-    """An address where nobody listens."""
+    """A URL without a listener."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
     yield f"http://127.0.0.1:{port}"
 
 
 def refusing(code: str) -> contextlib.AbstractContextManager[str]:
-    """A store that answers everything with one error of DynamoDB's."""
+    """A store that answers every request with one DynamoDB error."""
     return answering(400, json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "no"}).encode())

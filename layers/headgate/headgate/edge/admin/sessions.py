@@ -1,6 +1,5 @@
-"""Sessions: who is inside, and ending one."""
+"""Sessions: list and end them."""
 
-from itertools import islice
 from typing import Any
 
 from headgate.core.changes.refusal import Refusal, Slug
@@ -17,21 +16,31 @@ from headgate.store.items import deny_key
 from headgate.store.record import Change, Current
 from headgate.store.sessions import ending, is_record_id
 
+LOOKED_AT = 5_000
+"""Records that one page reads before it answers with what it has: records of ended sessions are among them."""
+
 
 def list_sessions(admin: Admin, request: Request) -> Response:
-    """GET /admin/v1/sessions: list live sessions, their count, and when the last must end."""
+    """GET /admin/v1/sessions: list live sessions, their count, and when the last one must end."""
     limit, now = limit_of(request), admin.clock()
     after = ""
     if "cursor" in request.query:
         (after,) = read_cursor(request.query["cursor"], "sessions", str)
         if not is_record_id(after):
             raise Refusal(Slug.INVALID_CURSOR)
-    live = (pair for pair in admin.sessions.every(after) if pair[1].is_live(now))
-    found = list(islice(live, limit + 1))
-    following = write_cursor("sessions", found[limit - 1][0]) if len(found) > limit else None
+    found: list[dict[str, Any]] = []
+    following = None
+    for number, (record, session) in enumerate(admin.sessions.every(after)):
+        is_live = session.is_live(now)
+        if number == LOOKED_AT or (is_live and len(found) == limit):
+            following = write_cursor("sessions", after)
+            break
+        after = record
+        if is_live:
+            found.append(_session(record, session))
     count, last = admin.sessions.inside() or (None, None)
     counts = {"inside": count, "last_leaves_at": None if last is None else rfc3339(last)}
-    return shown({"sessions": [_session(*pair) for pair in found[:limit]], "counts": counts, "next": following})
+    return shown({"sessions": found, "counts": counts, "next": following})
 
 
 def _session(record: str, session: Session) -> dict[str, Any]:
@@ -45,7 +54,7 @@ def _session(record: str, session: Session) -> dict[str, Any]:
 
 
 def end_session(admin: Admin, request: Request) -> Response:
-    """DELETE /admin/v1/sessions/{id}: end a session; its token is refused within 5 s and cannot be renewed."""
+    """DELETE /admin/v1/sessions/{id}: end a session, so that its token is refused within 5 s and cannot be renewed."""
     record = request.path.get("id", "")
     if not is_record_id(record):
         raise Refusal(Slug.NOT_FOUND)

@@ -1,4 +1,4 @@
-"""Uses the table and the key, and answers the calls that the runner makes when it starts."""
+"""Uses the table and the key, and answers the calls that the runner makes at start."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def handler(event: dict[str, Any], context: Any) -> Any:
 
 
 def _apply(document: dict[str, Any], key: str) -> Any:
-    """In two pages: the first answer bears a cursor, and only the call that returns it writes."""
+    """In two pages: the first answer has a cursor, and only the call that returns it writes."""
     if document.get("cursor") != "second":
         return {"next": "second"}
     whole = json.dumps({**document, "idempotency_key": key})

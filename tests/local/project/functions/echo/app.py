@@ -1,4 +1,4 @@
-"""Does what the request's JSON body says; without one, answers with the event and its environment."""
+"""Does what the request's JSON body says. Without one, it answers with the event and its environment."""
 
 import json
 import os
@@ -14,19 +14,19 @@ CALLS: list[str] = []
 def handler(event: dict[str, Any], context: Any) -> Any:
     """`return` the given value, `raise`, `exit`, `sleep`, `print`, or echo."""
     CALLS.append(context.aws_request_id)
-    told = _told(event)
-    if "print" in told:
-        print(told["print"])
-    if "sleep" in told:
-        time.sleep(told["sleep"])
-    if "raise" in told:
-        raise ValueError(told["raise"])
-    if "exit" in told:
-        os._exit(told["exit"])
-    if "size" in told:
-        return "x" * told["size"]
-    if "return" in told:
-        return told["return"]
+    instructions = _instructions(event)
+    if "print" in instructions:
+        print(instructions["print"])
+    if "sleep" in instructions:
+        time.sleep(instructions["sleep"])
+    if "raise" in instructions:
+        raise ValueError(instructions["raise"])
+    if "exit" in instructions:
+        os._exit(instructions["exit"])
+    if "size" in instructions:
+        return "x" * instructions["size"]
+    if "return" in instructions:
+        return instructions["return"]
     return {
         "event": event,
         "environment": dict(os.environ),
@@ -42,7 +42,7 @@ def handler(event: dict[str, Any], context: Any) -> Any:
     }
 
 
-def _told(event: dict[str, Any]) -> dict[str, Any]:
+def _instructions(event: dict[str, Any]) -> dict[str, Any]:
     body = event.get("body") or ""
     if event.get("isBase64Encoded") or not body.startswith("{"):
         return {}

@@ -1,3 +1,3 @@
-"""Found only by way of the layer."""
+"""Importable only through the layer."""
 
 ANSWER = 42
