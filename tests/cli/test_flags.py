@@ -117,7 +117,7 @@ def test_allow_sends_both_lists(headgate: Any, upstream: Any, flag: Any, reply: 
     assert upstream.asked[1].json == {
         "reason": "pilot", "add": {"users": ["alice", "bob"], "orgs": ["o1"]}, "remove": {"users": ["eve"], "orgs": []},
     }  # fmt: skip
-    assert "\nadded    3\nremoved  1\n" in done.stdout
+    assert "\nadded        3\nremoved      1\n" in done.stdout
 
 
 def test_kill_is_a_single_signed_request(headgate: Any, upstream: Any, flag: Any, reply: Any) -> None:
@@ -146,7 +146,7 @@ def test_restore_sends_the_reason(headgate: Any, upstream: Any, flag: Any, reply
     assert done.returncode == 0
     assert upstream.asked[0].json == {"reason": "fixed"}
     assert "idempotency-key" in upstream.asked[0].headers
-    assert "state    allowlist" in done.stdout
+    assert "state        allowlist" in done.stdout
 
 
 @pytest.mark.parametrize(
