@@ -195,7 +195,7 @@ def test_ctrl_c_says_how_to_continue(
     _, shown = running.communicate(timeout=60)
     assert running.returncode == 130
     (name,) = server.imports
-    assert "of 3,000 ids are staged and none counts yet; the same command goes on" in shown
+    assert "of 3,000 ids are staged, none is in effect; run the same command to resume" in shown
     assert f"headgate allow import beta --abandon {name}" in shown
     assert "Traceback" not in shown
     assert server.commits == []
@@ -227,14 +227,14 @@ def read_terminal(terminal: int) -> bytes:
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        (b"alice\nb ob\n", "line 2: must hold one id"),
-        (b"alice # the first\n", "line 1: must hold one id"),
+        (b"alice\nb ob\n", "line 2: must be one id"),
+        (b"alice # the first\n", "line 1: must be one id"),
         (b"# ids\n\n\xff\xfe\n", "line 3: is not UTF-8"),
-        (b"a\x00b\n", "line 1: must hold one id"),
-        ("a\u2028b\n".encode(), "line 1: must hold one id"),
-        (b"x" * 257 + b"\n", "line 1: must hold one id"),
-        (b"x" * 100_000 + b"\nok\n b ad\n", "line 3: must hold one id"),
-        (b"# nothing\n\n", "holds no ids"),
+        (b"a\x00b\n", "line 1: must be one id"),
+        ("a\u2028b\n".encode(), "line 1: must be one id"),
+        (b"x" * 257 + b"\n", "line 1: must be one id"),
+        (b"x" * 100_000 + b"\nok\n b ad\n", "line 3: must be one id"),
+        (b"# nothing\n\n", "contains no ids"),
     ],
 )
 def test_invalid_line_is_reported_before_anything_is_sent(
@@ -344,7 +344,7 @@ def test_removal_without_allow_shrink_keeps_the_staged_ids(invoke: Any, server: 
     done = invoke("allow", "import", "beta", str(file), "--remove")
     assert done.exit_code == 4
     assert "--allow-shrink" in done.stderr
-    assert "the same command goes on" in done.stderr
+    assert "run the same command to resume" in done.stderr
     assert invoke("allow", "import", "beta", str(file), "--remove", "--allow-shrink").exit_code == 0
     assert len(server.bodies("/members")) == 1
 

@@ -28,7 +28,7 @@ def test_vectors_pass() -> None:
 
 def test_stories_of_the_reference_manifest_pass() -> None:
     done = run("check", "--manifest", f"{GASTOWN}/manifest.yaml", f"{GASTOWN}/stories.json")
-    assert (done.returncode, done.stdout.strip()) == (0, "10 of 10 decisions as written")
+    assert (done.returncode, done.stdout.strip()) == (0, "10 of 10 decisions as expected")
 
 
 def test_failing_story_is_named(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_failing_story_is_named(tmp_path: Path) -> None:
     story.write_text(json.dumps({"cases": [case]}))
     done = run("check", "--manifest", f"{GASTOWN}/manifest.yaml", str(story))
     assert done.returncode == 1
-    assert "Everybody is in: gastown-access must be True GA, is False ADMIN_ONLY" in done.stdout
+    assert "Everybody is in: gastown-access: expected True GA, got False ADMIN_ONLY" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -54,5 +54,5 @@ def test_invalid_vector_file_is_rejected(tmp_path: Path, text: str) -> None:
     file.write_text(text)
     done = run("check", str(file))
     assert done.returncode == 2
-    assert "no file of decision vectors" in done.stderr
+    assert "is not a file of decision vectors" in done.stderr
     assert "Traceback" not in done.stderr

@@ -58,15 +58,13 @@ def test_file_starts_with_its_key_and_is_appended_to(invoke: Any, serve: Serve, 
         serve(entries[:length])
         done = invoke("audit", "checkpoint", str(file))
         assert done.exit_code == 0, done.stderr
-        assert f"checkpoint {count} in {file}: revision {length}, signed by the audit key" in done.stdout
+        assert f"checkpoint {count} in {file}: revision {length}, signed by audit key" in done.stdout
     assert [json.loads(line)["revision"] for line in file.read_text().splitlines()] == [4, 4, 9]
     assert json.loads(Path(f"{file}.key").read_text()) == OURS.public().jwk()
     assert upstream.lines().count(KEY) == 1
     done = invoke("audit", "verify", "--checkpoint", str(file))
     assert done.exit_code == 0, done.stderr
-    shown = (
-        f"3 checkpoints hold, the last at revision 9, signed by the audit key {thumbprint(OURS.public())}, pinned by"
-    )
+    shown = f"3 checkpoints match, the last at revision 9, signed by audit key {thumbprint(OURS.public())}, pinned by"
     assert f"{shown} {file}.key" in done.stdout
 
 
@@ -116,16 +114,16 @@ def test_attack_forged_key_is_found_by_the_pinned_key(invoke: Any, serve: Serve,
     for arguments in ((), ("--key", f"{file}.key"), ("--key", thumbprint(OURS.public()))):
         done = invoke("audit", "verify", "--checkpoint", str(file), *arguments)
         assert (done.exit_code, "breaks at revision 10" in done.stderr) == (1, True), done.output
-    assert "the API's checkpoint does not hold" in invoke("audit", "checkpoint", str(file)).stderr
+    assert "the API's checkpoint is invalid" in invoke("audit", "checkpoint", str(file)).stderr
     file.write_text(json.dumps(checkpoint(forged, THEIRS)) + "\n")
     assert "the audit key did not sign it" in invoke("audit", "verify", "--checkpoint", str(file)).stderr
     Path(f"{file}.key").unlink()
     done = invoke("audit", "verify", "--checkpoint", str(file))
     assert done.exit_code == 0
-    assert "which the API gave just now: pin it with --key" in done.stdout
+    assert "not pinned (from the API): pin it with --key" in done.stdout
     done = invoke("audit", "verify", "--checkpoint", str(file), "--key", thumbprint(OURS.public()))
     assert done.exit_code == 1
-    assert "the audit key is another" in done.stderr
+    assert "the audit key does not match --key" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_problem_is_shown_with_each_fault_and_the_next_step(headgate: Any, upstr
     assert done.stderr.splitlines() == [
         "headgate: This takes access away: 12 would lose (409)",
         "  percent: lower than now",
-        "  hint: this takes access away; add --allow-shrink if that is what you want",
+        "  hint: this removes access; pass --allow-shrink to confirm",
     ]
 
 

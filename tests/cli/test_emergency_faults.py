@@ -15,12 +15,12 @@ OWN = {"HEADGATE_TABLE": "t", KILL: "", ROUTES: ""}
 class Lambda:
     """A Lambda function with an alias, per the API reference, with faults.
 
-    `slow`: reads until a change has finished. `others`: concurrent writes by others. `failed`: why a change is
-    rejected.
+    `slow`: reads until a change has finished. `pending`: reads until a version is active. `others`: concurrent writes
+    by others. `failed`: why a change is rejected.
     """
 
-    def __init__(self, *, slow: int = 0, others: int = 0, failed: str = "") -> None:
-        self.slow, self.others, self.failed = slow, others, failed
+    def __init__(self, *, slow: int = 0, pending: int = 0, others: int = 0, failed: str = "") -> None:
+        self.slow, self.pending, self.others, self.failed = slow, pending, others, failed
         self.variables: dict[str, str] = dict(OWN)
         self.revision, self._busy, self._reason = 0, 0, ""
         self.versions: list[dict[str, str]] = []
@@ -29,7 +29,8 @@ class Lambda:
 
     def get_function_configuration(self, FunctionName: str, Qualifier: str = "") -> dict[str, Any]:  # noqa: ARG002, N803
         if Qualifier:
-            return {"State": "Active", "Environment": {"Variables": self.versions[int(Qualifier) - 1]}}
+            state, self.pending = "Pending" if self.pending else "Active", max(0, self.pending - 1)
+            return {"State": state, "Environment": {"Variables": self.versions[int(Qualifier) - 1]}}
         found: dict[str, Any] = {"RevisionId": str(self.revision), "LastUpdateStatus": "Successful"}
         if self._busy:
             self._busy -= 1
@@ -84,10 +85,17 @@ def test_slow_change_is_waited_for() -> None:
     assert slow.alias["FunctionVersion"] == "1"
 
 
+def test_pending_version_is_waited_for() -> None:
+    slow = Lambda(pending=3)
+    assert slow.functions.kill("f", "*", None, "why").failure == ""
+    assert slow.paused == [EVERY] * 3
+    assert slow.alias["FunctionVersion"] == "1"
+
+
 def test_endless_change_times_out_and_the_alias_stays() -> None:
     stuck = Lambda(slow=1_000)
     report = stuck.functions.kill("f", "*", None, "why")
-    assert "still under way after 5 s" in report.failure
+    assert "still in progress after 5 s" in report.failure
     assert (stuck.versions, stuck.alias["FunctionVersion"]) == ([], "$LATEST")
     assert [name for name, _ in report.steps] == ["variables"]
 
@@ -102,7 +110,7 @@ def test_concurrent_changes_are_reread_and_kept() -> None:
 
 def test_endless_concurrent_changes_are_reported() -> None:
     shared = Lambda(others=ATTEMPTS)
-    assert shared.functions.kill("f", "*", None, "why").failure == "others change it at the same time"
+    assert shared.functions.kill("f", "*", None, "why").failure == "it keeps being changed by others"
     assert shared.functions.kill("f", "*", None, "why").failure == "", "the same command continues"
 
 

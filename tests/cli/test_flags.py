@@ -17,7 +17,7 @@ def test_list_reads_every_page_and_aligns_columns(headgate: Any, upstream: Any, 
     done = headgate("flags", "list")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0].split() == ["FLAG", "STAGE", "KILLED", "UNIT", "LISTED", "REQUIRES", "UPDATED"]
+    assert lines[0].split() == ["FLAG", "STAGE", "KILLED", "UNIT", "ALLOWLIST", "REQUIRES", "UPDATED"]
     assert lines[1].startswith("gastown-access  allowlist")
     assert "1 user, 2 orgs" in lines[1]
     assert "percentage 12.5 %" in lines[2]
@@ -117,7 +117,7 @@ def test_allow_sends_both_lists(headgate: Any, upstream: Any, flag: Any, reply: 
     assert upstream.asked[1].json == {
         "reason": "pilot", "add": {"users": ["alice", "bob"], "orgs": ["o1"]}, "remove": {"users": ["eve"], "orgs": []},
     }  # fmt: skip
-    assert "\nadded    3\nremoved  1\n" in done.stdout
+    assert "\nadded        3\nremoved      1\n" in done.stdout
 
 
 def test_kill_is_a_single_signed_request(headgate: Any, upstream: Any, flag: Any, reply: Any) -> None:
@@ -129,7 +129,7 @@ def test_kill_is_a_single_signed_request(headgate: Any, upstream: Any, flag: Any
     asked = upstream.asked[0]
     assert asked.json == {"reason": "leak", "reach": "gate"}
     assert not {"if-match", "idempotency-key"} & asked.headers.keys()
-    assert "37 still inside, the last leaves at 2030-01-02T14:07:00Z" in done.stdout
+    assert "37 still running, the last ends by 2030-01-02T14:07:00Z" in done.stdout
     assert "killed (gate) over ga" in done.stdout
 
 
@@ -146,7 +146,7 @@ def test_restore_sends_the_reason(headgate: Any, upstream: Any, flag: Any, reply
     assert done.returncode == 0
     assert upstream.asked[0].json == {"reason": "fixed"}
     assert "idempotency-key" in upstream.asked[0].headers
-    assert "now      allowlist" in done.stdout
+    assert "state        allowlist" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def test_preview_matches_the_change(hg: Run) -> None:
     assert hg("stage", "huts", "ga", "--reason", "open").returncode == 0
     lines = hg("preview", "beach", "--kill").stdout.splitlines()
     assert "loses  carol" in "\n".join(lines)
-    assert "also: huts: nobody gains, 3 lose" in lines
+    assert "also: huts: 0 gain, 3 lose" in lines
     assert hg("preview", "beach", "--kill", by="kill_operator").returncode == 6
 
 
@@ -119,7 +119,7 @@ def test_applying_an_export_changes_nothing(hg: Run, tmp_path: Path) -> None:
     file = tmp_path / "m.yaml"
     file.write_text(hg("export").stdout)
     assert succeeded(hg("plan", str(file), "--prune", "--json"))["changes"] == []
-    assert "nothing to change" in hg("apply", str(file), "--prune").stdout
+    assert "no changes" in hg("apply", str(file), "--prune").stdout
     file.write_text(file.read_text().replace("key: gastown-molecules", "key: gastown-guilds"))
     planned = succeeded(hg("plan", str(file), "--prune", "--json", by="viewer"))["changes"]
     assert [(step["action"], step["flag"]) for step in planned] == [
@@ -128,7 +128,7 @@ def test_applying_an_export_changes_nothing(hg: Run, tmp_path: Path) -> None:
     ]
     applied = succeeded(hg("apply", str(file), "--prune", "--reason", "guilds", "--json"))["changes"]
     assert applied == [{name: step[name] for name in ("target", "action", "flag", "shrinks")} for step in planned]
-    assert hg("plan", str(file), "--prune").stdout == "nothing to change\n"
+    assert hg("plan", str(file), "--prune").stdout == "no changes\n"
     refused = hg("apply", "-", "--reason", "x", stdin="flags: [{key: gastown-access, stage: wide, percent: 101}]")
     assert refused.returncode == 3
     assert "  flags.0.percent: must be a number from 0 to 100" in refused.stderr.splitlines()

@@ -67,15 +67,15 @@ def test_output_is_text_or_the_json_answer(invoke: Any, upstream: Any, reply: An
     upstream.on(ASK, reply(body=ANSWER))
     done = invoke("preview", "gastown-access", "--stage", "percentage", "--percent", "10")
     lines = done.stdout.splitlines()
-    assert lines[0] == "1 gains, 2 lose, of 4 known (1 with a session, 3 listed; more are known than were looked at)"
-    assert lines[1] == "by bucket, of every user: 12.5 % → 10 %, 2.5 % lose it"
+    assert lines[0] == "1 gains, 2 lose, of 4 checked (1 with a session, 3 listed; there are more)"
+    assert lines[1] == "everyone else, by user: 12.5 % → 10 %, 2.5 % lose"
     assert [line.split("  ") for line in (" ".join(line.split()) for line in lines[3:7])] == [
         ["WHO KNOWN BY BEFORE AFTER"],
         ["gains carol of acme, example session off NOT_LISTED on ALLOWLIST"],
         ["loses bob listed on ALLOWLIST off NOT_LISTED"],
         ["loses anyone of x listed on GA off KILLED"],
     ]
-    assert lines[8] == "also: gastown-convoys: nobody gains, 2 lose"
+    assert lines[8] == "also: gastown-convoys: 0 gain, 2 lose"
     assert "--allow-shrink" in lines[10]
     assert json.loads(invoke("preview", "gastown-access", "--kill", "--json").stdout) == ANSWER
 
@@ -114,6 +114,6 @@ def test_plan_shows_the_effect_of_each_flag(invoke: Any, upstream: Any, reply: A
     body = {"changes": [flag, routes], "affects": affects, "shrinks": False, "revision": 3}
     upstream.on("POST /admin/v1/manifest/plan", reply(body=body))
     lines = invoke("plan", str(file)).stdout.splitlines()
-    assert " ".join(lines[1].split()) == "replace gastown-access 3 gain, nobody loses"
+    assert " ".join(lines[1].split()) == "replace gastown-access 3 gain, 0 lose"
     assert " ".join(lines[2].split()) == "replace routes"
-    assert lines[-1] == "also: gastown-convoys: 1 gains, nobody loses"
+    assert lines[-1] == "also: gastown-convoys: 1 gains, 0 lose"

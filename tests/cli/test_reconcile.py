@@ -15,7 +15,7 @@ def test_agreement_is_one_line(invoke: Any, upstream: Any, reply: Any) -> None:
     upstream.on(LINE, reply(body={"consistent": True, "findings": [], "total": 0, "head": HEAD}))
     done = invoke("audit", "reconcile")
     assert (done.exit_code, done.stdout) == (
-        0, "consistent: what is stored is what is on record, up to revision 7\n"
+        0, "consistent: the stored state matches the log up to revision 7\n"
     )  # fmt: skip
 
 
@@ -25,7 +25,7 @@ def test_findings_are_shown_and_fail(invoke: Any, upstream: Any, reply: Any, as_
     upstream.on(LINE, reply(body=found))
     done = invoke("audit", "reconcile", *(["--json"] if as_json else []))
     assert done.exit_code == 1
-    assert "what is stored is not what is on record" in done.stderr
+    assert "the stored state does not match the log" in done.stderr
     if as_json:
         assert json.loads(done.stdout) == found
     else:
@@ -36,5 +36,5 @@ def test_unavailable_table_is_not_a_finding(invoke: Any, upstream: Any) -> None:
     """No server listens, and the API is not called."""
     done = invoke("audit", "reconcile", "--table", "t", env={"AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:9"})
     assert done.exit_code == 7
-    assert "the table t cannot be read" in done.stderr
+    assert "cannot read table t" in done.stderr
     assert upstream.asked == []

@@ -44,7 +44,7 @@ def test_sessions_of_all_pages_are_listed_and_counted(invoke: Any, upstream: Any
     lines = invoke("sessions").stdout.splitlines()
     assert lines[0].split() == ["SUBJECT", "SESSION", "STARTED", "TOKEN", "ENDS", "ID"]
     assert lines[1].split() == ["alice", "town:1", "2030-01-02", "03:04", "2030-01-02", "04:04", f"{1:064x}"]
-    assert lines[-1] == "37 inside, the last must leave by 2030-01-02 14:07"
+    assert lines[-1] == "37 live sessions, the last ends by 2030-01-02 14:07"
     assert [line.split()[1] for line in lines[1:-1]] == ["town:1", "town:2", "town:3"]
     assert json.loads(invoke("sessions", "list", "--json").stdout) == {"sessions": found, "counts": counts}
 
@@ -55,12 +55,12 @@ def test_sessions_of_one_user_are_listed(invoke: Any, upstream: Any, reply: Any)
     for command in (("sessions", "--subject", "alice"), ("sessions", "list", "--subject", "alice")):
         lines = invoke(*command).stdout.splitlines()
         assert [line.split()[:2] for line in lines[1:]] == [["alice", "town:1"], ["alice", "town:3"]]
-    assert invoke("sessions", "--subject", "carol").stdout == "nobody is inside\n"
+    assert invoke("sessions", "--subject", "carol").stdout == "no live sessions\n"
 
 
 def test_sessions_are_counted_locally_if_the_api_did_not(invoke: Any, upstream: Any, reply: Any) -> None:
     upstream.on(LIST, in_pages([session("alice", 1)], {"inside": None, "last_leaves_at": None}, reply))
-    assert invoke("sessions").stdout.splitlines()[-1] == "1 inside"
+    assert invoke("sessions").stdout.splitlines()[-1] == "1 live session"
 
 
 def test_ending_a_session_sends_the_reason(invoke: Any, upstream: Any, reply: Any) -> None:
@@ -80,7 +80,11 @@ def test_session_id_cannot_change_the_path(invoke: Any, upstream: Any) -> None:
 @pytest.mark.parametrize(
     ("options", "body", "expected"),
     [
-        (("--subject", "alice"), {"subject": "alice"}, "revoked all tokens of alice up to 2030-01-02T03:04:05.000Z\n"),
+        (
+            ("--subject", "alice"),
+            {"subject": "alice"},
+            "revoked all tokens of alice issued up to 2030-01-02T03:04:05.000Z\n",
+        ),
         (("--jti", "t1"), {"jti": "t1"}, "revoked token t1\n"),
     ],
 )
@@ -113,7 +117,7 @@ def test_keys_are_a_table(invoke: Any, upstream: Any, reply: Any) -> None:
         ]  # fmt: skip
     assert json.loads(invoke("keys", "--json").stdout) == RING
     upstream.on(KEYS, reply(body={"keys": [], "revision": 9}))
-    assert invoke("keys").stdout == "no key can be used: the keys on record cannot be read\n"
+    assert invoke("keys").stdout == "no usable keys: the key ring cannot be read\n"
 
 
 def test_rotate_and_revoke_a_key(invoke: Any, upstream: Any, reply: Any) -> None:

@@ -27,7 +27,7 @@ def test_differing_answer_is_shown_and_counted_and_the_story_continues() -> None
     story: list[Chapter[Any]] = [Chapter("One", differing), Chapter("Two", fine)]
     outcome = play(None, story, said.append)  # type: ignore[arg-type]
     assert (len(outcome.scenes), outcome.failed) == (3, 2)
-    assert "2 of 3 answers differ" in sum_line(outcome)
+    assert "2 of 3 answers not as expected" in sum_line(outcome)
     text = "\n".join(said)
     assert "let in\\x1b[2J" in text
     assert "expected status 403" in text

@@ -128,12 +128,12 @@ def test_local_serves_the_gate_and_the_example(headgate: Path, empty: Path) -> N
 def test_tour_succeeds(headgate: Path, empty: Path) -> None:
     done = run(headgate, "tour", cwd=empty)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1].startswith("40 of 40 answers as promised")
+    assert done.stdout.splitlines()[-1].startswith("40 of 40 answers as expected")
 
 
 def test_stories_pass(headgate: Path, empty: Path) -> None:
     done = run(headgate, "check", cwd=empty)
-    assert (done.returncode, done.stdout.strip()) == (0, "10 of 10 decisions as written")
+    assert (done.returncode, done.stdout.strip()) == (0, "10 of 10 decisions as expected")
 
 
 def test_without_the_extra_the_command_works_and_gives_a_hint(

@@ -75,7 +75,7 @@ def test_unavailable_dynamodb_stops_the_start() -> None:
     with pytest.raises(StackFailed, match=f"DynamoDB at {url}") as failed:  # noqa: SIM117
         with running_stack(project=PROJECT, env={"AWS_ENDPOINT_URL_DYNAMODB": url}):
             pass
-    assert "ended with 7" in str(failed.value)
+    assert "exited with 7" in str(failed.value)
 
 
 def test_second_stack_on_the_same_dynamodb_sees_its_data(call: Client, small: Stack) -> None:

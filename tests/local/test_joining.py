@@ -92,12 +92,12 @@ def test_service_gets_the_gates_outputs_and_its_own_table(gate: Path) -> None:
     [
         ("Path: /own", "Path: /guarded", "GET /guarded and GET /guarded are the same route"),
         ("Path: /own", 'Path: "/things/{other}"', "same route"),
-        ("ReauthorizeEvery: 0", "ReauthorizeEvery: 60", "authorizer Gate of the app is not the gate's"),
+        ("ReauthorizeEvery: 0", "ReauthorizeEvery: 60", "authorizer Gate of the app differs from the gate's"),
         ("          Gate:\n", "          Other:\n", "DefaultAuthorizer|default authorizer Gate"),
-        ("AppFunction:", "EchoFunction:", "EchoFunction is a resource of the gate and of the app"),
+        ("AppFunction:", "EchoFunction:", "EchoFunction is a resource of both the gate and the app"),
         ("  LayerArn: {Type: String}", "  LayerArn: {Type: String}\n  More: {Type: String}", "More has no default"),
         ("Layers: [!Ref LayerArn]", "Layers: [!Ref GateArn]", "is not a layer"),
-        ("FunctionArn: !Ref GateArn", "FunctionArn: !GetAtt AppFunction.Arn", "is not the gate's"),
+        ("FunctionArn: !Ref GateArn", "FunctionArn: !GetAtt AppFunction.Arn", "differs from the gate's"),
         ("      Auth:\n", "      CorsConfiguration: {AllowOrigins: ['https://a.example']}\n      Auth:\n", "Cors"),
     ],
 )
@@ -125,5 +125,5 @@ def test_gate_alone_has_nothing_of_the_example() -> None:
 
 
 def test_missing_template_is_reported(gate: Path) -> None:
-    with pytest.raises(TemplateError, match="cannot be read"):
+    with pytest.raises(TemplateError, match="cannot read"):
         load_template(gate, {}, [gate.parent / "none" / "template.yaml"])

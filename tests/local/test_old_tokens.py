@@ -56,5 +56,5 @@ def test_invalid_file_is_wrong_usage(tmp_path: Path, text: str) -> None:
 
 
 def test_missing_file_is_wrong_usage(tmp_path: Path) -> None:
-    with pytest.raises(Failure, match="cannot be read"):
+    with pytest.raises(Failure, match="cannot read"):
         read_old_tokens(tmp_path / "none")

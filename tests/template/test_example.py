@@ -147,7 +147,7 @@ def test_broken_example_is_found_by(check: Any, edit: Edit, example: Deployment)
 
 
 def test_authorizer_matches_the_gates(example: Deployment, deployment: Deployment) -> None:
-    own, gates = gate_of(example, "Api"), gate_of(deployment, "HttpApi")
+    own, gates = dict(gate_of(example, "Api")), dict(gate_of(deployment, "HttpApi"))
     assert "<GateArn>" in example.text(own.pop("authorizerUri"))
     assert "<GateAlias>" in deployment.text(gates.pop("authorizerUri"))
     assert own == gates

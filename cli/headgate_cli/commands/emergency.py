@@ -131,7 +131,7 @@ def status(ctx: typer.Context, stack: _Stack = None, function: Names = None) -> 
         render.show_table(("function", "killed", "bytes of routes", "version"), rows)
     if len({state.kill for state in states}) > 1:
         hint = "run headgate emergency kill again, or headgate emergency lift"
-        raise Failure(ExitCode.CHECK_FAILED, "the functions differ", slug="emergency-differs", hint=hint)
+        raise Failure(ExitCode.CHECK_FAILED, "the functions have different kills", slug="emergency-differs", hint=hint)
 
 
 def _target(ctx: typer.Context, stack: str | None, names: list[str] | None) -> Target:

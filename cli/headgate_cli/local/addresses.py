@@ -1,4 +1,4 @@
-"""Holds how the local servers get their addresses: loopback only, known before anything is served."""
+"""Opens the sockets of the local servers: on loopback only, with addresses known before anything is served."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ LOOPBACK = "127.0.0.1"
 
 
 def listen(port: int) -> socket.socket:
-    """A listening TCP socket on loopback; port 0 picks a free one. Connections wait until it is served.
+    """Open a listening TCP socket on loopback; port 0 picks a free one. Connections wait until it is served.
 
-    Raises OSError. Accepted connections send at once: asyncio sets that itself only where the protocol is named, and
-    without it each answer waits 40 ms for an acknowledgement.
+    Raises OSError. TCP_NODELAY is set here because asyncio sets it only if the socket names its protocol; without it,
+    each answer waits 40 ms for an acknowledgement.
     """
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
@@ -26,10 +26,10 @@ def listen(port: int) -> socket.socket:
 
 
 def port_of(listener: socket.socket) -> int:
-    """The socket's port."""
+    """Return the socket's port."""
     return int(listener.getsockname()[1])
 
 
 def url_of(listener: socket.socket) -> str:
-    """The socket's base URL."""
+    """Return the socket's base URL."""
     return f"http://{LOOPBACK}:{port_of(listener)}"

@@ -1,7 +1,7 @@
-"""Decides what the client gets for what a function answered, and what the gateway itself answers.
+"""Decides which response the client gets for a function's answer, and what the gateway itself answers.
 
-A function's answer is read by the rules of payload format 2.0; one that breaks them is an Internal Server Error. CORS
-headers are the gateway's alone where the template configures CORS. It must not know routes or functions.
+A function's answer is read as payload format 2.0; an invalid one becomes an Internal Server Error. If the template
+configures CORS, only the gateway sets CORS headers. It must not know routes or functions.
 Source: API Gateway Developer Guide, "Lambda proxy integrations for HTTP APIs", "Configure CORS for HTTP APIs".
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 
 from headgate_cli.local.declared import Cors
 
-# kept by the server that carries the response: a function cannot set them
+# set by the server; a function cannot set them
 _CONNECTION = frozenset(
     {"connection", "content-length", "date", "keep-alive", "server", "te", "trailer", "transfer-encoding", "upgrade"}
 )
@@ -26,7 +26,7 @@ _VALUE = re.compile(r"^[^\x00-\x1f\x7f]*$")
 
 
 class BadAnswer(Exception):
-    """The function's answer is not one of payload format 2.0."""
+    """The function's answer is not valid in payload format 2.0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class GatewayAnswer:
 
 
 def gateway_answer(status: int, message: str) -> GatewayAnswer:
-    """What API Gateway itself answers: no problem+json is possible there."""
+    """Return an answer of API Gateway itself, which cannot be problem+json."""
     return GatewayAnswer(status, (("content-type", "application/json"),), json.dumps({"message": message}).encode())
 
 
@@ -53,7 +53,7 @@ GATEWAY_UNAVAILABLE = gateway_answer(503, "Service Unavailable")
 
 
 def integration_answer(value: Any) -> GatewayAnswer:
-    """The response that a function's answer stands for. Raises BadAnswer."""
+    """Return the response for a function's answer. Raises BadAnswer."""
     if not isinstance(value, dict) or "statusCode" not in value:
         text = value if isinstance(value, str) else json.dumps(value)
         return GatewayAnswer(200, (("content-type", "application/json"),), text.encode(errors="replace"))
@@ -69,7 +69,7 @@ def integration_answer(value: Any) -> GatewayAnswer:
 
 
 def preflight(cors: Cors, origin: str) -> GatewayAnswer:
-    """The answer to an OPTIONS request with an origin: the configuration, or nothing for a foreign origin."""
+    """Return the answer to a CORS preflight: the configuration, or no headers for an origin that is not allowed."""
     headers = _origin_headers(cors, origin)
     if headers:
         for name, values in (("methods", cors.allow_methods), ("headers", cors.allow_headers)):
@@ -81,7 +81,7 @@ def preflight(cors: Cors, origin: str) -> GatewayAnswer:
 
 
 def with_cors(answer: GatewayAnswer, cors: Cors | None, origin: str) -> GatewayAnswer:
-    """The answer with the gateway's CORS headers in place of the function's, where CORS is configured."""
+    """Return the answer with the gateway's CORS headers instead of the function's, if CORS is configured."""
     if cors is None:
         return answer
     kept = [(name, value) for name, value in answer.headers if not name.startswith("access-control-")]

@@ -1,8 +1,8 @@
-"""Decides whether a request passes its route's authorisation: none, AWS_IAM, or a Lambda authorizer.
+"""Decides whether a request passes its route's authorization: none, AWS_IAM, or a Lambda authorizer.
 
-AWS_IAM: the signature is verified, then the signer's policies are checked against the method and the path as requested.
-A Lambda authorizer is asked only when each of its identity sources is there; its answer is taken only in the exact form
-of a simple response. It must not know what the route's function does.
+AWS_IAM: the signature is verified, then the signer's policies are checked for the method and path as requested.
+A Lambda authorizer is called only if all of its identity sources are present; its answer must be exactly a simple
+response. It must not know what the route's function does.
 Source: API Gateway Developer Guide, "Lambda authorizers for HTTP APIs", "IAM authorization for HTTP APIs".
 """
 
@@ -25,18 +25,18 @@ from headgate_cli.local.runtime import Outcome
 from headgate_cli.local.sigv4 import Signable, SignatureRefused, verify_signature
 
 _TIMEOUT = 10.0
-"""Seconds that an authorizer has (quota)."""
+"""The timeout of an authorizer in seconds (quota)."""
 _MAX_CACHED = 10_000
 
 Allowed = Mapping[str, Any] | None
-"""What `requestContext.authorizer` will hold; None for an open route."""
+"""The event's `requestContext.authorizer`; None for an open route."""
 
 Invoke = Callable[[str, Mapping[str, Any], float], Awaitable[Outcome | None]]
-"""Calls a function by logical id, with an event and a limit in seconds; None when the limit passed."""
+"""Calls a function by logical id, with an event and a timeout in seconds. Returns None on timeout."""
 
 
 class Authorization:
-    """The template's authorizers and the principals who may sign."""
+    """The template's authorizers, and the principals who may sign."""
 
     def __init__(self, template: Template, principals: Mapping[str, Principal], invoke: Invoke) -> None:
         self._authorizers = template.authorizers
@@ -46,7 +46,7 @@ class Authorization:
         self._cache: dict[tuple[str, ...], tuple[float, Mapping[str, Any]]] = {}
 
     async def admit(self, request: GatewayRequest, match: Match, event: Mapping[str, Any]) -> Allowed | GatewayAnswer:
-        """What `requestContext.authorizer` will hold, or the refusal."""
+        """Return the event's `requestContext.authorizer`, or the refusal."""
         if match.route.auth == NONE:
             return None
         if match.route.auth == AWS_IAM:
@@ -103,7 +103,7 @@ class Authorization:
 
 
 def _identity(source: str, event: Mapping[str, Any]) -> str:
-    """The value of an identity source, "" when it is absent."""
+    """Return the value of an identity source, "" if it is missing."""
     kind, _, name = source.rpartition(".")
     if kind == "$request.header":
         return str(event["headers"].get(name.lower(), ""))
@@ -116,7 +116,7 @@ def _identity(source: str, event: Mapping[str, Any]) -> str:
 
 
 def _is_verdict(value: Any) -> bool:
-    """Exactly a simple response: `isAuthorized` a boolean, `context` scalars."""
+    """Return whether the value is exactly a simple response: `isAuthorized` a boolean, `context` only scalars."""
     if not isinstance(value, dict) or not set(value) <= {"isAuthorized", "context"}:
         return False
     context = value.get("context", {})

@@ -1,8 +1,8 @@
-"""Decides where the functions find AWS on a laptop: moto in a child process, or the caller's own DynamoDB.
+"""Decides which AWS the local functions use: moto in a child process, or the caller's own DynamoDB.
 
-When AWS_ENDPOINT_URL_DYNAMODB or AWS_ENDPOINT_URL is set, DynamoDB is that endpoint (DynamoDB Local, a proxy that
-injects faults); it must be on loopback, since the credentials are dummies that must never leave the machine. It must
-not know what the tables hold.
+If AWS_ENDPOINT_URL_DYNAMODB or AWS_ENDPOINT_URL is set, DynamoDB is that endpoint (DynamoDB Local, or a proxy that
+injects faults). It must be on loopback, since the dummy credentials must never leave the machine. It must not know what
+the tables contain.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ MOTO_SERVER = Path(__file__).with_name("moto_server.py")
 PACKAGES = Path(__file__).parents[2]
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 DUMMY_CREDENTIALS = ("LOCALHEADGATE0000000", "local-only")
-"""Access key id and secret for DynamoDB and KMS on loopback. They open nothing."""
+"""Access key id and secret for DynamoDB and KMS on loopback. They grant nothing."""
 
 
 class EndpointRefused(Exception):
-    """An endpoint that the caller set is not on loopback."""
+    """The endpoint that the caller set is not on loopback."""
 
 
 def dynamodb_endpoint(environ: Mapping[str, str]) -> str:
-    """The caller's own DynamoDB endpoint, "" for none. Raises EndpointRefused when it is not on loopback."""
+    """Return the caller's own DynamoDB endpoint, "" for none. Raises EndpointRefused if it is not on loopback."""
     for name in ("AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"):
         url = environ.get(name, "")
         if url:
             if urlsplit(url).scheme != "http" or urlsplit(url).hostname not in _LOOPBACK:
-                raise EndpointRefused(f"{name} is {url}: the laptop mode speaks to http on loopback only")
+                raise EndpointRefused(f"{name} is {url}: headgate local only allows http on loopback")
             return url
     return ""
 
@@ -46,7 +46,7 @@ class AwsFailed(Exception):
 
 
 class LocalAws:
-    """The moto child. Its address is known before it runs: connections wait in the socket's queue."""
+    """The moto child process. Its address is known before it runs: connections wait in the socket's queue."""
 
     def __init__(self, own_dynamodb: str) -> None:
         self._own_dynamodb = own_dynamodb
@@ -56,14 +56,14 @@ class LocalAws:
 
     @property
     def endpoints(self) -> dict[str, str]:
-        """The variables that lead botocore here."""
+        """The environment variables that point botocore here."""
         found = {"AWS_ENDPOINT_URL": self.url}
         if self._own_dynamodb:
             found["AWS_ENDPOINT_URL_DYNAMODB"] = self._own_dynamodb
         return found
 
     async def start(self) -> None:
-        """Start the child: it loads moto while it waits for its order."""
+        """Start the child, which loads moto while it waits for its order."""
         key_id, secret = DUMMY_CREDENTIALS
         self._process = await asyncio.create_subprocess_exec(
             *interpreter(MOTO_SERVER),
@@ -86,7 +86,7 @@ class LocalAws:
         self._listener.close()
 
     async def create(self, template: Template, secrets: Sequence[Mapping[str, str]] = ()) -> None:
-        """Have the template's tables and keys made, and secrets (`arn`, `text`); wait for it. Raises AwsFailed."""
+        """Create the template's tables and keys, and secrets (`arn`, `text`), and wait for them. Raises AwsFailed."""
         assert self._process is not None and self._process.stdin and self._process.stdout  # noqa: S101, PT018
         order = {
             "account": ACCOUNT_ID,
@@ -102,10 +102,10 @@ class LocalAws:
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
         if await self._process.stdout.readline() != b"ready\n":
             where = self._own_dynamodb or self.url
-            raise AwsFailed(f"the tables and keys could not be made (DynamoDB at {where})")
+            raise AwsFailed(f"the tables and keys could not be created (DynamoDB at {where})")
 
     async def stop(self) -> None:
-        """End the child."""
+        """Kill the child."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()

@@ -1,8 +1,8 @@
-"""Runs one Lambda handler: a runtime client of the Lambda Runtime API, in a process of its own.
+"""Runs one Lambda handler in its own process, as a client of the Lambda Runtime API.
 
-It asks for an invocation, calls the handler, sends the answer or the error, and asks again. Standard library only:
-what a function imports must come from its own folder and its layers. It must not know the gateway or the template.
-It ends when its standard input closes, so that no function outlives the runner.
+It gets an invocation, calls the handler, sends the answer or the error, and repeats. It uses only the standard library,
+so that a function's imports come from its own folder and its layers. It must not know the gateway or the template.
+It exits when its standard input closes, so that no function outlives the runner.
 Source: AWS Lambda Developer Guide, "Using the Lambda runtime API for custom runtimes".
 """
 
@@ -46,7 +46,7 @@ class LambdaContext:
 
 
 class _RuntimeApi:
-    """A connection to the Runtime API, kept open."""
+    """A persistent connection to the Runtime API."""
 
     def __init__(self, address: str) -> None:
         self._connection = http.client.HTTPConnection(address)
@@ -54,7 +54,7 @@ class _RuntimeApi:
         self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def next(self) -> tuple[http.client.HTTPMessage, bytes]:
-        """Wait for an invocation: its headers and its event."""
+        """Wait for an invocation. Returns its headers and its event."""
         self._connection.request("GET", f"{_PREFIX}/invocation/next")
         response = self._connection.getresponse()
         body = response.read()
@@ -68,7 +68,7 @@ class _RuntimeApi:
 
 
 def serve(api: _RuntimeApi, handler: Callable[[Any, Any], Any]) -> None:
-    """Answer invocations for ever. Raises OSError or HTTPException when the Runtime API is gone."""
+    """Answer invocations until the Runtime API is gone. Raises OSError or HTTPException then."""
     while True:
         headers, body = api.next()
         request_id = headers["Lambda-Runtime-Aws-Request-Id"]
@@ -87,14 +87,14 @@ def serve(api: _RuntimeApi, handler: Callable[[Any, Any], Any]) -> None:
 
 
 def load(name: str) -> Callable[[Any, Any], Any]:
-    """The function that `module.function` names."""
+    """Import the function named by `module.function`."""
     module, _, function = name.rpartition(".")
     found: Callable[[Any, Any], Any] = getattr(importlib.import_module(module.replace("/", ".")), function)
     return found
 
 
 def _report(error: BaseException) -> bytes:
-    """Print the failure to the function's log; the Runtime API gets its type and text."""
+    """Print the error to the function's log, and return the report for the Runtime API: its type and text."""
     traceback.print_exception(error)
     sys.stderr.flush()
     return json.dumps({"errorMessage": str(error), "errorType": type(error).__name__, "stackTrace": []}).encode()
@@ -108,15 +108,15 @@ def _end_with_the_runner() -> None:
 
 def main() -> None:
     """Import the handler and serve it."""
-    sys.modules["awscrt"] = None  # type: ignore[assignment]  # not in the layer; where installed it costs 70 ms here
+    sys.modules["awscrt"] = None  # type: ignore[assignment]  # not in the layer; importing it takes 70 ms
     threading.Thread(target=_end_with_the_runner, daemon=True).start()
     try:
         api = _RuntimeApi(os.environ["AWS_LAMBDA_RUNTIME_API"])
         try:
-            gc.disable()  # an import makes no garbage worth looking for: an eighth of its time
+            gc.disable()  # an eighth of the import time
             handler = load(os.environ["_HANDLER"])
             gc.enable()
-        except BaseException as error:  # whatever stops the import must reach the Runtime API
+        except BaseException as error:  # any failed import must reach the Runtime API
             api.post("/init/error", _report(error))
             sys.exit(1)
         serve(api, handler)

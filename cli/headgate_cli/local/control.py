@@ -1,9 +1,9 @@
-"""Decides what the laptop answers for the control plane of AWS Lambda and CloudFormation, as far as it is used here.
+"""Emulates the calls of AWS Lambda's and CloudFormation's APIs that `headgate emergency` uses.
 
-A function's variables can be read and changed, a version published, an alias moved, a function found by its stack; each
-call must be signed by a principal whose policies allow it. A change is in progress until the function's fresh
-environment asks for work. Differences from AWS: one alias a function, no code, no weights, no throttles; a version that
-was never published does not exist, and versions are gone with the runner.
+A function's variables can be read and changed, a version published, an alias moved, and a function found by its stack.
+Each call must be signed by a principal whose policies allow it. A change is in progress until the function's new
+environment asks for work. Differences from AWS: one alias per function, no code, no weights, no throttling; the only
+versions are those published since the start.
 Source: AWS Lambda API reference; AWS CloudFormation API reference, `DescribeStackResource`.
 """
 
@@ -35,7 +35,7 @@ _Document = dict[str, Any]
 
 
 class _Refused(Exception):
-    """A call is answered with an error: its status, its code and its text."""
+    """The error that a call is answered with: status, code, and text."""
 
     def __init__(self, status: int, code: str, text: str) -> None:
         super().__init__(text)
@@ -44,7 +44,7 @@ class _Refused(Exception):
 
 @dataclass(slots=True)
 class _Held:
-    """One function as Lambda holds it. `versions` are the variables of each, from 1."""
+    """One function's state in Lambda. `versions` are the variables of each version, from 1 on."""
 
     environment: Environment
     latest: Mapping[str, str]
@@ -53,7 +53,7 @@ class _Held:
     revision: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     def variables(self, version: str) -> Mapping[str, str]:
-        """What a version is told. Raises `_Refused` when there is none."""
+        """Return a version's variables. Raises `_Refused` if it does not exist."""
         if version == LATEST:
             return self.latest
         if not version.isdigit() or not 0 < int(version) <= len(self.versions):
@@ -61,7 +61,7 @@ class _Held:
         return self.versions[int(version) - 1]
 
     def serve(self) -> None:
-        """Renew the environment where what it is told is no longer what serves."""
+        """Renew the environment if the variables that should serve have changed."""
         wanted = self.variables(self.alias["FunctionVersion"] if self.alias else LATEST)
         if wanted != self.environment.function.environment:
             self.environment.renew(wanted)
@@ -107,7 +107,7 @@ class Control:
             raise _Refused(403, "AccessDeniedException", f"not authorized to perform {action} on {resource}")
 
     def _stack(self, request: Signable) -> str:
-        """CloudFormation's answer."""
+        """Return CloudFormation's answer."""
         self._check(request, "cloudformation", "cloudformation:DescribeStackResource", STACK_ID)
         form = {name: values[0] for name, values in parse_qs(request.body.decode("latin-1")).items()}
         name = form.get("LogicalResourceId", "")
@@ -123,7 +123,7 @@ class Control:
     def _function(self, request: Signable) -> _Document:
         match = _FUNCTION.fullmatch(request.path)
         if match is None:
-            raise _Refused(404, "UnknownOperationException", "there is no such call here")
+            raise _Refused(404, "UnknownOperationException", "this call is not emulated")
         name, what, alias = (unquote(part or "").removeprefix(_ARN) for part in match.groups())
         qualifier = parse_qs(request.query).get("Qualifier", [""])[0]
         calls: Mapping[tuple[str, str], tuple[str, Callable[[_Held, _Document], _Document]]] = {
@@ -137,7 +137,7 @@ class Control:
             ("PUT", "aliases"): ("UpdateAlias", lambda held, sent: self._move(held, alias, sent)),
         }
         if (request.method, what) not in calls:
-            raise _Refused(404, "UnknownOperationException", "there is no such call here")
+            raise _Refused(404, "UnknownOperationException", "this call is not emulated")
         action, act = calls[request.method, what]
         resource = _ARN + name + (f":{qualifier}" if qualifier else "")
         self._check(request, "lambda", f"lambda:{action}", resource)
@@ -189,11 +189,11 @@ def _alias(name: str | None) -> _Document | None:
 
 
 def _xml(members: Mapping[str, str], *tags: str) -> str:
-    """Members inside of tags, the outermost first."""
+    """Return members as XML inside `tags`, the outermost first."""
     text = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in members.items())
     return "".join(f"<{tag}>" for tag in tags) + text + "".join(f"</{tag}>" for tag in reversed(tags))
 
 
 def _guard(held: _Held, sent: _Document) -> None:
     if sent.get("RevisionId", held.revision) != held.revision:
-        raise _Refused(412, "PreconditionFailedException", "the function was changed meanwhile")
+        raise _Refused(412, "PreconditionFailedException", "the RevisionId does not match")

@@ -1,6 +1,6 @@
-"""Holds what a template declares, as frozen types: functions, routes, authorizers, CORS, tables, keys.
+"""What a template declares, as frozen types: functions, routes, authorizers, CORS, tables, keys.
 
-It must not know how a template is read or how any of it is run.
+It must not know how a template is read or run.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NONE, AWS_IAM = "NONE", "AWS_IAM"
 
 
 def local_arn(service: str, resource: str) -> str:
-    """The ARN of a resource of the laptop's account."""
+    """Return the ARN of a resource in the local account."""
     return f"arn:aws:{service}:{REGION}:{ACCOUNT_ID}:{resource}"
 
 
@@ -28,7 +28,7 @@ STACK_ID = local_arn("cloudformation", f"stack/{STACK_NAME}/{UUID(int=0)}")
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A Lambda function: where its code lies, its environment variables and its timeout in seconds."""
+    """A Lambda function: its code, environment variables, timeout in seconds, and memory in MB."""
 
     logical_id: str
     code_dir: Path
@@ -45,7 +45,7 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class DeclaredRoute:
-    """One declared route. `auth` is `NONE`, `AWS_IAM` or the name of an authorizer."""
+    """A declared route. `auth` is `NONE`, `AWS_IAM`, or the name of an authorizer."""
 
     method: str
     path: str
@@ -59,7 +59,7 @@ class DeclaredRoute:
 
 @dataclass(frozen=True, slots=True)
 class DeclaredAuthorizer:
-    """A Lambda authorizer, payload 2.0 with simple responses. `ttl` is in seconds; 0 keeps nothing."""
+    """A Lambda authorizer, payload 2.0 with simple responses. `ttl` is in seconds; 0 turns caching off."""
 
     name: str
     function: str
@@ -69,7 +69,7 @@ class DeclaredAuthorizer:
 
 @dataclass(frozen=True, slots=True)
 class Cors:
-    """The API's CORS configuration: when present, the gateway answers preflights and owns every CORS header."""
+    """The API's CORS configuration. If there is one, the gateway answers preflights and sets every CORS header."""
 
     allow_origins: tuple[str, ...]
     allow_methods: tuple[str, ...]
@@ -81,7 +81,7 @@ class Cors:
 
 @dataclass(frozen=True, slots=True)
 class DeclaredTable:
-    """A DynamoDB table as CreateTable takes it, without stream, backup and protection."""
+    """A DynamoDB table as CreateTable accepts it, without stream, backups, and deletion protection."""
 
     logical_id: str
     name: str
@@ -91,7 +91,7 @@ class DeclaredTable:
 
 @dataclass(frozen=True, slots=True)
 class DeclaredKey:
-    """A KMS key with the id that the laptop mode gives it."""
+    """A KMS key with its local id."""
 
     logical_id: str
     key_id: str
@@ -101,7 +101,7 @@ class DeclaredKey:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """Everything of the template that the laptop mode serves. `aliases`: the function of each, and the alias's name."""
+    """Everything in the template that is served locally. `aliases` maps functions to the names of their aliases."""
 
     functions: Mapping[str, Function]
     routes: tuple[DeclaredRoute, ...]
@@ -114,7 +114,7 @@ class Template:
     aliases: Mapping[str, str] = field(default_factory=dict)
 
     def guarded_reads(self) -> tuple[str, ...]:
-        """For each function behind an authorizer, the path of its first GET route without parameters."""
+        """Return, for each function behind an authorizer, the path of its first GET route without parameters."""
         reads: dict[str, str] = {}
         for route in self.routes:
             if route.method == "GET" and route.auth in self.authorizers and "{" not in route.path:

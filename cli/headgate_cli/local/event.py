@@ -1,10 +1,10 @@
-"""Decides what a Lambda function is told of a request: the payload format 2.0 event and its request context.
+"""Builds the event of a request for a Lambda function, in payload format 2.0, with its request context.
 
-Nothing that the caller sends can change the request context but the method, the path, the query and the user agent.
-It must not know routes' authorisation or what a function answers.
+Of the request context, a caller can influence only the method, the path, the query, and the user agent.
+It must not know the routes' authorization or what a function answers.
 Source: API Gateway Developer Guide, "Lambda proxy integrations for HTTP APIs" and "Lambda authorizers for HTTP APIs".
-What counts as text is not in the guide; it is as observed on AWS: text/*, and JSON, XML, JavaScript by exact name. All
-else is base64: application/x-www-form-urlencoded, and a body without a content type.
+The guide does not say what counts as text. Observed on AWS: text/*, and JSON, XML, and JavaScript by exact name.
+Everything else is base64, such as application/x-www-form-urlencoded, and a body without a content type.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _TEXT = frozenset({"application/json", "application/xml", "application/javascrip
 
 @dataclass(frozen=True, slots=True)
 class GatewayRequest:
-    """A request as it came: raw path and query, headers in lower case in wire order, the whole body."""
+    """A request as received: raw path and query, lower-case header names in wire order, the whole body."""
 
     method: str
     path: str
@@ -37,15 +37,12 @@ class GatewayRequest:
     source_ip: str
 
     def joined_headers(self) -> dict[str, str]:
-        """Headers by name; a repeated one is joined by commas."""
-        joined: dict[str, str] = {}
-        for name, value in self.headers:
-            joined[name] = f"{joined[name]},{value}" if name in joined else value
-        return joined
+        """Return the headers by name, with the values of repeated ones joined by commas."""
+        return _joined(self.headers)
 
 
 def base_event(request: GatewayRequest, match: Match, domain: str, scheme: str) -> dict[str, Any]:
-    """What integration and authorizer events have in common; `requestContext` has no `authorizer` yet."""
+    """Return what integration and authorizer events have in common. `requestContext` has no `authorizer` yet."""
     headers = request.joined_headers()
     cookies = [part.strip() for part in headers.pop("cookie", "").split(";") if part.strip()]
     trace = secrets.token_hex(12)
@@ -73,12 +70,12 @@ def base_event(request: GatewayRequest, match: Match, domain: str, scheme: str) 
 
 
 def authorizer_event(event: Mapping[str, Any], identity: list[str], arn: str) -> dict[str, Any]:
-    """The event of a Lambda authorizer, payload 2.0."""
+    """Return the event for a Lambda authorizer, payload 2.0."""
     return {**event, "type": "REQUEST", "routeArn": arn, "identitySource": identity}
 
 
 def integration_event(event: Mapping[str, Any], body: bytes, authorizer: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The event of the route's function."""
+    """Return the event for the route's function."""
     whole = dict(event)
     if authorizer is not None:
         whole["requestContext"] = {**event["requestContext"], "authorizer": authorizer}
@@ -89,7 +86,7 @@ def integration_event(event: Mapping[str, Any], body: bytes, authorizer: Mapping
 
 
 def route_arn(region: str, request: GatewayRequest) -> str:
-    """The ARN that policies are checked against: the method and the path as requested."""
+    """Return the ARN that policies are checked for: the method and path as requested."""
     return f"arn:aws:execute-api:{region}:{ACCOUNT_ID}:{API_ID}/{STAGE}/{request.method}{request.path}"
 
 

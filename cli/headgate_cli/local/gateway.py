@@ -1,13 +1,13 @@
-"""Decides, as API Gateway does for an HTTP API, what happens to a request: route, authorization, function, answer.
+"""Handles a request as API Gateway does for an HTTP API: route, authorization, function, answer.
 
 The sequence, first refusal wins: host (403) · header size (431) · body size (413) · route (404, or a preflight) ·
-authorisation: none, a Lambda authorizer (401 without a call, 403, 500) or AWS_IAM (403) · the function (500, 503).
+authorization: none, a Lambda authorizer (401 without a call, 403, 500), or AWS_IAM (403) · the function (500, 503).
 
-What differs from API Gateway: it speaks plain HTTP on loopback and answers to loopback names only; no throttles, no
-WAF, no stages but $default, no custom domains; credentials are long-lived keys of made-up role sessions; a signature
-is read from the Authorization header only, never from the query; policies have no conditions; a literal path segment
-is compared before percent-decoding; malformed HTTP gets 400 in plain text.
-It must not know Headgate: the template says it all.
+Differences from API Gateway: plain HTTP on loopback, and loopback host names only; no throttling, no WAF, no stages
+other than $default, no custom domains; credentials are long-lived keys of made-up role sessions; a signature is read
+only from the Authorization header, never from the query; policies have no conditions; a literal path segment is
+compared before percent-decoding; malformed HTTP gets 400 in plain text.
+It must not know Headgate: everything is in the template.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _MAX_BODY = 10_000_000
 MAX_HEADERS = 10_240
 """Bytes of the request line and all header lines (quota: 10,240 B)."""
 INTEGRATION_TIMEOUT = 30.0
-"""Seconds that a function has (quota), the wait for its turn among them."""
+"""The timeout of a function in seconds (quota), including the time in its queue."""
 _HOSTS = frozenset({"127.0.0.1", "localhost"})
 
 
@@ -127,8 +127,8 @@ class Gateway:
 
 
 def _refusal(head: _Head) -> GatewayAnswer | None:
-    """What is refused whatever its route. Each is answered before a body is read."""
-    # API Gateway answers to its own host names only; here also a web page that rebinds its name must find nothing
+    """Return the refusal of a request that is invalid on any route, before its body is read."""
+    # attack: DNS rebinding. API Gateway too answers only to its own host names
     hosts = [value for name, value in head.headers if name == "host"]
     if len(hosts) != 1 or hosts[0].partition(":")[0].lower() not in _HOSTS:
         return answers.FORBIDDEN

@@ -1,8 +1,8 @@
-"""Decides whether policies let a principal invoke a route: an explicit Deny wins, else an Allow is needed.
+"""Decides whether policies let a principal invoke a route: an explicit Deny wins, else an Allow is required.
 
-It reads identity policies as CloudFormation gives them. Conditions are not emulated: a statement that has one is
-refused when the policies are loaded, so that no grant here is wider than the deployed one. It must not know
-signatures or HTTP.
+It reads identity policies as CloudFormation writes them. Conditions are not emulated: a statement with one is refused
+when the policies are loaded, so that nothing is allowed here that is denied on AWS. It must not know signatures or
+HTTP.
 Source: AWS IAM User Guide, "Policy evaluation logic"; API Gateway Developer Guide, "Control access to invoke an API".
 """
 
@@ -18,12 +18,12 @@ _MEMBERS = frozenset({"Sid", "Effect", "Action", "Resource"})
 
 
 class PolicyRefused(Exception):
-    """A policy holds something that is not emulated."""
+    """A policy contains something that is not emulated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement, compiled. Actions match without regard to case, resources exactly."""
+    """One compiled statement. Actions match case-insensitively, resources case-sensitively."""
 
     allows: bool
     actions: tuple[re.Pattern[str], ...]
@@ -34,12 +34,12 @@ class Statement:
 
 
 def compile_policies(documents: Iterable[Mapping[str, Any]]) -> tuple[Statement, ...]:
-    """The statements of policy documents. Raises PolicyRefused for a member that is not emulated."""
+    """Compile the statements of policy documents. Raises PolicyRefused for a member that is not emulated."""
     return tuple(_statement(item) for document in documents for item in _as_list(document["Statement"]))
 
 
 def is_allowed(statements: Iterable[Statement], action: str, resource: str) -> bool:
-    """Whether the statements let the action be done on the resource (an ARN)."""
+    """Return whether the statements allow the action on the resource (an ARN)."""
     covering = [statement for statement in statements if statement.covers(action, resource)]
     return bool(covering) and all(statement.allows for statement in covering)
 
@@ -47,7 +47,7 @@ def is_allowed(statements: Iterable[Statement], action: str, resource: str) -> b
 def _statement(item: Mapping[str, Any]) -> Statement:
     unknown = set(item) - _MEMBERS
     if unknown or item.get("Effect") not in ("Allow", "Deny"):
-        raise PolicyRefused(f"a statement's {min(unknown, default='Effect')} is not emulated here")
+        raise PolicyRefused(f"a statement's {min(unknown, default='Effect')} is not emulated")
     resources = [str(value) for value in _as_list(item["Resource"])]
     if any("${" in value for value in resources):
         raise PolicyRefused("policy variables are not emulated here")
@@ -59,7 +59,7 @@ def _statement(item: Mapping[str, Any]) -> Statement:
 
 
 def _pattern(text: str, flags: int = 0) -> re.Pattern[str]:
-    """IAM's wildcards: `*` is any text, slashes among it, `?` one character."""
+    """Compile IAM's wildcards: `*` is any text, including slashes; `?` is one character."""
     parts = (".*" if c == "*" else "." if c == "?" else re.escape(c) for c in text)
     return re.compile("".join(parts), flags | re.DOTALL)
 

@@ -1,7 +1,7 @@
-"""Decides what the dev identity provider says of a person: whatever the form says. It exists only in the laptop mode.
+"""The dev identity provider: it issues identity tokens with whatever claims the form contains. Only for local use.
 
-It is a real provider to whoever verifies: a key of its own made at start, a discovery document, a JWKS, signed identity
-tokens. It must not know Headgate's flags or tokens.
+It is a standard provider to verifiers: a key generated at start, a discovery document, a JWKS, signed identity tokens.
+It must not know Headgate's flags or tokens.
 Source: OpenID Connect Core 1.0 §2 (ID token), OpenID Connect Discovery 1.0 §3, RFC 7517 (JWKS).
 """
 
@@ -24,18 +24,18 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 _PAGE = Path(__file__).with_name("page.html")
-"""A page to play with: sign in as anybody, see the token, the flags and the worker's answer."""
+"""A page to sign in as anyone, and see the token, the flags, and the worker's answer."""
 
 _LIFETIME = 7200
-"""Seconds that an identity token lives."""
+"""The lifetime of an identity token in seconds."""
 
 _OWN = frozenset({"iss", "aud", "exp", "iat", "jti", "nbf"})
 
 
 class IdentityProvider:
-    """The provider behind one URL, with one ES256 key.
+    """The provider at one URL, with one ES256 key.
 
-    `api` is where its page exchanges the tokens, `worker` the path of a guarded GET route that it shows.
+    `api` is where its page exchanges tokens; `worker` is the path of the protected GET route that the page calls.
     """
 
     def __init__(self, issuer: str, audience: str, api: str, worker: str = "/") -> None:
@@ -51,12 +51,12 @@ class IdentityProvider:
                 Route("/.well-known/openid-configuration", self._configuration),
                 Route("/jwks", self._jwks),
             ],
-            # a web page that rebinds its own name to loopback must not sign anybody in
+            # attack: DNS rebinding
             middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])],
         )
 
     def id_token(self, claims: dict[str, Any]) -> str:
-        """A signed identity token with these claims and its own `iss aud iat exp jti`."""
+        """Return a signed identity token with these claims and the provider's own `iss aud iat exp jti`."""
         now = int(time.time())
         own = {"iss": self.issuer, "aud": self._audience, "iat": now, "exp": now + _LIFETIME, "jti": uuid.uuid4().hex}
         return jwt.encode({**claims, **own}, self._key, algorithm="ES256", headers={"kid": self._kid})
@@ -66,12 +66,12 @@ class IdentityProvider:
         async with request.form() as form:
             for name, value in form.multi_items():
                 if name in fields or not isinstance(value, str):
-                    return _refusal(f"{name} is given twice or is a file")
+                    return _refusal(f"{name} appears twice or is a file")
                 fields[name] = value
         if not fields.get("sub"):
             return _refusal("sub is required")
         if _OWN & set(fields):
-            return _refusal(f"{min(_OWN & set(fields))} is the provider's own claim")
+            return _refusal(f"{min(_OWN & set(fields))} is set by the provider")
         return JSONResponse({"id_token": self.id_token(_claims(fields))}, headers={"cache-control": "no-store"})
 
     async def _page(self, _: Request) -> Response:
@@ -99,7 +99,7 @@ class IdentityProvider:
 
 
 def _claims(fields: dict[str, str]) -> dict[str, Any]:
-    """The form as claims: `orgs` a list, `admin` JSON true only for the text `true`, the rest as text."""
+    """Return the form as claims: `orgs` is a list, `admin` is true only for the text `true`, the rest is text."""
     claims: dict[str, Any] = {name: value for name, value in fields.items() if name not in ("orgs", "admin")}
     orgs = [org.strip() for org in fields.get("orgs", "").split(",") if org.strip()]
     if orgs:

@@ -1,8 +1,8 @@
-"""Decides what a CloudFormation value is once its intrinsic functions are resolved.
+"""Resolves CloudFormation's intrinsic functions.
 
-It reads YAML with CloudFormation's short tags into plain data (`!Ref x` becomes `{"Ref": "x"}`) and resolves
-that data against parameters, conditions and the resources' local ids. It must not know what a resource means.
-Anything that it does not know is refused: a guessed value would be a gate that differs from the deployed one.
+It reads YAML with CloudFormation's short tags into plain data (`!Ref x` becomes `{"Ref": "x"}`) and resolves it with
+parameters, conditions, and the resources' local ids. It must not know what a resource means.
+Anything unknown is refused: with a guessed value, the local gate would differ from the deployed one.
 Source: AWS CloudFormation User Guide, "Intrinsic function reference" and "Pseudo parameters reference".
 """
 
@@ -18,17 +18,17 @@ import yaml
 
 Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 NO_VALUE = object()
-"""What `AWS::NoValue` resolves to: the member that holds it is left out."""
+"""What `AWS::NoValue` resolves to: its member is left out."""
 
 _PLACEHOLDER = re.compile(r"\$\{(!?)([^}]*)\}")
 
 
 class TemplateError(Exception):
-    """The template holds something that the laptop mode does not know or cannot resolve."""
+    """The template contains something that is not supported or cannot be resolved."""
 
 
 class _Loader(Base):  # type: ignore[misc]
-    """YAML 1.1 without its dates (`Version: 2012-10-17` is text) and without silent duplicate keys."""
+    """YAML 1.1 without dates (`Version: 2012-10-17` is text); a duplicate key is an error."""
 
     yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {
         first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
@@ -42,7 +42,7 @@ def _mapping(loader: Any, node: yaml.MappingNode) -> dict[Any, Any]:
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)
         if key in out:
-            raise TemplateError(f"line {key_node.start_mark.line + 1}: {key!r} is given twice")
+            raise TemplateError(f"line {key_node.start_mark.line + 1}: duplicate key {key!r}")
         out[key] = loader.construct_object(value_node, deep=True)
     return out
 
@@ -64,11 +64,11 @@ _Loader.add_multi_constructor("!", _short_form)
 
 
 def read_template(path: Path) -> dict[str, Any]:
-    """Read a template file into plain data. Raises TemplateError when it is not a mapping with Resources."""
+    """Read a template file into plain data. Raises TemplateError if it is not a mapping with Resources."""
     try:
         data = yaml.load(path.read_bytes(), Loader=_Loader)  # noqa: S506 - a subclass of the safe loader
     except OSError as error:
-        raise TemplateError(f"{path} cannot be read: {error.strerror}") from error
+        raise TemplateError(f"cannot read {path}: {error.strerror}") from error
     except yaml.YAMLError as error:
         raise TemplateError(f"{path.name} is not valid YAML: {error}") from error
     if not isinstance(data, dict) or not isinstance(data.get("Resources"), dict):
@@ -77,7 +77,7 @@ def read_template(path: Path) -> dict[str, Any]:
 
 
 class Resolver:
-    """Resolves values of one template. `ref` and `attribute` answer for resources, by logical id."""
+    """Resolves values of one template. `ref` and `attribute` resolve resources, by logical id."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class Resolver:
         self.parameters = _parameter_values(template.get("Parameters", {}), parameters)
         self._functions: dict[str, Callable[[Any], Any]] = {
             "Ref": self._do_ref,
-            "Condition": self._do_condition,
+            "Condition": self.holds,
             "Fn::Sub": self._do_sub,
             "Fn::GetAtt": self._do_get_att,
             "Fn::Join": lambda arg: str(arg[0]).join(_texts(self.resolve(arg[1]))),
@@ -112,7 +112,7 @@ class Resolver:
         }
 
     def resolve(self, value: Any) -> Any:
-        """The value with every intrinsic resolved. Raises TemplateError for one that is unknown or has no answer."""
+        """Return the value with every intrinsic resolved. Raises TemplateError if one is unknown or unresolvable."""
         if isinstance(value, dict):
             name = next(iter(value), None)
             if len(value) == 1 and isinstance(name, str) and self._is_intrinsic(name):
@@ -124,13 +124,13 @@ class Resolver:
         return value
 
     def holds(self, condition: str) -> bool:
-        """Whether a named condition of the template is true."""
+        """Return whether a named condition of the template is true. Raises TemplateError."""
         if condition not in self._conditions:
             raise TemplateError(f"condition {condition} is not in the template")
         return self._truth(self._conditions[condition])
 
     def _is_intrinsic(self, name: str) -> bool:
-        # IAM statements have a member `Condition` too: there it holds a mapping and has siblings
+        # an IAM statement has a member `Condition` too, but it is a mapping and has siblings
         return name == "Ref" or name == "Condition" or name.startswith("Fn::")
 
     def _call(self, name: str, argument: Any) -> Any:
@@ -138,7 +138,7 @@ class Resolver:
             return {"Condition": self.resolve(argument)}
         function = self._functions.get(name)
         if function is None:
-            raise TemplateError(f"{name} is not known here")
+            raise TemplateError(f"{name} is not supported")
         try:
             return function(argument)
         except (IndexError, KeyError, TypeError, ValueError) as error:
@@ -149,9 +149,6 @@ class Resolver:
         if not isinstance(answer, bool):
             raise TemplateError(f"{value!r} is not a condition")
         return answer
-
-    def _do_condition(self, name: str) -> bool:
-        return self.holds(name)
 
     def _do_ref(self, name: str) -> Any:
         if name == "AWS::NoValue":
@@ -194,7 +191,7 @@ def _plain(value: Any, name: str) -> str | int | float:
 
 def _texts(values: Any) -> list[str]:
     if not isinstance(values, list):
-        raise TypeError("a list is needed")
+        raise TypeError("not a list")
     return [str(value) for value in values]
 
 
@@ -214,7 +211,7 @@ def _parameter(name: str, spec: Mapping[str, Any], given: Mapping[str, str]) -> 
         return value
     if kind in ("CommaDelimitedList", "List<String>", "List<Number>"):
         return [part.strip() for part in value.split(",")] if value else []
-    raise TemplateError(f"parameter {name} is of type {kind}, which is not known here")
+    raise TemplateError(f"parameter {name}: type {kind} is not supported")
 
 
 def _text(value: Any) -> str:

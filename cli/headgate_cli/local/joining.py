@@ -1,7 +1,7 @@
-"""Decides what two stacks are as one: the gate, and a service behind it whose own API has the gate as authorizer.
+"""Joins two stacks: the gate, and a service behind it whose own API has the gate as authorizer.
 
-On AWS each has its API; here one host and port answers for both. Whatever could not mean the same on both is refused.
-It must not know YAML or how any of it is run.
+On AWS each stack has its own API; here one host and port serves both. Whatever would behave differently is refused.
+It must not know YAML or how a template is run.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _T = TypeVar("_T")
 
 
 def join_templates(gate: Template, app: Template) -> Template:
-    """The gate's template with an app's in it. Raises TemplateError where the two do not fit."""
+    """Return the gate's template with an app's added. Raises TemplateError if they conflict."""
     for name, authorizer in app.authorizers.items():
         if gate.authorizers.get(name) != authorizer:
-            raise TemplateError(f"authorizer {name} of the app is not the gate's")
+            raise TemplateError(f"authorizer {name} of the app differs from the gate's")
     if app.cors not in (None, gate.cors):
-        raise TemplateError("CorsConfiguration of the app is not the gate's: one host answers for both here")
+        raise TemplateError("CorsConfiguration of the app differs from the gate's: locally, one host serves both")
     routes = (*gate.routes, *app.routes)
     refuse_twins(routes)
     return replace(
@@ -38,7 +38,7 @@ def join_templates(gate: Template, app: Template) -> Template:
 
 
 def _apart(gate: Mapping[str, _T], app: Mapping[str, _T]) -> dict[str, _T]:
-    """Both. A logical id is a function's name here, so that it may be there once."""
+    """Return both. Logical ids must be distinct, since they are the functions' local names."""
     for name in gate.keys() & app.keys():
-        raise TemplateError(f"{name} is a resource of the gate and of the app")
+        raise TemplateError(f"{name} is a resource of both the gate and the app")
     return {**gate, **app}

@@ -1,8 +1,8 @@
-"""Decides which declared route a request is for, by exact path segments and the most specific match.
+"""Finds the declared route of a request, by exact path segments and the most specific match.
 
-Segments are compared as they came, not decoded: `/v1/%74oken` is no route, since a policy on paths would read it
-differently. A parameter takes one whole segment, decoded; an empty or dot segment is never a parameter. Thus a trailing
-slash, `//` and `/../` match nothing. It must not know authorisation.
+Segments are compared as sent, not decoded: `/v1/%74oken` is not a route, since a policy on paths would read it
+differently. A parameter matches one whole segment, decoded, but not an empty or dot segment. So a trailing slash, `//`,
+and `/../` match nothing. It must not know authorization.
 Source: API Gateway Developer Guide, "Routes for HTTP APIs": a full match before a parameter, further left first.
 """
 
@@ -24,7 +24,7 @@ class Match:
 
 
 class Routes:
-    """The declared routes, ready to be matched."""
+    """The declared routes, indexed for matching."""
 
     def __init__(self, routes: Iterable[DeclaredRoute]) -> None:
         self._table: dict[tuple[str, int], list[tuple[list[str], DeclaredRoute]]] = {}
@@ -33,7 +33,7 @@ class Routes:
             self._table.setdefault((route.method, len(segments)), []).append((segments, route))
 
     def match(self, method: str, path: str) -> Match | None:
-        """The route for a method and a raw path (no query), or None."""
+        """Return the route for a method and a raw path (no query), or None."""
         given = path.split("/")
         for segments, route in self._table.get((method, len(given)), ()):
             parameters = _parameters(segments, given)

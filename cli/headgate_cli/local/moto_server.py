@@ -1,9 +1,9 @@
-"""Serves DynamoDB, KMS and secrets by moto on a socket that the runner opened, and makes what it is told of.
+"""Serves DynamoDB, KMS, and Secrets Manager with moto, and creates the tables, keys, and secrets that it is sent.
 
-A process of its own (`moto_server.py FD`): the first line of its standard input is the order, a line on its standard
-output says that all is there, and it ends when its standard input closes. Requests are answered one at a time, in the
-event loop: moto's writers take no lock (measured: 48 winners of 40 in a race of transactions). It must not know
-Headgate.
+It runs as a process (`moto_server.py FD`) on a socket that the runner opened. The first line of its standard input is
+the order, a line on its standard output says that all is created, and it exits when its standard input closes. It
+answers one request at a time, in the event loop, because moto does not lock its writes (measured: 48 winners of 40 in a
+race of transactions). It must not know Headgate.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from headgate_cli.local.wire import Header, Receive, Scope, Send, read_body, sen
 _TARGETS = {b"DynamoDB_20120810": "dynamodb", b"TrentService": "kms"}
 """The service that a request's X-Amz-Target names."""
 _SECRETS = b"secretsmanager"
-"""The same for secrets: not loaded where there is none."""
+"""The target of Secrets Manager, which is loaded only if there are secrets."""
 
 _READ = {b"authorization": "HTTP_AUTHORIZATION", b"x-amz-target": "HTTP_X_AMZ_TARGET", b"content-type": "CONTENT_TYPE"}
-"""All that moto reads of a request's headers."""
+"""The only headers that moto reads."""
 
 TABLE_LIMIT = 20.0
-"""Seconds that a table may take to become active."""
+"""The most seconds to wait for a table to become active."""
 
 
 async def main() -> None:
@@ -43,7 +43,7 @@ async def main() -> None:
     from headgate_cli.local.transactions import serve_lean_transactions
 
     listener = socket.socket(fileno=int(sys.argv[1]))
-    gc.disable()  # while so much is imported
+    gc.disable()  # faster imports
     serve_lean_transactions()  # before moto makes a backend
     moto = Moto()
     server = LocalServer([listener], {port_of(listener): moto})
@@ -64,7 +64,7 @@ async def main() -> None:
 class Moto:
     """The ASGI application in front of moto's own (WSGI) applications.
 
-    moto's server takes 1 ms a request to find the service and as much to read the headers: here both are a look-up.
+    moto's server takes 1 ms per request to find the service, and another to read the headers; here both are lookups.
     """
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class Moto:
             self.serve(prefix, name)
 
     def serve(self, prefix: bytes, name: str) -> None:
-        """Answer for one more service."""
+        """Load a service, for requests whose target starts with `prefix`."""
         from moto.moto_server.werkzeug_app import create_backend_app
 
         self._services[prefix] = create_backend_app(name)  # type: ignore[arg-type]
@@ -90,7 +90,7 @@ class Moto:
 
 
 def _call(service: Any, headers: dict[bytes, bytes], body: bytes) -> tuple[int, list[Header], bytes]:
-    """Call a WSGI application to its end: nothing else runs meanwhile."""
+    """Call a WSGI application synchronously, so that nothing else runs at the same time."""
     environ = {
         "REQUEST_METHOD": "POST",
         "SCRIPT_NAME": "",
@@ -121,7 +121,7 @@ def _call(service: Any, headers: dict[bytes, bytes], body: bytes) -> tuple[int, 
 
 
 def make_keys(keys: Iterable[dict[str, str]], account: str, region: str) -> None:
-    """Create KMS keys under ids that the runner chose, so that the functions can start before this server does."""
+    """Create KMS keys with ids that the runner chose, so that the functions can start before this server."""
     from moto.kms.models import kms_backends
 
     backend = kms_backends[account][region]
@@ -133,7 +133,7 @@ def make_keys(keys: Iterable[dict[str, str]], account: str, region: str) -> None
 
 
 def make_secrets(secrets: Iterable[dict[str, str]], account: str, region: str) -> None:
-    """Create secrets under ARNs that the runner chose."""
+    """Create secrets with ARNs that the runner chose."""
     from moto.secretsmanager.models import secretsmanager_backends
 
     backend = secretsmanager_backends[account][region]
@@ -146,7 +146,7 @@ def make_secrets(secrets: Iterable[dict[str, str]], account: str, region: str) -
 def make_tables(tables: Iterable[dict[str, Any]], endpoint: str, region: str) -> None:
     """Create the tables that the endpoint does not have yet, and wait until they are active.
 
-    Plain calls, not botocore: loading its client would be a fifth of the start. Raises RuntimeError, TimeoutError.
+    It does not use botocore, whose client would take a fifth of the start time. Raises RuntimeError, TimeoutError.
     """
     call = _Calls(endpoint, region)
     present = call("ListTables", {})["TableNames"]
@@ -165,7 +165,7 @@ def make_tables(tables: Iterable[dict[str, Any]], endpoint: str, region: str) ->
 
 
 class _Calls:
-    """Calls DynamoDB on loopback. No emulator checks a signature; they read region and account off its scope."""
+    """Calls DynamoDB on loopback. Emulators do not check the signature; they read the region and account from it."""
 
     def __init__(self, endpoint: str, region: str) -> None:
         self._connection = http.client.HTTPConnection(urlsplit(endpoint).netloc, timeout=10)
@@ -193,7 +193,7 @@ def _end_with_the_runner() -> None:
 
 
 if __name__ == "__main__":
-    sys.modules["awscrt"] = None  # type: ignore[assignment]  # of no use here; where installed it costs 130 ms
+    sys.modules["awscrt"] = None  # type: ignore[assignment]  # not needed; importing it takes 130 ms
     try:
         asyncio.run(main())
     except (OSError, RuntimeError) as error:  # TimeoutError is an OSError

@@ -1,7 +1,7 @@
-"""Reads what the laptop mode is told of the system that Headgate replaces: the issuer, and the secret it signs with.
+"""Reads the file about the legacy issuer, for `headgate local --legacy`: the issuer, and its signing secret.
 
-A file, `{"issuer": {…as the template's parameter LegacyIssuer…}, "secret": "…"}`: a secret does not belong on a command
-line. It must not know how either is used.
+The file is `{"issuer": {…as the template's parameter LegacyIssuer…}, "secret": "…"}`, because a secret does not belong
+on a command line. It must not know how either is used.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from headgate_cli import failures
 from headgate_cli.local.declared import local_arn
 
 NAME = "headgate-local-old-a1B2c3"
-"""What stands for the secret where the template asks for the end of its ARN."""
+"""The end of the secret's ARN, which is the template's parameter LegacySecret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,28 +27,28 @@ class OldTokens:
 
     @property
     def parameters(self) -> dict[str, str]:
-        """What the template is given."""
+        """The template's parameters."""
         return {"LegacyIssuer": self.issuer, "LegacySecret": NAME}
 
     @property
     def stored(self) -> dict[str, str]:
-        """What Secrets Manager is to hold."""
+        """The secret to create in Secrets Manager."""
         return {"arn": local_arn("secretsmanager", f"secret:{NAME}"), "text": self.secret}
 
 
 def read_old_tokens(path: Path) -> OldTokens:
-    """Read and check the file. Raises Failure (usage), which holds nothing of the secret."""
+    """Read and check the file. Raises Failure (usage), which never contains the secret."""
     from headgate.core.documents import Invalid
     from headgate.tokens.legacy_issuer import NoSecret, parse_legacy_issuer, shared_secret
 
     try:
         document = json.loads(path.read_bytes())
     except OSError as error:
-        raise failures.usage(f"{path} cannot be read: {error.strerror}") from None
+        raise failures.usage(f"cannot read {path}: {error.strerror}") from None
     except ValueError:
         raise failures.usage(f"{path} is not JSON") from None
     if not isinstance(document, dict) or document.keys() != {"issuer", "secret"}:
-        raise failures.usage(f"{path} must hold issuer and secret")
+        raise failures.usage(f"{path} must contain exactly issuer and secret")
     issuer, secret = json.dumps(document["issuer"]), str(document["secret"])
     try:
         parse_legacy_issuer(issuer, time.time())

@@ -1,6 +1,6 @@
-"""Decides who may sign requests on a laptop: one made-up principal per managed policy of the template.
+"""The principals who may sign requests locally: one per managed policy of the template, and an admin.
 
-Access keys are drawn at start, so that none stands in the code; they open nothing but the local API. It must not know
+Access keys are generated at start, so that none is in the code; they work only for the local API. It must not know
 signatures or HTTP.
 """
 
@@ -24,12 +24,12 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     "service": ("ServicePolicy",),
     "emergency": ("EmergencyPolicy",),
 }
-"""Principal to the logical ids of the managed policies that its role has."""
+"""The logical ids of the managed policies of each principal's role."""
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A signer: an assumed role's session, its key and what its policies say."""
+    """A signer: an assumed role's session, its key, and the statements of its policies."""
 
     name: str
     access_key_id: str
@@ -44,8 +44,8 @@ class Principal:
 
 
 def make_principals(policies: Mapping[str, Mapping[str, Any]]) -> dict[str, Principal]:
-    """The dev principals by name. Raises KeyError for a policy that the template lacks, PolicyRefused."""
-    return {name: _principal(name, [policies[policy] for policy in bears]) for name, bears in ROLES.items()}
+    """Create the principals, by name. Raises KeyError for a policy that the template lacks, PolicyRefused."""
+    return {name: _principal(name, [policies[policy] for policy in own]) for name, own in ROLES.items()}
 
 
 def _principal(name: str, documents: list[Mapping[str, Any]]) -> Principal:

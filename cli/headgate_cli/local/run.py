@@ -1,8 +1,8 @@
-"""Decides how the laptop mode comes up and goes down: the parts, their order, their addresses.
+"""Starts and stops the local stack: the parts, their order, their addresses.
 
-Everything that takes time starts first and side by side: moto and the functions load in children while the runner
-loads its server; their addresses are known before they answer, so that nobody waits for another. It must not know what
-a flag is.
+Everything slow starts first and in parallel: moto and the functions load in child processes while the runner loads its
+server. All addresses are known before anything answers, so that no part waits for another. It must not know what a
+flag is.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from headgate_cli.local.variables import runtime_variables
 from headgate_cli.manifest_file import read_manifest
 
 START_LIMIT = 60.0
-"""Seconds until a start that hangs is given up."""
+"""The most seconds that a start may take."""
 
 AUDIENCE = "headgate-local"
 """The audience of the dev identity provider's tokens."""
@@ -41,15 +41,15 @@ ATTRIBUTES = ("plan", "tier", "role", "team", "country", "region", "email", "ver
 
 
 class StartFailed(Exception):
-    """The laptop mode could not start. The text is for the one who started it."""
+    """The local stack could not start. The text is shown to the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What `headgate local` was asked for.
+    """The options of `headgate local`.
 
-    `template` is the gate's, `apps` are those of the services behind it. `empty` leaves the manifest's flags out;
-    `parent` is the process without which it ends; `began` is monotonic time.
+    `template` is the gate's, `apps` are those of the services behind it. `empty` leaves out the manifest's flags;
+    `parent` is the process whose end stops the stack; `began` is a monotonic time.
     """
 
     template: Path
@@ -66,7 +66,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """What a client needs to know of a running stack. `control` stands in for AWS Lambda's own API."""
+    """What a client needs to know about a running stack. `control` emulates AWS Lambda's own API."""
 
     api: str
     idp: str
@@ -76,7 +76,7 @@ class Ready:
     control: str
 
     def document(self) -> dict[str, Any]:
-        """The ready line."""
+        """Return the ready line of `--ready-json`."""
         return {
             "api": self.api,
             "idp": self.idp,
@@ -93,7 +93,7 @@ class Ready:
 async def run_local(options: Options, announce: Callable[[Ready], None]) -> None:
     """Start everything, call `announce` once everything answers, and run until SIGTERM or SIGINT.
 
-    Raises StartFailed, TemplateError, EndpointRefused, Failure (a manifest that cannot be read).
+    Raises StartFailed, TemplateError, EndpointRefused, Failure (invalid manifest).
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -117,7 +117,7 @@ async def run_local(options: Options, announce: Callable[[Ready], None]) -> None
 
 
 async def _watch_parent(parent: int | None, stop: asyncio.Event) -> None:
-    """Stop when the process that started this one is gone: a test that is killed leaves no stack behind."""
+    """Set `stop` once the parent process is gone, so that a killed test leaves no stack behind."""
     while parent is not None and os.getppid() == parent:
         await asyncio.sleep(0.5)
     if parent is not None:
@@ -138,7 +138,7 @@ class LocalStack:
         self._server: Any = None
 
     async def start(self) -> Ready:
-        """Bring everything up. Raises StartFailed."""
+        """Start everything. Raises StartFailed."""
         await self._aws.start()
         api, idp = url_of(self._api), url_of(self._idp)
         old = self._options.old_tokens
@@ -161,7 +161,7 @@ class LocalStack:
         return Ready(api, idp, str(template.parameters["Audience"]), principals, seconds, url_of(self._control))
 
     async def stop(self) -> None:
-        """Take everything down: no child is left."""
+        """Stop everything, including all child processes."""
         await asyncio.gather(*(environment.stop() for environment in self._environments.values()))
         if self._server is not None:
             await self._server.stop()
@@ -189,7 +189,7 @@ class LocalStack:
         ports: Mapping[int, tuple[socket.socket, Environment]],
         principals: Mapping[str, Principal],
     ) -> str:
-        # imported while the children load: a third of a second that nobody waits for
+        # imported while the children load: saves a third of a second
         from headgate_cli.local.control import Control
         from headgate_cli.local.gateway import Gateway
         from headgate_cli.local.identity import IdentityProvider
@@ -260,7 +260,7 @@ def _listen(port: int) -> socket.socket:
 
 @contextlib.contextmanager
 def _log_to(path: Path | None) -> Any:
-    """Where the functions' output goes: a file, or standard error. Each line has the function's name."""
+    """Yield a function that logs a line of a function's output to a file or stderr, prefixed with its name."""
     with contextlib.ExitStack() as stack:
         stream = stack.enter_context(path.open("a", buffering=1)) if path else sys.stderr
 

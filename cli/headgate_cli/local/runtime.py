@@ -1,9 +1,9 @@
-"""Decides how an event reaches a function: each has one environment, which answers one event at a time.
+"""Runs functions: each has one environment, which handles one event at a time.
 
-An environment is a child process that asks for work over the Lambda Runtime API; waiting events queue. A handler that
-raises fails its event; one that outlives its timeout is killed; a child that ends is started again. It must not know
-HTTP APIs: an event goes in, an outcome comes out. Differences from AWS Lambda: one environment per function (no
-concurrency), no freezing between events, no 10 s limit on imports, no memory limit.
+An environment is a child process that asks for work over the Lambda Runtime API; other events wait in a queue. If a
+handler raises, its event fails; if it exceeds its timeout, the process is killed; a process that exits is restarted. It
+must not know HTTP APIs. Differences from AWS Lambda: one environment per function (no concurrency), no freezing between
+events, no 10 s limit on imports, no memory limit.
 Source: AWS Lambda Developer Guide, "Using the Lambda runtime API for custom runtimes".
 """
 
@@ -25,14 +25,14 @@ from headgate_cli.local.children import interpreter
 from headgate_cli.local.declared import Function
 
 MAX_PAYLOAD = 6_291_556
-"""Bytes of an event or an answer (Lambda quotas: 6 MB and its envelope)."""
+"""The maximum size of an event or an answer in bytes (Lambda quotas: 6 MB plus an envelope)."""
 
 BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an event: the handler's answer as parsed JSON, or the failure's kind and text."""
+    """The outcome of an event: the handler's answer as parsed JSON, or the failure's kind and text."""
 
     answer: Any = None
     failure: str = ""
@@ -41,7 +41,7 @@ class Outcome:
 
 @dataclass(slots=True, eq=False)
 class Invocation:
-    """One event on its way through an environment."""
+    """One event of an environment, waiting or in progress."""
 
     event: bytes
     done: asyncio.Future[Outcome]
@@ -58,7 +58,7 @@ class Invocation:
 class Environment:
     """The one execution environment of a function. All methods run in one event loop.
 
-    `command` is the runtime client that the child runs: our own, or another that speaks the Lambda Runtime API.
+    `command` runs the runtime client in the child: our own, or another client of the Lambda Runtime API.
     """
 
     def __init__(
@@ -84,10 +84,10 @@ class Environment:
         self._starting = asyncio.Lock()
         self.ready = asyncio.Event()
 
-    # -- the gateway's side
+    # -- called by the gateway
 
     async def invoke(self, event: Mapping[str, Any]) -> Outcome:
-        """Hand an event to the function and wait for its outcome, however long it queues."""
+        """Send an event to the function and wait for its outcome, however long it waits in the queue."""
         body = json.dumps(event, ensure_ascii=False).encode()
         if len(body) > MAX_PAYLOAD:
             return Outcome(failure="RequestTooLarge", message="the event is larger than 6 MB")
@@ -103,7 +103,7 @@ class Environment:
                 self._waiting.remove(invocation)
 
     async def start(self) -> None:
-        """Start the child process. It is ready when it first asks for work."""
+        """Start the child process. It is ready once it asks for work."""
         async with self._starting:
             if self._process is None and not self._stopping:
                 await self._spawn()
@@ -117,28 +117,28 @@ class Environment:
             stderr=asyncio.subprocess.STDOUT,
             env=variables,
             cwd=self.function.code_dir,
-            start_new_session=True,  # the terminal's Ctrl-C is for the runner, which then ends its children
+            start_new_session=True,  # Ctrl-C must reach only the runner, which then stops its children
         )
         self._watch = asyncio.create_task(self._watch_over(process))
-        if variables is not self._variables:  # they were changed just now
+        if variables is not self._variables:  # changed while the process started
             self._retiring = True
             self._kill()
 
     async def stop(self) -> None:
-        """End the child process and fail whatever still waits."""
+        """Kill the child process and fail the waiting events."""
         self._stopping = True
-        async with self._starting:  # a child that is just being started is to be ended too
+        async with self._starting:  # also kill a child that is being started
             self._kill()
         if self._watch is not None:
             await self._watch
         while self._waiting:
             self._waiting.popleft().finish(Outcome(failure="Stopped", message="the runner is stopping"))
 
-    def renew(self, told: Mapping[str, str]) -> None:
-        """Other variables of its own from now on: a fresh child takes the next event, this one finishes what it has."""
+    def renew(self, wanted: Mapping[str, str]) -> None:
+        """Replace the function's own variables. The child finishes its event; a new one gets the next event."""
         kept = {name: value for name, value in self._variables.items() if name not in self.function.environment}
-        self.function = replace(self.function, environment=dict(told))
-        self._variables = {**kept, **told}
+        self.function = replace(self.function, environment=dict(wanted))
+        self._variables = {**kept, **wanted}
         if self._process is None:  # the next event starts one
             return
         self._retiring, self._idle = True, None
@@ -149,8 +149,8 @@ class Environment:
     # -- the child's side, called by the Runtime API
 
     async def next(self, disconnected: asyncio.Future[Any]) -> Invocation | None:
-        """The next event for the child; None when the child went away while it waited."""
-        if self._current is not None:  # it asks again without an answer to the last
+        """Return the next event for the child; None if the child disconnected while it waited."""
+        if self._current is not None:  # it did not answer the last event
             self._finish_current(Outcome(failure="Runtime.NoResponse", message="the runtime did not answer"))
         if self._retiring:
             return None
@@ -170,7 +170,7 @@ class Environment:
         return None
 
     def answer(self, request_id: str, body: bytes) -> bool:
-        """Take the child's answer. False when it is not for the current event."""
+        """Accept the child's answer. Returns False if it is not for the current event."""
         if len(body) > MAX_PAYLOAD:
             outcome = Outcome(failure="Function.ResponseSizeTooLarge", message="the answer is larger than 6 MB")
         else:
@@ -178,14 +178,14 @@ class Environment:
         return self._finish(request_id, outcome)
 
     def fail(self, request_id: str, body: bytes) -> bool:
-        """Take the child's error. False when it is not for the current event."""
+        """Accept the child's error. Returns False if it is not for the current event."""
         return self._finish(request_id, _error(body))
 
     def fail_init(self, body: bytes) -> None:
-        """The child could not import its handler."""
+        """Record that the child could not import its handler."""
         self._init_error = _error(body).message or "the handler could not be imported"
 
-    # -- inside
+    # -- internal
 
     def _hand_out(self) -> None:
         if self._idle is None or self._idle.done():
@@ -202,7 +202,7 @@ class Environment:
             return
 
     def _take_back(self, invocation: Invocation) -> None:
-        """An event that was handed to a child that had just gone: the next one gets it first."""
+        """Put back an event that was handed to a child that had just disconnected."""
         if self._current is invocation:
             self._current = None
             if invocation.deadline is not None:
@@ -236,7 +236,7 @@ class Environment:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     async def _watch_over(self, process: asyncio.subprocess.Process) -> None:
-        """Pass the child's output on until it ends; then fail what it held, and start it again where that can help."""
+        """Log the child's output until it exits; then fail its event, and restart it unless it never worked."""
         assert process.stdout is not None  # noqa: S101 - it was asked for as a pipe
         rest = b""
         while chunk := await process.stdout.read(65536):
@@ -254,7 +254,7 @@ class Environment:
             return
         if not self._retiring:
             self._log(self.function.logical_id, reason)
-        if self._served or self._retiring:  # it worked before, or is to be another: a fresh one will
+        if self._served or self._retiring:  # it worked before, or its variables changed
             self._served = self._retiring = False
             await self.start()
             return
@@ -265,7 +265,7 @@ class Environment:
 
     @property
     def init_error(self) -> str:
-        """Why the child could not start, or ""."""
+        """Why the child could not start; "" if it did."""
         return self._init_error
 
 

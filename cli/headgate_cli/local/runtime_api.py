@@ -1,6 +1,6 @@
-"""Decides what the Lambda Runtime API answers a child process. Each environment has a port of its own.
+"""Serves the Lambda Runtime API to the child processes. Each environment has its own port.
 
-It must not know what an event holds.
+It must not know what an event contains.
 Source: AWS Lambda Developer Guide, "Using the Lambda runtime API for custom runtimes".
 """
 
@@ -34,7 +34,7 @@ class RuntimeApi:
         await answer_json(send, status, message)
 
     async def _next(self, environment: Environment, receive: Receive, send: Send) -> None:
-        await receive()  # the request's own, empty body
+        await receive()  # the request's empty body
         disconnected = asyncio.ensure_future(receive())
         try:
             invocation = await environment.next(disconnected)
@@ -47,14 +47,14 @@ class RuntimeApi:
         match method, path.split("/")[1:]:
             case "POST", ["init", "error"]:
                 environment.fail_init(body)
-                taken = True
+                accepted = True
             case "POST", ["invocation", request_id, "response"]:
-                taken = environment.answer(request_id, body)
+                accepted = environment.answer(request_id, body)
             case "POST", ["invocation", request_id, "error"]:
-                taken = environment.fail(request_id, body)
+                accepted = environment.fail(request_id, body)
             case _:
-                return 404, {"errorType": "NotFound", "errorMessage": "no such call"}
-        if taken:
+                return 404, {"errorType": "NotFound", "errorMessage": "unknown call"}
+        if accepted:
             return 202, {"status": "OK"}
         return 400, {"errorType": "InvalidRequestID", "errorMessage": "Invalid request ID"}
 

@@ -1,6 +1,6 @@
-"""Decides what a fresh laptop stack holds, and proves that it answers: the manifest, then a call to each part.
+"""Applies the manifest to a new local stack, and checks that every part answers.
 
-It speaks to the API as any client would: signed calls over a socket. It must not know the gateway's insides.
+It calls the API like any client: signed requests over a socket. It must not know the gateway.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from headgate_cli.local.principals import Principal
 from headgate_cli.local.sigv4 import Signable, sign
 
 _TIMEOUT = 35
-"""Seconds for one call; the gateway itself gives up at 30."""
+"""Seconds for one call; the gateway's own timeout is 30."""
 
 _EXCHANGE = {
     "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
@@ -27,19 +27,19 @@ _EXCHANGE = {
 
 
 class SeedFailed(Exception):
-    """A call that a healthy stack answers was answered otherwise."""
+    """A call did not get the answer that a healthy stack gives."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocalClient:
-    """Calls one API. Every call has a connection of its own, so that a caller can be shared between threads."""
+    """Calls one API. Every call opens its own connection, so that the client is safe to share between threads."""
 
     api: str
 
     def call(
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> tuple[int, bytes]:
-        """The status and body of one request."""
+        """Send a request. Returns the status and the body."""
         connection = http.client.HTTPConnection(urlsplit(self.api).netloc, timeout=_TIMEOUT)
         try:
             connection.request(method, path, body or None, dict(headers or {}))
@@ -51,7 +51,7 @@ class LocalClient:
     def signed(
         self, principal: Principal, method: str, path: str, body: bytes, headers: Mapping[str, str] | None = None
     ) -> tuple[int, bytes]:
-        """The same, signed by a principal. `headers` have lower-case names."""
+        """Send a request signed by a principal. `headers` must have lower-case names."""
         own = {"host": urlsplit(self.api).netloc, "content-type": "application/json", **(headers or {})}
         signature = sign(
             Signable(method, path, "", tuple(own.items()), body),
@@ -79,9 +79,9 @@ def apply_manifest(caller: LocalClient, admin: Principal, manifest: Mapping[str,
 
 
 def warm(caller: LocalClient, admin: Principal, id_token: str, guarded_reads: Iterable[str]) -> None:
-    """Call each function once, as an admin who is let in at every stage. Raises SeedFailed.
+    """Call each function once, as an admin, who is let in at every stage. Raises SeedFailed.
 
-    What a service answers is its own affair, as long as it answers: a route may be for machines alone.
+    A service may answer with any status below 500: a route may be only for machines.
     """
     form = urlencode({**_EXCHANGE, "subject_token": id_token}).encode()
     status, body = caller.call("POST", "/v1/token", form, {"content-type": "application/x-www-form-urlencoded"})
@@ -93,7 +93,7 @@ def warm(caller: LocalClient, admin: Principal, id_token: str, guarded_reads: It
             raise SeedFailed(f"GET {path} answered {status}: {_text(body)}")
     evaluate = "/ofrep/v1/evaluate/flags"
     _expect(f"POST {evaluate}", 200, *caller.call("POST", evaluate, b'{"context":{}}', bearer))
-    kill = "/admin/v1/flags/warm/kill"  # a body that is no JSON: refused before anything is read or written
+    kill = "/admin/v1/flags/warm/kill"  # not JSON: refused before anything is read or written
     _expect(f"POST {kill}", 400, *caller.signed(admin, "POST", kill, b"-"))
 
 

@@ -1,4 +1,4 @@
-"""Serves the local applications: one HTTP server, several loopback ports, an application for each."""
+"""Serves the local applications: one HTTP server with several loopback ports, one application for each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from headgate_cli.local.wire import Receive, Scope, Send
 
 
 class LocalServer:
-    """The one server. `applications` are ASGI applications by port."""
+    """The HTTP server. `applications` are ASGI applications by port."""
 
     def __init__(self, listeners: list[socket.socket], applications: Mapping[int, Any]) -> None:
         self._listeners = listeners
@@ -29,7 +29,7 @@ class LocalServer:
             log_level="error",
             server_header=False,
             proxy_headers=False,
-            h11_max_incomplete_event_size=1_048_576,  # the gateway itself answers 431, from 10,240 B on
+            h11_max_incomplete_event_size=1_048_576,  # the gateway answers 431 above 10,240 B
             timeout_keep_alive=600,
             timeout_graceful_shutdown=1,
         )
@@ -57,5 +57,5 @@ class LocalServer:
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        """Leave the signals to the runner."""
+        """Leave signals to the runner."""
         yield

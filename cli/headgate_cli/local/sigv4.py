@@ -1,7 +1,7 @@
-"""Decides whether a request has a valid AWS Signature Version 4 for this API, and whose it is.
+"""Verifies a request's AWS Signature Version 4, and finds the key that signed it.
 
-Only the Authorization header is read: a signature in the query string is refused. It must not know what the caller
-may do.
+Only the Authorization header is read; a signature in the query string is refused. It must not know what the caller may
+do.
 Source: AWS IAM User Guide, "Create a signed AWS API request": the canonical request, the string to sign, the key.
 """
 
@@ -26,12 +26,12 @@ _AUTHORIZATION = re.compile(
 
 
 class SignatureRefused(Exception):
-    """The request is not signed, or not well. The text is for the log of the one who runs it, never for the caller."""
+    """The request has no valid signature. The text is for the log, never for the caller."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signable:
-    """What a signature covers. `path` and `query` are as on the wire, header names in lower case, in wire order."""
+    """What a signature covers: `path` and `query` as on the wire, header names in lower case and in wire order."""
 
     method: str
     path: str
@@ -40,20 +40,20 @@ class Signable:
     body: bytes
 
     def header(self, name: str) -> str:
-        """The one value of a header, "" when absent. Raises SignatureRefused when it is given twice."""
+        """Return the value of a header, "" if missing. Raises SignatureRefused if it is repeated."""
         values = [value for key, value in self.headers if key == name]
         if len(values) > 1:
-            raise SignatureRefused(f"{name} is given {len(values)} times")
+            raise SignatureRefused(f"{name} appears {len(values)} times")
         return values[0] if values else ""
 
 
 def verify_signature(
     request: Signable, secrets: Mapping[str, str], *, region: str, now: datetime, service: str = _SERVICE
 ) -> str:
-    """The access key id that signed the request.
+    """Return the access key id that signed the request.
 
-    Order: the header's form, its scope, the headers that must be signed, the time (within 5 minutes), the body's hash,
-    the key, the signature (compared in constant time). Raises SignatureRefused at the first that fails.
+    Checks, in order: the header's format, its scope, the headers that must be signed, the time (within 5 minutes), the
+    body's hash, the key, the signature (in constant time). Raises SignatureRefused at the first that fails.
     """
     match = _AUTHORIZATION.match(request.header("authorization"))
     if match is None:
@@ -76,7 +76,7 @@ def verify_signature(
 
 
 def sign(request: Signable, *, key_id: str, secret: str, region: str, now: datetime) -> dict[str, str]:
-    """The headers to add to a request that already has its `host`: `x-amz-date` and `authorization`."""
+    """Return the headers to add to a request that already has `host`: `x-amz-date` and `authorization`."""
     stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
     dated = Signable(
         method=request.method,
@@ -99,7 +99,7 @@ def _check_signed_headers(request: Signable, signed: list[str]) -> None:
     present = {name for name, _ in request.headers}
     missing = set(signed) - present
     if missing:
-        raise SignatureRefused(f"signed but absent: {', '.join(sorted(missing))}")
+        raise SignatureRefused(f"signed but missing: {', '.join(sorted(missing))}")
     must = {"host", "x-amz-date"} | {name for name in present if name.startswith("x-amz-")}
     if not must <= set(signed):
         raise SignatureRefused(f"not signed: {', '.join(sorted(must - set(signed)))}")
@@ -111,9 +111,9 @@ def _check_time(stamp: str, date: str, now: datetime) -> None:
     except ValueError:
         raise SignatureRefused("x-amz-date is missing or malformed") from None
     if stamp[:8] != date:
-        raise SignatureRefused("the credential is of another day")
+        raise SignatureRefused("the credential's date differs from x-amz-date")
     if abs(now - at) > _SKEW:
-        raise SignatureRefused("signed more than 5 minutes from now")
+        raise SignatureRefused("x-amz-date is more than 5 minutes off")
 
 
 def _check_body(request: Signable) -> None:
@@ -127,7 +127,7 @@ def _body_hash(request: Signable) -> str:
 
 
 def _signature(request: Signable, signed: list[str], secret: str, stamp: str, place: tuple[str, str]) -> str:
-    """`place` is the region and the service that the signature is for."""
+    """Compute the signature. `place` is its region and service."""
     canonical = hashlib.sha256(_canonical(request, signed).encode()).hexdigest()
     text = "\n".join([_ALGORITHM, stamp, _scope(stamp, place), canonical])
     return hmac.new(_signing_key(secret, stamp[:8], place), text.encode(), hashlib.sha256).hexdigest()
@@ -150,7 +150,7 @@ def _canonical(request: Signable, signed: list[str]) -> str:
     return "\n".join(
         [
             request.method,
-            quote(request.path, safe="/-_.~"),  # every service but S3: the path, encoded once already, is encoded again
+            quote(request.path, safe="/-_.~"),  # encoded twice, as for every service except S3
             _canonical_query(request.query),
             *lines,
             "",

@@ -1,4 +1,4 @@
-"""Runs the laptop mode as a child process for as long as a block of code needs it: for the tour and the tests."""
+"""Runs `headgate local` as a child process for the duration of a `with` block: for the tour and the tests."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Any
 
 STOP_LIMIT = 15.0
-"""Seconds that a clean stop may take."""
+"""The most seconds that a clean stop may take."""
 
 
 class StackFailed(Exception):
-    """`headgate local` ended before it was ready. The text holds what it said."""
+    """`headgate local` exited before it was ready. The text contains its output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A running stack. `ready` is the whole ready line; `logs` the file that the functions write to."""
+    """A running stack. `ready` is the whole ready line; `logs` is the file with the functions' output."""
 
     ready: Mapping[str, Any]
     logs: Path
@@ -39,7 +39,7 @@ class Stack:
         return str(self.ready["idp"])
 
     def stop(self) -> int:
-        """Stop it cleanly and return its exit code; a second call returns the same."""
+        """Stop the stack and return its exit code. Safe to call twice."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self.process.wait(STOP_LIMIT)
@@ -55,10 +55,10 @@ def running_stack(
     project: Path | None = None,
     apps: Sequence[Path] = (),
 ) -> Generator[Stack, None, None]:
-    """Start `headgate local` on free ports, yield it once everything answers, stop it in the end.
+    """Start `headgate local` on free ports, yield it once everything answers, and stop it at the end.
 
-    `env` are environment variables to add (AWS_ENDPOINT_URL_DYNAMODB for another DynamoDB); the caller's own for AWS
-    do not get in. Raises StackFailed.
+    `env` are environment variables to add (AWS_ENDPOINT_URL_DYNAMODB for another DynamoDB); the caller's own AWS
+    variables are not inherited. Raises StackFailed.
     """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     with tempfile.TemporaryDirectory(prefix="headgate-local-") as folder:
@@ -89,7 +89,7 @@ def _ready(process: subprocess.Popen[str], *said: Path) -> Mapping[str, Any]:
         return found
     process.wait()
     texts = [path.read_text(errors="replace")[-2000:] for path in said if path.exists()]
-    raise StackFailed(f"headgate local ended with {process.returncode}\n" + "\n".join(texts))
+    raise StackFailed(f"headgate local exited with {process.returncode}\n" + "\n".join(texts))
 
 
 def _end(process: subprocess.Popen[str]) -> None:
@@ -98,7 +98,7 @@ def _end(process: subprocess.Popen[str]) -> None:
     try:
         process.wait(STOP_LIMIT)
     except subprocess.TimeoutExpired:
-        process.kill()  # its children notice and end by themselves
+        process.kill()  # its children exit when their stdin closes
         process.wait()
     if process.stdout is not None:
         process.stdout.close()

@@ -1,8 +1,8 @@
-"""Decides what templates declare: functions, routes with their authorisation, tables, keys, policies.
+"""Reads what templates declare: functions, routes with their authorization, tables, keys, policies.
 
-It reads the SAM source itself (the translator takes a second to start) into frozen types, and refuses whatever it does
-not know: a route that is dropped or guessed would be a gate that differs from the one deployed. A test holds its
-reading of the routes against that of the SAM translator. It must not know how any of it is run.
+It reads the SAM source itself into frozen types, because the translator takes a second to start. It refuses whatever
+it does not support: with a dropped or guessed route, the local gate would differ from the deployed one. A test compares
+its routes with the SAM translator's. It must not know how a template is run.
 Source: AWS SAM specification, `AWS::Serverless::Function`, `AWS::Serverless::HttpApi`.
 """
 
@@ -42,8 +42,8 @@ _FUNCTION_MEMBERS = ("CodeUri", "Handler", "Timeout", "MemorySize", "Environment
 def load_template(path: Path, parameters: Mapping[str, str], apps: Sequence[Path] = ()) -> Template:
     """Read and resolve the gate's SAM template and those of the services behind it, as one API.
 
-    `parameters` override the gate's defaults. A parameter of an app is the gate's output of the same name, where it has
-    one. Raises TemplateError, with the resource's name, for whatever is not known here.
+    `parameters` override the gate's defaults. An app's parameters get the values of the gate's outputs of the same
+    names. Raises TemplateError, with the resource's name, for whatever is not supported.
     """
     gate = _Reader(path, read_template(path), STACK_NAME, parameters)
     whole = gate.read()
@@ -56,7 +56,7 @@ def load_template(path: Path, parameters: Mapping[str, str], apps: Sequence[Path
 
 
 class _Reader:
-    """One reading: the resolver and the local ids that it gives to resources. `layers` are another stack's, by ARN."""
+    """Reads one template and gives its resources local ids. `layers` are another stack's, by ARN."""
 
     def __init__(
         self,
@@ -88,10 +88,10 @@ class _Reader:
             if not isinstance(resource, dict) or not isinstance(resource.get("Type"), str):
                 raise TemplateError(f"{logical_id} is not a resource with a type")
             if resource["Type"].startswith(_OTHER_APIS):
-                raise TemplateError(f"{logical_id}: routes are read from one {_API} and its events only")
+                raise TemplateError(f"{logical_id}: routes are read only from one {_API} and its events")
         apis = list(self._of(_API))
         if len(apis) != 1:
-            raise TemplateError(f"one {_API} is needed, {len(apis)} found")
+            raise TemplateError(f"exactly one {_API} is required, {len(apis)} found")
         api = apis[0]
         refuse_unread(api, self._resources[api].get("Properties", {}))
         auth = read_auth(api, self._member(api, "HttpApi", "Auth", {}))
@@ -111,12 +111,12 @@ class _Reader:
         )
 
     def outputs(self, names: Iterable[str]) -> dict[str, str]:
-        """The outputs with these names, as far as there are such."""
+        """Return the outputs with these names, if declared."""
         declared = self._data.get("Outputs", {})
         return {name: str(self._resolver.resolve(declared[name]["Value"])) for name in names if name in declared}
 
     def layers(self) -> dict[str, Path]:
-        """The folder of each layer, by ARN."""
+        """Return the folder of each layer, by ARN."""
         own = {self._ref(name): self._root / str(self._properties(name, "ContentUri")["ContentUri"])
                for name in self._of(_LAYER)}  # fmt: skip
         return {**self._foreign_layers, **{arn: folder.resolve() for arn, folder in own.items()}}
@@ -130,7 +130,7 @@ class _Reader:
         return "Condition" not in resource or self._resolver.holds(resource["Condition"])
 
     def _properties(self, logical_id: str, *names: str) -> dict[str, Any]:
-        """The resource's resolved properties, or only the named ones: what is not read need not resolve."""
+        """Return the resource's resolved properties, or only the named ones, so that the others need not resolve."""
         properties = self._resources[logical_id].get("Properties", {})
         wanted = {name: properties[name] for name in names if name in properties} if names else properties
         try:
@@ -146,7 +146,7 @@ class _Reader:
     def _member(self, logical_id: str, section: str, name: str, default: Any) -> Any:
         return self._properties(logical_id, name).get(name, self._global(section, name, default))
 
-    # -- what a reference to a resource reads on a laptop
+    # -- references to resources
 
     def _ref(self, name: str) -> str:
         base, _, member = name.partition(".")
@@ -159,7 +159,7 @@ class _Reader:
         if kind == _ALIAS and not member:
             return local_arn("lambda", "function:" + ":".join(self._alias(base)))
         if member or kind not in (_TABLE, _KEY, _API, _POLICY, _LAYER):
-            raise TemplateError(f"a reference to {name} ({kind}) has no answer on a laptop")
+            raise TemplateError(f"a reference to {name} ({kind}) cannot be resolved locally")
         return self._local_id(base, kind)
 
     def _local_id(self, logical_id: str, kind: str) -> str:
@@ -190,14 +190,14 @@ class _Reader:
                 return local_arn("kms", f"key/{self._ref(logical_id)}")
             case "AWS::KMS::Key", "KeyId":
                 return self._ref(logical_id)
-        raise TemplateError(f"{logical_id}.{attribute} has no answer on a laptop")
+        raise TemplateError(f"{logical_id}.{attribute} cannot be resolved locally")
 
     # -- functions and routes
 
     def _function(self, logical_id: str) -> Function:
         mine = self._properties(logical_id, *_FUNCTION_MEMBERS)
         if mine.get("PackageType", "Zip") != "Zip":
-            raise TemplateError(f"{logical_id}: only zip functions run here")
+            raise TemplateError(f"{logical_id}: only zip packages are supported")
 
         def setting(name: str, default: Any = None) -> Any:
             return mine.get(name, self._global("Function", name, default))
@@ -220,10 +220,10 @@ class _Reader:
         )
 
     def _alias(self, logical_id: str) -> tuple[str, str]:
-        """The function and the name of an alias that follows each deployment; no other is known here."""
+        """Return an alias's function and name. Only an alias of $LATEST is supported."""
         spec = self._properties(logical_id, "FunctionName", "FunctionVersion", "Name")
         if spec.get("FunctionVersion") != LATEST or spec.get("FunctionName") not in list(self._of(_FUNCTION)):
-            raise TemplateError(f"{logical_id}: an alias must be of {LATEST} of a function of this template")
+            raise TemplateError(f"{logical_id}: an alias must point to {LATEST} of a function in this template")
         return str(spec["FunctionName"]), str(spec["Name"])
 
     def _layers(self, logical_id: str) -> tuple[Path, ...]:
@@ -233,16 +233,16 @@ class _Reader:
         arns = [str(self._resolver.resolve(ref)) for ref in refs]
         for arn in arns:
             if arn not in known:
-                raise TemplateError(f"{logical_id}: {arn} is not a layer of this template or of the gate's")
+                raise TemplateError(f"{logical_id}: {arn} is not a layer in this template or the gate's")
         return tuple(dict.fromkeys(known[arn] for arn in arns))
 
     def _routes(self, logical_id: str, auth: Auth) -> Iterable[DeclaredRoute]:
         if "FunctionUrlConfig" in self._resources[logical_id].get("Properties", {}):
-            raise TemplateError(f"{logical_id}: a function URL would go round the gateway")
+            raise TemplateError(f"{logical_id}: a function URL would bypass the gateway")
         for name, event in self._properties(logical_id, "Events").get("Events", {}).items():
             where = f"{logical_id}.{name}"
             if event.get("Type") != "HttpApi":
-                raise TemplateError(f"{where}: events of type {event.get('Type')} are not served here")
+                raise TemplateError(f"{where}: events of type {event.get('Type')} are not supported")
             properties = event.get("Properties", {})
             if properties.get("ApiId") not in (None, API_ID):
                 raise TemplateError(f"{where} belongs to another API")

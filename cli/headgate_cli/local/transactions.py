@@ -1,7 +1,7 @@
-"""moto's DynamoDB with transactions that cost what they touch.
+"""moto's DynamoDB with transactions whose cost does not depend on the table's size.
 
-Before a transaction moto copies the whole table, once for each item of it: 97 items on a table of 2,000 take it 2 s,
-and a list of thousands never comes in. Here the items that are named are kept aside, and put back where it fails.
+Before a transaction, moto copies the whole table once per item of the transaction: 97 items on a table of 2,000 take
+2 s, too long for a list of thousands. Here only the named items are copied, and restored if the transaction fails.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from moto.dynamodb.models.table import Table
 
 
 class _Table(Table):
-    """A table that moto's backup finds too large to copy."""
+    """A table that moto does not copy."""
 
     def __deepcopy__(self, _memo: Any) -> _Table:
         return self
@@ -25,7 +25,7 @@ class _Table(Table):
 class Transactions(DynamoDBBackend):
     """The backend of one region."""
 
-    __module__ = DynamoDBBackend.__module__  # by which moto finds a backend's URLs
+    __module__ = DynamoDBBackend.__module__  # moto finds a backend's URLs by its module
 
     def create_table(self, *args: Any, **options: Any) -> Table:
         """Create a table."""
@@ -34,7 +34,7 @@ class Transactions(DynamoDBBackend):
         return table
 
     def transact_write_items(self, transact_items: list[dict[str, Any]]) -> None:
-        """Carry out a transaction, or nothing of it."""
+        """Apply a transaction completely, or not at all."""
         kept = list(self._kept(transact_items))
         try:
             super().transact_write_items(transact_items)
@@ -66,5 +66,5 @@ def _put_back(table: Table, key: tuple[DynamoType, ...], item: Item | None) -> N
 
 
 def serve_lean_transactions() -> None:
-    """Let all regions that are asked for from now on have them."""
+    """Use these transactions in every backend created from now on."""
     dynamodb_backends.backend = Transactions

@@ -1,6 +1,6 @@
-"""Decides what environment variables a function sees: its own, and those that Lambda and the laptop add.
+"""Decides a function's environment variables: its own, and those that Lambda and the local stack add.
 
-Nothing is inherited from the runner: what a function needs must stand in the template.
+Nothing is inherited from the runner: what a function needs must be in the template.
 Source: AWS Lambda Developer Guide, "Defined runtime environment variables".
 """
 
@@ -18,10 +18,10 @@ from headgate_cli.local.declared import REGION, Function
 def runtime_variables(
     function: Function, *, api: str, endpoints: Mapping[str, str], credentials: tuple[str, str]
 ) -> dict[str, str]:
-    """The variables of one function.
+    """Return the variables of one function.
 
-    `api` is the Runtime API's host and port, `endpoints` what leads botocore to the local DynamoDB and KMS,
-    `credentials` the access key id and secret for those.
+    `api` is the Runtime API's host and port, `endpoints` point botocore to the local DynamoDB and KMS, and
+    `credentials` are the access key id and secret for those.
     """
     key_id, secret = credentials
     return {

@@ -1,4 +1,4 @@
-"""Holds the few ASGI moves that the local servers share: read a body within a limit, send a response."""
+"""The ASGI operations that the local servers share: read a body up to a limit, send a response."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _NO_BODY = frozenset({204, 304})
 
 
 async def read_body(receive: Receive, *, limit: int | None) -> bytes | None:
-    """The whole body, or None when it is longer than `limit` bytes. Raises ConnectionError when the client leaves."""
+    """Read the whole body; None if it exceeds `limit` bytes. Raises ConnectionError if the client disconnects."""
     body = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ConnectionError("the client left")
+            raise ConnectionError("the client disconnected")
         body += message.get("body", b"")
         if limit is not None and len(body) > limit:
             return None
@@ -29,7 +29,7 @@ async def read_body(receive: Receive, *, limit: int | None) -> bytes | None:
 
 
 async def send_response(send: Send, status: int, headers: list[Header], body: bytes) -> None:
-    """Send a whole response with its length; 204 and 304 go without a body."""
+    """Send a whole response with its length; 204 and 304 have no body."""
     if status in _NO_BODY:
         body = b""
     else:
@@ -39,5 +39,5 @@ async def send_response(send: Send, status: int, headers: list[Header], body: by
 
 
 async def answer_json(send: Send, status: int, value: Any) -> None:
-    """Send a JSON value."""
+    """Send a response with a JSON value."""
     await send_response(send, status, [(b"content-type", b"application/json")], json.dumps(value).encode())

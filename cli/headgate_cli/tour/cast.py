@@ -81,7 +81,7 @@ class Cast:
         self.flags[key], self.revision = after, int(after.get("revision", 0))
         told = ", ".join(wording.difference(before, after))
         inside = after.get("sessions_inside")
-        told += f", {inside} session continues" if inside is not None else ""
+        told += f", running sessions: {inside}" if inside is not None else ""
         return scene(OPERATOR, f"POST {path}/{action}", answer, 200, told)
 
     def read(self, key: str) -> dict[str, Any]:
