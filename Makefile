@@ -25,6 +25,7 @@ lint: .venv/test.stamp  ## Check style, types, and import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy examples/lambda-handler/app.py
 	$(BIN)/lint-imports --no-logo
 
 test: .venv/test.stamp  ## Run every test
@@ -44,7 +45,7 @@ bench: .venv-bench/bench.stamp  ## Run the benchmarks against other flag systems
 	for file in tests/bench/bench_*.py; do .venv-bench/bin/python $$file || missed=1; done; exit $${missed:-0}
 
 openapi: .venv/test.stamp  ## Generate docs/openapi.json and manifest.schema.json from the code
-	$(BIN)/python -m headgate.edge.openapi .
+	$(BIN)/python -m headgate.openapi .
 
 build: .venv/test.stamp  ## Build the functions and the layer as SAM deploys them
 	SAM_CLI_TELEMETRY=0 $(BIN)/sam build

@@ -2,12 +2,11 @@
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import IO, Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import IO
 
+from headgate.core.audit import Entry
 from headgate_cli import failures
-
-Entry = Mapping[str, Any]
 
 BLOCK = 65_536
 
@@ -31,7 +30,7 @@ def went_on(
 
     Each of those is written when whoever walks the chain asks for the next: what does not continue it never is.
     """
-    from headgate.core.audit import canonical
+    from headgate.core.documents import canonical
 
     last = 0
     for entry in held:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 WINDOW = 500  # revisions asked for at a time; the whole log is never held in memory
 
 
-def head_of(client: Client) -> dict[str, Any]:
+def stream_head(client: Client) -> dict[str, Any]:
     """The newest revision and its digest."""
     head = client.get("/admin/v1/audit", {"limit": 1}).document.get("head")
     return head if isinstance(head, dict) else {"revision": 0, "digest": ""}

@@ -125,14 +125,14 @@ def read_checkpoints(path: Path, key: "PublicKey") -> list["Checkpoint"]:
 def signed_by(key: "PublicKey", document: Any) -> "Checkpoint":
     """The checkpoint in a line or an answer. Raises `ValueError` where it says anything that the key did not sign."""
     from headgate.tokens.checkpoint import read_checkpoint
-    from headgate.tokens.refusals import Refused
+    from headgate.tokens.refusals import TokenRefused
 
     signature = document.get("signature") if isinstance(document, Mapping) else None
     if not isinstance(signature, str):
         raise ValueError("it has no signature")
     try:
         checkpoint = read_checkpoint(signature, key)
-    except Refused as refused:
+    except TokenRefused as refused:
         raise ValueError(f"the audit key did not sign it ({refused.code.value})") from None
     if dict(document) != {**asdict(checkpoint), "kid": key.kid, "signature": signature}:
         raise ValueError("it says something else than what was signed")

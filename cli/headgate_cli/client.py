@@ -15,11 +15,11 @@ from uuid import uuid4
 
 from headgate_cli import failures
 from headgate_cli.failures import ExitCode, Failure
-from headgate_cli.transport import Answer, NoAnswer, Signer, Transport
+from headgate_cli.transport import HttpAnswer, NoAnswer, RequestSigner, Transport
 
-ATTEMPTS = 4
+_ATTEMPTS = 4
 LONGEST_WAIT = 5.0  # seconds; a longer Retry-After is the operator's to wait for
-PAGE = 200
+_PAGE = 200
 
 Query = Mapping[str, str | int | None]
 
@@ -28,14 +28,14 @@ class Client:
     """Speaks to one API as one caller."""
 
     def __init__(
-        self, api: str, signer: Signer | None, transport: Transport, pause: Callable[[float], None] = time.sleep
+        self, api: str, signer: RequestSigner | None, transport: Transport, pause: Callable[[float], None] = time.sleep
     ) -> None:
         self.api = api
         self._signer = signer
         self._transport = transport
         self._pause = pause
 
-    def get(self, path: str, query: Query | None = None) -> Answer:
+    def get(self, path: str, query: Query | None = None) -> HttpAnswer:
         """Read. Raises `Failure`."""
         given = {name: value for name, value in (query or {}).items() if value is not None}
         suffix = f"?{urlencode(given, quote_via=quote, safe='')}" if given else ""
@@ -45,25 +45,25 @@ class Client:
         """Every page of a list, by its `next` cursor."""
         cursor: str | None = None
         while True:
-            page = self.get(path, {"limit": PAGE, **(query or {}), "cursor": cursor}).document
+            page = self.get(path, {"limit": _PAGE, **(query or {}), "cursor": cursor}).document
             yield page
             cursor = page.get("next")
             if not cursor:
                 return
 
-    def ask(self, path: str, body: Mapping[str, Any]) -> Answer:
+    def ask(self, path: str, body: Mapping[str, Any]) -> HttpAnswer:
         """A POST that changes nothing (explain, preview, plan). Raises `Failure`."""
         return self.send("POST", path, body).required()
 
     def change(
         self, method: str, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
-    ) -> Answer:
+    ) -> HttpAnswer:
         """A mutation. The answer may tell of a failure: the caller looks."""
         return self.send(method, path, body, {"Idempotency-Key": str(uuid4()), **(headers or {})})
 
     def update(
         self, method: str, path: str, body: Mapping[str, Any], *, read: str, if_match: str | None = None
-    ) -> Answer:
+    ) -> HttpAnswer:
         """A mutation of what `read` names, under the version just read or the one given.
 
         Where the version was read here and another change came between, it reads and tries once more. Raises `Failure`.
@@ -75,7 +75,7 @@ class Client:
             answer = self.change(method, path, body, {"If-Match": self._version(read)})
         return answer.required()
 
-    def kill(self, key: str, body: Mapping[str, Any]) -> Answer:
+    def kill(self, key: str, body: Mapping[str, Any]) -> HttpAnswer:
         """Drop the gate: one request with no precondition. Raises `Failure`."""
         return self.send("POST", f"/admin/v1/flags/{quote(key, safe='')}/kill", body).required()
 
@@ -87,22 +87,22 @@ class Client:
 
     def send(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
-    ) -> Answer:
+    ) -> HttpAnswer:
         """Send, and again after a lost connection or where the server says when (`Retry-After`); at most 4 times."""
         data = b"" if body is None else json.dumps(body, allow_nan=False).encode()
         typed = {"Content-Type": "application/json"} if data else {}
         given = {"Accept": "application/json", **typed, **(headers or {})}
-        for attempt in range(1, ATTEMPTS):
+        for attempt in range(1, _ATTEMPTS):
             wait = self._try(method, path, data, given, attempt)
-            if isinstance(wait, Answer):
+            if isinstance(wait, HttpAnswer):
                 return wait
             self._pause(wait)
         try:
             return self._transport.send(method, self.api + path, data, given, self._signer)
         except NoAnswer as error:
-            raise failures.unavailable(str(error), f"tried {ATTEMPTS} times") from None
+            raise failures.unavailable(str(error), f"tried {_ATTEMPTS} times") from None
 
-    def _try(self, method: str, path: str, data: bytes, headers: Mapping[str, str], attempt: int) -> Answer | float:
+    def _try(self, method: str, path: str, data: bytes, headers: Mapping[str, str], attempt: int) -> HttpAnswer | float:
         """The answer where it stands, else the seconds to wait before the next attempt."""
         try:
             answer = self._transport.send(method, self.api + path, data, headers, self._signer)
@@ -117,7 +117,7 @@ def backoff(attempt: int) -> float:
     return 0.1 * float(2 ** (attempt - 1)) * (1 + random.random())  # noqa: S311  # spreads load, guards nothing
 
 
-def wait_asked(answer: Answer) -> float | None:
+def wait_asked(answer: HttpAnswer) -> float | None:
     """Seconds that a 503 or 429 asks to wait, when that is bearable; None where the answer stands."""
     asked = answer.headers.get("retry-after", "")
     if answer.status not in (429, 503) or not asked.isascii() or not asked.isdigit():

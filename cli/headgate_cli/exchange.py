@@ -4,13 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from headgate.edge.oauth import ACCESS_TOKEN, GRANT, ID_TOKEN, SESSION_TOKEN
 from headgate_cli import failures
-from headgate_cli.transport import Answer, NoAnswer, Transport
-
-GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
-ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"  # noqa: S105  # names of token types
-ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105
-SESSION_TOKEN = "urn:headgate:params:oauth:token-type:session"  # noqa: S105
+from headgate_cli.transport import HttpAnswer, NoAnswer, Transport
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +42,7 @@ def exchange(
     kind: str = ID_TOKEN,
     scope: str | None = None,
     session: str | None = None,
-) -> Answer:
+) -> HttpAnswer:
     """Exchange a token. The answer may be a refusal: the caller looks.
 
     `kind` is the URN of what `token` is; `session` asks for the token of that session.
@@ -59,7 +55,7 @@ def exchange(
     return post_form(transport, f"{api}/v1/token", form)
 
 
-def session_token(transport: Transport, api: str, identity: str, session: str) -> Answer:
+def session_token(transport: Transport, api: str, identity: str, session: str) -> HttpAnswer:
     """Start or renew a session: by a fresh access token; where access is off, by the identity token (renewal only)."""
     access = exchange(transport, api, identity)
     if access.ok:
@@ -68,7 +64,7 @@ def session_token(transport: Transport, api: str, identity: str, session: str) -
     return exchange(transport, api, identity, session=session) if access.status == 403 else access
 
 
-def post_form(transport: Transport, url: str, form: Mapping[str, str]) -> Answer:
+def post_form(transport: Transport, url: str, form: Mapping[str, str]) -> HttpAnswer:
     """POST a form. Raises `Failure` where no answer comes."""
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
     try:

@@ -17,18 +17,18 @@ from headgate_cli import failures
 from headgate_cli.client import Client
 from headgate_cli.failures import ExitCode, Failure
 from headgate_cli.member_file import MemberFile
-from headgate_cli.transport import Answer
+from headgate_cli.transport import HttpAnswer
 
 BUSY = (429, 502, 503, 504)
 SHORTEST, LONGEST, PATIENCE = 0.5, 20.0, 300.0
 """Seconds: the first wait is at most this long, then twice as long each time up to this; and no more than that in all
 without an answer."""
 
-Json = dict[str, Any]
+_Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ImportPlan:
     """What to import, and why."""
 
     flag: str
@@ -39,13 +39,13 @@ class Plan:
     again: bool = False
 
 
-def import_id(plan: Plan, digest: str, number: int) -> str:
+def import_id(plan: ImportPlan, digest: str, number: int) -> str:
     """The import's id; the number counts from 1, for lists that were imported before."""
     whole = "\n".join((plan.flag, plan.kind, plan.mode, digest))
     return f"{plan.mode}-{plan.kind}-{sha256(whole.encode()).hexdigest()[:32]}" + (f".{number}" if number > 1 else "")
 
 
-def asked_for(answer: Answer) -> float:
+def asked_for(answer: HttpAnswer) -> float:
     """Seconds that the answer asks to wait, as far as that is bearable."""
     text = answer.headers.get("retry-after", "")
     return min(float(text), LONGEST) if text.isascii() and text.isdigit() else 0.0
@@ -55,7 +55,7 @@ class Run:
     """One run. `path` is where the import is; `staged` grows as the API answers."""
 
     def __init__(
-        self, client: Client, plan: Plan, members: MemberFile, *,
+        self, client: Client, plan: ImportPlan, members: MemberFile, *,
         pause: Callable[[float], None] = time.sleep, jitter: Callable[[], float] = random.random,
     ) -> None:  # fmt: skip
         self._client, self._plan, self._members = client, plan, members
@@ -64,13 +64,13 @@ class Run:
         self.id = ""
         self.staged = 0
 
-    def open(self) -> Json:
+    def open(self) -> _Json:
         """Open the import, or find it as it was left. Raises `Failure`."""
         number = 1
         while True:
             self.id = import_id(self._plan, self._members.digest, number)
             body = {"id": self.id, "kind": self._plan.kind, "mode": self._plan.mode, "reason": self._plan.reason}
-            found: Json = self._change("POST", self._imports, body).required().document
+            found: _Json = self._change("POST", self._imports, body).required().document
             passed_over = found.get("state") == "abandoned" or (found.get("state") == "committed" and self._plan.again)
             if not passed_over:
                 break
@@ -109,19 +109,19 @@ class Run:
 
         return replace(failure, faults=tuple((told(path), message) for path, message in failure.faults))
 
-    def commit(self) -> Json:
+    def commit(self) -> _Json:
         """Switch it on; the flag as it is then. Raises `Failure`."""
-        body: Json = {"reason": self._plan.reason, "count": self._members.count, "digest": self._members.digest}
+        body: _Json = {"reason": self._plan.reason, "count": self._members.count, "digest": self._members.digest}
         body |= {"allow_shrink": True} if self._plan.allow_shrink else {}
-        flag: Json = self._change("POST", f"{self._imports}/{self.id}/commit", body).required().document
+        flag: _Json = self._change("POST", f"{self._imports}/{self.id}/commit", body).required().document
         return flag
 
-    def state(self) -> Json:
+    def state(self) -> _Json:
         """The import as it is. Raises `Failure`."""
-        found: Json = self._client.get(f"{self._imports}/{self.id}").document
+        found: _Json = self._client.get(f"{self._imports}/{self.id}").document
         return found
 
-    def _change(self, method: str, path: str, body: Json) -> Answer:
+    def _change(self, method: str, path: str, body: _Json) -> HttpAnswer:
         """A call that is repeated with its key while the API is busy or does not answer, with full jitter."""
         key, waited, longest = {"Idempotency-Key": str(uuid4())}, 0.0, SHORTEST
         while True:

@@ -9,17 +9,22 @@ from typer.core import TyperGroup
 
 from headgate_cli import render
 from headgate_cli.commands import (
+    allow,
+    apply,
     audit,
     check,
     emergency,
     explain,
+    export,
     flags,
     health,
     keys,
     kill,
-    manifest,
+    plan,
     preview,
+    restore,
     revoke,
+    routes,
     sessions,
     stage,
     token,
@@ -27,13 +32,13 @@ from headgate_cli.commands import (
 )
 from headgate_cli.commands.allow_import import allow_import
 from headgate_cli.commands.local import local
-from headgate_cli.commands.options import COMMON, option
 from headgate_cli.failures import EXIT_CODES, Failure
+from headgate_cli.options import COMMON, option
 from headgate_cli.settings import Settings, settings_of
 
 WITH_VALUE = ("--api", "--profile", "--region")
 EVERYWHERE = (*WITH_VALUE, "--json")
-ORDER = (
+_ORDER = (
     "local tour flags preview stage allow kill restore emergency sessions revoke keys plan apply export explain check "
     "audit token health routes"
 ).split()
@@ -42,7 +47,9 @@ Environment:
   HEADGATE_API, HEADGATE_IDP    the API; a dev identity provider
   AWS_PROFILE, AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN
                                 who signs, as for every AWS tool
-  headgate local prints those of the laptop's stack, ready to copy."""
+  headgate local prints those of the laptop's stack, ready to copy.
+
+Glossary: docs/glossary.md"""
 
 
 def hoisted(args: list[str]) -> list[str]:
@@ -84,7 +91,7 @@ class Root(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         """The commands in the order in which a rollout needs them."""
         known = super().list_commands(ctx)
-        return sorted(known, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
+        return sorted(known, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002  # the signature is the framework's
         """The exit codes and the environment, line by line."""
@@ -119,8 +126,8 @@ def headgate(
 
 
 COMMANDS: tuple[Callable[..., None], ...] = (
-    stage.stage, stage.allow, kill.kill, kill.restore, revoke.revoke, manifest.plan, manifest.apply, manifest.export,
-    explain.explain, preview.preview, check.check, token.token, health.health, health.routes, tour.tour,
+    stage.stage, allow.allow, kill.kill, restore.restore, revoke.revoke, plan.plan, apply.apply, export.export,
+    explain.explain, preview.preview, check.check, token.token, health.health, routes.routes, tour.tour,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(epilog=COMMON)(command)

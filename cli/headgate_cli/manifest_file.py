@@ -14,7 +14,7 @@ import yaml
 
 from headgate_cli import failures
 
-STANDARD_INPUT = "-"
+_STANDARD_INPUT = "-"
 
 
 class Loader(yaml.SafeLoader):
@@ -57,7 +57,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
 def read_mapping(path: Path, members: str = "") -> dict[str, Any]:
     """Read a file that is read like a manifest. Raises `Failure` (usage) with the line at fault."""
     try:
-        text = sys.stdin.read() if str(path) == STANDARD_INPUT else path.read_text(encoding="utf-8")
+        text = sys.stdin.read() if str(path) == _STANDARD_INPUT else path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise failures.usage(f"cannot read {path}: {type(error).__name__}") from None
     try:

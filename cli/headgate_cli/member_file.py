@@ -13,17 +13,17 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
+from headgate.core.allow import is_member_id
 from headgate.core.audit import GENESIS
 from headgate.core.limits import MAX_ID_BYTES, MAX_MEMBERS_A_CALL
 from headgate.core.members import chained
-from headgate.core.parse_allow import is_member_id
 from headgate_cli import failures
 from headgate_cli.failures import ExitCode, Failure
 
-STANDARD_INPUT = "-"
+_STANDARD_INPUT = "-"
 MAX_LINE = 4_096  # bytes; no id comes near
 FAULTS_TOLD = 20
-AT_ONCE = 10_000
+_AT_ONCE = 10_000
 BATCH_BYTES = 49_152  # of ids; six times as many as JSON with escapes, which a call of the API takes
 MEMORY_KB = 32_768
 ASCII_ID = re.compile(rf"[!-~]{{1,{MAX_ID_BYTES}}}")  # what nearly all are: told in a tenth of the time
@@ -44,7 +44,7 @@ class MemberFile:
 
     def add(self, lines: Iterator[Line]) -> None:
         """Take in ids with their lines."""
-        while part := list(islice(lines, AT_ONCE)):
+        while part := list(islice(lines, _AT_ONCE)):
             before = self._ids.total_changes
             self._ids.executemany("INSERT OR IGNORE INTO ids (line, id) VALUES (?, ?)", part)
             new = self._ids.total_changes - before
@@ -82,7 +82,7 @@ def read_members(path: Path) -> MemberFile:
     """Read a file, or standard input for `-`. Raises `Failure` (usage) with the first 20 lines at fault."""
     members, faults = MemberFile(), _Faults()
     try:
-        if str(path) == STANDARD_INPUT:
+        if str(path) == _STANDARD_INPUT:
             members.add(_ids(sys.stdin.buffer, faults))
         else:
             with closing(path.open("rb")) as stream:

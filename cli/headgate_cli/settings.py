@@ -3,7 +3,7 @@
 import os
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -11,6 +11,9 @@ from headgate_cli import failures
 from headgate_cli.failures import ExitCode, Failure
 
 if TYPE_CHECKING:
+    import boto3
+    from botocore.credentials import ReadOnlyCredentials
+
     from headgate_cli.client import Client
 
 GATEWAY_HOST = re.compile(r"\.execute-api\.([a-z0-9-]+)\.amazonaws\.com")
@@ -45,43 +48,61 @@ def api_url(settings: Settings) -> str:
 
 def client_of(ctx: typer.Context) -> "Client":
     """A client that signs with the caller's AWS credentials. Raises `Failure` where there are none."""
-    from botocore.session import Session
-
     from headgate_cli.client import Client
-    from headgate_cli.transport import Signer, Transport
+    from headgate_cli.transport import RequestSigner, Transport
 
     settings = settings_of(ctx)
     api = api_url(settings)
-    session = Session(profile=settings.profile)
-    credentials = _credentials(session)
-    signer = Signer(credentials, settings.region or region_of(api, session))
-    return Client(api, signer, Transport(session.get_config_variable("ca_bundle")))
+    session = aws_session(settings)
+    signer = RequestSigner(_credentials(session), settings.region or region_of(api, session))
+    ca_bundle = session._session.get_config_variable("ca_bundle")  # noqa: SLF001  # boto3 has no other way to read it
+    return Client(api, signer, Transport(ca_bundle))
 
 
-def region_of(api: str, session: Any) -> str:
-    """The region to sign for: the one in an API Gateway host name, else AWS_REGION, the profile's, us-east-1."""
-    named = GATEWAY_HOST.search(api)
-    if named:
-        return named.group(1)
-    # botocore itself reads AWS_DEFAULT_REGION only; the other SDKs and the AWS CLI read AWS_REGION first
-    return os.environ.get("AWS_REGION") or session.get_config_variable("region") or DEFAULT_REGION
+def aws_session(settings: Settings) -> "boto3.Session":
+    """An AWS session that has its credentials, whether keys, an assumed role, a process or single sign-on gives them.
+
+    Raises `Failure`: usage where the AWS config files cannot be used, forbidden where there are no credentials.
+    """
+    import boto3
+    from botocore.exceptions import ConfigNotFound, ConfigParseError, ProfileNotFound
+
+    # boto3 itself reads AWS_DEFAULT_REGION only; the other SDKs and the AWS CLI read AWS_REGION first
+    region = settings.region or os.environ.get("AWS_REGION") or None
+    try:
+        session = boto3.Session(profile_name=settings.profile, region_name=region)
+        _credentials(session)
+    except (ConfigNotFound, ConfigParseError, ProfileNotFound) as error:
+        raise failures.usage(str(error)) from None
+    return session
 
 
-def _credentials(session: Any) -> Any:
-    from botocore.exceptions import BotoCoreError, ProfileNotFound
+def _credentials(session: "boto3.Session") -> "ReadOnlyCredentials":
+    from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         found = session.get_credentials()
         frozen = found.get_frozen_credentials() if found else None
-    except ProfileNotFound as error:
-        raise failures.usage(str(error)) from None
-    except BotoCoreError as error:
-        raise _signed_out(type(error).__name__) from None
+    except (BotoCoreError, ClientError) as error:
+        raise _signed_out(str(error)) from None
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        AttributeError,
+    ) as error:  # by a credential_process
+        raise _signed_out(f"they cannot be read: {error}") from None
     if frozen is None or not frozen.access_key:
         raise _signed_out("none found")
     return frozen
 
 
+def region_of(api: str, session: "boto3.Session") -> str:
+    """The region to sign for: the one in an API Gateway host name, else the session's, us-east-1."""
+    named = GATEWAY_HOST.search(api)
+    return named.group(1) if named else session.region_name or DEFAULT_REGION
+
+
 def _signed_out(why: str) -> Failure:
-    hint = "name a profile with --profile, or sign in; on a laptop copy the exports that headgate local prints"
-    return Failure(ExitCode.FORBIDDEN, f"no AWS credentials ({why})", slug="no-credentials", hint=hint)
+    hint = "name a profile with --profile, or sign in (aws sso login); on a laptop copy the exports of headgate local"
+    return Failure(ExitCode.FORBIDDEN, "no AWS credentials", why, slug="no-credentials", hint=hint)

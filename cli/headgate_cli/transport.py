@@ -22,11 +22,11 @@ from botocore.utils import get_environ_proxies
 from headgate_cli import failures
 
 CONNECT_SECONDS, READ_SECONDS = 5, 35  # API Gateway itself gives up at 30 s
-SERVICE = "execute-api"
+_SERVICE = "execute-api"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
     """What came back. Header names are in lower case."""
 
     status: int
@@ -48,7 +48,7 @@ class Answer:
         except (ValueError, RecursionError):
             raise failures.unavailable("the answer is not JSON", f"status {self.status}") from None
 
-    def required(self) -> "Answer":
+    def required(self) -> "HttpAnswer":
         """Itself, or the `Failure` that it tells of."""
         if self.ok:
             return self
@@ -56,7 +56,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Signer:
+class RequestSigner:
     """SigV4 with the caller's credentials, for API Gateway."""
 
     credentials: ReadOnlyCredentials
@@ -64,7 +64,7 @@ class Signer:
 
     def sign(self, request: AWSRequest) -> None:
         """Add the signature headers."""
-        SigV4Auth(self.credentials, SERVICE, self.region).add_auth(request)
+        SigV4Auth(self.credentials, _SERVICE, self.region).add_auth(request)
 
 
 def is_loopback(url: str) -> bool:
@@ -105,8 +105,8 @@ class Transport:
         url: str,
         body: bytes = b"",
         headers: Mapping[str, str] | None = None,
-        signer: Signer | None = None,
-    ) -> Answer:
+        signer: RequestSigner | None = None,
+    ) -> HttpAnswer:
         """Send one request. Raises `NoAnswer` where none came back."""
         request = AWSRequest(method=method, url=url, data=body, headers=dict(headers or {}))
         if signer is not None:
@@ -118,7 +118,7 @@ class Transport:
         except (HTTPClientError, NoConnection) as error:
             raise NoAnswer(url, type(error).__name__) from None
         lowered = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(response.status_code, lowered, response.content)
+        return HttpAnswer(response.status_code, lowered, response.content)
 
     def _session(self, url: str) -> URLLib3Session:
         origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))

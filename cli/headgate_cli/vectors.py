@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from headgate.core.decision import decide
-from headgate.core.faults import Invalid
+from headgate.core.documents import Invalid
+from headgate.core.flag import OWN_MEMBERS, load_flag
 from headgate.core.model import Decision, Flag, Subject
-from headgate.core.parse import OWN_MEMBERS, load_flag
 from headgate.core.ruleset import Ruleset, ruleset
 from headgate_cli import failures
 
@@ -26,9 +26,9 @@ STORED = {"salt": "s", "requires": [], "unit": "user", "algorithm": "sha256-v1",
           "updated_at": "2026-03-01T12:00:00.000Z", "updated_by": "vectors"}  # fmt: skip
 KILLED = {"reason": "vectors", "at": "2026-03-01T12:00:00.000Z", "by": "vectors"}
 DRAINED = "2026-03-01T13:00:00.000Z"
-REVISION = 7
+_REVISION = 7
 
-Document = dict[str, Any]
+_Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Case:
         return (made.value, made.reason.value) == (self.value, self.reason)
 
 
-def read_cases(path: Path, manifest: Mapping[str, Document]) -> Iterator[Case]:
+def read_cases(path: Path, manifest: Mapping[str, _Document]) -> Iterator[Case]:
     """Every case of a file, multiplied out. Raises `Failure` when the file is not one of vectors."""
     try:
         for case in json.loads(path.read_text(encoding="utf-8"))["cases"]:
@@ -64,21 +64,21 @@ def read_cases(path: Path, manifest: Mapping[str, Document]) -> Iterator[Case]:
         ) from None
 
 
-def multiplied(case: Document, manifest: Mapping[str, Document]) -> Iterator[Case]:
+def multiplied(case: _Document, manifest: Mapping[str, _Document]) -> Iterator[Case]:
     """A case for each of its stages and subjects."""
     given = case["flags"] if "flags" in case else [*manifest.values()]
     for stage in case.get("stages", (None,)):
         changed = {**case.get("with", {}), **({} if stage is None else {"stage": stage})}
         documents = [{**flag, **changed} if flag["key"] == case["flag"] else flag for flag in given]
-        rules = ruleset({flag["key"]: flag_of(flag) for flag in documents}, REVISION)
+        rules = ruleset({flag["key"]: flag_from(flag) for flag in documents}, _REVISION)
         for subject in case.get("subjects", [case.get("subject")]):
             yield Case(
-                case["name"], rules, case["flag"], subject_of(subject), case.get("gate", False),
+                case["name"], rules, case["flag"], subject_from(subject), case.get("gate", False),
                 case["value"], case["reason"],
             )  # fmt: skip
 
 
-def flag_of(document: Document) -> Flag:
+def flag_from(document: _Document) -> Flag:
     """A flag as the vectors write it. Raises `Invalid`."""
     kill = document.get("killed")
     killed = None if kill is None else {**KILLED, "reach": kill}
@@ -91,6 +91,6 @@ def flag_of(document: Document) -> Flag:
     return load_flag({**STORED, **own, "killed": killed})
 
 
-def subject_of(document: Document) -> Subject:
+def subject_from(document: _Document) -> Subject:
     """A subject as the vectors write it."""
     return Subject(**{**document, "orgs": tuple(document.get("orgs", ()))})

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-Document = Mapping[str, Any]
+_Document = Mapping[str, Any]
 
 OWN = frozenset(
     ("version", "revision", "updated_at", "updated_by", "added", "removed", "sessions_inside", "last_leaves_at")
@@ -20,13 +20,13 @@ def percent(value: object) -> str:
     return f"{value:g} %" if isinstance(value, (int, float)) else f"{value} %"
 
 
-def stage(flag: Document) -> str:
+def stage_text(flag: _Document) -> str:
     """The stage as set, with its percent where that counts."""
     name = str(flag.get("stage", "?"))
     return f"{name} {percent(flag.get('percent', 0))}" if name == "percentage" else name
 
 
-def kill(flag: Document) -> str:
+def kill_text(flag: _Document) -> str:
     """How far the kill reaches, or nothing while the flag lives."""
     killed = flag.get("killed")
     if not isinstance(killed, Mapping):
@@ -35,19 +35,19 @@ def kill(flag: Document) -> str:
     return f"killed ({killed.get('reach', 'gate')}{until})"
 
 
-def state(flag: Document) -> str:
+def state(flag: _Document) -> str:
     """What a flag does now: the kill over the stage."""
-    return f"{kill(flag)} over {stage(flag)}" if flag.get("killed") else stage(flag)
+    return f"{kill_text(flag)} over {stage_text(flag)}" if flag.get("killed") else stage_text(flag)
 
 
-def listed(flag: Document) -> str:
+def listed_text(flag: _Document) -> str:
     """How many users, orgs and rules the flag lists; an id that stands inside and beyond counts as two."""
     allow, beyond = flag.get("allow") or {}, flag.get("members") or {}
     counts = [(len(allow.get(kind) or ()) + (beyond.get(kind) or 0), kind) for kind in ("users", "orgs", "rules")]
     return ", ".join(f"{count} {kind if count > 1 else kind[:-1]}" for count, kind in counts if count)
 
 
-def moved(counts: Document) -> str:
+def moved_text(counts: _Document) -> str:
     """How many gain and lose: `3 gain, nobody loses`."""
     gains, loses = counts.get("gains") or 0, counts.get("loses") or 0
     gain = f"{gains} gain" if gains != 1 else "1 gains"
@@ -55,7 +55,7 @@ def moved(counts: Document) -> str:
     return f"{gain if gains else 'nobody gains'}, {lose if loses else 'nobody loses'}"
 
 
-def known(counts: Document) -> str:
+def known(counts: _Document) -> str:
     """How many subjects were looked at, and by what they are known."""
     named, sessions, listed = (counts.get(name) or 0 for name in ("named", "sessions", "listed"))
     parts = ((named, "named"), (sessions, "with a session"), (listed, "listed"))
@@ -64,12 +64,12 @@ def known(counts: Document) -> str:
     return f"{named + sessions + listed} known" + (f" ({told}{more})" if told or more else "")
 
 
-def affected(flags: list[Document]) -> str:
+def affected_text(flags: list[_Document]) -> str:
     """The flags that hang on the changed ones and change too."""
-    return "also: " + "; ".join(f"{one.get('flag')}: {moved(one)}" for one in flags) if flags else ""
+    return "also: " + "; ".join(f"{one.get('flag')}: {moved_text(one)}" for one in flags) if flags else ""
 
 
-def subject(who: Document) -> str:
+def subject(who: _Document) -> str:
     """`alice`, `alice of acme, example`, `anyone of acme`."""
     orgs = ", ".join(map(str, who.get("orgs") or ()))
     name = str(who.get("user") or "anyone") + (" (admin)" if who.get("admin") is True else "")
@@ -95,17 +95,21 @@ def difference(before: object, after: object) -> list[str]:
     return list(_members(old, new))
 
 
-def _mapping(document: object) -> Document:
+def _mapping(document: object) -> _Document:
     return document if isinstance(document, Mapping) else {}
 
 
-def _members(before: Document, after: Document) -> Iterator[str]:
+def _members(before: _Document, after: _Document) -> Iterator[str]:
     names = [name for name in {**before, **after} if name not in OWN and before.get(name) != after.get(name)]
     if "stage" in names or "percent" in names:
-        yield f"{stage(before)} → {stage(after)}" if stage(before) != stage(after) else _plain("percent", before, after)
+        yield (
+            f"{stage_text(before)} → {stage_text(after)}"
+            if stage_text(before) != stage_text(after)
+            else _plain("percent", before, after)
+        )
     for name in names:
         if name == "killed":
-            yield kill(after) or "restored"
+            yield kill_text(after) or "restored"
         elif name == "allow":
             yield from _allow(before.get(name) or {}, after.get(name) or {})
         elif name == "members":
@@ -116,11 +120,11 @@ def _members(before: Document, after: Document) -> Iterator[str]:
             yield _plain(name, before, after)
 
 
-def _plain(name: str, before: Document, after: Document) -> str:
+def _plain(name: str, before: _Document, after: _Document) -> str:
     return f"{name}: {_short(before.get(name))} → {_short(after.get(name))}"
 
 
-def _allow(before: Document, after: Document) -> Iterator[str]:
+def _allow(before: _Document, after: _Document) -> Iterator[str]:
     for kind, word in (("users", "user"), ("orgs", "org")):
         old, new = set(before.get(kind) or ()), set(after.get(kind) or ())
         yield from _named(f"+{word}", new - old)
@@ -129,7 +133,7 @@ def _allow(before: Document, after: Document) -> Iterator[str]:
         yield f"rules: {len(before.get('rules') or ())} → {len(after.get('rules') or ())}"
 
 
-def _beyond(changed: Document) -> Iterator[str]:
+def _beyond(changed: _Document) -> Iterator[str]:
     """What a change did to the part of a list that does not stand in the flag."""
     batch = changed.get("import")
     if isinstance(batch, Mapping):
@@ -149,18 +153,18 @@ def _named(sign: str, ids: set[str]) -> Iterator[str]:
         yield f"{sign} … {len(ids) - len(shown)} more"
 
 
-def _routes(before: list[Document], after: list[Document]) -> str:
+def _routes(before: list[_Document], after: list[_Document]) -> str:
     old, new = ({_policy_name(policy): policy for policy in policies} for policies in (before, after))
     changed = sum(1 for name in old.keys() & new.keys() if old[name] != new[name])
     return f"routes: +{len(new.keys() - old.keys())} -{len(old.keys() - new.keys())} ~{changed}"
 
 
-def _keys(before: list[Document], after: list[Document]) -> Iterator[str]:
+def _keys(before: list[_Document], after: list[_Document]) -> Iterator[str]:
     old = {key.get("kid"): key.get("state") for key in before}
     yield from (f"{key.get('kid')} {key.get('state')}" for key in after if key.get("state") != old.get(key.get("kid")))
 
 
-def _policy_name(policy: Document) -> str:
+def _policy_name(policy: _Document) -> str:
     return str(policy.get("route") or policy.get("procedure"))
 
 
@@ -176,7 +180,7 @@ def caller(arn: object) -> str:
     return str(arn or "").rpartition(":")[2] or "unknown"
 
 
-def entry_line(entry: Document) -> str:
+def entry_line(entry: _Document) -> str:
     """One audit entry as one line: revision, time, who, what, the change, why."""
     actor = entry.get("actor") or {}
     changes = "; ".join(difference(entry.get("before"), entry.get("after"))) or "no change"

@@ -6,23 +6,21 @@ uses Headgate's layer. In front of it stands Headgate's authorizer, which says w
 
 import json
 import os
+from collections.abc import Mapping
+from typing import Any
 
 from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
 
-from headgate.edge.in_process import Gate, caller_subject
-from headgate.edge.provider import HeadgateProvider
-from headgate.store.dynamo import REQUEST_PATH, DynamoTable, client
-from headgate.store.snapshots import Snapshots
+from headgate import Gate, HeadgateProvider, caller_subject
 
-table = DynamoTable(os.environ["HEADGATE_TABLE"], client("dynamodb", **REQUEST_PATH))
-gate = Gate(Snapshots(table), live=True)
-api.set_provider_and_wait(HeadgateProvider(table))
+gate = Gate(os.environ["HEADGATE_TABLE"], live=True)
+api.set_provider_and_wait(HeadgateProvider(os.environ["HEADGATE_TABLE"]))
 flags = api.get_client()
 
 
 @gate.required("gastown-convoys")
-def handler(event, context):
+def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     subject = caller_subject(event)
     who = EvaluationContext(subject.user, {"orgs": list(subject.orgs), "admin": subject.admin})
     strategy = flags.get_string_value("gastown-pr-merge", "direct", who)

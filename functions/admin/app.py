@@ -5,12 +5,16 @@ import gc
 gc.disable()  # imports make no garbage, and looking for it is a twelfth of a cold start
 
 import os
+from typing import Any
 
-from headgate.edge.admin.api import handle
-from headgate.edge.admin.door import Admin
-from headgate.edge.bugs import told_by_place
+from aws_lambda_powertools import Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from headgate.edge.admin.call import Admin, handle
+from headgate.edge.http import redact_errors
 from headgate.edge.settings import required
 from headgate.edge.telemetry import Alarms
+from headgate.openapi import SERVED
 from headgate.store.dynamo import DynamoTable, client
 from headgate.store.kms import KmsKey
 from headgate.store.record import Record
@@ -25,7 +29,7 @@ table = DynamoTable(
 )
 
 
-def audit_key():
+def audit_key() -> KmsKey:
     """KMS is asked for by checkpoints alone: no other call, a kill least of all, waits for its client to load."""
     kid = required("HEADGATE_AUDIT_KEY")["HEADGATE_AUDIT_KEY"]
     return KmsKey(kid, client("kms", connect_timeout=0.5, read_timeout=2.0))
@@ -42,9 +46,17 @@ admin = Admin(
     audit_key=audit_key,
 )
 
+metrics = Metrics(namespace="Headgate", service="admin")
+
+only = os.environ.get("HEADGATE_ONLY_ROUTE")
+routes = {only: SERVED[only]} if only else SERVED
+
 gc.enable()
 
 
-@told_by_place
-def handler(event, context):
-    return handle(admin, event)
+@redact_errors
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: Any) -> Any:
+    response = handle(admin, routes, event)
+    metrics.add_metric(name=f"Answers{response['statusCode'] // 100}xx", unit=MetricUnit.Count, value=1)
+    return response

@@ -4,11 +4,13 @@ import gc
 
 gc.disable()  # imports make no garbage, and looking for it is a twelfth of a cold start
 
-from headgate.edge.bugs import told_by_place
+from typing import Any
+
+from headgate.edge.credentials import Credentials
 from headgate.edge.evaluate import Evaluate
-from headgate.edge.gate import Credentials
+from headgate.edge.http import redact_errors
+from headgate.edge.key_pool import KeyPool
 from headgate.edge.settings import emergency_kill, gate_settings
-from headgate.edge.signing import KeyPool
 from headgate.edge.telemetry import Alarms
 from headgate.store.dynamo import REQUEST_PATH, DynamoTable, client
 from headgate.store.kms import KmsKey
@@ -24,6 +26,6 @@ function = Evaluate(Credentials(settings, keys), keys, snapshots)
 gc.enable()
 
 
-@told_by_place
-def handler(event, context):
+@redact_errors
+def handler(event: dict[str, Any], context: Any) -> Any:
     return function(event)

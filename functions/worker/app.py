@@ -1,24 +1,76 @@
-"""The reference worker: a small Gastown behind the gate. Wiring only; START at gastown/actions.py."""
+"""The default worker: a service behind the gate that says who calls and what was decided. Replace it with your own.
+
+It routes by the route key, which is what the gate decided on, never by the raw path: a path in an odd encoding cannot
+reach another route than the one that was let through. Without the gate's context nothing is answered but 401.
+"""
 
 import gc
 
 gc.disable()  # imports make no garbage, and looking for it is a twelfth of a cold start
 
-import os
 from typing import Any
 
-from gastown.routes import Worker
-from gastown.service import Gastown
-from gastown.state import TownTable, dynamodb
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
-from headgate.edge.bugs import told_by_place
+from headgate import Caller, MissingContext, caller_from
+from headgate.edge.http import redact_errors
+from headgate.edge.problems import problem
 
-_worker = Worker(Gastown(TownTable(os.environ["WORKER_TABLE"], dynamodb())))
+app = APIGatewayHttpResolver()
 
 gc.enable()
 
 
-@told_by_place
+@app.get("/whoami", cache_control="no-store")
+def who_am_i() -> dict[str, Any]:
+    """Who calls."""
+    caller: Caller = app.context["caller"]
+    return {
+        "subject": caller.subject,
+        "orgs": caller.orgs,
+        "admin": caller.admin,
+        "credential": caller.credential,
+        "session": caller.session,
+    }
+
+
+@app.get("/decision", cache_control="no-store")
+def decision() -> dict[str, Any]:
+    """Why the gate let the call through. `asks` are the flags that the manifest has this route ask about."""
+    caller: Caller = app.context["caller"]
+    return {
+        "class": caller.route_class,
+        "reason": caller.reason,
+        "asks": dict(caller.asks),
+        "revision": caller.revision,
+        "stale": caller.stale,
+    }
+
+
+@app.not_found
+def no_such_route(_error: Exception) -> Response[str]:
+    """The template has the route and this file has not."""
+    answer = problem("not-found", "This service has no such route.")
+    return Response(answer["statusCode"], body=answer["body"], headers=answer["headers"])
+
+
+@redact_errors
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer one event of the HTTP API (payload format 2.0)."""
-    return _worker.answer(event, context)
+    try:
+        caller = caller_from(event)
+    except MissingContext:
+        detail = "This service answers only behind its gate."
+        return problem("missing-context", detail, headers={"www-authenticate": "Bearer"})
+    app.context["caller"] = caller
+    response = app.resolve(_by_route_key(event), context)
+    response["headers"]["x-headgate-revision"] = str(caller.revision)
+    return response
+
+
+def _by_route_key(event: dict[str, Any]) -> dict[str, Any]:
+    """The event with the route key's method and path where the resolver looks for them."""
+    method, _, path = event["routeKey"].partition(" ")
+    context = event["requestContext"]
+    http = {**context["http"], "method": method, "path": path}
+    return {**event, "rawPath": path, "requestContext": {**context, "stage": "$default", "http": http}}

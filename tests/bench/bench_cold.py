@@ -2,8 +2,9 @@
 
 Starts what is deployed (the layer and the functions by the make targets that `sam build` runs) under AWS's own runtime
 client, with a first event waiting and a table that answers, and ends it. In turns with it: the same decision by a small
-handler of the usual stack (Powertools, pydantic, PyJWT, boto3), and each of them not byte-compiled. Needs `python3.13`
-on PATH, Lambda's version. Prints Markdown; fails when a bar is missed.
+handler of the usual stack (Powertools, pydantic, PyJWT, boto3), and each of them not byte-compiled. Then ours with
+botocore and with boto3, in pairs, for decision 0001. Needs `python3.13` on PATH, Lambda's version. Prints Markdown;
+fails when a bar is missed.
 """
 
 import asyncio
@@ -15,16 +16,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from typing import Any
 
 from cold.builds import (
     RUNTIME,
     build_ours,
     build_usual,
+    build_with_boto3,
     compile_all,
     install,
     megabytes,
@@ -43,11 +45,11 @@ from headgate_cli.local.addresses import listen, port_of, url_of  # noqa: E402
 from headgate_cli.local.identity import IdentityProvider  # noqa: E402
 from headgate_cli.local.serving import LocalServer  # noqa: E402
 
-ROUNDS, IMPORTS = 11, 15
+ROUNDS, PAIRS, IMPORTS = 11, 40, 15
 FIRST_DECISION, IMPORT = 300, 120
 """Milliseconds: the bars, for ours as it is built. Held against the least of all runs: neighbours only add to it."""
 EVENTS = {"authorizer": "authorizer.entry", "evaluate": "evaluate.single"}
-EDGE = "import headgate.edge.authorizer, headgate.edge.gate, headgate.edge.settings, headgate.edge.signing"
+EDGE = "import headgate.edge.authorizer, headgate.edge.credentials, headgate.edge.settings, headgate.edge.key_pool"
 WITHOUT_STORE = f"{EDGE}; import sys; assert 'botocore' not in sys.modules"
 
 
@@ -67,30 +69,33 @@ def main() -> int:
         print("skipped: no python3.13 on PATH, which is what Lambda runs")
         return 0
     with tempfile.TemporaryDirectory() as folder, running_dynamodb() as url:
-        contestants, runtime = built(python, Path(folder))
+        contestants, with_boto3, runtime = built(python, Path(folder))
         events, variables = asyncio.run(prepared(url))
-        found = started(python, contestants, runtime, events, variables)
+        found = started(python, contestants, runtime, events, variables, ROUNDS)
         kept = show(contestants, found)
+        pair = (contestants[0], with_boto3)
+        show_pair(*pair, started(python, pair, runtime, events, variables, PAIRS))
         kept &= show_imports(python, contestants)
         show_layer(contestants[0].folder / "layer/python")
     return 0 if kept else 1
 
 
-def built(python: str, folder: Path) -> tuple[list[Contestant], Path]:
-    """Each stack, byte-compiled and not, and AWS's runtime client, which Lambda brings along compiled."""
-    names = ("ours", "usual", "ours-plain", "usual-plain", "runtime")
-    ours, usual, ours_plain, usual_plain, runtime = (folder / name for name in names)
+def built(python: str, folder: Path) -> tuple[list[Contestant], Contestant, Path]:
+    """Each stack, byte-compiled and not; ours by boto3; AWS's runtime client, which Lambda brings along compiled."""
+    names = ("ours", "usual", "ours-plain", "usual-plain", "ours-boto3", "runtime")
+    ours, usual, ours_plain, usual_plain, ours_boto3, runtime = (folder / name for name in names)
     ours.mkdir()
     build_ours(ours)
     build_usual(python, usual)
     install(python, runtime, *RUNTIME)
     compile_all(python, runtime)
-    return [
+    contestants = [
         Contestant("Headgate", True, ours),
         Contestant("Headgate", False, not_compiled(ours, ours_plain)),
         Contestant("the usual stack", True, usual),
         Contestant("the usual stack", False, not_compiled(usual, usual_plain)),
-    ], runtime
+    ]
+    return contestants, Contestant("Headgate with boto3", True, build_with_boto3(python, ours, ours_boto3)), runtime
 
 
 async def prepared(endpoint: str) -> tuple[dict[str, Any], dict[str, str]]:
@@ -119,17 +124,18 @@ async def prepared(endpoint: str) -> tuple[dict[str, Any], dict[str, str]]:
 
 def started(
     python: str,
-    contestants: list[Contestant],
+    contestants: Sequence[Contestant],
     runtime: Path,
     events: Mapping[str, Any],
     variables: Mapping[str, str],
+    rounds: int,
 ) -> dict[tuple[str, Contestant], list[Start]]:
-    """Every contestant's cold starts, in turns; the first round only warms the file cache."""
+    """Every contestant's cold starts, in turns, each second round backwards; the first only warms the file cache."""
     found: dict[tuple[str, Contestant], list[Start]] = {}
     api = Api()
-    for round_ in range(ROUNDS + 1):
+    for round_ in range(rounds + 1):
         for function, event in events.items():
-            for contestant in contestants:
+            for contestant in contestants[:: -1 if round_ % 2 else 1]:
                 task = contestant.folder / function
                 path = os.pathsep.join(map(str, (task, contestant.folder / "layer/python", runtime)))
                 every = {**lambda_variables(function, task), **variables, "PYTHONPATH": path}
@@ -185,6 +191,22 @@ def show(contestants: list[Contestant], found: Mapping[tuple[str, Contestant], l
         least = min(start.answered for start in found[function, contestants[0]])
         kept &= bar(f"{function}: first decision, least", least, FIRST_DECISION)
     return kept
+
+
+def show_pair(botocore: Contestant, boto3: Contestant, found: Mapping[tuple[str, Contestant], list[Start]]) -> None:
+    """What boto3 adds to botocore, round by round. Decision 0001 takes boto3 where that is less than 10 ms."""
+    print("| the store's client, ms | botocore, median | boto3, median | boto3 adds, median | middle half | times |")
+    print("|---|--:|--:|--:|--:|--:|")
+    for function in EVENTS:
+        starts = found[function, botocore], found[function, boto3]
+        for what in ("answered", "processor"):
+            ones, others = ([getattr(start, what) for start in every] for every in starts)
+            added = [other - one for one, other in zip(ones, others, strict=True)]
+            low, middle, high = quantiles(added, n=4)
+            times = median(other / one for one, other in zip(ones, others, strict=True))
+            name = "first decision" if what == "answered" else what
+            print(f"| {function}, {name} | {median(ones):.0f} | {median(others):.0f} | {middle:+.1f} "
+                  f"| {low:+.1f} to {high:+.1f} | {times:.2f} |", flush=True)  # fmt: skip
 
 
 def show_imports(python: str, contestants: list[Contestant]) -> bool:

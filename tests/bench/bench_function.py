@@ -32,7 +32,7 @@ from running_gate import Gate  # noqa: E402
 from stand import Stand  # noqa: E402
 from tcp_proxy import FaultyProxy  # noqa: E402
 
-from headgate.core.parse import OWN_MEMBERS, flag_document  # noqa: E402
+from headgate.core.flag import OWN_MEMBERS, flag_document  # noqa: E402
 from headgate_cli.local.addresses import LOOPBACK, listen, port_of, url_of  # noqa: E402
 from headgate_cli.local.children import interpreter  # noqa: E402
 from headgate_cli.local.declared import Function  # noqa: E402
@@ -56,7 +56,7 @@ Ask = Callable[[int], Any]
 
 def manifest() -> dict[str, Any]:
     """The reference manifest, filled up to 100 flags."""
-    made: dict[str, Any] = yaml.safe_load((ROOT / "gastown.yaml").read_text())
+    made: dict[str, Any] = yaml.safe_load((ROOT / "examples/gastown/manifest.yaml").read_text())
     more = [flag_document(flag(spec)) for spec in mixture(100 - len(made["flags"]))]
     made["flags"] += [{name: document[name] for name in OWN_MEMBERS} for document in more]
     return made

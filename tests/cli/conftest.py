@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -12,10 +13,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import ReadOnlyCredentials
 from command_line import run_here
 from typer.testing import CliRunner, Result
 
-from headgate_cli.local.sigv4 import Signable, SignatureRefused, verify
+from headgate_cli.local.sigv4 import Signable, SignatureRefused, verify_signature
 from headgate_cli.main import app
 
 KEY_ID, SECRET, REGION = "AKIATESTTESTTEST", "a-secret-that-must-never-be-printed", "eu-central-1"
@@ -52,6 +56,8 @@ class Reply:
 
 
 Answerer = Callable[[Asked], Reply]
+Issued = Callable[[str], ReadOnlyCredentials | None]
+"""The temporary credentials with an access key id, or None."""
 
 
 class Upstream:
@@ -60,6 +66,7 @@ class Upstream:
     def __init__(self) -> None:
         self.asked: list[Asked] = []
         self.replies: dict[str, list[Reply | Answerer]] = {}
+        self.issued: Issued = lambda _: None
         self.url = ""
 
     def on(self, line: str, *replies: Reply | Answerer) -> None:
@@ -79,14 +86,33 @@ class Upstream:
         return found(request) if callable(found) else found
 
 
-def _signer(request: BaseHTTPRequestHandler, body: bytes) -> str | None:
+def _signer(request: BaseHTTPRequestHandler, body: bytes, issued: Issued) -> str | None:
+    if request.headers["x-amz-security-token"]:  # the laptop mode issues none, so its verifier accepts none
+        return _temporary_signer(request, body, issued)
     path, _, query = request.path.partition("?")
     headers = tuple((name.lower(), value) for name, value in request.headers.items())
     signable = Signable(method=request.command, path=path, query=query, headers=headers, body=body)
     try:
-        return verify(signable, {KEY_ID: SECRET}, region=REGION, now=datetime.now(UTC))
+        return verify_signature(signable, {KEY_ID: SECRET}, region=REGION, now=datetime.now(UTC))
     except SignatureRefused:
         return None
+
+
+def _temporary_signer(request: BaseHTTPRequestHandler, body: bytes, issued: Issued) -> str | None:
+    """Signs the request again with the credentials that it names: the signatures must be equal."""
+    found = re.fullmatch(
+        r"AWS4-HMAC-SHA256 Credential=(\w+)/\S+, SignedHeaders=(\S+), Signature=(\w+)", request.headers["authorization"]
+    )
+    credentials = issued(found[1]) if found else None
+    if not found or not credentials or request.headers["x-amz-security-token"] != credentials.token:
+        return None
+    signed = {name: request.headers[name] for name in found[2].split(";")}
+    url = f"http://{request.headers['host']}{request.path}"
+    again = AWSRequest(method=request.command, url=url, headers=signed, data=body)
+    again.context["timestamp"] = request.headers["x-amz-date"]
+    signer = SigV4Auth(credentials, "execute-api", REGION)
+    expected = signer.signature(signer.string_to_sign(again, signer.canonical_request(again)), again)
+    return found[1] if "x-amz-security-token" in signed and found[3] == expected else None
 
 
 def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
@@ -97,7 +123,8 @@ def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             path, _, query = self.path.partition("?")
             headers = {name.lower(): value for name, value in self.headers.items()}
-            reply = upstream.reply(Asked(self.command, path, query, headers, body, _signer(self, body)))
+            signed_by = _signer(self, body, upstream.issued)
+            reply = upstream.reply(Asked(self.command, path, query, headers, body, signed_by))
             if reply.hang_up:
                 self.close_connection = True
                 return

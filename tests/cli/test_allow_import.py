@@ -15,7 +15,7 @@ import pytest
 from headgate.core.members import chained
 from headgate_cli.client import Client
 from headgate_cli.failures import Failure
-from headgate_cli.imports import LONGEST, PATIENCE, Plan, Run
+from headgate_cli.imports import LONGEST, PATIENCE, ImportPlan, Run
 from headgate_cli.member_file import BATCH_BYTES, FAULTS_TOLD, read_members
 from headgate_cli.transport import Transport
 
@@ -380,7 +380,7 @@ class Waits:
 def run_at(upstream: Any, tmp_path: Path, waits: Waits, jitter: Callable[[], float] = lambda: 1.0) -> Run:
     client = Client(upstream.url, None, Transport(), pause=lambda _seconds: None)
     members = read_members(listed(tmp_path, 1_500))
-    return Run(client, Plan("beta", "user", "add", "x"), members, pause=waits, jitter=jitter)
+    return Run(client, ImportPlan("beta", "user", "add", "x"), members, pause=waits, jitter=jitter)
 
 
 def open_to_all(server: Server) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from chains import chain, deleted, edited, head_of, resealed, rewritten, serve, swapped
 
-from headgate.core.audit import canonical
+from headgate.core.documents import canonical
 
 LINE = "GET /admin/v1/audit"
 

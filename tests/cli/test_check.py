@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+GASTOWN = "examples/gastown"
 VECTORS = sorted((ROOT / "tests/vectors").glob("decision-*.json"))
 
 
@@ -26,7 +27,7 @@ def test_the_vectors_hold() -> None:
 
 
 def test_the_stories_of_the_reference_manifest_hold() -> None:
-    done = run("check", "--manifest", "gastown.yaml", "gastown.stories.json")
+    done = run("check", "--manifest", f"{GASTOWN}/manifest.yaml", f"{GASTOWN}/stories.json")
     assert (done.returncode, done.stdout.strip()) == (0, "10 of 10 decisions as written")
 
 
@@ -40,7 +41,7 @@ def test_a_story_that_does_not_hold_is_named(tmp_path: Path) -> None:
         "reason": "GA",
     }
     story.write_text(json.dumps({"cases": [case]}))
-    done = run("check", "--manifest", "gastown.yaml", str(story))
+    done = run("check", "--manifest", f"{GASTOWN}/manifest.yaml", str(story))
     assert done.returncode == 1
     assert "Everybody is in: gastown-access must be True GA, is False ADMIN_ONLY" in done.stdout
 

@@ -5,7 +5,7 @@ import socket
 from typing import Any
 
 import pytest
-from botocore.session import Session
+from boto3 import Session
 
 from headgate_cli.client import Client
 from headgate_cli.failures import EXIT_OF_STATUS, ExitCode, exit_of

@@ -18,7 +18,7 @@ PAIRS = [
                   "audit export", "sessions end", "keys rotate", "keys revoke", "emergency kill", "emergency lift",
                   "emergency status")
 ]  # fmt: skip
-HEAVY = ("rich", "botocore", "yaml", "moto", "jwt", "uvicorn", "starlette", "asyncio")
+HEAVY = ("rich", "boto3", "botocore", "yaml", "moto", "jwt", "uvicorn", "starlette", "asyncio")
 
 
 def test_the_commands_in_the_order_of_a_rollout(invoke: Any) -> None:

@@ -12,7 +12,7 @@ import pytest
 from running_gate import Gate, Person
 from running_gate.deadline import until
 
-from headgate_cli.imports import Plan, import_id
+from headgate_cli.imports import ImportPlan, import_id
 from headgate_cli.local.stack import Stack, running_stack
 from headgate_cli.member_file import read_members
 
@@ -86,7 +86,7 @@ def test_killed_in_the_middle_it_goes_on_and_counts_once(gate: Gate, start: Comm
     revision = gate.revision()
     whole = ("allow", "import", ACCESS, str(people), "--reason", "the waiting list", "--json")
     running = start(*whole)
-    name = import_id(Plan(ACCESS, "user", "add", ""), read_members(people).digest, 1)
+    name = import_id(ImportPlan(ACCESS, "user", "add", ""), read_members(people).digest, 1)
     until(lambda: staged(gate, name), lambda count: count >= 500, within=60)
     running.send_signal(signal.SIGKILL)
     running.communicate()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from headgate_cli.render import UNSAFE, escaped, json_text
-from headgate_cli.wording import difference, entry_line, listed, state
+from headgate_cli.wording import difference, entry_line, listed_text, state
 
 FORGED = "ok\n  999  2030-01-01 00:00:00  kill forged\x1b[2J\x07\x9b31m\x7f\u202egnp.exe\u2066\u200b\u2028\ud800"
 
@@ -93,7 +93,7 @@ def test_what_went_beyond_the_flag_is_told_alike() -> None:
     small = {"added": 2, "removed": 1, "ids": {"added": {"users": ["b"], "orgs": ["o"]}, "removed": {"users": ["c"]}}}
     after = {**before, "members": {"users": 3_000, "orgs": 1, "imports": [], "changed": small}}
     assert difference(before, after) == ["+user b", "+org o", "-user c"]
-    assert listed(after) == "3001 users, 1 org"
+    assert listed_text(after) == "3001 users, 1 org"
     batch = {"id": "people", "kind": "user", "mode": "add", "count": 2_500, "digest": "0123456789abcdef"}
     later = {**after, "members": {**after["members"], "changed": {"added": 2_499, "removed": 0, "import": batch}}}
     assert difference(after, later) == ["import people: +2499 -0 of 2500 ids, digest 0123456789ab…"]
@@ -114,8 +114,8 @@ def test_a_flag_in_words() -> None:
         "allow": {"users": ["a"]},
     }
     assert state(flag) == "killed (drain until 2030-01-02T14:00:00Z) over ga"
-    assert listed(flag) == "1 user"
-    assert listed({}) == ""
+    assert listed_text(flag) == "1 user"
+    assert listed_text({}) == ""
 
 
 def test_a_forged_reason_stays_on_its_line(headgate: Any, upstream: Any, reply: Any) -> None:

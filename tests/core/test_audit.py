@@ -9,7 +9,8 @@ import pytest
 import vector_files
 from proofs import Tally, many
 
-from headgate.core.audit import GENESIS, canonical, digest, is_sealed, sealed, verify
+from headgate.core.audit import GENESIS, digest, is_sealed, sealed, verify_chain
+from headgate.core.documents import canonical
 
 Entry = dict[str, Any]
 
@@ -38,9 +39,9 @@ def head(entries: list[Entry]) -> dict[str, Any]:
 @pytest.mark.parametrize("length", [0, 1, 2, 30])
 def test_a_whole_chain_holds(length: int) -> None:
     entries = chain(length)
-    assert verify(entries) is None
-    assert verify(entries, head(entries)) is None
-    assert verify(json.loads(json.dumps(entries)), head(entries)) is None
+    assert verify_chain(entries) is None
+    assert verify_chain(entries, head(entries)) is None
+    assert verify_chain(json.loads(json.dumps(entries)), head(entries)) is None
     assert all(is_sealed(entry) for entry in entries)
 
 
@@ -125,11 +126,11 @@ def test_tampering_is_found(tamper: Any, tally: Tally) -> None:
     for _ in range(many(2_000, 20_000)):
         entries = copy.deepcopy(whole)
         tamper(source, entries)
-        found = verify(entries)
+        found = verify_chain(entries)
         if found is None:  # the last entry sealed anew: only the head tells
             assert tamper is edit
             assert entries[:-1] == whole[:-1]
-        assert verify(entries, head(whole)) is not None
+        assert verify_chain(entries, head(whole)) is not None
         assert found is None or 1 <= found.revision <= len(entries)
         tally.add(forgeries=1, found=1, by_the_links_alone=found is not None)
 
@@ -145,13 +146,13 @@ def test_what_is_cut_off_or_written_anew_with_its_head_is_found_by_a_note_alone(
     for _ in range(many(2_000, 20_000)):
         entries = copy.deepcopy(whole)
         tamper(source, entries)
-        assert verify(entries) is None
-        assert verify(entries, head(entries)) is None
-        assert verify(entries, head(whole)) is not None
-        assert verify(entries, head(entries), {12: whole[-1]["digest"]}) is not None
+        assert verify_chain(entries) is None
+        assert verify_chain(entries, head(entries)) is None
+        assert verify_chain(entries, head(whole)) is not None
+        assert verify_chain(entries, head(entries), {12: whole[-1]["digest"]}) is not None
         noted = source.randrange(1, 13)
         touched = len(entries) < noted or entries[noted - 1] != whole[noted - 1]
-        found = verify(entries, head(entries), {noted: whole[noted - 1]["digest"]})
+        found = verify_chain(entries, head(entries), {noted: whole[noted - 1]["digest"]})
         assert (found is not None) == touched
         assert found is None or found.revision <= noted
         tally.add(forgeries=1, found_by_links_and_forged_head=0, found_by_a_note_of_the_end=1)
@@ -161,22 +162,22 @@ def test_what_is_cut_off_or_written_anew_with_its_head_is_found_by_a_note_alone(
 def test_what_was_cut_off_is_found_by_the_head_alone() -> None:
     whole = chain(12)
     for kept in range(12):
-        assert verify(whole[:kept]) is None
-        found = verify(whole[:kept], head(whole))
+        assert verify_chain(whole[:kept]) is None
+        found = verify_chain(whole[:kept], head(whole))
         assert found is not None
         assert found.revision == kept + 1
 
 
 def test_a_chain_written_anew_as_a_whole_is_found_by_the_head_alone() -> None:
     whole, forged = chain(12), chain(12, note="forged")
-    assert verify(forged) is None
-    assert verify(forged, head(whole)) is not None
+    assert verify_chain(forged) is None
+    assert verify_chain(forged, head(whole)) is not None
 
 
 def test_any_number_of_notes_hold_on_a_chain_that_went_on() -> None:
     whole = chain(12)
-    assert verify(whole, head(whole), {entry["revision"]: entry["digest"] for entry in whole[:9]}) is None
-    found = verify(whole, head(whole), {3: whole[2]["digest"], 7: whole[7]["digest"]})
+    assert verify_chain(whole, head(whole), {entry["revision"]: entry["digest"] for entry in whole[:9]}) is None
+    found = verify_chain(whole, head(whole), {3: whole[2]["digest"], 7: whole[7]["digest"]})
     assert found is not None
     assert (found.revision, found.what) == (7, "it is not the entry that was noted: the log was rewritten")
 
@@ -189,7 +190,7 @@ def test_any_number_of_notes_hold_on_a_chain_that_went_on() -> None:
 def test_what_no_json_can_hold_is_a_break_too(damage: dict[str, Any]) -> None:
     entries = chain(3)
     entries[0] |= damage
-    found = verify(entries)
+    found = verify_chain(entries)
     assert found is not None
     assert found.revision == 1
 
@@ -198,13 +199,13 @@ def test_what_no_json_can_hold_is_a_break_too(damage: dict[str, Any]) -> None:
 def test_numbers_have_no_gaps_even_where_every_link_holds(numbers: tuple[Any, Any]) -> None:
     first = sealed({**chain(1)[0], "revision": numbers[0]})
     second = sealed({**chain(1)[0], "revision": numbers[1], "prev": first["digest"]})
-    assert verify([first, second]) is not None
+    assert verify_chain([first, second]) is not None
 
 
 def test_the_place_is_named() -> None:
     entries = chain(5)
     entries[2]["reason"] = "another"
-    found = verify(entries)
+    found = verify_chain(entries)
     assert found is not None
     assert (found.revision, found.what) == (3, "its content was changed")
 

@@ -8,7 +8,7 @@ from dice import REACHES, Dice, changed, dice
 from hypothesis import given
 from proofs import many
 
-from headgate.core.change import (
+from headgate.core.changes.flag import (
     check_parents,
     routes_shrink,
     shrinks,
@@ -18,10 +18,10 @@ from headgate.core.change import (
     without_kill,
 )
 from headgate.core.decision import decide
-from headgate.core.faults import Invalid
+from headgate.core.documents import Invalid
 from headgate.core.limits import MAX_DEPTH
 from headgate.core.model import Flag, Kill, Reach, RouteClass, RoutePolicy, Stage, Subject, Unit
-from headgate.core.routes import CREDENTIALS, Pass, RouteTable, live_flags
+from headgate.core.routes import PASSES, Pass, RouteTable, live_flags
 from headgate.core.ruleset import ruleset
 
 
@@ -33,7 +33,7 @@ def kill(reach: str, until: str | None = None) -> Kill:
 
 @given(dice())
 def test_lifting_a_kill_restores_exactly(thrown: Dice) -> None:
-    flag = vector_files.flag_of(thrown.flag("f"))
+    flag = vector_files.flag_from(thrown.flag("f"))
     killed = flag
     for reach in (thrown.one(REACHES) for _ in range(3)):
         killed = with_kill(killed, kill(reach))
@@ -44,8 +44,8 @@ def test_lifting_a_kill_restores_exactly(thrown: Dice) -> None:
 
 @given(dice())
 def test_a_kill_keeps_everybody_but_admins_out(thrown: Dice) -> None:
-    flag = with_kill(vector_files.flag_of(thrown.flag("f")), kill(thrown.one(REACHES)))
-    child = vector_files.flag_of({**thrown.flag("g"), "requires": ["f"]})
+    flag = with_kill(vector_files.flag_from(thrown.flag("f")), kill(thrown.one(REACHES)))
+    child = vector_files.flag_from({**thrown.flag("g"), "requires": ["f"]})
     rules = ruleset({"f": flag, "g": child})
     for subject in [thrown.subject(admins=0.3) for _ in range(10)]:
         assert decide(rules, "f", subject).value is subject.admin
@@ -78,12 +78,12 @@ def test_what_does_not_shrink_takes_nothing_from_anybody() -> None:
     count, quiet = many(8_000), 0
     for _ in range(count):
         document = thrown.flag("f", ("p", "q"))
-        before, after = vector_files.flag_of(document), vector_files.flag_of(changed(thrown, document))
+        before, after = vector_files.flag_from(document), vector_files.flag_from(changed(thrown, document))
         if shrinks(before, after):
             continue
         quiet += 1
         others = {
-            key: vector_files.flag_of({**thrown.flag(key), "stage": thrown.one(("allowlist", "ga"))}) for key in "pqr"
+            key: vector_files.flag_from({**thrown.flag(key), "stage": thrown.one(("allowlist", "ga"))}) for key in "pqr"
         }
         old, new = ruleset({**others, "f": before}), ruleset({**others, "f": after})
         for subject in thrown.source.sample(everybody, 25):
@@ -95,7 +95,7 @@ def test_what_does_not_shrink_takes_nothing_from_anybody() -> None:
 def test_creating_and_deleting() -> None:
     thrown = Dice(Random(3))
     for _ in range(500):
-        flag = vector_files.flag_of(thrown.flag("f"))
+        flag = vector_files.flag_from(thrown.flag("f"))
         assert not shrinks(None, flag)
         everybody = [thrown.subject(admins=0.0) for _ in range(30)]
         if not shrinks(flag, None):
@@ -104,7 +104,7 @@ def test_creating_and_deleting() -> None:
 
 @given(dice())
 def test_members_come_and_go(thrown: Dice) -> None:
-    flag = vector_files.flag_of(thrown.flag("f"))
+    flag = vector_files.flag_from(thrown.flag("f"))
     pool = ("a", "b", "c", "new-1", "new-2")
     add = thrown.some(pool, 3), thrown.some(pool, 3)
     remove = thrown.some([i for i in pool if i not in add[0]], 2), thrown.some([i for i in pool if i not in add[1]], 2)
@@ -181,7 +181,7 @@ def test_no_route_that_does_not_shrink_refuses_whom_it_passed() -> None:
     ]
 
     def passes(policy: RoutePolicy, held: Pass, on: set[str]) -> bool:
-        return held in CREDENTIALS[policy.route_class] and set(live_flags(policy, "access")) <= on
+        return held in PASSES[policy.route_class] and set(live_flags(policy, "access")) <= on
 
     def table(policy: RoutePolicy | None) -> RouteTable:
         return RouteTable({} if policy is None else {policy.name: policy})
@@ -209,6 +209,6 @@ def test_no_route_that_does_not_shrink_refuses_whom_it_passed() -> None:
 
 
 def test_decisions_under_a_kill_do_not_say_who_was_listed() -> None:
-    flag = with_kill(vector_files.flag_of({"key": "f", "stage": "ga", "allow": {"users": ["u"]}}), kill("gate"))
+    flag = with_kill(vector_files.flag_from({"key": "f", "stage": "ga", "allow": {"users": ["u"]}}), kill("gate"))
     rules = ruleset({"f": flag})
     assert decide(rules, "f", Subject("u")) == decide(rules, "f", Subject("v"))

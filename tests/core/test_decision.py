@@ -11,13 +11,12 @@ from dice import ATTRIBUTES, Dice, dice
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.core.clauses import holds
+from headgate.core.clauses import compile_rule
 from headgate.core.decision import decide, trace
-from headgate.core.faults import Invalid
+from headgate.core.documents import Invalid
+from headgate.core.flag import OWN_MEMBERS, flag_document, load_flag, parse_flag, read_flag
 from headgate.core.model import Flag, Reason, Subject
-from headgate.core.parse import OWN_MEMBERS, flag_document, load_flag, parse_flag
 from headgate.core.ruleset import Ruleset, ruleset
-from headgate.core.snapshot import read_flag
 
 KEYS = ("f0", "f1", "f2", "f3", "f4", "f5")
 JSON = st.recursive(
@@ -41,7 +40,7 @@ ANYBODY = st.builds(
 
 def rules_of(documents: dict[str, dict[str, Any]]) -> Ruleset:
     """The documents, compiled."""
-    return ruleset({key: vector_files.flag_of(document) for key, document in documents.items()}, 3)
+    return ruleset({key: vector_files.flag_from(document) for key, document in documents.items()}, 3)
 
 
 @given(dice(), st.lists(ANYBODY, min_size=1, max_size=5))
@@ -62,8 +61,8 @@ def test_every_explanation_ends_with_the_decision(thrown: Dice, subjects: list[S
     for subject in subjects:
         for key in (*KEYS, "gone"):
             made = decide(rules, key, subject, gate=True)
-            *passed, (flag, _step, verdict) = trace(rules, key, subject)
-            assert verdict == (made.value, made.reason)
+            *passed, (flag, _step, explained) = trace(rules, key, subject)
+            assert explained == made
             assert all(step[2] is None for step in passed)
             assert flag == key or made.reason is Reason.PREREQUISITE_FAILED
 
@@ -89,19 +88,19 @@ def test_it_is_what_the_contract_says() -> None:
 @given(dice(), st.lists(ANYBODY, min_size=1, max_size=5))
 def test_an_absent_attribute_matches_nothing(thrown: Dice, subjects: list[Subject]) -> None:
     clause = {**thrown.clause(), "attribute": "absent"}
-    rule = vector_files.flag_of({"key": "f", "allow": {"rules": [{"clauses": [clause]}]}}).allow.rules[0]
+    rule = vector_files.flag_from({"key": "f", "allow": {"rules": [{"clauses": [clause]}]}}).allow.rules[0]
     for subject in subjects:
         attributes = {name: value for name, value in subject.attributes.items() if name != "absent"}
-        assert not holds(rule, Subject(attributes=attributes))
-        assert not holds(rule, Subject(attributes={**attributes, "absent": None}))
+        assert not compile_rule(rule)(Subject(attributes=attributes))
+        assert not compile_rule(rule)(Subject(attributes={**attributes, "absent": None}))
 
 
 @given(JSON)
 def test_only_true_is_true(value: Any) -> None:
-    rule = vector_files.flag_of(
+    rule = vector_files.flag_from(
         {"key": "f", "allow": {"rules": [{"clauses": [{"attribute": "beta", "op": "equals", "value": True}]}]}}
     ).allow.rules[0]
-    assert holds(rule, Subject(attributes={"beta": value})) is (value is True)
+    assert compile_rule(rule)(Subject(attributes={"beta": value})) is (value is True)
 
 
 @given(dice(), st.lists(ANYBODY, min_size=1, max_size=3))
@@ -142,7 +141,7 @@ def test_other_flags_do_not_matter(thrown: Dice) -> None:
 
 @given(dice())
 def test_a_flag_survives_the_table(thrown: Dice) -> None:
-    flag = vector_files.flag_of(thrown.killed(thrown.flag("f", ("p", "q")), 0.3))
+    flag = vector_files.flag_from(thrown.killed(thrown.flag("f", ("p", "q")), 0.3))
     document = json.loads(json.dumps(flag_document(flag)))
     assert load_flag(document) == flag
     own = {name: value for name, value in document.items() if name in OWN_MEMBERS}
@@ -214,7 +213,7 @@ KILL = {"reach": "gate", "reason": "why", "at": "2026-03-01T12:00:00.000Z", "by"
     ],
 )  # fmt: skip
 def test_a_stored_kill_is_read_or_its_flag_denies(killed: Any, is_readable: bool) -> None:
-    stored = {**flag_document(vector_files.flag_of({"key": "f", "stage": "ga"})), "killed": killed}
+    stored = {**flag_document(vector_files.flag_from({"key": "f", "stage": "ga"})), "killed": killed}
     flag = read_flag("f", stored)
     assert flag.quarantined is not is_readable
     assert decide(ruleset({"f": flag}), "f", Subject("u")).value is (killed is None)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.core.deny import Denial, DenyKind, DenySet, parse_denial
-from headgate.core.faults import Invalid
-from headgate.core.snapshot import EMPTY, apply, with_denials
+from headgate.core.documents import Invalid
+from headgate.core.snapshot import EMPTY, apply_entries, with_denials
 
 AT = 1_780_000_000
 SUBJECT, JTI, SESSION = DenyKind.SUBJECT, DenyKind.JTI, DenyKind.SESSION
@@ -83,7 +83,7 @@ def test_what_is_written_is_what_is_read(denials: list[Denial]) -> None:
         {"revision": number, "action": "deny.revoke", "flag": None, "after": denial.document}
         for number, denial in enumerate(denials, 1)
     ]
-    assert apply(EMPTY, entries).denied == denied(*denials)
+    assert apply_entries(EMPTY, entries).denied == denied(*denials)
 
 
 @pytest.mark.parametrize("value", ["alice", "auth0|5f7c8ec7c33c6c004bbafe82", "ä" * 128, "x" * 256, "arn:aws:iam::1:x"])
@@ -109,4 +109,4 @@ def test_a_record_that_cannot_be_read_takes_nothing_away(document: Any) -> None:
     held = one(SUBJECT, "alice")
     assert with_denials(held, [document]) == held
     entry = {"revision": 1, "action": "deny.revoke", "flag": None, "after": document}
-    assert apply(EMPTY, [entry]).revision == 1
+    assert apply_entries(EMPTY, [entry]).revision == 1

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from headgate.core.decision import decide
-from headgate.core.emergency import EVERY, NONE, packed, read_emergency, running_work, unpacked
-from headgate.core.faults import Invalid
+from headgate.core.documents import Invalid
+from headgate.core.emergency import EVERY, NO_EMERGENCY, packed, read_emergency, running_work, unpacked
+from headgate.core.flag import parse_flag
 from headgate.core.model import Reach, Reason, RouteClass, Subject
-from headgate.core.parse import parse_flag
 from headgate.core.routes import RouteTable, parse_routes
 from headgate.core.ruleset import ruleset
 from headgate.core.snapshot import EMPTY, Snapshot, with_kills
@@ -43,8 +43,8 @@ def text(*policies: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("kill", ["", "  "])
 def test_nothing_set_is_no_kill(kill: str) -> None:
-    assert read_emergency(kill, text(*WORK)) == NONE
-    assert NONE.unknown == EMPTY
+    assert read_emergency(kill, text(*WORK)) == NO_EMERGENCY
+    assert NO_EMERGENCY.unknown == EMPTY
 
 
 @pytest.mark.parametrize(
@@ -138,6 +138,6 @@ def test_only_running_work_is_carried_the_most_needed_first() -> None:
 
 def test_the_reference_manifest_fits() -> None:
     """An environment is 4 KB at most, in all."""
-    carried = running_work(parse_routes(read_manifest(ROOT / "gastown.yaml")["routes"]))
+    carried = running_work(parse_routes(read_manifest(ROOT / "examples/gastown/manifest.yaml")["routes"]))
     assert len(carried) > 150
     assert len(packed(carried)) < 2_048

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from proofs import many
 
-from headgate.core.faults import Invalid
+from headgate.core.documents import Invalid
 from headgate.core.keyring import (
-    LOST,
-    TOKEN_LIFE,
+    LONGEST_TOKEN_LIFE,
+    LOST_KEYRING,
     CannotRotate,
     KeyRecord,
     Keyring,
@@ -23,7 +23,7 @@ from headgate.core.keyring import (
     rotated,
     states,
 )
-from headgate.core.snapshot import EMPTY, apply, read_keyring
+from headgate.core.snapshot import EMPTY, apply_entries, read_keyring
 
 POOL = ("k1", "k2", "k3")
 NOW = 1_780_000_000
@@ -48,19 +48,23 @@ def test_a_pool_of_three_goes_round() -> None:
     assert shown(first) == "pan"
     second = rotated(first, POOL, NOW + 10)
     assert shown(second) == "ppa"
-    for too_soon in (NOW + 10, NOW + TOKEN_LIFE - 1):
+    for too_soon in (NOW + 10, NOW + LONGEST_TOKEN_LIFE - 1):
         with pytest.raises(CannotRotate, match="still live"):
             rotated(second, POOL, too_soon)
-    third = rotated(second, POOL, NOW + TOKEN_LIFE)
+    third = rotated(second, POOL, NOW + LONGEST_TOKEN_LIFE)
     assert shown(third) == "app", "the second key's tokens live for ten seconds more"
-    assert shown(rotated(third, POOL, NOW + TOKEN_LIFE + 10)) == "pap"
-    assert {key.kid: key.since for key in third} == {"k1": NOW + TOKEN_LIFE, "k2": NOW + 10, "k3": NOW + TOKEN_LIFE}
+    assert shown(rotated(third, POOL, NOW + LONGEST_TOKEN_LIFE + 10)) == "pap"
+    assert {key.kid: key.since for key in third} == {
+        "k1": NOW + LONGEST_TOKEN_LIFE,
+        "k2": NOW + 10,
+        "k3": NOW + LONGEST_TOKEN_LIFE,
+    }
 
 
 def test_rotated_once_an_hour_a_next_key_always_stands_ready() -> None:
     ring: Keyring = ()
     for turn in range(9):
-        ring = rotated(ring, POOL, NOW + turn * TOKEN_LIFE)
+        ring = rotated(ring, POOL, NOW + turn * LONGEST_TOKEN_LIFE)
         assert "n" in shown(ring) or turn == 1, turn
 
 
@@ -69,10 +73,10 @@ def test_with_one_key_revoked_the_other_two_take_turns() -> None:
     ring = revoked((), POOL, "k3", NOW)
     assert shown(ring) == "anr"
     for turn, expected in enumerate(("par", "apr", "par", "apr")):
-        ring = rotated(ring, POOL, NOW + turn * TOKEN_LIFE)
+        ring = rotated(ring, POOL, NOW + turn * LONGEST_TOKEN_LIFE)
         assert shown(ring) == expected
     with pytest.raises(CannotRotate):
-        rotated(ring, POOL, NOW + 3 * TOKEN_LIFE + TOKEN_LIFE - 1)
+        rotated(ring, POOL, NOW + 3 * LONGEST_TOKEN_LIFE + LONGEST_TOKEN_LIFE - 1)
 
 
 def test_revoking_the_active_key_lets_the_next_sign() -> None:
@@ -87,7 +91,7 @@ def test_revoking_another_key_moves_nothing_else() -> None:
     once = rotated((), POOL, NOW)
     assert shown(revoked(once, POOL, "k1", NOW + 1)) == "ran"
     assert shown(revoked(once, POOL, "k3", NOW + 1)) == "par"
-    late = revoked(once, POOL, "k3", NOW + TOKEN_LIFE)
+    late = revoked(once, POOL, "k3", NOW + LONGEST_TOKEN_LIFE)
     assert shown(late) == "nar", "what is dead by then stands ready at once"
 
 
@@ -129,7 +133,10 @@ def test_a_revoked_key_that_comes_back_into_the_pool_is_still_revoked() -> None:
 
 
 STEPS = st.lists(
-    st.tuples(st.sampled_from(["rotate", *POOL]), st.sampled_from([0, 1, 600, TOKEN_LIFE - 1, TOKEN_LIFE, 86_400])),
+    st.tuples(
+        st.sampled_from(["rotate", *POOL]),
+        st.sampled_from([0, 1, 600, LONGEST_TOKEN_LIFE - 1, LONGEST_TOKEN_LIFE, 86_400]),
+    ),
     max_size=12,
 )
 
@@ -158,7 +165,7 @@ def test_whatever_is_done_one_key_signs_and_tokens_stay_verifiable(steps: list[t
         assert all(held[kid] is not REVOKED for kid in signed_at if before[kid] is not REVOKED and kid != step)
         if step == "rotate":
             assert held[active] is PREVIOUS
-            assert before[_active(held)] is NEXT or signed_at.get(_active(held), 0) + TOKEN_LIFE <= now
+            assert before[_active(held)] is NEXT or signed_at.get(_active(held), 0) + LONGEST_TOKEN_LIFE <= now
         ring = parse_keyring({"keys": keyring_document(after), "version": 1, "revision": 1})
         assert ring == after
 
@@ -171,7 +178,7 @@ def _may_be_refused(step: str, ring: Keyring, before: Any, now: int) -> None:
     """A rotation for want of a key whose tokens are dead; a revocation of the last key only."""
     if step == "rotate":
         assert NEXT not in before.values()
-        assert all(key.since + TOKEN_LIFE > now for key in ring if key.state is PREVIOUS)
+        assert all(key.since + LONGEST_TOKEN_LIFE > now for key in ring if key.state is PREVIOUS)
     else:
         assert before[step] is ACTIVE
         assert list(before.values()).count(REVOKED) == len(POOL) - 1
@@ -194,7 +201,7 @@ def _may_be_refused(step: str, ring: Keyring, before: Any, now: int) -> None:
 def test_a_record_that_cannot_be_read_gives_no_key(document: Any) -> None:
     """No token passes and none is signed; taking it for an empty record would bring back what was revoked."""
     ring = read_keyring(document)
-    assert ring == LOST
+    assert ring == LOST_KEYRING
     assert shown(ring) == "---"
     assert in_use(ring, POOL) == ()
     assert is_revoked(ring, "k1")
@@ -215,11 +222,11 @@ def test_reading_a_record_never_fails_otherwise(document: Any) -> None:
     try:
         assert parse_keyring(document) == ()
     except Invalid:
-        assert read_keyring(document) == LOST
+        assert read_keyring(document) == LOST_KEYRING
 
 
 def test_an_audit_entry_of_the_keys_moves_the_snapshot() -> None:
     ring = rotated((), POOL, NOW)
     entry = {"revision": 1, "action": "keys.rotate", "flag": None, "after": {"keys": keyring_document(ring)}}
-    assert apply(EMPTY, [entry]).keyring == ring
-    assert apply(EMPTY, [{**entry, "after": {"keys": "all"}}]).keyring == LOST
+    assert apply_entries(EMPTY, [entry]).keyring == ring
+    assert apply_entries(EMPTY, [{**entry, "after": {"keys": "all"}}]).keyring == LOST_KEYRING

@@ -10,14 +10,14 @@ import vector_files
 from dice import Dice, changed, dice
 from hypothesis import given
 
-from headgate.core.change import Stamp as StampOf
-from headgate.core.change import shrinks, stamped
-from headgate.core.faults import Invalid
+from headgate.core.changes.flag import Stamp as StampOf
+from headgate.core.changes.flag import shrinks, stamped
+from headgate.core.changes.manifest import Manifest, PlanStep, manifest_document, parse_manifest, plan_manifest
+from headgate.core.documents import Invalid
+from headgate.core.flag import flag_document
 from headgate.core.limits import MAX_DEPTH
-from headgate.core.manifest import Manifest, Step, manifest_document, parse_manifest, plan
 from headgate.core.model import Flag
-from headgate.core.parse import flag_document
-from headgate.core.snapshot import EMPTY, Snapshot, apply
+from headgate.core.snapshot import EMPTY, Snapshot, apply_entries
 
 KEYS = ("f0", "f1", "f2", "f3", "f4")
 SALTS = iter(range(10**9))
@@ -29,12 +29,12 @@ def new_salt() -> str:
     return f"salt-{next(SALTS)}"
 
 
-def planned(document: Any, snapshot: Snapshot, *, prune: bool = False) -> list[Step]:
+def planned(document: Any, snapshot: Snapshot, *, prune: bool = False) -> list[PlanStep]:
     """The steps for a manifest as JSON."""
-    return plan(parse_manifest(json.loads(json.dumps(document))), snapshot, new_salt=new_salt, prune=prune)
+    return plan_manifest(parse_manifest(json.loads(json.dumps(document))), snapshot, new_salt=new_salt, prune=prune)
 
 
-def applied(snapshot: Snapshot, steps: Iterable[Step]) -> Snapshot:
+def applied(snapshot: Snapshot, steps: Iterable[PlanStep]) -> Snapshot:
     """The rules after the steps, one revision each, as the record would have them."""
     for step in steps:
         revision = snapshot.revision + 1
@@ -45,7 +45,7 @@ def applied(snapshot: Snapshot, steps: Iterable[Step]) -> Snapshot:
         else:
             after = None if step.after is None else {**step.after, "version": 1, "revision": revision}
         entry = {"revision": revision, "action": f"{step.target}.{step.action}", "flag": step.key, "after": after}
-        snapshot = apply(snapshot, [json.loads(json.dumps(entry))])
+        snapshot = apply_entries(snapshot, [json.loads(json.dumps(entry))])
     return snapshot
 
 
@@ -105,10 +105,10 @@ def live(*documents: dict[str, Any]) -> Snapshot:
     """These flags, in force."""
     entries = [
         {"revision": n, "action": "flag.create", "flag": document["key"],
-         "after": flag_document(vector_files.flag_of(document))}
+         "after": flag_document(vector_files.flag_from(document))}
         for n, document in enumerate(documents, 1)
     ]  # fmt: skip
-    return apply(EMPTY, entries)
+    return apply_entries(EMPTY, entries)
 
 
 def test_what_a_manifest_leaves_out_stays() -> None:
@@ -167,7 +167,7 @@ def test_steps_say_what_they_take_away() -> None:
         wanted = {**changed(thrown, document), "requires": []}
         for step in planned({"flags": [wanted]}, snapshot):
             assert isinstance(step.after, Flag)
-            assert step.shrinks is shrinks(vector_files.flag_of(document), step.after)
+            assert step.shrinks is shrinks(vector_files.flag_from(document), step.after)
             told.add(step.shrinks)
     assert told == {True, False}
 
@@ -246,7 +246,9 @@ def test_a_parent_that_was_missing_before_does_not_stop_a_plan() -> None:
 
 
 def test_what_cannot_be_read_is_not_exported_and_can_be_replaced() -> None:
-    snapshot = apply(live({"key": "g"}), [{"revision": 2, "action": "flag.create", "flag": "f", "after": {"key": "f"}}])
+    snapshot = apply_entries(
+        live({"key": "g"}), [{"revision": 2, "action": "flag.create", "flag": "f", "after": {"key": "f"}}]
+    )
     assert snapshot.quarantined == ("f",)
     assert [flag["key"] for flag in manifest_document(snapshot)["flags"]] == ["g"]
     (step,) = planned({"flags": [{"key": "f", "stage": "allowlist"}]}, snapshot)

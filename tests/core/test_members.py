@@ -9,14 +9,14 @@ from random import Random
 import pytest
 from proofs import many
 
+from headgate.core.allow import LOST_LIST
 from headgate.core.audit import GENESIS
-from headgate.core.change import shrinks
-from headgate.core.imports import Import, effect, switch_on
-from headgate.core.members import LOST, Event, Member, Standpoint, chained, staged
+from headgate.core.changes.flag import shrinks
+from headgate.core.changes.list_import import Import, effect_on_list, switch_on
+from headgate.core.changes.placement import inline, is_inline, place, with_moved
+from headgate.core.flag import flag_document, load_flag, read_flag
+from headgate.core.members import Member, MemberEvent, Standpoint, chained, staged
 from headgate.core.model import Flag, Stage
-from headgate.core.parse import flag_document, load_flag
-from headgate.core.place import inline, is_inline, place, with_moved
-from headgate.core.snapshot import read_flag
 
 SEEDS = many(250)
 PEOPLE: list[Member] = [(kind, f"{kind[0]}{n}") for kind in ("user", "org") for n in range(12)]
@@ -29,7 +29,7 @@ class World:
     source: Random
     most: int
     flag: Flag = field(default_factory=lambda: Flag("f", "s", stage=Stage.ALLOWLIST, revision=1))
-    events: dict[Member, tuple[Event, ...]] = field(default_factory=dict)
+    events: dict[Member, tuple[MemberEvent, ...]] = field(default_factory=dict)
     open: Import | None = None
     wanted: dict[Member, bool] = field(default_factory=dict)
     ordinal: int = 0
@@ -66,8 +66,8 @@ class World:
             self.events[member] = (*held, (revision, comes))
             if self.open is not None:
                 waits = staged(held, ordinal)
-                before = effect(member, comes=waits, is_long=not comes, is_in=not comes)
-                after = effect(member, comes=waits, is_long=comes, is_in=comes)
+                before = effect_on_list(member, comes=waits, is_long=not comes, is_in=not comes)
+                after = effect_on_list(member, comes=waits, is_long=comes, is_in=comes)
                 self.open = replace(self.open, tally=self.open.tally.plus(before, -1).plus(after))
         listed, before_flag = self.listed, self.flag
         now = (listed | set(add)) - set(remove)
@@ -105,7 +105,7 @@ class World:
             self.events[member] = (*stand.kept(held, self.open.ordinal), (f"{self.open.ordinal}", comes))
             is_long = stand.holds(held)
             is_in = is_long or is_inline(self.flag.allow, member)
-            done = effect(member, comes=comes, is_long=is_long, is_in=is_in)
+            done = effect_on_list(member, comes=comes, is_long=is_long, is_in=is_in)
             self.open = replace(self.open, tally=self.open.tally.plus(done))
 
     def commits(self) -> None:
@@ -183,7 +183,7 @@ def test_a_long_part_that_cannot_be_read_quarantines_the_flag(members: object) -
     document = {**flag_document(Flag("f", "s", stage=Stage.GA, revision=1)), "members": members}
     flag = read_flag("f", document)
     assert flag.quarantined
-    assert flag.members is LOST
+    assert flag.members is LOST_LIST
 
 
 def test_what_can_be_read_of_a_quarantined_flags_long_part_is_kept() -> None:

@@ -21,18 +21,19 @@ from fake_clock import FakeClock
 from proofs import many
 from reference_table import ReferenceTable
 
+from headgate.core.changes.placement import inline
 from headgate.core.decision import trace
+from headgate.core.flag import flag_document
 from headgate.core.model import Allow, Flag, LongList, Subject
-from headgate.core.parse import flag_document
-from headgate.core.place import inline
 from headgate.core.ruleset import ruleset
 from headgate.edge.authorizer import Authorizer
+from headgate.edge.credentials import Credentials
 from headgate.edge.evaluate import BULK, Evaluate
-from headgate.edge.gate import Credentials, entitlements
+from headgate.edge.exchange import entitlements
+from headgate.edge.key_pool import KeyPool
 from headgate.edge.settings import GateSettings
-from headgate.edge.signing import KeyPool
-from headgate.store.items import PROFILE, ROUTES, Head, flag_key, head_item, stored_item
-from headgate.store.members import Held
+from headgate.store.items import PROFILE_KEY, ROUTES_KEY, Head, flag_key, head_item, stored_item
+from headgate.store.members import MemberItem
 from headgate.store.port import Item
 from headgate.store.snapshots import Snapshots, Standing
 from headgate.tokens.claims import Kind
@@ -73,13 +74,13 @@ class Gate:
 
     def load(self, number: int, documents: Mapping[str, dict[str, Any]]) -> None:
         """Other rules, as they would lie in the table at that revision; every other list in member items."""
-        self.short = {key: replace(vector_files.flag_of(one), version=number) for key, one in documents.items()}
+        self.short = {key: replace(vector_files.flag_from(one), version=number) for key, one in documents.items()}
         flags = {key: in_members(flag) if number % 2 else flag for key, flag in self.short.items()}
         routes = [{"route": f"POST /{key}", "class": "entry", "flags": [key]} for key in KEYS]
         routes.append({"route": ASKED, "class": "continue", "asks": list(KEYS)})
         records = {flag_key(key): flag_document(flag) for key, flag in flags.items()}
-        records[ROUTES] = {"routes": routes, "version": 1, "revision": 1}
-        records[PROFILE] = {"access": "f0", "version": 1, "revision": 1}
+        records[ROUTES_KEY] = {"routes": routes, "version": 1, "revision": 1}
+        records[PROFILE_KEY] = {"access": "f0", "version": 1, "revision": 1}
         killed = {key: flag.killed.reach.value for key, flag in flags.items() if flag.killed}
         head = head_item(Head(number, f"digest-{number}", killed))
         rules = {key[1]: stored_item(key, 1, document) for key, document in records.items()}
@@ -119,7 +120,7 @@ def member_items(flags: Mapping[str, Flag]) -> dict[str, dict[str, Item]]:
     items: dict[str, dict[str, Item]] = {}
     for key, flag in flags.items():
         for member in inline(flag.allow):
-            put = Held().put(key, member, [(0, True)])
+            put = MemberItem().put(key, member, [(0, True)])
             items.setdefault(str(put.item["pk"]), {})[str(put.item["sk"])] = put.item
     return items
 
@@ -169,12 +170,13 @@ def verdicts_on(gate: Gate, token: str, subject: Subject, thrown: Dice) -> dict[
     minted = entitlements(view.snapshot, listing.subject)
     explained, short = {}, ruleset(gate.short)
     for key in KEYS:
-        *_passed, (_flag, _step, verdict) = trace(view.snapshot.rules, key, listing.subject)
+        *_passed, (_flag, _step, made) = trace(view.snapshot.rules, key, listing.subject)
         *_passed, (_flag, _step, plain) = trace(short, key, subject)
-        assert verdict == plain
-        assert verdict is not None
-        explained[key] = verdict
-    verdicts = {key: value for key, (value, _reason) in explained.items()}
+        assert made is not None
+        assert plain is not None
+        assert (made.value, made.reason) == (plain.value, plain.reason)
+        explained[key] = made
+    verdicts = {key: made.value for key, made in explained.items()}
     assert {key: key in minted for key in KEYS} == verdicts
 
     passed, context = gate.asks(token, ASKED)
@@ -183,12 +185,12 @@ def verdicts_on(gate: Gate, token: str, subject: Subject, thrown: Dice) -> dict[
     key = thrown.one(KEYS)
     passed, context = gate.asks(token, f"POST /{key}")
     assert passed is verdicts[key]
-    assert context.get("reason") == (explained[key][1].value if passed else None)
+    assert context.get("reason") == (explained[key].reason.value if passed else None)
     assert context.get("revision", view.snapshot.revision) == view.snapshot.revision
 
     evaluated = gate.evaluates(token)
     assert "gone" not in evaluated
     assert {key: (flag["variant"] == "on", flag["metadata"]["reason"]) for key, flag in evaluated.items()} == {
-        key: (value, reason.value) for key, (value, reason) in explained.items() if key != "gone"
+        key: (made.value, made.reason.value) for key, made in explained.items() if key != "gone"
     }
     return verdicts

@@ -8,9 +8,7 @@ import vector_files
 from dice import Dice, changed
 from oracle import expected
 
-from headgate.core.limits import PERCENT_STEPS
-from headgate.core.model import Flag, Kill, Reach, Stage, Subject, Unit
-from headgate.core.preview import (
+from headgate.core.changes.preview import (
     KNOWN,
     SAMPLES,
     Known,
@@ -19,9 +17,11 @@ from headgate.core.preview import (
     dependents,
     effect,
     effect_document,
-    listed,
+    listed_subjects,
     share,
 )
+from headgate.core.limits import PERCENT_STEPS
+from headgate.core.model import Flag, Kill, Reach, Stage, Subject, Unit
 from headgate.core.ruleset import Ruleset, ruleset
 
 KEYS = ("f0", "f1", "f2", "f3", "f4", "f5")
@@ -29,7 +29,7 @@ Documents = dict[str, dict[str, Any]]
 
 
 def rules_of(documents: Documents) -> Ruleset:
-    return ruleset({key: vector_files.flag_of(document) for key, document in documents.items()})
+    return ruleset({key: vector_files.flag_from(document) for key, document in documents.items()})
 
 
 def after_a_change(thrown: Dice, documents: Documents, key: str) -> Documents:
@@ -128,7 +128,7 @@ def test_lists_are_read_once_and_those_of_the_flag_first() -> None:
 
     before = held(a={"users": ["u2", "u1"]}, b={"users": ["u3", "o1"], "orgs": ["o1"]})
     after = held(a={"users": ["u2"], "orgs": ["o1", "u3"]}, b={"users": ["u4"]})
-    found = [subject.user or subject.orgs for subject in listed((before, after), ("b",))]
+    found = [subject.user or subject.orgs for subject in listed_subjects((before, after), ("b",))]
     assert found == ["o1", "u3", "u4", ("o1",), "u1", "u2", ("u3",)]
 
 

@@ -19,7 +19,7 @@ ALGORITHMS = pytest.mark.parametrize("algorithm", ["sha256-v1", "posthog-v1"])
 
 def inside(percent: float, people: list[str] = PEOPLE, **members: object) -> set[str]:
     """Who is in."""
-    flag = vector_files.flag_of({"key": "ramp", "stage": "percentage", "percent": percent, **members})
+    flag = vector_files.flag_from({"key": "ramp", "stage": "percentage", "percent": percent, **members})
     rules = ruleset({flag.key: flag})
     return {person for person in people if decide(rules, flag.key, Subject(person)).value}
 
@@ -35,7 +35,7 @@ def test_a_share_is_that_share(algorithm: str) -> None:
 
 @ALGORITHMS
 def test_a_share_of_orgs_is_that_share_and_an_org_agrees(algorithm: str) -> None:
-    flag = vector_files.flag_of(
+    flag = vector_files.flag_from(
         {"key": "ramp", "stage": "percentage", "percent": 30, "unit": "org", "algorithm": algorithm}
     )
     rules = ruleset({"ramp": flag})
@@ -60,9 +60,9 @@ def test_ramps_nest_and_return_exactly(algorithm: str) -> None:
 def test_the_smallest_step_is_a_step() -> None:
     """0.004 % of 200,000 is about eight; each thousandth adds."""
     crowd = [f"c{n}" for n in range(200_000)]
-    flag = vector_files.flag_of({"key": "ramp", "stage": "percentage", "percent": 0.004})
-    evaluate = ruleset({"ramp": flag}).compiled("ramp")
-    few = {person for person in crowd if evaluate(Subject(person)).value}
+    flag = vector_files.flag_from({"key": "ramp", "stage": "percentage", "percent": 0.004})
+    rules = ruleset({"ramp": flag})
+    few = {person for person in crowd if decide(rules, "ramp", Subject(person)).value}
     assert 1 <= len(few) <= 30
     assert few <= inside(0.005, [*few, *crowd[:1_000]])
     fewer = inside(0.003, [*few])
@@ -80,8 +80,8 @@ def test_flags_are_independent(algorithm: str) -> None:
 
 
 def test_an_id_is_its_own_bytes() -> None:
-    """Twins land where they land: no id is folded into another."""
-    flag = vector_files.flag_of({"key": "ramp", "stage": "percentage", "percent": 50})
+    """E71: twins land where they land: no id is folded into another."""
+    flag = vector_files.flag_from({"key": "ramp", "stage": "percentage", "percent": 50})
     rules = ruleset({"ramp": flag})
     for one, other in (("caf\u00e9", "cafe\u0301"), ("alice", "Alice"), ("alice", "alice\u200d"), ("1", "\uff11")):
         differ = [
@@ -100,7 +100,7 @@ from headgate.core.model import Subject
 from headgate.core.ruleset import ruleset
 digest = hashlib.sha256()
 for algorithm in ("sha256-v1", "posthog-v1"):
-    flag = vector_files.flag_of({"key": "ramp", "stage": "percentage", "percent": 30, "algorithm": algorithm})
+    flag = vector_files.flag_from({"key": "ramp", "stage": "percentage", "percent": 30, "algorithm": algorithm})
     rules = ruleset({"ramp": flag})
     for n in range(10_000):
         digest.update(b"1" if decide(rules, "ramp", Subject(f"user-{n}")).value else b"0")

@@ -7,13 +7,13 @@ import pytest
 import vector_files
 
 from headgate.core import bucket
-from headgate.core.audit import digest, verify
-from headgate.core.change import shrinks
-from headgate.core.clauses import OPERATORS, holds
+from headgate.core.audit import digest, verify_chain
+from headgate.core.changes.flag import shrinks
+from headgate.core.clauses import OPERATORS, compile_rule
 from headgate.core.decision import decide, trace
-from headgate.core.faults import Invalid
+from headgate.core.documents import Invalid
+from headgate.core.flag import flag_document, parse_flag
 from headgate.core.model import Algorithm, Flag, Reason, Stage, Unit
-from headgate.core.parse import flag_document, parse_flag
 from headgate.core.routes import live_flags, parse_routes, policies_for
 
 DECISIONS = list(vector_files.decisions())
@@ -35,8 +35,9 @@ def test_decision(case: vector_files.Case) -> None:
     "case", [case for case in DECISIONS if case.gate or case.reason != "FLAG_NOT_FOUND"], ids=lambda case: case.name
 )
 def test_decision_explained(case: vector_files.Case) -> None:
-    *_passed, (_flag, _step, verdict) = trace(case.rules, case.flag, case.subject)
-    assert verdict == (case.value, Reason(case.reason))
+    *_passed, (_flag, _step, made) = trace(case.rules, case.flag, case.subject)
+    assert made is not None
+    assert (made.value, made.reason) == (case.value, Reason(case.reason))
 
 
 def test_decision_vectors_leave_nothing_out() -> None:
@@ -54,11 +55,11 @@ def test_decision_vectors_leave_nothing_out() -> None:
 @named("clauses")
 def test_clauses(case: dict[str, Any]) -> None:
     for clauses in [case["clauses"]] if "clauses" in case else [[clause] for clause in case["clauses_each"]]:
-        rule = vector_files.flag_of({"key": "f", "allow": {"rules": [{"clauses": clauses}]}}).allow.rules[0]
+        rule = vector_files.flag_from({"key": "f", "allow": {"rules": [{"clauses": clauses}]}}).allow.rules[0]
         for attributes in case["all"]:
-            assert holds(rule, vector_files.subject_of({"user": "u", "attributes": attributes})) is case["holds"], (
-                attributes
-            )
+            assert (
+                compile_rule(rule)(vector_files.subject_from({"user": "u", "attributes": attributes})) is case["holds"]
+            ), attributes
 
 
 def test_clause_vectors_leave_no_operator_out() -> None:
@@ -80,7 +81,7 @@ def test_bucketing(case: dict[str, Any]) -> None:
         assert bucket.is_in(ramped, case["id"]) is expected
         for unit, subject in ((Unit.USER, {"user": case["id"]}), (Unit.ORG, {"orgs": [case["id"]]})):
             rules = vector_files.ruleset({flag.key: Flag(**{**_members(ramped), "unit": unit})})
-            assert decide(rules, flag.key, vector_files.subject_of(subject)).value is expected
+            assert decide(rules, flag.key, vector_files.subject_from(subject)).value is expected
 
 
 def _members(flag: Flag) -> dict[str, Any]:
@@ -115,7 +116,7 @@ def test_parse_accepts(case: dict[str, Any]) -> None:
 @named("shrink")
 def test_shrink(case: dict[str, Any]) -> None:
     before, after = (
-        None if d is None else vector_files.flag_of({"key": "f", **d}) for d in (case["before"], case["after"])
+        None if d is None else vector_files.flag_from({"key": "f", **d}) for d in (case["before"], case["after"])
     )
     assert shrinks(before, after) is case["shrinks"]
 
@@ -133,7 +134,7 @@ def test_routes(case: dict[str, Any]) -> None:
 
 def test_audit_chain() -> None:
     chain = vector_files.read("audit-chain")
-    assert verify(chain["entries"], chain["head"]) is None
+    assert verify_chain(chain["entries"], chain["head"]) is None
     assert [digest(entry) for entry in chain["entries"]] == [entry["digest"] for entry in chain["entries"]]
 
 

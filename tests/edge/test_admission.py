@@ -8,7 +8,8 @@ from fake_clock import FakeClock
 from reference_table import Fault, ReferenceTable, always, at
 
 from headgate.core.deny import Denial, DenyKind
-from headgate.core.session import TOKEN_LIFE, record_id
+from headgate.core.model import Subject
+from headgate.core.session import SESSION_TOKEN_LIFE, record_id
 from headgate.edge.admission import Admission, Applicant
 from headgate.edge.oauth import OAuthError
 from headgate.store.items import deny_key
@@ -17,7 +18,7 @@ from headgate.store.record import Actor, Answer, Call, Change, Current, Record
 from headgate.store.sessions import Sessions, ending, session_key
 from headgate.store.snapshots import Snapshots
 from headgate.tokens.claims import Credential, Kind
-from headgate.tokens.refusals import Refused
+from headgate.tokens.refusals import TokenRefused
 
 NOW = 1_780_000_000
 SID = "town:1"
@@ -54,7 +55,9 @@ class World:
             sid=SID if kind is Kind.SESSION else None, rev=0, jti="t", iat=int(self.clock()), nbf=NOW, exp=NOW * 2,
             kid="k1",
         )  # fmt: skip
-        return replace(Applicant("root", "web", admin=kind is not Kind.SESSION, own=own or None), **members)  # type: ignore[arg-type]
+        return replace(
+            Applicant("root", Subject("root", admin=kind is not Kind.SESSION), "web", own or None), **members
+        )  # type: ignore[arg-type]
 
     def admit(self, kind: Kind | None = Kind.ACCESS) -> int:
         """The seconds that the new token lives."""
@@ -103,14 +106,14 @@ def test_what_a_start_and_a_renewal_cost(world: World) -> None:
     """A renewal reads session and rules at once, whatever was read before; it is one read and one write."""
     world.admit()
     world.table.calls.clear()
-    assert world.admit(Kind.SESSION) == TOKEN_LIFE
+    assert world.admit(Kind.SESSION) == SESSION_TOKEN_LIFE
     assert [(call.op, len(call.keys)) for call in world.table.calls] == [("get", 2), ("write", 1)]
 
 
 def test_two_renewals_at_once_are_both_answered(world: World) -> None:
     world.admit()
     world.table.before_write = world.renew_elsewhere
-    assert world.admit(Kind.SESSION) == TOKEN_LIFE
+    assert world.admit(Kind.SESSION) == SESSION_TOKEN_LIFE
 
 
 def test_a_renewal_that_comes_too_late_is_refused(world: World) -> None:
@@ -141,7 +144,7 @@ def test_a_write_that_got_no_answer_is_no_refusal(world: World) -> None:
     world.admit()
     world.table.weather = at(len(world.table.calls) + 1, Fault.LOST_ANSWER)
     assert world.refused(Kind.SESSION) == 503
-    assert world.admit(Kind.SESSION) == TOKEN_LIFE
+    assert world.admit(Kind.SESSION) == SESSION_TOKEN_LIFE
 
 
 def test_a_revocation_of_this_very_moment_ends_renewals(world: World) -> None:
@@ -149,18 +152,18 @@ def test_a_revocation_of_this_very_moment_ends_renewals(world: World) -> None:
     world.admit()
     session = world.applicant(Kind.SESSION)
     world.deny(DenyKind.SUBJECT, "root")
-    with pytest.raises(Refused):
+    with pytest.raises(TokenRefused):
         world.admission.admit(session, SID)
     world.clock.advance(1)
     assert world.refused(None) == 403, "an identity token renews, and there is nothing to renew"
-    assert world.admit(Kind.ACCESS) == TOKEN_LIFE
-    assert world.admit(None) == TOKEN_LIFE
+    assert world.admit(Kind.ACCESS) == SESSION_TOKEN_LIFE
+    assert world.admit(None) == SESSION_TOKEN_LIFE
 
 
 def test_a_revoked_token_starts_and_renews_nothing(world: World) -> None:
     world.deny(DenyKind.JTI, "t")
     for kind in (Kind.ACCESS, Kind.SESSION):
-        with pytest.raises(Refused):
+        with pytest.raises(TokenRefused):
             world.admit(kind)
 
 
@@ -172,11 +175,11 @@ def test_an_ended_session_starts_anew_a_second_later(world: World) -> None:
     assert world.refused() == 503
     world.clock.advance(1)
     assert world.refused(None) == 403
-    assert world.admit() == TOKEN_LIFE
+    assert world.admit() == SESSION_TOKEN_LIFE
 
 
 def test_a_record_that_cannot_be_read_is_no_session(world: World) -> None:
     pk, sk = session_key("root", SID)
     world.table.write([Put({"pk": pk, "sk": sk, "body": "{"})])
     assert world.refused(None) == 403
-    assert world.admit() == TOKEN_LIFE
+    assert world.admit() == SESSION_TOKEN_LIFE

@@ -9,7 +9,7 @@ from desk import Ask, Desk, quiet
 from fake_clock import FakeClock
 from reference_table import ReferenceTable
 
-from headgate.core.audit import verify
+from headgate.core.audit import verify_chain
 
 AUDIT, EXPLAIN, WHY = "GET /admin/v1/audit", "POST /admin/v1/explain", {"reason": "a test"}
 Entry = dict[str, Any]
@@ -54,7 +54,7 @@ def test_an_auditor_reads_on_and_finds_the_break(hand: str) -> None:
     found = desk(hand)
     body = found.must(Ask(AUDIT)).body
     assert len(body["entries"]) == 3
-    broken = verify(reversed(body["entries"]), body["head"])
+    broken = verify_chain(reversed(body["entries"]), body["head"])
     assert broken is not None
     assert broken.revision == BROKEN
     for query in ({"actor": "arn:x"}, {"flag": "g"}, {"action": "flag.kill"}, {"since": "2000-01-01T00:00:00Z"}):

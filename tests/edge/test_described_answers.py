@@ -8,22 +8,22 @@ from bad_bodies import MALFORMED, MISFIT, UNREASONED, VALUES, encoded
 from described import described, operation, responses, undescribed
 from good_calls import GOOD, OWN, SPOILT, Place, slug_of
 
-from headgate.edge.admin.api import ROUTES
-from headgate.edge.openapi.calls import slugs
+from headgate.openapi import SERVED
+from headgate.openapi.calls import slugs
 
-REFUSALS = [(route, slug) for route in ROUTES for slug in sorted(slugs(route, ROUTES[route]))]
-WITH_BODY = [route for route in ROUTES if ROUTES[route].body is not None]
+REFUSALS = [(route, slug) for route in SERVED for slug in sorted(slugs(route, SERVED[route]))]
+WITH_BODY = [route for route in SERVED if SERVED[route].body is not None]
 
 
 def test_there_is_a_good_call_of_every_route() -> None:
-    assert set(GOOD) == set(ROUTES), "a new route needs a good call in tests/support/good_calls.py"
+    assert set(GOOD) == set(SERVED), "a new route needs a good call in tests/support/good_calls.py"
 
 
-@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("route", SERVED)
 def test_a_good_call_is_answered_as_described(route: str) -> None:
     place = Place()
     answer = place.send(GOOD[route])
-    assert answer["statusCode"] in ROUTES[route].answers, answer["body"]
+    assert answer["statusCode"] in SERVED[route].answers, answer["body"]
     assert undescribed(route, answer) == []
     assert undescribed(route, place.send(GOOD[route])) == []
 
@@ -73,10 +73,10 @@ QUERIES: dict[str, list[str]] = {
 }
 
 
-@pytest.mark.parametrize("route", [route for route in ROUTES if set(ROUTES[route].takes.split()) & set(QUERIES)])
+@pytest.mark.parametrize("route", [route for route in SERVED if set(SERVED[route].takes.split()) & set(QUERIES)])
 def test_whatever_is_asked_the_answer_is_described(route: str) -> None:
     place = Place()
-    for name in ROUTES[route].takes.split():
+    for name in SERVED[route].takes.split():
         for value in QUERIES.get(name, ()):
             answer = place.send(GOOD[route], query={name: value})
             assert undescribed(route, answer) == [], (name, value)

@@ -13,13 +13,14 @@ from reference_table import Fault, always
 from written_rules import WrittenRules
 
 from headgate.core.emergency import packed, running_work
+from headgate.core.model import Subject
 from headgate.core.routes import parse_routes
 from headgate.edge.admission import Admission, Applicant
 from headgate.edge.authorizer import Authorizer
-from headgate.edge.gate import Credentials
+from headgate.edge.credentials import Credentials
+from headgate.edge.key_pool import KeyPool
 from headgate.edge.oauth import OAuthError
 from headgate.edge.settings import GateSettings, emergency_kill
-from headgate.edge.signing import KeyPool
 from headgate.store.sessions import Sessions
 from headgate.store.snapshots import Snapshots
 from headgate.tokens.claims import Kind
@@ -94,7 +95,7 @@ class Scene:
     def session(self, **members: Any) -> int | str:
         """The seconds of a session's token, or the error."""
         try:
-            return int(self.admission.admit(Applicant("u", "c", **members), "town:1")["lifetime"])
+            return int(self.admission.admit(Applicant("u", Subject("u"), "c", **members), "town:1")["lifetime"])
         except OAuthError as error:
             return error.error
 

@@ -4,9 +4,9 @@ from desk import Ask, Desk
 from fake_clock import FakeClock
 from reference_table import ReferenceTable
 
+from headgate.core.flag import flag_document
 from headgate.core.limits import MAX_FLAGS
 from headgate.core.model import Flag
-from headgate.core.parse import flag_document
 from headgate.store.items import Head, flag_key, head_item, stored_item
 
 WHY = {"reason": "a test"}

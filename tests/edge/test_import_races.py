@@ -9,7 +9,7 @@ from members_desk import IMPORT, MembersDesk
 from operators import check
 from reference_table import ReferenceTable
 
-from headgate.core.imports import Import
+from headgate.core.changes.list_import import Import
 from headgate.store.imports import current
 from headgate.store.port import Put
 

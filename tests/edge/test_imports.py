@@ -17,8 +17,8 @@ from operators import check, entries
 from reference_table import Crashed, Fault, ReferenceTable, at, clear, mixed
 from schedules import Schedules
 
-from headgate.core.audit import canonical
 from headgate.core.decision import decide
+from headgate.core.documents import canonical
 from headgate.core.limits import MAX_SMALL
 from headgate.core.model import Subject
 from headgate.edge.admin.paging import write_cursor

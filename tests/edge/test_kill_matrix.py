@@ -18,11 +18,11 @@ from fake_clock import FakeClock
 from reference_table import Fault, always
 from written_rules import WrittenRules
 
-from headgate.core.moment import rfc3339
+from headgate.core.documents import rfc3339
 from headgate.edge.authorizer import Authorizer
-from headgate.edge.gate import Credentials
+from headgate.edge.credentials import Credentials
+from headgate.edge.key_pool import KeyPool
 from headgate.edge.settings import GateSettings
-from headgate.edge.signing import KeyPool
 from headgate.store.snapshots import Snapshots
 from headgate.tokens.claims import Kind
 from headgate.tokens.issue import Grant, issue

@@ -22,11 +22,11 @@ from stand import Stand
 from tcp_proxy import Fault, FaultyProxy
 
 from headgate.edge.admission import Admission
-from headgate.edge.bugs import Bug, told_by_place, type_and_place
+from headgate.edge.credentials import Credentials
 from headgate.edge.exchange import TokenFunction
-from headgate.edge.gate import Credentials
+from headgate.edge.http import Bug, redact_errors, type_and_place
+from headgate.edge.key_pool import KeyPool
 from headgate.edge.settings import GateSettings
-from headgate.edge.signing import KeyPool
 from headgate.store.sessions import Sessions
 from headgate.store.snapshots import Snapshots
 from headgate.tokens.fetch import Document, FetchFailed
@@ -194,7 +194,7 @@ def _part(value: Any) -> str:
 def test_a_bug_is_told_by_its_type_and_place() -> None:
     canaries = Canaries()
 
-    @told_by_place
+    @redact_errors
     def handler(event: Any, _context: Any) -> None:
         raise KeyError(event)
 

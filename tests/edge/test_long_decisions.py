@@ -14,9 +14,9 @@ from openfeature.exception import GeneralError
 from reference_table import Call, Fault, ReferenceTable, Weather, clear
 
 from headgate.core.model import Subject
-from headgate.edge.in_process import Gate, NotAllowed
-from headgate.edge.provider import HeadgateProvider
-from headgate.store import lists
+from headgate.sdk.gate import Gate, NotAllowed
+from headgate.sdk.provider import HeadgateProvider
+from headgate.store import memberships as lists
 from headgate.store.dynamo import REQUEST_BUDGET, DynamoTable
 from headgate.store.port import Throttled
 from headgate.store.snapshots import Snapshots
@@ -170,7 +170,7 @@ def test_a_member_item_that_cannot_be_read_lets_nobody_in() -> None:
 def test_in_process_it_is_the_same() -> None:
     world = World()
     world.desk.changes(add=["acme"], kind="orgs")
-    gate = Gate(Snapshots(world.table, clock=world.clock), live=True)
+    gate = Gate(world.table, clock=world.clock, live=True)
     assert gate.allows("access", Subject(LISTED[0]))
     assert gate.allows("access", Subject("x", ("other", "acme")))
     assert not gate.allows("access", Subject("acme"))
@@ -192,7 +192,7 @@ def test_in_process_it_is_the_same() -> None:
 def test_who_could_be_no_member_is_not_looked_up(user: str) -> None:
     """No such key may reach the table."""
     world = World()
-    gate = Gate(Snapshots(world.table, clock=world.clock), live=True)
+    gate = Gate(world.table, clock=world.clock, live=True)
     gate.allows("access", Subject(STRANGER))
     assert world.reads(lambda: gate.allows("access", Subject(user))) == [1]
 

@@ -16,14 +16,14 @@ from fake_clock import FakeClock
 from written_rules import WrittenRules
 
 from headgate.core.deny import DenyKind
+from headgate.core.documents import rfc3339
 from headgate.core.keyring import KeyState
-from headgate.core.moment import rfc3339
 from headgate.edge.authorizer import Authorizer
-from headgate.edge.gate import Credentials
+from headgate.edge.credentials import Credentials
+from headgate.edge.key_pool import KeyPool
 from headgate.edge.legacy import HeldSecret, LegacyTokens, legacy_tokens
 from headgate.edge.settings import GateSettings, Misconfigured
-from headgate.edge.signing import KeyPool
-from headgate.store.items import KEYS, deny_key
+from headgate.store.items import KEYRING_KEY, deny_key
 from headgate.store.port import Unavailable
 from headgate.store.snapshots import SOFT_TTL, Snapshots
 from headgate.tokens import limits
@@ -32,7 +32,7 @@ from headgate.tokens.issue import Grant, issue
 from headgate.tokens.keys import LocalSigner
 from headgate.tokens.legacy import LegacyVerifier
 from headgate.tokens.legacy_issuer import LegacyIssuer
-from headgate.tokens.refusals import RefusalCode, Refused
+from headgate.tokens.refusals import RefusalCode, TokenRefused
 
 AUTHORIZER = Path(__file__).parents[2] / "functions" / "authorizer"
 SETTINGS = GateSettings("t", ("key",), "headgate", "https://gate.example.com")
@@ -192,13 +192,15 @@ def test_a_revocation_of_the_subject_refuses_what_was_issued_until_then() -> Non
 
 def test_without_a_readable_keyring_no_old_token_passes_either() -> None:
     scene = Scene("ga")
-    scene.rules.write(KEYS, "keys.rotate", {"keys": [{"kid": "key", "state": "no such state", "since": 0}]})
+    scene.rules.write(KEYRING_KEY, "keys.rotate", {"keys": [{"kid": "key", "state": "no such state", "since": 0}]})
     assert scene.passed(scene.old(isAdmin=True)) == set()
 
 
 def test_a_revoked_key_of_ours_is_none_of_theirs() -> None:
     scene = Scene("ga")
-    scene.rules.write(KEYS, "keys.revoke", {"keys": [{"kid": "key", "state": KeyState.REVOKED.value, "since": 1}]})
+    scene.rules.write(
+        KEYRING_KEY, "keys.revoke", {"keys": [{"kid": "key", "state": KeyState.REVOKED.value, "since": 1}]}
+    )
     assert not scene.passes("observe", scene.own())
     assert scene.passes("observe", scene.old(gastownAccess=True))
 
@@ -298,14 +300,14 @@ def test_a_clock_that_is_set_back_does_not_stop_the_next_attempt() -> None:
 
     held = HeldSecret(unreadable)
     for now in (1_000.0, 1.0):
-        with pytest.raises(Refused):
+        with pytest.raises(TokenRefused):
             held(now)
     assert held._failed_at == 1.0
 
 
 def test_a_secret_that_is_none_counts_as_unreadable(capsys: pytest.CaptureFixture[str]) -> None:
     held = HeldSecret(lambda: "short")
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(TokenRefused) as caught:
         held(1.0)
     assert caught.value.code is RefusalCode.KEY_UNAVAILABLE
     out = capsys.readouterr().out

@@ -10,8 +10,8 @@ from dice import IDS, Dice
 from fake_clock import FakeClock
 from reference_table import Call, Fault, ReferenceTable
 
-from headgate.core.moment import rfc3339
-from headgate.edge.admin.past import BUDGET
+from headgate.core.documents import rfc3339
+from headgate.edge.admin.as_of import BUDGET
 
 KEYS = ("f", "g", "h")
 WHY = {"reason": "a test"}

@@ -1,6 +1,6 @@
 """Problem details: what leaves in them can always be sent."""
 
-from headgate.core.faults import Invalid
+from headgate.core.documents import Invalid
 from headgate.edge.problems import PROBLEMS, problem
 
 

@@ -9,11 +9,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fake_clock import FakeClock
 from reference_table import ReferenceTable
 
-from headgate.core.keyring import TOKEN_LIFE
-from headgate.edge.admin.api import handle
-from headgate.edge.admin.door import Admin
-from headgate.edge.signing import KeyPool
-from headgate.store.items import KEYS
+from headgate.core.keyring import LONGEST_TOKEN_LIFE
+from headgate.edge.admin.call import Admin, handle
+from headgate.edge.key_pool import KeyPool
+from headgate.openapi import SERVED
+from headgate.store.items import KEYRING_KEY
 from headgate.store.port import Put, Unavailable
 from headgate.store.record import Record
 from headgate.store.sessions import Sessions
@@ -74,12 +74,12 @@ class World:
                 "authorizer": {"iam": {"userArn": "arn:aws:iam::1:role/admin", "callerId": "A:admin"}},
             },
         }  # fmt: skip
-        answer = handle(admin, event)
+        answer = handle(admin, SERVED, event)
         return answer["statusCode"], json.loads(answer["body"])
 
     def spoil(self, body: str) -> None:
         """The record of the keys becomes something else."""
-        self.table.write([Put({"pk": KEYS[0], "sk": KEYS[1], "version": 1, "body": body})])
+        self.table.write([Put({"pk": KEYRING_KEY[0], "sk": KEYRING_KEY[1], "version": 1, "body": body})])
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def test_an_hour_later_the_pool_goes_round(world: World) -> None:
     for expected in (200, 200, 409):
         assert world.call("POST /admin/v1/keys/rotate")[0] == expected
     assert world.refreshed().signer.kid == "k3"
-    world.clock.advance(TOKEN_LIFE)
+    world.clock.advance(LONGEST_TOKEN_LIFE)
     assert world.call("POST /admin/v1/keys/rotate")[0] == 200
     assert world.refreshed().signer.kid == "k1"
     shown = {key["kid"]: key["state"] for key in world.call("GET /admin/v1/keys")[1]["keys"]}

@@ -11,8 +11,8 @@ from operators import entries
 from reference_table import ReferenceTable
 
 from headgate.core.audit import sealed
-from headgate.core.moment import rfc3339, unix
-from headgate.edge.admin import stream
+from headgate.core.documents import rfc3339, unix
+from headgate.edge.admin import audit as stream
 from headgate.store.items import Head, audit_sk, entry_item, head_item
 
 WHY = {"reason": "a test"}

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {
     "HEADGATE_TABLE": "t", "HEADGATE_SIGNING_KEYS": "one,two", "HEADGATE_AUDIENCE": "headgate",
-    "HEADGATE_IDENTITY_ISSUERS": "[]", "WORKER_TABLE": "w", "AWS_DEFAULT_REGION": "us-east-1",
+    "HEADGATE_IDENTITY_ISSUERS": "[]", "GASTOWN_TABLE": "w", "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local",
 }  # fmt: skip
 NOT_FOR = {
@@ -28,17 +28,38 @@ NOT_FOR = {
     ),
     "evaluate": ("pydantic", "jwt", "aws_lambda_powertools", "boto3", "openfeature", "headgate.edge.admin"),
     "token": ("pydantic", "aws_lambda_powertools", "boto3", "openfeature", "headgate.edge.admin"),
-    "admin": ("headgate.tokens", "headgate.edge.openapi", "jwt", "aws_lambda_powertools", "boto3", "openfeature"),
-    "worker": ("pydantic", "jwt", "headgate.tokens", "headgate.core.decision", "boto3", "openfeature"),
+    "admin": ("headgate.tokens", "headgate.openapi.document", "jwt", "boto3", "openfeature"),
+    "worker": (
+        "pydantic",
+        "jwt",
+        "headgate.tokens",
+        "headgate.store",
+        "headgate.core.decision",
+        "boto3",
+        "openfeature",
+    ),
 }
+EXAMPLE = {"gastown": ("pydantic", "jwt", "headgate.tokens", "headgate.core.decision", "boto3", "openfeature")}
+FOLDERS = {name: f"functions/{name}" for name in NOT_FOR} | {name: f"examples/{name}" for name in EXAMPLE}
+FORBIDDEN = NOT_FOR | EXAMPLE
 
 
-@pytest.mark.parametrize("function", NOT_FOR)
+@pytest.mark.parametrize("function", FORBIDDEN)
 def test_a_function_does_not_load(function: str) -> None:
+    loaded = modules(function)
+    assert {name for name in FORBIDDEN[function] if name in loaded} == set()
+
+
+@pytest.mark.parametrize(("function", "module"), [("worker", "event_handler"), ("admin", "metrics")])
+def test_a_function_uses_powertools(function: str, module: str) -> None:
+    assert f"aws_lambda_powertools.{module}" in modules(function)
+
+
+def modules(function: str) -> set[str]:
+    """What a fresh process has loaded once the function has started."""
     script = "import app, json, sys; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT / "functions" / function, env={**os.environ, **ENVIRONMENT},
+        [sys.executable, "-c", script], cwd=ROOT / FOLDERS[function], env={**os.environ, **ENVIRONMENT},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    loaded = set(json.loads(done.stdout))
-    assert {name for name in NOT_FOR[function] if name in loaded} == set()
+    return set(json.loads(done.stdout))

@@ -9,11 +9,11 @@ import jsonschema
 import pytest
 import yaml
 
+from headgate.core.changes.manifest import MANIFEST_MEMBERS, parse_manifest, plan_manifest
 from headgate.core.clauses import COMPARABLE, OPERATORS
-from headgate.core.faults import Invalid
-from headgate.core.manifest import MEMBERS, parse_manifest, plan
+from headgate.core.documents import Invalid
+from headgate.core.flag import OWN_MEMBERS
 from headgate.core.model import Algorithm, RouteClass, Stage, Unit
-from headgate.core.parse import OWN_MEMBERS
 from headgate.core.snapshot import EMPTY
 
 ROOT = Path(__file__).parents[2]
@@ -53,7 +53,7 @@ GOOD: dict[str, Any] = {
 
 def parses(document: Any) -> bool:
     try:
-        plan(parse_manifest(document), EMPTY, new_salt=lambda: "s", prune=False)
+        plan_manifest(parse_manifest(document), EMPTY, new_salt=lambda: "s", prune=False)
     except Invalid:
         return False
     return True
@@ -61,11 +61,11 @@ def parses(document: Any) -> bool:
 
 def test_the_reference_manifest_fits() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
-    VALIDATOR.validate(yaml.safe_load((ROOT / "gastown.yaml").read_text()))
+    VALIDATOR.validate(yaml.safe_load((ROOT / "examples/gastown/manifest.yaml").read_text()))
 
 
 def test_names_and_choices_are_the_parsers() -> None:
-    assert set(SCHEMA["properties"]) == set(MEMBERS)
+    assert set(SCHEMA["properties"]) == set(MANIFEST_MEMBERS)
     assert set(FLAG) == set(OWN_MEMBERS)
     for member, options in (("stage", Stage), ("unit", Unit), ("algorithm", Algorithm)):
         assert FLAG[member]["enum"] == [option.value for option in options]

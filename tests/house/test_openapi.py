@@ -7,16 +7,18 @@ import pytest
 from described import DESCRIBED, described, operation, responses
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from headgate.edge.admin.api import ROUTES
-from headgate.edge.openapi.__main__ import WRITTEN
-from headgate.edge.openapi.calls import slugs
 from headgate.edge.problems import PROBLEMS
+from headgate.openapi import SERVED
+from headgate.openapi.__main__ import WRITTEN
+from headgate.openapi.calls import slugs
 from headgate_cli.local.template import load_template
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = described()
 TEMPLATE = load_template(ROOT / "template.yaml", {})
-SERVED = {f"{route.method} {route.path}": route.auth for route in TEMPLATE.routes if route.function != "WorkerFunction"}
+DECLARED = {
+    f"{route.method} {route.path}": route.auth for route in TEMPLATE.routes if route.function != "WorkerFunction"
+}
 
 
 @pytest.mark.parametrize("name", WRITTEN)
@@ -30,15 +32,15 @@ def test_it_is_an_openapi_document() -> None:
 
 
 def test_every_route_of_the_template_is_described_and_no_other() -> None:
-    assert set(SERVED) == DESCRIBED
-    assert set(ROUTES) == {route for route in DESCRIBED if " /admin/" in route}
+    assert set(DECLARED) == DESCRIBED
+    assert set(SERVED) == {route for route in DESCRIBED if " /admin/" in route}
 
 
-@pytest.mark.parametrize("route", sorted(SERVED))
+@pytest.mark.parametrize("route", sorted(DECLARED))
 def test_security_is_the_templates(route: str) -> None:
     """Open in the template means open here too, but for evaluate, which verifies the token itself."""
     verified_inside = route.startswith("POST /ofrep/")
-    expected = [{"sigv4": []}] if SERVED[route] == "AWS_IAM" else [{"bearer": []}] if verified_inside else []
+    expected = [{"sigv4": []}] if DECLARED[route] == "AWS_IAM" else [{"bearer": []}] if verified_inside else []
     assert operation(route)["security"] == expected
     assert {*expected[0]} <= set(DOCUMENT["components"]["securitySchemes"]) if expected else True
 
@@ -67,9 +69,9 @@ def test_every_schema_is_used() -> None:
 def test_every_problem_is_documented() -> None:
     named = DOCUMENT["components"]["schemas"]["Problem"]["properties"]["type"]["enum"]
     assert named == [f"urn:headgate:{slug}" for slug in PROBLEMS]
-    for route in ROUTES:
+    for route in SERVED:
         told = " ".join(str(response.get("description")) for response in responses(route).values())
-        assert all(f"`{slug}`" in told for slug in slugs(route, ROUTES[route]))
+        assert all(f"`{slug}`" in told for slug in slugs(route, SERVED[route]))
 
 
 BEHIND_THE_GATE = {"missing-context", "forbidden", "internal"}
@@ -78,5 +80,5 @@ BEHIND_THE_GATE = {"missing-context", "forbidden", "internal"}
 
 def test_every_problem_is_some_calls() -> None:
     """That each is in fact answered is seen in tests/edge/test_described_answers.py."""
-    of_calls = set().union(*(slugs(key, route) for key, route in ROUTES.items()))
+    of_calls = set().union(*(slugs(key, route) for key, route in SERVED.items()))
     assert of_calls == set(PROBLEMS) - BEHIND_THE_GATE

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate_cli.local.declared import Route
+from headgate_cli.local.declared import DeclaredRoute
 from headgate_cli.local.matching import Routes
 
 PATHS = [
@@ -17,7 +17,7 @@ PATHS = [
     "GET /{any}/best/parts/first",
     "DELETE /things/{thing}",
 ]
-ROUTES = Routes(Route(*key.split(), function="F", auth="NONE") for key in PATHS)
+ROUTES = Routes(DeclaredRoute(*key.split(), function="F", auth="NONE") for key in PATHS)
 
 
 @pytest.mark.parametrize(

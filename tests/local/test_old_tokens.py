@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from headgate.core.moment import rfc3339
+from headgate.core.documents import rfc3339
 from headgate_cli.failures import ExitCode, Failure
 from headgate_cli.local.old_tokens import NAME, read_old_tokens
 

@@ -1,4 +1,4 @@
-"""10,000 paths and methods against template.yaml: each is a declared route under its own authorisation, or 404.
+"""10,000 paths and methods against both templates: each is a declared route under its own authorisation, or 404.
 
 The laptop mode's whole gateway answers, in this process; behind it stand functions that only write down that they were
 called. What is right comes from the translated template and a matcher of its own (`deployed_routes`).
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from deployed_routes import IAM, OPEN, TEMPLATE, DeployedRoute, deployed_routes, fuzzed, route_for
+from deployed_routes import EXAMPLE, IAM, OPEN, TEMPLATE, DeployedRoute, deployed_routes, fuzzed, route_for
 
 from headgate_cli.local.gateway import Gateway
 from headgate_cli.local.runtime import Outcome
@@ -38,10 +38,10 @@ class Noted:
 
 
 class Asked:
-    """The gateway of template.yaml, asked without a socket."""
+    """The gateway of both templates, asked without a socket."""
 
     def __init__(self) -> None:
-        template = load_template(TEMPLATE, {})
+        template = load_template(TEMPLATE, {}, [EXAMPLE])
         self.calls: list[tuple[str, Mapping[str, Any]]] = []
         environments = {name: Noted(name, self.calls) for name in template.functions}
         self.gate = template.authorizers["Gate"].function

@@ -14,7 +14,7 @@ from plain_client import Client
 
 from headgate_cli.local.addresses import LOOPBACK, listen, port_of
 from headgate_cli.local.children import interpreter
-from headgate_cli.local.declared import Function, Route, Template
+from headgate_cli.local.declared import DeclaredRoute, Function, Template
 from headgate_cli.local.gateway import Gateway
 from headgate_cli.local.runtime import BOOTSTRAP, Environment, Invocation, Outcome
 from headgate_cli.local.runtime_api import RuntimeApi
@@ -270,7 +270,7 @@ def test_stopping_fails_what_waits_and_leaves_no_process(tmp_path: Path) -> None
 
 
 def test_an_answer_that_takes_longer_than_the_gateway_waits_is_unavailable(tmp_path: Path) -> None:
-    route = Route("GET", "/slow", "F", "NONE")
+    route = DeclaredRoute("GET", "/slow", "F", "NONE")
 
     async def run() -> bytes:
         async with served(tmp_path, "next_event(); import time; time.sleep(60)", timeout=60) as environment:

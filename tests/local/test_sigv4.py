@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from plain_client import Client
 
-from headgate_cli.local.sigv4 import Signable, SignatureRefused, sign, verify
+from headgate_cli.local.sigv4 import Signable, SignatureRefused, sign, verify_signature
 from headgate_cli.local.stack import Stack
 
 KEY, SECRET, REGION = "AKIATESTTESTTESTTEST", "a/secret+value", "us-east-1"
@@ -48,7 +48,7 @@ def authorization(request: Signable, old: str, new: str) -> Signable:
 
 
 def check(request: Signable, now: datetime = NOW, secrets: Mapping[str, str] = SECRETS) -> str:
-    return verify(request, secrets, region=REGION, now=now)
+    return verify_signature(request, secrets, region=REGION, now=now)
 
 
 def test_accepts_what_it_signs() -> None:

@@ -27,7 +27,7 @@ from reference_table import ReferenceTable
 from headgate.core.decision import decide
 from headgate.core.limits import MAX_DEPTH
 from headgate.core.model import Subject
-from headgate.core.snapshot import EMPTY, apply, with_kills
+from headgate.core.snapshot import EMPTY, apply_entries, with_kills
 from headgate.store.snapshots import Snapshots, build
 
 KEYS = ("x", "y", "z")
@@ -75,12 +75,12 @@ def test_pieces_and_the_whole_are_the_same(thrown: Dice) -> None:
     table = history(thrown, 15)
     stream = entries(table)
     whole = build(list(table.partition("rules").values()), len(stream))
-    assert same_rules(whole, apply(EMPTY, stream))
+    assert same_rules(whole, apply_entries(EMPTY, stream))
     for cut in (0, thrown.source.randint(0, len(stream)), len(stream)):
-        held = apply(EMPTY, stream[:cut])
+        held = apply_entries(EMPTY, stream[:cut])
         assert held.revision == cut
-        assert same_rules(whole, apply(held, stream[cut:]))
-        assert same_rules(whole, apply(held, stream)), "entries that it contains are passed over"
+        assert same_rules(whole, apply_entries(held, stream[cut:]))
+        assert same_rules(whole, apply_entries(held, stream)), "entries that it contains are passed over"
 
 
 @settings(max_examples=many(40, 400))

@@ -32,9 +32,10 @@ from proofs import Tally, many
 from reference_table import Fault, ReferenceTable, mixed
 from schedules import Schedules
 
-from headgate.core.session import MAX_PER_SUBJECT, TOKEN_LIFE, Session, start
+from headgate.core.changes.refusal import Refusal, Slug
+from headgate.core.session import MAX_PER_SUBJECT, SESSION_TOKEN_LIFE, Session, start
 from headgate.store.port import Contended, Put, Unavailable
-from headgate.store.record import Answer, Plan, Refusal, Slug
+from headgate.store.record import Answer, Plan
 from headgate.store.sessions import Capped, Sessions
 from headgate.store.snapshots import Snapshots, Standing, View
 
@@ -317,7 +318,7 @@ def test_of_renewals_and_an_end_at_once_none_is_lost(stage: Schedules) -> None:
         held = world.sessions.find("alice", "s1")
         assert held is not None
         assert held.ended
-        later = held.expires_at - int(NOW) - TOKEN_LIFE
+        later = held.expires_at - int(NOW) - SESSION_TOKEN_LIFE
         assert later in {0} | ({10} if first else set()) | ({20} if second else set())
         assert (later == 0) is (not first and not second)
         seen.add((first, second))

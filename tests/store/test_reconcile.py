@@ -16,12 +16,12 @@ from proofs import Tally, many
 from reference_table import Fault, ReferenceTable, always
 
 from headgate.core.audit import sealed
+from headgate.core.changes.reconcile import Finding, What
 from headgate.core.deny import DenyKind
-from headgate.core.reconcile import Finding, What
 from headgate.core.session import record_id, start
 from headgate.store.items import (
     AUDIT,
-    HEAD,
+    HEAD_KEY,
     RULES,
     Head,
     audit_sk,
@@ -194,7 +194,7 @@ def test_a_session_that_was_started_anew_is_another() -> None:
                       client_id="web")  # fmt: skip
         Sessions(history.table, clock=history.clock).start(again)
         assert found(history.table, history.clock) == ()
-    (finding,) = of({**sessions[1], **{pk: sessions[0][pk] for pk in (RULES, AUDIT, HEAD[0])}}, history)
+    (finding,) = of({**sessions[1], **{pk: sessions[0][pk] for pk in (RULES, AUDIT, HEAD_KEY[0])}}, history)
     assert finding.what is What.SESSION_ENDED
 
 
@@ -262,7 +262,7 @@ def laid(table: ReferenceTable, pk: str, sk: str, **members: Any) -> None:
 def with_kills(table: ReferenceTable, head: int, killed: dict[str, str]) -> None:
     """The head, with other kills."""
     newest = json.loads(str(table.partition(AUDIT)[audit_sk(head)]["body"]))["digest"]
-    table.partition(HEAD[0])[HEAD[1]] = head_item(Head(head, newest, killed))
+    table.partition(HEAD_KEY[0])[HEAD_KEY[1]] = head_item(Head(head, newest, killed))
 
 
 def twice(table: ReferenceTable, revision: int) -> None:
@@ -285,7 +285,7 @@ BREAKS: dict[str, tuple[Damage, list[tuple[What, str]]]] = {
                   [(What.CHAIN_BROKEN, "audit"), (What.STATE_MISSING, deny_key(DenyKind.SESSION, "x")[1]),
                    (What.STATE_UNRECORDED, "flag#f")]),
     "entry twice": (lambda table, _: twice(table, 1), [(What.CHAIN_BROKEN, "audit")]),
-    "head lost": (lambda table, _: table.partition(HEAD[0]).clear(),
+    "head lost": (lambda table, _: table.partition(HEAD_KEY[0]).clear(),
                   [(What.HEAD_BEHIND, "head"), (What.KILL_DIFFERS, "head")]),
     "kill forgotten": (lambda table, head: with_kills(table, head, {}), [(What.KILL_DIFFERS, "head")]),
     "kill raised": (lambda table, head: with_kills(table, head, {"killed": "sever"}), [(What.KILL_DIFFERS, "head")]),

@@ -22,10 +22,11 @@ from operators import (
 from proofs import Tally
 from reference_table import Crashed, Fault, ReferenceTable, always, at, clear, mixed
 
-from headgate.core.faults import refuse
+from headgate.core.changes.refusal import Refusal, Slug
+from headgate.core.documents import refuse
 from headgate.core.snapshot import EMPTY, Snapshot
 from headgate.store.port import Throttled, Unavailable
-from headgate.store.record import IDEMPOTENCY_LIFE, Answer, Plan, Refusal, Slug
+from headgate.store.record import IDEMPOTENCY_LIFE, Answer, Plan
 from headgate.store.snapshots import Snapshots
 
 NOW = 1_780_000_000.0
@@ -361,10 +362,10 @@ def test_a_plan_that_judges_by_other_flags_commits_on_what_it_saw(ops: Operator,
     def plan(current: Any) -> Any:
         assert current.snapshot is not None
         if "f" not in current.snapshot.rules.flags:
-            return Refusal(Slug.INVALID, "the parent is gone")
+            raise Refusal(Slug.INVALID_BODY, "the parent is gone")
         return creation("child", requires=["f"])(current)
 
-    assert slug(ops.does("child", plan, rules=rules)) is Slug.INVALID
+    assert slug(ops.does("child", plan, rules=rules)) is Slug.INVALID_BODY
     assert [("f" in snapshot.rules.flags) for snapshot in seen] == [True, False]
     assert check(table) == 5
 

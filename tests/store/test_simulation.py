@@ -27,9 +27,10 @@ from operators import (
 from proofs import Tally, many
 from reference_table import Fault, ReferenceTable, Weather, always, clear, mixed
 
+from headgate.core.changes.refusal import Refusal, Slug
 from headgate.store.items import read_head
 from headgate.store.port import Unavailable
-from headgate.store.record import Answer, Call, Plan, Refusal, Slug
+from headgate.store.record import Answer, Call, Plan
 from headgate.store.snapshots import SOFT_TTL, Snapshots, Standing, View
 
 KEYS = ("a", "b", "c", "d")

@@ -273,7 +273,7 @@ def test_a_throttle_buys_no_stale_grants(world: World) -> None:
     ("fault", "expected"), [(Fault.THROTTLED, Standing.EXPIRED), (Fault.LOST_REQUEST, Standing.STALE)]
 )
 def test_a_head_that_cannot_be_followed(world: World, fault: Fault, expected: Standing) -> None:
-    """The rules are behind and known to be: no fresher than in an outage, and a throttle buys nothing here either."""
+    """E68: the rules are behind and known to be: no fresher than in an outage, and a throttle buys nothing either."""
     world.snapshots.live()
     world.ops.makes("access", listing("access", "bob"))
     world.table.weather = heads_only(fault)

@@ -15,6 +15,7 @@ from running_gate import Gate
 from tcp_proxy import FaultyProxy
 
 from headgate_cli.local.stack import Stack, running_stack
+from headgate_cli.project import EXAMPLE
 
 ROOT = Path(__file__).parents[2]
 OPEN = ("gastown-access", "gastown-pr-merge", "gastown-multi-rig")
@@ -39,7 +40,7 @@ class Breakable:
 @contextlib.contextmanager
 def breakable_stack(folder: Path, *, max_stale: int) -> Iterator[Breakable]:
     """Start one; access and two sub-features are at GA. `folder` takes the project's files."""
-    manifest = yaml.safe_load((ROOT / "gastown.yaml").read_text())
+    manifest = yaml.safe_load((ROOT / "examples/gastown/manifest.yaml").read_text())
     manifest["max_stale"] = max_stale
     for flag in manifest["flags"]:
         flag["stage"] = "ga" if flag["key"] in OPEN else "admin_only"
@@ -52,12 +53,13 @@ def breakable_stack(folder: Path, *, max_stale: int) -> Iterator[Breakable]:
 
 
 def _project(folder: Path) -> Path:
-    """The project with another worker: one's own service, as the template invites to."""
+    """The project with another service on the example's routes."""
     project = folder / "project"
-    (project / "functions").mkdir(parents=True)
+    app = project / EXAMPLE
+    app.mkdir(parents=True)
     shutil.copy(ROOT / "template.yaml", project)
-    (project / "layers").symlink_to(ROOT / "layers")
-    for function in (ROOT / "functions").iterdir():
-        target = Path(__file__).with_name("echo_worker") if function.name == "worker" else function
-        (project / "functions" / function.name).symlink_to(target)
+    for name in ("layers", "functions"):
+        (project / name).symlink_to(ROOT / name)
+    shutil.copy(ROOT / EXAMPLE / "template.yaml", app)
+    (app / "app.py").symlink_to(Path(__file__).with_name("echo_worker") / "app.py")
     return project

@@ -1,4 +1,4 @@
-"""The routes as AWS's own translator makes them of template.yaml, and which one API Gateway takes for a request.
+"""The routes as AWS's own translator makes them of both templates, and which one API Gateway takes for a request.
 
 A matcher of its own, written from the API Gateway Developer Guide ("Create routes for HTTP APIs") over the translated
 OpenAPI paths: it shares no line with the laptop mode's, so that the two can be held against each other.
@@ -18,6 +18,7 @@ from samtranslator.parser.parser import Parser  # type: ignore[import-untyped]
 from samtranslator.translator.translator import Translator  # type: ignore[import-untyped]
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
+EXAMPLE = TEMPLATE.parent / "examples/gastown/template.yaml"
 OPEN, IAM = "NONE", "AWS_IAM"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT", "get", "Post", "ANY",
            "PROPFIND", "$default")  # fmt: skip
@@ -40,8 +41,12 @@ class DeployedRoute:
 
 
 def deployed_routes() -> list[DeployedRoute]:
-    """Every route of the translated template, with its OpenAPI `security`."""
-    source = json.loads(json.dumps(yaml_parse(TEMPLATE.read_text())))
+    """Every route of the translated templates, with its OpenAPI `security`."""
+    return [route for template in (TEMPLATE, EXAMPLE) for route in _routes(template)]
+
+
+def _routes(template: Path) -> list[DeployedRoute]:
+    source = json.loads(json.dumps(yaml_parse(template.read_text())))
     for resource in source["Resources"].values():
         for place in ("CodeUri", "ContentUri"):
             if place in resource["Properties"]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from headgate.edge.openapi.document import document
+from headgate.openapi.document import document
 
 
 @cache

@@ -12,8 +12,8 @@ from typing import Any
 
 from fake_clock import FakeClock
 
-from headgate.edge.admin.api import handle
-from headgate.edge.admin.door import Admin
+from headgate.edge.admin.call import Admin, handle
+from headgate.openapi import SERVED
 from headgate.store.port import Table
 from headgate.store.record import Record
 from headgate.store.sessions import Sessions
@@ -74,7 +74,7 @@ class Desk:
 
     def answers(self, ask: Ask) -> Reply:
         """One call."""
-        response = handle(self.admin, event(ask, f"request-{next(self.numbers)}"))
+        response = handle(self.admin, SERVED, event(ask, f"request-{next(self.numbers)}"))
         text = response["body"]
         return Reply(response["statusCode"], json.loads(text) if text else None, response["headers"])
 

@@ -14,13 +14,13 @@ from fake_clock import FakeClock
 
 from headgate.edge.admission import Admission
 from headgate.edge.authorizer import Authorizer
+from headgate.edge.credentials import Credentials
 from headgate.edge.evaluate import Evaluate
 from headgate.edge.exchange import TokenFunction
-from headgate.edge.gate import Credentials
+from headgate.edge.key_pool import KeyPool
 from headgate.edge.oauth import ACCESS_TOKEN as ACCESS
 from headgate.edge.oauth import GRANT, ID_TOKEN, SESSION_TOKEN
 from headgate.edge.settings import GateSettings
-from headgate.edge.signing import KeyPool
 from headgate.store.port import Table
 from headgate.store.sessions import Sessions
 from headgate.store.snapshots import Snapshots

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from running_gate import Gate, Person
 
 from headgate.core.decision import decide
+from headgate.core.flag import load_flag
 from headgate.core.model import Subject
-from headgate.core.parse import load_flag
 from headgate.core.ruleset import Ruleset, ruleset
 
 

@@ -12,9 +12,9 @@ from members_desk import digest_of
 from reference_table import Call, Fault, ReferenceTable, always, clear
 
 from headgate.core.session import record_id, start
-from headgate.edge.admin.api import ROUTES, handle
-from headgate.edge.admin.door import MAX_BODY, no_audit_key
-from headgate.edge.admin.past import BUDGET
+from headgate.edge.admin.as_of import BUDGET
+from headgate.edge.admin.call import MAX_BODY, handle, no_audit_key
+from headgate.openapi import SERVED
 from headgate.store.sessions import Sessions
 from headgate.store.snapshots import Snapshots
 from headgate.tokens.keys import LocalSigner
@@ -124,7 +124,7 @@ class Place:
         if body is not None:
             made["body"] = body.decode("utf-8", "surrogateescape")
         with quiet():
-            return handle(self.admin, made)
+            return handle(self.admin, SERVED, made)
 
 
 def slug_of(response: Response) -> str:
@@ -162,7 +162,7 @@ def _invalid(place: Place, ask: Ask) -> Response:
     if ask.body is not None:
         return place.send(ask, json.dumps({**ask.body, "unheard_of": 1}).encode())
     wrong = {"limit": "0", "as_of": "never", "kind": "team", "after": "-1"}
-    return place.send(ask, query={name: value for name, value in wrong.items() if name in ROUTES[ask.route].takes})
+    return place.send(ask, query={name: value for name, value in wrong.items() if name in SERVED[ask.route].takes})
 
 
 def _saying(body: Mapping[str, Any]) -> Callable[[Place, Ask], Response]:

@@ -8,14 +8,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from headgate_cli.local.aws import CREDENTIALS
+from headgate_cli.local.aws import DUMMY_CREDENTIALS
 from headgate_cli.local.declared import ACCOUNT_ID, REGION
 
 
 @contextlib.contextmanager
 def running_dynamodb() -> Iterator[str]:
     """Its URL, for as long as the block runs."""
-    key_id, secret = CREDENTIALS
+    key_id, secret = DUMMY_CREDENTIALS
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
         url = "http://{}:{}".format(*listener.getsockname())
         process = subprocess.Popen(

@@ -11,30 +11,31 @@ from typing import Any
 
 from fake_clock import FakeClock
 from reference_table import ReferenceTable
-from vector_files import flag_of
+from vector_files import flag_from
 
-from headgate.core.audit import verify
-from headgate.core.change import stamped, with_kill, with_members, with_stage, without_kill
+from headgate.core.audit import verify_chain
+from headgate.core.changes.flag import stamped, with_kill, with_members, with_stage, without_kill
+from headgate.core.changes.refusal import Refusal, Slug
 from headgate.core.deny import DenyKind
+from headgate.core.flag import flag_document, read_flag
 from headgate.core.model import Flag, Json, Kill, Reach, Stage
-from headgate.core.parse import flag_document
-from headgate.core.snapshot import EMPTY, Snapshot, apply, read_flag
+from headgate.core.snapshot import EMPTY, Snapshot, apply_entries
 from headgate.store.items import (
     FLAG_PREFIX,
-    HEAD,
-    KEYS,
-    PROFILE,
-    ROUTES,
+    HEAD_KEY,
+    KEYRING_KEY,
+    PROFILE_KEY,
+    ROUTES_KEY,
     deny_key,
     flag_key,
     read_head,
     read_stored,
 )
 from headgate.store.port import Table
-from headgate.store.record import Actor, Answer, Call, Change, Current, Plan, Record, Refusal, Slug
+from headgate.store.record import Actor, Answer, Call, Change, Current, Plan, Record
 from headgate.store.snapshots import build
 
-TARGETS = {"routes": ROUTES, "profile": PROFILE, "keys": KEYS}
+TARGETS = {"routes": ROUTES_KEY, "profile": PROFILE_KEY, "keys": KEYRING_KEY}
 
 
 class Operator:
@@ -54,8 +55,11 @@ class Operator:
         return Call(actor, "a test", f"req-{number}", f"caller-{self.name}", idem or f"key-{number}", fingerprint)
 
     def does(self, key: str, plan: Plan, call: Call | None = None, **options: Any) -> Answer | Refusal:
-        """One change of a flag, or of the routes, the profile, the keys."""
-        return self.record.change(TARGETS.get(key, flag_key(key)), plan, call or self.call(), **options)
+        """One change of a flag, or of the routes, the profile, the keys; a refusal is an outcome."""
+        try:
+            return self.record.change(TARGETS.get(key, flag_key(key)), plan, call or self.call(), **options)
+        except Refusal as refusal:
+            return refusal
 
     def creates(self, key: str, **members: Any) -> Answer:
         """A flag that is not there yet."""
@@ -73,10 +77,10 @@ class Operator:
 def creation(key: str, **members: Any) -> Plan:
     """Create it, unless it exists or is retired."""
 
-    def plan(current: Current) -> Change | Refusal:
+    def plan(current: Current) -> Change:
         if current.stored is not None:
-            return Refusal(Slug.RETIRED if current.stored.retired else Slug.EXISTS, "")
-        flag = flag_of({"key": key, **members})
+            raise Refusal(Slug.RETIRED if current.stored.retired else Slug.EXISTS, "")
+        flag = flag_from({"key": key, **members})
         return _changed("flag.create", None, stamped(flag, 1, current.stamp), 201)
 
     return plan
@@ -85,12 +89,12 @@ def creation(key: str, **members: Any) -> Plan:
 def update(key: str, action: str, step: Callable[[Flag], Flag], *, if_match: int | None = None) -> Plan:
     """Change it by a step; on a version, where one is named."""
 
-    def plan(current: Current) -> Change | Refusal:
+    def plan(current: Current) -> Change:
         stored = current.stored
         if stored is None or stored.retired:
-            return Refusal(Slug.UNKNOWN_FLAG, "")
+            raise Refusal(Slug.UNKNOWN_FLAG, "")
         if if_match is not None and stored.version != if_match:
-            return Refusal(Slug.PRECONDITION_FAILED, "", version=stored.version)
+            raise Refusal(Slug.PRECONDITION_FAILED, "", version=stored.version)
         before = read_flag(key, stored.document)
         after = step(before)
         if after == before:
@@ -128,7 +132,7 @@ def writing(key: str, flag: Mapping[str, Any]) -> Plan:
     """Replace it whole, whatever it is."""
 
     def step(before: Flag) -> Flag:
-        return replace(flag_of({**flag, "key": key}), killed=before.killed)
+        return replace(flag_from({**flag, "key": key}), killed=before.killed)
 
     return update(key, "flag.replace", step)
 
@@ -136,12 +140,12 @@ def writing(key: str, flag: Mapping[str, Any]) -> Plan:
 def deletion(key: str, *, if_match: int | None = None) -> Plan:
     """Retire it."""
 
-    def plan(current: Current) -> Change | Refusal:
+    def plan(current: Current) -> Change:
         stored = current.stored
         if stored is None or stored.retired:
-            return Refusal(Slug.UNKNOWN_FLAG, "")
+            raise Refusal(Slug.UNKNOWN_FLAG, "")
         if if_match is not None and stored.version != if_match:
-            return Refusal(Slug.PRECONDITION_FAILED, "", version=stored.version)
+            raise Refusal(Slug.PRECONDITION_FAILED, "", version=stored.version)
         return Change("flag.delete", stored.version + 1, stored.document, None, Answer(204), key)
 
     return plan
@@ -150,7 +154,7 @@ def deletion(key: str, *, if_match: int | None = None) -> Plan:
 def replacement(target: str, members: Mapping[str, Json]) -> Plan:
     """Replace the routes, the profile or the keys whole."""
 
-    def plan(current: Current) -> Change | Refusal:
+    def plan(current: Current) -> Change:
         held = 0 if current.stored is None else current.stored.version
         document = {**members, "version": held + 1, "revision": current.stamp.revision}
         before = None if current.stored is None else current.stored.document
@@ -171,7 +175,9 @@ def entries(table: ReferenceTable) -> list[dict[str, Any]]:
 
 def replayed(table: ReferenceTable, revision: int | None = None) -> Snapshot:
     """The rules at a revision, from the audit stream alone."""
-    return apply(EMPTY, [entry for entry in entries(table) if revision is None or entry["revision"] <= revision])
+    return apply_entries(
+        EMPTY, [entry for entry in entries(table) if revision is None or entry["revision"] <= revision]
+    )
 
 
 def same_rules(left: Snapshot, right: Snapshot) -> bool:
@@ -188,9 +194,9 @@ def same_rules(left: Snapshot, right: Snapshot) -> bool:
 def check(table: ReferenceTable) -> int:
     """State, record, head and idempotency records fit each other; gives the revision."""
     stream = entries(table)
-    head = read_head(table.partition(HEAD[0]).get(HEAD[1]))
+    head = read_head(table.partition(HEAD_KEY[0]).get(HEAD_KEY[1]))
     assert [entry["revision"] for entry in stream] == list(range(1, head.revision + 1)), "revisions have gaps"
-    assert verify(stream, {"revision": head.revision, "digest": head.digest}) is None
+    assert verify_chain(stream, {"revision": head.revision, "digest": head.digest}) is None
     versions: dict[str, int] = {}
     for entry in stream:
         _follows(entry, versions)

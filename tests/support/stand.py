@@ -51,7 +51,7 @@ class Stand:
         self._tables.create_table(TableName=name, **KEYS)
         os.environ.update(self._environment, HEADGATE_TABLE=name)
         self.start()
-        manifest = yaml.safe_load((ROOT / "gastown.yaml").read_text())
+        manifest = yaml.safe_load((ROOT / "examples/gastown/manifest.yaml").read_text())
         answer = self.admin("POST /admin/v1/manifest", {**manifest, "reason": "for the test"})
         assert answer["statusCode"] == 200
         minted = self.replay("token.exchange")
@@ -60,7 +60,8 @@ class Stand:
     def start(self) -> None:
         """The functions anew on the same table: execution environments that know nothing yet."""
         self.handlers = {
-            name: load_handler(ROOT / "functions" / name) for name in ("token", "evaluate", "authorizer", "admin")
+            name: load_handler(ROOT / "functions" / name)
+            for name in ("token", "evaluate", "authorizer", "admin", "worker")
         }
         self.handlers["kill"] = self.handlers["admin"]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from headgate.core.ruleset import ruleset
-from headgate_cli.vectors import DRAINED, KILLED, STORED, Case, flag_of, multiplied, subject_of
+from headgate_cli.vectors import DRAINED, KILLED, STORED, Case, flag_from, multiplied, subject_from
 
-__all__ = ["DRAINED", "FOLDER", "KILLED", "STORED", "Case", "decisions", "flag_of", "read", "ruleset", "subject_of"]
+__all__ = ["DRAINED", "FOLDER", "KILLED", "STORED", "Case", "decisions", "flag_from", "read", "ruleset", "subject_from"]
 
 FOLDER = Path(__file__).parents[1] / "vectors"
 DECISIONS = ("decision-order", "decision-kill", "decision-units", "decision-lists")

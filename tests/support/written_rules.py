@@ -5,8 +5,8 @@ from typing import Any
 
 from reference_table import ReferenceTable
 
-from headgate.core.parse import flag_document, parse_flag
-from headgate.store.items import PROFILE, ROUTES, flag_key
+from headgate.core.flag import flag_document, parse_flag
+from headgate.store.items import PROFILE_KEY, ROUTES_KEY, flag_key
 from headgate.store.port import Key
 from headgate.store.record import Actor, Answer, Call, Change, Current, Record
 
@@ -44,11 +44,11 @@ class WrittenRules:
 
     def profile(self, access: str | None = None, max_stale: int = 60, **token: Any) -> None:
         """Write the token profile."""
-        self.write(PROFILE, "profile.replace", {"access": access, "max_stale": max_stale, "token": token})
+        self.write(PROFILE_KEY, "profile.replace", {"access": access, "max_stale": max_stale, "token": token})
 
     def routes(self, *policies: dict[str, Any]) -> None:
         """Write all route policies."""
-        self.write(ROUTES, "routes.replace", {"routes": list(policies)})
+        self.write(ROUTES_KEY, "routes.replace", {"routes": list(policies)})
 
     def reads_of(self, act: Callable[[], object]) -> int:
         """How many calls the table gets from an act."""

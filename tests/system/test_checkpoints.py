@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 from headgate.core.audit import digest, sealed
 from headgate.store.dynamo import DynamoTable
 from headgate.store.items import AUDIT, Head, audit_sk, entry_item, head_item
-from headgate_cli.local.aws import CREDENTIALS
+from headgate_cli.local.aws import DUMMY_CREDENTIALS
 from headgate_cli.local.declared import REGION, STACK_NAME
 from headgate_cli.local.stack import running_stack
 from headgate_cli.main import app
@@ -35,7 +35,7 @@ class Forger:
 
     def __init__(self, url: str) -> None:
         session = botocore.session.get_session()
-        session.set_credentials(*CREDENTIALS)
+        session.set_credentials(*DUMMY_CREDENTIALS)
         self._api = session.create_client("dynamodb", region_name=REGION, endpoint_url=url)
         self._table = DynamoTable(TABLE, self._api)
 

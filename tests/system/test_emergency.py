@@ -22,7 +22,7 @@ from running_gate import Answer, Gate, Person, until
 from tcp_proxy import Fault
 
 ACCESS = "gastown-access"
-MANIFEST = Path(__file__).parents[2] / "gastown.yaml"
+MANIFEST = Path(__file__).parents[2] / "examples/gastown/manifest.yaml"
 BACK = 10.0
 """Seconds until all is as before: a breaker of 1.5 s, a soft TTL of 5 s, a cold start on a busy machine."""
 

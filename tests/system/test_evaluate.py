@@ -71,7 +71,7 @@ def test_r18_a_stock_client_decides_for_a_page(page: Gate, listed: Person) -> No
 
 
 def test_r21_a_browser_reads_its_own_map_and_nothing_else(page: Gate, listed: Person) -> None:
-    """Nobody else's flags, no list, no salt; a repeated question costs no body."""
+    """E72: nobody else's flags, no list, no salt; a repeated question costs no body."""
     gate, own = page, page.evaluation_token(listed)
     bulk = gate.evaluate_all(own, {"targetingKey": listed.user}).expect(200)
     assert verdicts(bulk)[ACCESS] is True

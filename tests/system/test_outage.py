@@ -200,7 +200,7 @@ def test_a_live_decision_is_one_read_and_everything_else_none(
 
 @pytest.mark.parametrize("fault", [Fault.REFUSED, Fault.HANGING, Fault.FAILING], ids=str)
 def test_an_outage_from_its_first_second_to_its_end(broken: Breakable, people: People, fault: Fault) -> None:
-    """Last known good up to the hard bound, marked as such; then denied, but for admins; then all as before."""
+    """E69: last known good up to the hard bound, marked as such; then denied, but for admins; then all as before."""
     gate = broken.gate
     asked = probes(gate, people)
     before, revision = gate.flags(), gate.revision()

@@ -14,9 +14,9 @@ from running_gate.people import new_id
 from typer.testing import CliRunner, Result
 
 from headgate.store.dynamo import DynamoTable
-from headgate.store.items import HEAD, flag_key
+from headgate.store.items import HEAD_KEY, flag_key
 from headgate.store.port import Item, Key
-from headgate_cli.local.aws import CREDENTIALS
+from headgate_cli.local.aws import DUMMY_CREDENTIALS
 from headgate_cli.local.declared import REGION, STACK_NAME
 from headgate_cli.local.stack import running_stack
 from headgate_cli.main import app
@@ -30,7 +30,7 @@ class Restored:
 
     def __init__(self, gate: Gate, url: str) -> None:
         session = botocore.session.get_session()
-        session.set_credentials(*CREDENTIALS)
+        session.set_credentials(*DUMMY_CREDENTIALS)
         self.gate, self._url = gate, url
         self._api = session.create_client("dynamodb", region_name=REGION, endpoint_url=url)
         self._table = DynamoTable(TABLE, self._api)
@@ -99,9 +99,9 @@ def test_a_head_that_is_behind_is_found_before_the_table_goes_into_use(restored:
     the table without the API."""
     gate, key = restored.gate, new_id("headless")
     gate.create(key)
-    before, newest = restored.item(HEAD), gate.revision()
+    before, newest = restored.item(HEAD_KEY), gate.revision()
     gate.kill(key)
-    after = restored.item(HEAD)
+    after = restored.item(HEAD_KEY)
     restored.put_back(before)
     try:
         done = restored.headgate("audit", "reconcile", "--table", TABLE, "--json")

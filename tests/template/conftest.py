@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from template_checks.deployment import TEMPLATE, Deployment, read_source
+from template_checks.deployment import EXAMPLE, TEMPLATE, Deployment, read_source
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -17,3 +17,9 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def deployment() -> Deployment:
     return Deployment(read_source(TEMPLATE))
+
+
+@pytest.fixture(scope="session")
+def example() -> Deployment:
+    """The example service, in its own stack."""
+    return Deployment(read_source(EXAMPLE))

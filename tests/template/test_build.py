@@ -13,7 +13,7 @@ import botocore
 import botocore.session
 import pytest
 from botocore.loaders import Loader
-from template_checks.deployment import TEMPLATE, Deployment
+from template_checks.deployment import EXAMPLE, TEMPLATE, Deployment
 from template_checks.expected import ALLOWED
 
 ROOT = TEMPLATE.parent
@@ -59,6 +59,21 @@ def native_layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ARTIFACTS_DIR=str(folder),
     )  # fmt: skip
     return folder / "python"
+
+
+@pytest.mark.slow
+def test_the_example_builds_and_starts_on_the_layer_alone(native_layer: Path, tmp_path: Path) -> None:
+    run("sam", "build", "--build-dir", tmp_path, "--template-file", EXAMPLE)
+    function = tmp_path / "GastownFunction"
+    files = {str(f.relative_to(function)) for f in function.rglob("*") if f.is_file()}
+    assert {f for f in files if not f.endswith(".pyc")} == sources(EXAMPLE.parent)
+    python = python313()
+    if python is None:
+        pytest.skip("no python3.13 on this machine")
+    program = (
+        f"import sys; sys.path[:0] = {[str(function), str(native_layer)]!r}; import app; assert callable(app.handler)"
+    )
+    run(python, "-ISB", "-c", program, AWS_REGION="us-east-1", GASTOWN_TABLE="t")
 
 
 def sources(folder: Path) -> set[str]:

@@ -9,7 +9,7 @@ from samcli.cli.types import CfnParameterOverridesType
 from template_checks.deployment import TEMPLATE, Deployment
 from template_checks.expected import EMERGENCY, ROLES
 
-from headgate.core.moment import unix
+from headgate.core.documents import unix
 from headgate.tokens.issuers import parse_issuers
 from headgate.tokens.legacy_issuer import parse_legacy_issuer
 

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from template_checks.deployment import TEMPLATE, Deployment
+from template_checks.deployment import EXAMPLE, TEMPLATE, Deployment
 
 BIN = Path(sys.executable).parent
 OFFLINE = {**os.environ, "SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "us-east-1"}
@@ -24,6 +24,7 @@ def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("template", [TEMPLATE, EXAMPLE], ids=["gate", "example"])
 @pytest.mark.parametrize(
     "command",
     [
@@ -33,24 +34,23 @@ def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
     ],
     ids=["sam", "cfn-lint", "serverless"],
 )
-def test_the_template_as_written(command: tuple[str, ...]) -> None:
-    done = run(BIN / command[0], *command[1:], TEMPLATE)
+def test_the_template_as_written(command: tuple[str, ...], template: Path) -> None:
+    done = run(BIN / command[0], *command[1:], template)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.slow
-def test_what_cloudformation_gets(deployment: Deployment, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["deployment", "example"])
+def test_what_cloudformation_gets(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     expanded = tmp_path / "expanded.json"
-    expanded.write_text(json.dumps(deployment.template, indent=1))
+    expanded.write_text(json.dumps(request.getfixturevalue(name).template, indent=1))
     done = run(BIN / "cfn-lint", expanded)
     assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.slow
 def test_a_dangling_reference_is_found(deployment: Deployment, tmp_path: Path) -> None:
-    broken = json.dumps(deployment.template).replace(
-        '"Fn::GetAtt": ["WorkerTable", "Arn"]', '"Fn::GetAtt": ["Gone", "Arn"]'
-    )
+    broken = json.dumps(deployment.template).replace('"Fn::GetAtt": ["Table", "Arn"]', '"Fn::GetAtt": ["Gone", "Arn"]')
     expanded = tmp_path / "expanded.json"
     expanded.write_text(broken)
     assert "Gone" in run(BIN / "cfn-lint", expanded).stdout

@@ -13,10 +13,10 @@ from template_checks.deployment import Deployment
 from template_checks.expected import ALL_ADMIN, ALLOWED
 from template_checks.policed import Policed
 
-from headgate.core.audit import Break, sealed, verify
+from headgate.core.audit import Break, sealed, verify_chain
 from headgate.core.session import record_id, start
-from headgate.edge.admin.api import ROUTES, handle
-from headgate.edge.admin.door import Admin
+from headgate.edge.admin.call import Admin, handle
+from headgate.openapi import SERVED
 from headgate.store.dynamo import DynamoTable
 from headgate.store.items import audit_sk, entry_item, read_entry
 from headgate.store.kms import KmsKey
@@ -91,7 +91,7 @@ class Caller:
                 "authorizer": {"iam": {"userArn": "arn:aws:iam::123456789012:role/editor", "callerId": "A:editor"}},
             },
         }
-        answer = handle(self._admin, event)
+        answer = handle(self._admin, SERVED, event)
         assert answer["statusCode"] == status, answer
         return answer
 
@@ -137,7 +137,7 @@ def test_admin_may_do_all_that_its_routes_do(as_function: As, key_as: KeyAs) -> 
     assert json.loads(call("GET /admin/v1/audit/reconcile")["body"])["findings"] == []
     call("GET /admin/v1/health")
     call("GET /admin/v1/openapi.json")
-    assert call.routes == set(ROUTES) == ALL_ADMIN
+    assert call.routes == set(SERVED) == ALL_ADMIN
 
 
 @pytest.mark.parametrize("reach", ["gate", "sever"])
@@ -201,13 +201,13 @@ def test_a86_an_entry_of_the_audit_is_not_rewritten(as_function: As) -> None:
         with pytest.raises(ClientError, match="AccessDenied"):
             getattr(client, operation)(TableName="gate", Key=place)
     first, _second = whole = stream(table)
-    assert verify(whole) is None
+    assert verify_chain(whole) is None
     forged = sealed({**first, "reason": "another"})
     with pytest.raises(ConditionFailed):
         table.write([Put(entry_item(forged), absent=True)])
     assert stream(table) == whole
     table.write([Put(entry_item(forged))])
-    assert verify(stream(table)) == Break(2, "it does not follow from the entry before")
+    assert verify_chain(stream(table)) == Break(2, "it does not follow from the entry before")
 
 
 def stream(table: DynamoTable) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ from token_forge.provider import (
 from headgate.tokens.fetch import Document
 from headgate.tokens.identity import IdentityUnavailable, IdentityVerifier
 from headgate.tokens.issuers import ClaimNames
-from headgate.tokens.refusals import RefusalCode, Refused
+from headgate.tokens.refusals import RefusalCode, TokenRefused
 
 
 def rows(name: str) -> pytest.MarkDecorator:
@@ -38,7 +38,7 @@ def refuse(bad: Bad, *, most_fetches: int = 1) -> None:
     """Refused for the one reason, asking the network for nothing but the key set."""
     _, token, code = bad
     network = provider()
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(TokenRefused) as caught:
         verifier(network).verify(token, NOW)
     assert caught.value.code is code
     assert len(network.asked) <= most_fetches
@@ -112,7 +112,7 @@ def test_z38_bent_text(bad: Bad) -> None:
 
 def test_t14_a_configured_algorithm_list_is_the_whole_list() -> None:
     only_rsa = verifier(issuer=replace(ISSUER, algorithms=("RS256",)))
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(TokenRefused) as caught:
         only_rsa.verify(identity_token(), NOW)
     assert caught.value.code is RefusalCode.ALGORITHM
     assert only_rsa.verify(with_header({"alg": "RS256", "kid": "rsa-1"}, by=rs256), NOW).user == "alice"
@@ -123,7 +123,7 @@ def test_t15_the_keys_of_one_issuer_do_not_sign_for_another() -> None:
     network = provider()
     network.documents["https://other.example/keys"] = {"keys": [ec_jwk("other-1")]}
     both = verifier(network, ISSUER, other)
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(TokenRefused) as caught:
         both.verify(identity_token({"iss": "https://other.example"}), NOW)
     assert caught.value.code is RefusalCode.UNKNOWN_KEY
 
@@ -132,7 +132,7 @@ def test_t16_azp_where_the_configuration_names_them() -> None:
     strict = verifier(issuer=replace(ISSUER, azp=("web-app",)))
     assert strict.verify(identity_token({"azp": "web-app"}), NOW).client_id == "web-app"
     for claims in ({}, {"azp": CLIENT}):
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(TokenRefused) as caught:
             strict.verify(identity_token(claims), NOW)
         assert caught.value.code is RefusalCode.AUTHORIZED_PARTY
 
@@ -160,7 +160,7 @@ def test_t17_times_within_the_leeway_pass() -> None:
 def test_t17_max_age_is_the_issuers() -> None:
     patient = verifier(issuer=replace(ISSUER, max_age=7_200))
     assert patient.verify(identity_token({"iat": NOW - 7_200}), NOW).iat == NOW - 7_200
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(TokenRefused) as caught:
         patient.verify(identity_token({"iat": NOW - 7_201}), NOW)
     assert caught.value.code is RefusalCode.TOO_OLD
 
@@ -169,11 +169,11 @@ def test_t20_a_thousand_unknown_key_ids_cause_one_fetch_a_minute() -> None:
     network = provider()
     gate = verifier(network)
     for n in range(1_000):
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(TokenRefused) as caught:
             gate.verify(with_header({"kid": f"unknown-{n}"}, by=stranger), NOW + n * 0.059)
         assert caught.value.code is RefusalCode.UNKNOWN_KEY
     assert len(network.asked) == 1
-    with pytest.raises(Refused):
+    with pytest.raises(TokenRefused):
         gate.verify(with_header({"kid": "unknown"}, by=stranger), NOW + 60)
     assert len(network.asked) == 2
 
@@ -201,7 +201,7 @@ def test_t24_a_user_known_by_address_needs_it_verified() -> None:
     mail = {"email": "alice@corp.example"}
     assert by_mail.verify(identity_token(mail | {"email_verified": True}), NOW).user == "alice@corp.example"
     for verified in ({}, {"email_verified": False}, {"email_verified": "true"}):
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(TokenRefused) as caught:
             by_mail.verify(identity_token(mail | verified), NOW)
         assert caught.value.code is RefusalCode.EMAIL_UNVERIFIED
 
@@ -223,7 +223,7 @@ def test_a_bug_is_a_refusal_that_raises_an_alarm() -> None:
     def explode(url: str) -> Document:
         raise ZeroDivisionError(url)
 
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(TokenRefused) as caught:
         IdentityVerifier([ISSUER], explode).verify(identity_token(), NOW)
     assert caught.value.code is RefusalCode.UNEXPECTED
 
@@ -292,7 +292,7 @@ def test_a_key_on_another_curve_is_no_es256_key() -> None:
 def _refuse_key(entry: object, signer: Sign, alg: str = "RS256") -> None:
     network = provider()
     network.documents[f"{IDP}/keys"] = {"keys": [entry, ec_jwk()]}
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(TokenRefused) as caught:
         verifier(network).verify(with_header({"alg": alg, "kid": "rsa-1"}, by=signer), NOW)
     assert caught.value.code is RefusalCode.UNKNOWN_KEY
     assert verifier(network).verify(identity_token(), NOW).user == "alice"  # one bad key spoils no other

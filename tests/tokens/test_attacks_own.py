@@ -28,7 +28,7 @@ from token_forge.own import (
 from headgate.tokens.claims import Kind
 from headgate.tokens.compact import decode
 from headgate.tokens.keys import ORDER
-from headgate.tokens.refusals import RefusalCode, Refused
+from headgate.tokens.refusals import RefusalCode, TokenRefused
 from headgate.tokens.verify import VerifiedTokens, Verifier
 
 
@@ -40,7 +40,7 @@ def rows(name: str) -> pytest.MarkDecorator:
 def refuse(bad: Bad) -> None:
     """Refused for the one reason, and the refusal tells nothing of the token."""
     _, token, code = bad
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(TokenRefused) as caught:
         verifier().verify(token, NOW, ANY)
     assert caught.value.code is code
     assert str(caught.value) == code.value
@@ -64,7 +64,7 @@ def test_z33_claims_and_scopes_of_another_kind(bad: Bad) -> None:
 
 @pytest.mark.parametrize("kind", Kind)
 def test_z33_a_good_token_of_a_kind_that_the_door_does_not_take(kind: Kind) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(TokenRefused) as caught:
         verifier().verify(good(kind), NOW, ANY - {kind})
     assert caught.value.code is RefusalCode.KIND
 
@@ -73,7 +73,7 @@ def test_z33_a_good_token_of_a_kind_that_the_door_does_not_take(kind: Kind) -> N
 def test_z33_no_kind_passes_under_the_header_of_another(kind: Kind) -> None:
     for other in ANY - {kind}:
         token = sign(text(HEADER | {"typ": TYP[other]}), text(CLAIMS[kind]))
-        with pytest.raises(Refused):
+        with pytest.raises(TokenRefused):
             verifier().verify(token, NOW, ANY)
 
 
@@ -132,7 +132,7 @@ def test_z41_nested_beyond_any_stack(bad: Bad) -> None:
 
 def test_z41_unclosed_and_deep_is_a_refusal_on_every_python() -> None:
     for brackets in (1_300, 2_200):
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(TokenRefused) as caught:
             verifier().verify(sign(text(HEADER), b"[" * brackets), NOW, ANY)
         assert caught.value.code in (RefusalCode.TOO_DEEP, RefusalCode.NOT_JSON)
 
@@ -154,7 +154,7 @@ def test_z43_every_required_claim_is_required(bad: Bad) -> None:
 
 def test_z43_a_token_of_another_stage() -> None:
     production = Verifier(ISSUER, "headgate-prod", KEYS)
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(TokenRefused) as caught:
         production.verify(good(), NOW, ANY)
     assert caught.value.code is RefusalCode.AUDIENCE
 
@@ -190,7 +190,7 @@ def test_z47_expiry_is_to_the_second_and_for_tokens_seen_before_too() -> None:
     seen = VerifiedTokens()
     assert verifier(seen).verify(good(), NOW + 299.999, ANY).exp == NOW + 300
     for later in (300, 300.001, 10_000):
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(TokenRefused) as caught:
             verifier(seen).verify(good(), NOW + later, ANY)
         assert caught.value.code is RefusalCode.EXPIRED
 
@@ -246,7 +246,7 @@ def test_escaped_text_is_the_same_text() -> None:
 
 @pytest.mark.parametrize("token", [None, 1, b"a.b.c", [], object()])
 def test_what_is_not_even_text_is_refused(token: object) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(TokenRefused) as caught:
         verifier().verify(token, NOW, ANY)  # type: ignore[arg-type]
     assert caught.value.code is RefusalCode.SHAPE
 
@@ -260,7 +260,7 @@ def test_nothing_of_a_refused_token_is_kept() -> None:
     seen = VerifiedTokens()
     for table in bad_own.ROWS.values():
         for _, token, _ in table():
-            with pytest.raises(Refused):
+            with pytest.raises(TokenRefused):
                 verifier(seen).verify(token, NOW, ANY)
     assert len(seen) == 0
 

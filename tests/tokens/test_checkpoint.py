@@ -13,7 +13,7 @@ from headgate.core.audit import GENESIS
 from headgate.tokens.checkpoint import TYP, Checkpoint, read_checkpoint, read_jwk, sign_checkpoint, thumbprint
 from headgate.tokens.claims import PROFILES
 from headgate.tokens.keys import LocalSigner, NotP256, PublicKey
-from headgate.tokens.refusals import RefusalCode, Refused
+from headgate.tokens.refusals import RefusalCode, TokenRefused
 
 HEAD = Checkpoint(
     issuer="https://gate.example", revision=41, digest="ab" * 32, at="2026-03-01T12:00:00.000Z"
@@ -41,7 +41,7 @@ def test_another_library_reads_it_too() -> None:
 
 
 def refused(signed: str, key: PublicKey = KEY) -> RefusalCode:
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(TokenRefused) as refusal:
         read_checkpoint(signed, key)
     return refusal.value.code
 
@@ -56,7 +56,7 @@ def test_attack_every_changed_character_shows() -> None:
     signed = sign_checkpoint(ACTIVE, HEAD)
     for place, letter in enumerate(signed):
         forged = f"{signed[:place]}{'A' if letter != 'A' else 'B'}{signed[place + 1 :]}"
-        with pytest.raises(Refused):
+        with pytest.raises(TokenRefused):
             read_checkpoint(forged, KEY)
 
 
@@ -70,7 +70,7 @@ def test_attack_a_checkpoint_of_a_token_key_is_no_token() -> None:
     """Were the two keys ever one and the same, with all claims of a token in it: `typ` still tells them apart."""
     assert verifier().verify(sealed({**HEADER, "typ": "at+jwt"}, ACCESS), NOW, ANY)
     for signed in (sign_checkpoint(ACTIVE, HEAD), sealed(HEADER, ACCESS), sealed(HEADER, {**ACCESS, **BODY})):
-        with pytest.raises(Refused) as refusal:
+        with pytest.raises(TokenRefused) as refusal:
             verifier().verify(signed, NOW, ANY)
         assert refusal.value.code is RefusalCode.TYPE
 

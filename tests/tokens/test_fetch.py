@@ -16,7 +16,7 @@ from token_forge.provider import CLAIMS, CLIENT, HEADER, ec_jwk, rsa_jwk, sign, 
 from headgate.tokens.fetch import Document, FetchFailed, fetch
 from headgate.tokens.identity import IdentityUnavailable, IdentityVerifier
 from headgate.tokens.issuers import parse_issuers
-from headgate.tokens.refusals import RefusalCode, Refused
+from headgate.tokens.refusals import RefusalCode, TokenRefused
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
@@ -257,7 +257,7 @@ def test_t20_t26_an_identity_over_the_wire(site: Site) -> None:
     assert gate.verify(token_of(site), NOW + 5).user == "alice"
     assert site.asked == ["/.well-known/openid-configuration"] * 2 + ["/keys"]
     for n in range(200):
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(TokenRefused) as caught:
             gate.verify(token_of(site, f"unknown-{n}"), NOW + 6)
         assert caught.value.code is RefusalCode.UNKNOWN_KEY
     assert len(site.asked) == 3
@@ -273,6 +273,6 @@ def test_t18_a_key_url_in_a_token_is_never_asked(site: Site) -> None:
     gate = issuer_of(site, jwks_uri=f"{site.url}/keys")
     for pointer in ("jku", "x5u"):
         token = sign(text(HEADER | {pointer: f"{site.url}/evil"}), text(CLAIMS | {"iss": site.url}))
-        with pytest.raises(Refused):
+        with pytest.raises(TokenRefused):
             gate.verify(token, NOW)
     assert site.asked == []

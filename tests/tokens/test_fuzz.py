@@ -16,7 +16,7 @@ from token_forge.own import ANY, AUDIENCE, ISSUER, NOW, good, verifier
 from token_forge.pool import GOOD, TWINS
 
 from headgate.tokens.claims import Kind
-from headgate.tokens.refusals import RefusalCode, Refused
+from headgate.tokens.refusals import RefusalCode, TokenRefused
 
 FORGED, COMPARED, BENT = 50_000, 20_000, 3_000
 REASONS = DIFFERENCES.keys() | {
@@ -62,7 +62,7 @@ def test_the_judgement_knows_what_must_not_be() -> None:
 def test_what_is_taken_is_well_formed_whatever_was_signed() -> None:
     dice, ours, taken = Random(7), verifier(), []
     for _ in range(BENT):
-        with contextlib.suppress(Refused):
+        with contextlib.suppress(TokenRefused):
             taken.append(ours.verify(bent_and_signed(dice), NOW, ANY))
     assert len(taken) > BENT * 0.1
     for credential in taken:

@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 from token_forge.own import ACTIVE, ANY, AUDIENCE, ISSUER, NOW, verifier
 
 from headgate.core import keyring, session
+from headgate.core.flag import RESERVED_CLAIMS
 from headgate.core.limits import MAX_ID_BYTES
-from headgate.core.parse import RESERVED_CLAIMS
 from headgate.core.profile import LIFETIME_HIGH
 from headgate.tokens import limits
 from headgate.tokens.claims import PROFILES, Kind
 from headgate.tokens.compact import decode
 from headgate.tokens.issue import Grant, InvalidGrant, TokenTooLarge, issue, measure
 from headgate.tokens.keys import NotP256
-from headgate.tokens.refusals import Refused
+from headgate.tokens.refusals import TokenRefused
 
 
 def grant(kind: Kind = Kind.ACCESS, **over: object) -> Grant:
@@ -155,8 +155,8 @@ def test_a_wrong_token_id_is_not_issued() -> None:
 
 
 def test_the_rest_of_the_gate_counts_on_the_same_limits() -> None:
-    assert limits.LIFETIME == LIFETIME_HIGH == session.TOKEN_LIFE
-    assert limits.LIFETIME < keyring.TOKEN_LIFE
+    assert limits.LIFETIME == LIFETIME_HIGH == session.SESSION_TOKEN_LIFE
+    assert limits.LIFETIME < keyring.LONGEST_TOKEN_LIFE
     assert limits.TEXT_BYTES == MAX_ID_BYTES
 
 
@@ -230,5 +230,5 @@ def test_round_trip(kind: Kind, now: float, **fields: object) -> None:
     assert verifier().verify(token, now, ANY) == credential
     for name in ("subject", "client_id", "orgs", "admin", "attributes", "rev"):
         assert getattr(credential, name) == fields[name]
-    with pytest.raises(Refused):
+    with pytest.raises(TokenRefused):
         verifier().verify(token, credential.exp, ANY)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from headgate.core.faults import Invalid
+from headgate.core.documents import Invalid
 from headgate.tokens.issuers import ClaimNames, IdentityIssuer, is_url, parse_issuers
 
 GOOD: dict[str, Any] = {"issuer": "https://idp.example", "audience": ["web"]}

@@ -18,7 +18,7 @@ from token_forge.own import text
 from headgate.tokens import limits
 from headgate.tokens.claims import Credential, Kind
 from headgate.tokens.legacy import LegacyVerifier
-from headgate.tokens.refusals import RefusalCode, Refused
+from headgate.tokens.refusals import RefusalCode, TokenRefused
 
 HOUR = 3_600
 
@@ -32,7 +32,7 @@ def code_of(token: str, gate: LegacyVerifier | None = None, now: float = NOW) ->
     """Why a token is refused; None where it is taken."""
     try:
         (gate or verifier()).verify(token, now)
-    except Refused as refused:
+    except TokenRefused as refused:
         return refused.code
     return None
 
@@ -146,9 +146,9 @@ def test_t14_an_hmac_by_our_public_key_is_no_signature_at_either_verifier(form: 
     own_header, own_claims = text(own.HEADER | {"alg": "HS256"}), text(own.ACCESS)
     for token in (old(secret=form), seal(own_header, own_claims, form)):
         assert code_of(token) in (RefusalCode.SIGNATURE, RefusalCode.TYPE)
-        with pytest.raises(Refused):
+        with pytest.raises(TokenRefused):
             own.verifier().verify(token, NOW, own.ANY)
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(TokenRefused) as caught:
         own.verifier().verify(seal(text(own.HEADER), own_claims, form), NOW, own.ANY)
     assert caught.value.code is RefusalCode.SIGNATURE
 
@@ -158,13 +158,13 @@ def test_t14_who_knows_the_secret_makes_no_token_of_ours(bad: Bad) -> None:
     refuse(bad)
     name, token, _ = bad
     if name != "our own token":
-        with pytest.raises(Refused):
+        with pytest.raises(TokenRefused):
             own.verifier().verify(token, NOW, own.ANY)
 
 
 def test_an_old_token_is_none_of_ours() -> None:
     for token in (old(), old_header({"kid": own.ACTIVE.kid}), old_header({"alg": "ES256"})):
-        with pytest.raises(Refused):
+        with pytest.raises(TokenRefused):
             own.verifier().verify(token, NOW, own.ANY)
 
 
@@ -234,7 +234,7 @@ def test_the_secret_is_asked_for_only_when_the_form_is_right_and_the_time_not_ov
 
 def test_without_its_secret_it_is_refused_and_whatever_else_goes_wrong_too() -> None:
     def unreadable(_now: float) -> bytes:
-        raise Refused(RefusalCode.KEY_UNAVAILABLE)
+        raise TokenRefused(RefusalCode.KEY_UNAVAILABLE)
 
     def broken(_now: float) -> bytes:
         raise MemoryError

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from headgate.core.faults import Invalid
-from headgate.core.moment import rfc3339
+from headgate.core.documents import Invalid, rfc3339
 from headgate.tokens import limits
 from headgate.tokens.legacy_issuer import LegacyIssuer, NoSecret, parse_legacy_issuer, shared_secret
 

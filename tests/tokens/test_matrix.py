@@ -26,7 +26,7 @@ from token_forge.own import (
 
 from headgate.tokens.claims import Kind
 from headgate.tokens.keys import raw_signature
-from headgate.tokens.refusals import Refused
+from headgate.tokens.refusals import TokenRefused
 
 RSA = rsa.generate_private_key(65_537, 2_048)
 P384 = ec.derive_private_key(11, ec.SECP384R1())
@@ -68,7 +68,7 @@ def test_exactly_the_intended_cells_are_taken() -> None:
             cells += 1
             try:
                 gate.verify(token, NOW, door)
-            except Refused:
+            except TokenRefused:
                 assert not (intended and claimed in door), (alg, signed_by, claimed, kind, aud, iss)
             else:
                 taken += 1

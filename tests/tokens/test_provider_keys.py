@@ -9,7 +9,7 @@ from token_forge.provider import IDP, ISSUER, Provider, ec_jwk, rsa_jwk
 
 from headgate.tokens.issuers import IdentityIssuer
 from headgate.tokens.jwks import IdentityUnavailable, KeySource, read_keys
-from headgate.tokens.refusals import RefusalCode, Refused
+from headgate.tokens.refusals import RefusalCode, TokenRefused
 
 KEYS, CONFIGURATION = f"{IDP}/keys", f"{IDP}/.well-known/openid-configuration"
 DISCOVERED = replace(ISSUER, jwks_uri=None)
@@ -26,7 +26,7 @@ def outcome(keys: KeySource, now: float, kid: str = "ec-1") -> str:
         keys.find(kid, "ES256", now)
     except IdentityUnavailable:
         return "unavailable"
-    except Refused as refused:
+    except TokenRefused as refused:
         return refused.code.value
     return "found"
 
@@ -124,7 +124,7 @@ def test_a_broken_set_is_a_failure_and_spoils_nothing(body: bytes) -> None:
 
 def test_a_set_of_more_than_a_hundred_keys_is_no_set() -> None:
     assert len(read_keys(_set(100), ("ES256",))) == 100
-    with pytest.raises(Refused):
+    with pytest.raises(TokenRefused):
         read_keys(_set(101), ("ES256",))
 
 

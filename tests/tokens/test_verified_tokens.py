@@ -25,7 +25,7 @@ from token_forge.own import (
 
 from headgate.tokens.claims import Credential, Kind
 from headgate.tokens.keys import KeyState, PublicKey, key_set
-from headgate.tokens.refusals import RefusalCode, Refused
+from headgate.tokens.refusals import RefusalCode, TokenRefused
 from headgate.tokens.verify import VerifiedTokens, Verifier
 
 
@@ -50,7 +50,7 @@ def answer(gate: Verifier, token: str, now: float, kinds: frozenset[Kind] = ANY)
     """The credential or the reason."""
     try:
         return gate.verify(token, now, kinds)
-    except Refused as refused:
+    except TokenRefused as refused:
         return refused.code
 
 
@@ -130,7 +130,7 @@ def test_a_bug_is_a_refusal_that_raises_an_alarm() -> None:
         def __getitem__(self, kid: str) -> PublicKey:
             raise ZeroDivisionError("token content")
 
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(TokenRefused) as caught:
         Verifier(ISSUER, AUDIENCE, Exploding()).verify(good(), NOW, ANY)
     assert caught.value.code is RefusalCode.UNEXPECTED
     assert "content" not in str(caught.value)

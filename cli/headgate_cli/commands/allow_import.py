@@ -12,8 +12,8 @@ from urllib.parse import quote
 import typer
 
 from headgate_cli import failures, render
-from headgate_cli.commands.options import AllowShrink, Key, checked_reason, flag_path, option
 from headgate_cli.failures import Failure
+from headgate_cli.options import AllowShrink, FlagKeyArgument, checked_reason, flag_path, option
 from headgate_cli.settings import client_of, settings_of
 
 if TYPE_CHECKING:
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 INTERRUPTED = 130  # as shells have it for Ctrl-C
 
 
-class Kind(StrEnum):
+class _Kind(StrEnum):
     """What the ids are of."""
 
     USER = "user"
     ORG = "org"
 
 
-File = Annotated[Path | None, typer.Argument(metavar="FILE", help="Ids, one a line; - is stdin.", show_default=False)]
-KindOption = Annotated[Kind, typer.Option("--kind", help="What the ids are of.")]
+_File = Annotated[Path | None, typer.Argument(metavar="FILE", help="Ids, one a line; - is stdin.", show_default=False)]
+KindOption = Annotated[_Kind, typer.Option("--kind", help="What the ids are of.")]
 Remove = Annotated[bool, typer.Option("--remove", help="Take them off instead.")]
 Why = Annotated[
     str | None,
@@ -44,9 +44,9 @@ Abandon = Annotated[str | None, option("--abandon", metavar="ID", help="No file:
 
 def allow_import(
     ctx: typer.Context,
-    key: Key,
-    file: File = None,
-    kind: KindOption = Kind.USER,
+    key: FlagKeyArgument,
+    file: _File = None,
+    kind: KindOption = _Kind.USER,
     remove: Remove = False,
     reason: Why = None,
     allow_shrink: AllowShrink = False,
@@ -63,11 +63,11 @@ def allow_import(
     if abandon is not None:
         _abandon(ctx, key, abandon, reason or "headgate allow import --abandon")
         return
-    from headgate_cli.imports import Plan, Run
+    from headgate_cli.imports import ImportPlan, Run
     from headgate_cli.member_file import read_members
 
     path = file or Path()
-    plan = Plan(key, kind.value, "remove" if remove else "add", reason or f"headgate allow import {path.name}",
+    plan = ImportPlan(key, kind.value, "remove" if remove else "add", reason or f"headgate allow import {path.name}",
                 allow_shrink, again)  # fmt: skip
     client = client_of(ctx)
     if sys.stderr.isatty():

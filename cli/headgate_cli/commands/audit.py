@@ -5,8 +5,8 @@ from typing import Annotated, Any
 import typer
 
 from headgate_cli import render, wording
-from headgate_cli.commands import audit_checkpoint, audit_export, audit_reconcile, audit_verify, manifest
-from headgate_cli.commands.options import COMMON, AsOf, checked_time, option
+from headgate_cli.commands import audit_checkpoint, audit_export, audit_key, audit_reconcile, audit_verify, export
+from headgate_cli.options import COMMON, AsOf, checked_time, option
 from headgate_cli.settings import client_of, settings_of
 
 app = typer.Typer(help="Read the log of changes, or verify its chain.", invoke_without_command=True, epilog=COMMON)
@@ -34,7 +34,7 @@ def audit(
     if ctx.invoked_subcommand is not None:
         return
     if as_of is not None:
-        manifest.export(ctx, as_of)
+        export.export(ctx, as_of)
         return
     query = {"flag": flag, "actor": actor, "action": action, "after": after, "before": before, "since": since,
              "until": until, "limit": min(limit, LARGEST_PAGE)}  # fmt: skip
@@ -51,8 +51,8 @@ def audit(
     render.show_lines([wording.entry_line(entry) for entry in entries[:limit]] or ["no entries"])
 
 
-app.command("verify", epilog=COMMON)(audit_verify.verify_chain)
+app.command("verify", epilog=COMMON)(audit_verify.verify)
 app.command("export", epilog=COMMON)(audit_export.export_entries)
 app.command("checkpoint", epilog=COMMON)(audit_checkpoint.make_checkpoint)
-app.command("key", epilog=COMMON)(audit_checkpoint.show_key)
+app.command("key", epilog=COMMON)(audit_key.show_key)
 app.command("reconcile", epilog=COMMON)(audit_reconcile.reconcile)

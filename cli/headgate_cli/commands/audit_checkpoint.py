@@ -1,4 +1,4 @@
-"""`headgate audit checkpoint` and `headgate audit key`: have the head of the log signed, and see by which key."""
+"""`headgate audit checkpoint`: sign the head of the audit stream."""
 
 import json
 from functools import partial
@@ -45,12 +45,3 @@ def make_checkpoint(
         return
     by = f"by the {key.told}" if key.pinned else f"by the audit key {key.thumbprint}, now kept in {key_beside(file)}"
     render.show_lines([f"checkpoint {len(earlier) + 1} in {file}: revision {checkpoint.revision}, signed {by}"])
-
-
-def show_key(ctx: typer.Context) -> None:
-    """Show the audit key and its thumbprint (with --json: the key as a JWK, to be kept and given as --key)."""
-    key = TrustedKey(checkpoints.fetched_key(client_of(ctx)))
-    if settings_of(ctx).as_json:
-        render.show_json(key.public.jwk())
-        return
-    render.show_pairs((("key", key.public.kid), ("thumbprint", key.thumbprint)))

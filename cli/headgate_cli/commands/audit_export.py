@@ -10,24 +10,24 @@ from typing import IO, Annotated
 import typer
 
 from headgate_cli import audit_file, failures, render
-from headgate_cli.audit_stream import head_of, oldest_first
+from headgate_cli.audit_stream import oldest_first, stream_head
 from headgate_cli.settings import client_of, settings_of
 
 STANDARD_OUTPUT = "-"
-File = Annotated[
+_File = Annotated[
     Path, typer.Argument(metavar="FILE", help="What to write, or to go on with; - is stdout.", show_default=False)
 ]
 
 
-def export_entries(ctx: typer.Context, file: File) -> None:
+def export_entries(ctx: typer.Context, file: _File) -> None:
     """Write every entry, oldest first, one a line (JSON Lines); a file that is there already is gone on with.
 
     The file's chain is walked first, and each new entry has to continue it. Exits 1 where one does not, adding nothing.
     """
-    from headgate.core.audit import verify
+    from headgate.core.audit import verify_chain
 
     client, added = client_of(ctx), 0
-    head = head_of(client)
+    head = stream_head(client)
     last = int(head.get("revision", 0))
     with _opened(file) as target:
 
@@ -37,7 +37,7 @@ def export_entries(ctx: typer.Context, file: File) -> None:
             added += 1
 
         held = () if str(file) == STANDARD_OUTPUT else audit_file.entries_in(target)
-        broken = verify(audit_file.went_on(held, lambda after: oldest_first(client, last, after), write), head)
+        broken = verify_chain(audit_file.went_on(held, lambda after: oldest_first(client, last, after), write), head)
     if broken is not None:
         raise failures.chain_broken(broken.revision, f"{broken.what}; every link before it holds")
     told = f"{last} entries, {added} of them new; head {last}:{head.get('digest')}"

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headgate_cli import failures, render
-from headgate_cli.commands.options import option
 from headgate_cli.failures import ExitCode, Failure
-from headgate_cli.settings import client_of, region_of, settings_of
+from headgate_cli.options import option
+from headgate_cli.settings import aws_session, client_of, region_of, settings_of
 
 if TYPE_CHECKING:
     from headgate.store.reconcile import Reconciliation
@@ -60,18 +60,11 @@ def _of_table(settings: "Settings", name: str) -> dict[str, Any]:
 
 def _read(settings: "Settings", name: str) -> "Reconciliation":
     from botocore.config import Config
-    from botocore.exceptions import ProfileNotFound
-    from botocore.session import Session
 
     from headgate.store.dynamo import DynamoTable
     from headgate.store.reconcile import Reconciler
 
-    session = Session(profile=settings.profile)
-    try:
-        once = Config(
-            connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1}
-        )  # the table's budget decides
-        api = session.create_client("dynamodb", region_name=settings.region or region_of("", session), config=once)
-    except ProfileNotFound as error:
-        raise failures.usage(str(error)) from None
+    session = aws_session(settings)
+    once = Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1})  # the table's budget decides
+    api = session.client("dynamodb", region_name=region_of("", session), config=once)
     return Reconciler(DynamoTable(name, api, budget=READ_BUDGET), budget=math.inf).run()

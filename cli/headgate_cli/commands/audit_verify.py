@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headgate.core.audit import Entry
 from headgate_cli import checkpoints, failures, render
-from headgate_cli.audit_file import Entry, entries_in
-from headgate_cli.audit_stream import head_of, oldest_first
+from headgate_cli.audit_file import entries_in
+from headgate_cli.audit_stream import oldest_first, stream_head
 from headgate_cli.checkpoints import TrustedKey
-from headgate_cli.commands.options import option
+from headgate_cli.options import option
 from headgate_cli.settings import client_of, settings_of
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from headgate_cli.client import Client
 
 
-def verify_chain(
+def verify(
     ctx: typer.Context,
     anchor: Annotated[
         str | None, option("--anchor", metavar="REV:DIGEST", help="A head noted earlier, which must still be there.")
@@ -41,7 +42,7 @@ def verify_chain(
     A chain that was cut off or rewritten together with its head is sound in itself: only what was noted elsewhere
     tells, checkpoints or the head that this prints, given as --anchor later.
     """
-    from headgate.core.audit import verify
+    from headgate.core.audit import verify_chain
 
     witnessed = _witnessed(lambda: client_of(ctx), checkpoint, key)
     noted = _with_anchor({} if witnessed is None else witnessed.digests, anchor)
@@ -49,8 +50,8 @@ def verify_chain(
         _tell(ctx, _walked(file, noted), witnessed)
         return
     client = client_of(ctx)
-    head = head_of(client)
-    broken = verify(oldest_first(client, int(head.get("revision", 0))), head, noted)
+    head = stream_head(client)
+    broken = verify_chain(oldest_first(client, int(head.get("revision", 0))), head, noted)
     if broken is not None:
         raise failures.chain_broken(broken.revision, f"{broken.what}; every link before it holds")
     _tell(ctx, head, witnessed)
@@ -58,7 +59,7 @@ def verify_chain(
 
 def _walked(path: Path, noted: dict[int, str]) -> dict[str, Any]:
     """Where an exported log ends. Raises `Failure` where its chain does not hold; nobody else is asked."""
-    from headgate.core.audit import GENESIS, verify
+    from headgate.core.audit import GENESIS, verify_chain
 
     head: dict[str, Any] = {"revision": 0, "digest": GENESIS}
 
@@ -69,7 +70,7 @@ def _walked(path: Path, noted: dict[int, str]) -> dict[str, Any]:
 
     try:
         with path.open("rb") as file:
-            broken = verify(walked(entries_in(file)), None, noted)
+            broken = verify_chain(walked(entries_in(file)), None, noted)
     except OSError as error:
         raise failures.usage(f"{path}: {error.strerror}") from None
     if broken is not None:

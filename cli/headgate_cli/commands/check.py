@@ -6,13 +6,17 @@ from typing import Annotated
 import typer
 
 from headgate_cli import render
-from headgate_cli.commands.options import option
+from headgate_cli.options import option
+from headgate_cli.project import MANIFEST, STORIES, find_example
 from headgate_cli.settings import settings_of
 
 
 def check(
     ctx: typer.Context,
-    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Files of decision vectors (JSON).")],
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="FILE", help="Files of decision vectors (JSON); else the example's stories."),
+    ] = None,
     manifest: Annotated[
         Path | None, option(metavar="FILE", help="The flags for cases that name none: a manifest.")
     ] = None,
@@ -21,6 +25,9 @@ def check(
     from headgate_cli.manifest_file import read_manifest
     from headgate_cli.vectors import read_cases
 
+    if not files:
+        example = find_example()
+        files, manifest = [example / STORIES], manifest or example / MANIFEST
     flags = {} if manifest is None else {flag["key"]: flag for flag in read_manifest(manifest).get("flags", [])}
     cases = [(file, case) for file in files for case in read_cases(file, flags)]
     wrong = [(file, case, case.decide()) for file, case in cases if not case.holds()]

@@ -11,9 +11,9 @@ import typer
 
 from headgate.core.emergency import EVERY
 from headgate_cli import failures, render
-from headgate_cli.commands.options import COMMON, checked_key, checked_reason, option
 from headgate_cli.failures import ExitCode, Failure
-from headgate_cli.settings import region_of, settings_of
+from headgate_cli.options import COMMON, checked_key, checked_reason, option
+from headgate_cli.settings import aws_session, region_of, settings_of
 
 if TYPE_CHECKING:
     from headgate.core.model import RoutePolicy
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Kill without the table: by the functions' environment.", no_args_is_help=True, epilog=COMMON)
 
-Reason = Annotated[
+_Reason = Annotated[
     str, option("--reason", metavar="TEXT", help="Why; kept on the gate's alias.", callback=checked_reason)
 ]
-Stack = Annotated[str | None, option("--stack", metavar="NAME", help="The stack; its functions are looked up.")]
+_Stack = Annotated[str | None, option("--stack", metavar="NAME", help="The stack; its functions are looked up.")]
 Names = Annotated[
     list[str] | None,
     option("--function", metavar="NAME", help="A function by name or ARN, where CloudFormation fails; may repeat."),
@@ -53,8 +53,8 @@ class Target:
 @app.command("kill", epilog=COMMON)
 def kill(
     ctx: typer.Context,
-    reason: Reason,
-    stack: Stack = None,
+    reason: _Reason,
+    stack: _Stack = None,
     function: Names = None,
     flag: Annotated[
         list[str] | None,
@@ -85,7 +85,7 @@ def kill(
 
 
 @app.command("lift", epilog=COMMON)
-def lift(ctx: typer.Context, reason: Reason, stack: Stack = None, function: Names = None, yes: Yes = False) -> None:
+def lift(ctx: typer.Context, reason: _Reason, stack: _Stack = None, function: Names = None, yes: Yes = False) -> None:
     """End the emergency: the table's rules alone decide again.
 
     Where the flag is to stay shut, kill it first as always (headgate kill), now that it can be put on record.
@@ -96,7 +96,7 @@ def lift(ctx: typer.Context, reason: Reason, stack: Stack = None, function: Name
 
 
 @app.command("status", epilog=COMMON)
-def status(ctx: typer.Context, stack: Stack = None, function: Names = None) -> None:
+def status(ctx: typer.Context, stack: _Stack = None, function: Names = None) -> None:
     """What each function is told, as it serves now. Exit code 1 where they differ."""
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -126,19 +126,18 @@ def _target(ctx: typer.Context, stack: str | None, names: list[str] | None) -> T
         raise failures.usage("give --stack NAME, or --function NAME for each function")
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
-    from botocore.session import Session
 
     from headgate_cli.emergency.functions import Functions, find, said
 
     settings = settings_of(ctx)
     retries: Any = {"mode": "standard", "max_attempts": 4}
     config = Config(connect_timeout=3, read_timeout=20, retries=retries)
+    session = aws_session(settings)
+    region = region_of("", session)
     try:
-        session = Session(profile=settings.profile)
-        region = settings.region or region_of("", session)
         if stack is not None:
-            names = find(session.create_client("cloudformation", region_name=region, config=config), stack)
-        api = session.create_client("lambda", region_name=region, config=config)
+            names = find(session.client("cloudformation", region_name=region, config=config), stack)
+        api = session.client("lambda", region_name=region, config=config)
     except (ClientError, BotoCoreError) as error:
         hint = "name the functions instead: --function NAME (the stack's output EmergencyFunctions)"
         title = "the functions were not found"
@@ -147,8 +146,8 @@ def _target(ctx: typer.Context, stack: str | None, names: list[str] | None) -> T
 
 
 def _work(manifest: Path, flags: Sequence[str]) -> "tuple[RoutePolicy, ...]":
+    from headgate.core.documents import Invalid
     from headgate.core.emergency import running_work
-    from headgate.core.faults import Invalid
     from headgate.core.routes import parse_routes
     from headgate_cli.manifest_file import read_manifest
 

@@ -5,13 +5,13 @@ from typing import Annotated, Any
 import typer
 
 from headgate_cli import render
-from headgate_cli.commands.options import Attributes, Key, option, pairs
+from headgate_cli.options import Attributes, FlagKeyArgument, option, pairs
 from headgate_cli.settings import client_of, settings_of
 
 
 def explain(
     ctx: typer.Context,
-    key: Key,
+    key: FlagKeyArgument,
     user: Annotated[str | None, option(metavar="ID", help="The user asked about.")] = None,
     org: Annotated[list[str] | None, option("--org", metavar="ID", help="An org of the user; may repeat.")] = None,
     admin: Annotated[bool, typer.Option("--admin", help="The user is an admin.")] = False,

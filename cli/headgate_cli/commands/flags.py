@@ -7,18 +7,18 @@ import typer
 
 from headgate.core.model import Stage, Unit
 from headgate_cli import failures, render, wording
-from headgate_cli.commands.options import (
+from headgate_cli.options import (
     COMMON,
     AllowShrink,
     Claim,
     Description,
+    FlagKeyArgument,
     IfMatch,
-    Key,
     Orgs,
     Owner,
     Parents,
     Percent,
-    Reason,
+    ReasonOption,
     Salt,
     Users,
     flag_path,
@@ -27,7 +27,7 @@ from headgate_cli.settings import client_of, settings_of
 
 app = typer.Typer(help="List, show, create and delete flags.", invoke_without_command=True, epilog=COMMON)
 
-HEADERS = ("flag", "stage", "killed", "unit", "listed", "requires", "updated")
+_HEADERS = ("flag", "stage", "killed", "unit", "listed", "requires", "updated")
 
 
 @app.callback()
@@ -45,23 +45,23 @@ def list_flags(ctx: typer.Context) -> None:
     if settings_of(ctx).as_json:
         render.show_json({"flags": found, "revision": pages[-1].get("revision")})
         return
-    render.show_table(HEADERS, [_row(flag) for flag in found], empty="no flags: only admins are let in")
+    render.show_table(_HEADERS, [_row(flag) for flag in found], empty="no flags: only admins are let in")
 
 
 def _row(flag: dict[str, Any]) -> tuple[object, ...]:
     return (
         flag.get("key"),
-        wording.stage(flag),
-        wording.kill(flag),
+        wording.stage_text(flag),
+        wording.kill_text(flag),
         flag.get("unit"),
-        wording.listed(flag),
+        wording.listed_text(flag),
         ", ".join(flag.get("requires") or ()),
         str(flag.get("updated_at", ""))[:16].replace("T", " "),
     )
 
 
 @app.command("show", epilog=COMMON)
-def show_flag(ctx: typer.Context, key: Key) -> None:
+def show_flag(ctx: typer.Context, key: FlagKeyArgument) -> None:
     """One flag in full."""
     flag = client_of(ctx).get(flag_path(key)).document
     show(ctx, flag)
@@ -95,8 +95,8 @@ def show(ctx: typer.Context, flag: dict[str, Any], more: tuple[tuple[str, object
 @app.command("create", epilog=COMMON)
 def create_flag(
     ctx: typer.Context,
-    key: Key,
-    reason: Reason,
+    key: FlagKeyArgument,
+    reason: ReasonOption,
     stage: Annotated[Stage, typer.Option(help="Where it starts.")] = Stage.ADMIN_ONLY,
     percent: Percent = None,
     unit: Annotated[Unit, typer.Option(help="Whose id is put into the bucket.")] = Unit.USER,
@@ -122,8 +122,8 @@ def create_flag(
 @app.command("delete", epilog=COMMON)
 def delete_flag(
     ctx: typer.Context,
-    key: Key,
-    reason: Reason,
+    key: FlagKeyArgument,
+    reason: ReasonOption,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     allow_shrink: AllowShrink = False,
     if_match: IfMatch = None,

@@ -5,12 +5,12 @@ from typing import Annotated, Any
 import typer
 
 from headgate_cli import render
-from headgate_cli.commands.options import COMMON, Reason
+from headgate_cli.options import COMMON, ReasonOption
 from headgate_cli.settings import client_of, settings_of
 
 app = typer.Typer(help="List, rotate and revoke the signing keys.", invoke_without_command=True, epilog=COMMON)
 
-PATH = "/admin/v1/keys"
+_PATH = "/admin/v1/keys"
 UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
@@ -24,29 +24,29 @@ def keys(ctx: typer.Context) -> None:
 @app.command("list", epilog=COMMON)
 def list_keys(ctx: typer.Context) -> None:
     """Every key of the pool with its state: active signs, next and previous only verify, revoked does neither."""
-    _show(ctx, client_of(ctx).get(PATH).document)
+    _show(ctx, client_of(ctx).get(_PATH).document)
 
 
 @app.command("rotate", epilog=COMMON)
-def rotate_keys(ctx: typer.Context, reason: Reason) -> None:
+def rotate_keys(ctx: typer.Context, reason: ReasonOption) -> None:
     """Let the next key sign from now on. Tokens of the one before stay good until they expire.
 
     Refused while the last tokens of all other keys still live, an hour at most.
     """
-    _show(ctx, client_of(ctx).change("POST", f"{PATH}/rotate", {"reason": reason}).required().document)
+    _show(ctx, client_of(ctx).change("POST", f"{_PATH}/rotate", {"reason": reason}).required().document)
 
 
 @app.command("revoke", epilog=COMMON)
 def revoke_key(
     ctx: typer.Context,
     kid: Annotated[str, typer.Argument(metavar="KID", help="The key's id, as the list shows it.", show_default=False)],
-    reason: Reason,
+    reason: ReasonOption,
 ) -> None:
     """Refuse every token of a key, for good. If it was active, the next one signs from now on.
 
     Everybody whose token it signed must exchange again; sessions end.
     """
-    _show(ctx, client_of(ctx).change("POST", f"{PATH}/revoke", {"kid": kid, "reason": reason}).required().document)
+    _show(ctx, client_of(ctx).change("POST", f"{_PATH}/revoke", {"kid": kid, "reason": reason}).required().document)
 
 
 def _show(ctx: typer.Context, document: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""`headgate kill` and `headgate restore`: drop the gate in one signed request, and lift it again."""
+"""`headgate kill`: drop the gate in one signed request."""
 
 from typing import Any
 
@@ -7,14 +7,14 @@ import typer
 from headgate.core.model import Reach
 from headgate_cli import failures
 from headgate_cli.commands.flags import show
-from headgate_cli.commands.options import DrainUntil, Key, KillReach, Reason, flag_path
+from headgate_cli.options import DrainUntil, FlagKeyArgument, KillReach, ReasonOption
 from headgate_cli.settings import client_of
 
 
 def kill(
     ctx: typer.Context,
-    key: Key,
-    reason: Reason,
+    key: FlagKeyArgument,
+    reason: ReasonOption,
     reach: KillReach = Reach.GATE,
     drain_until: DrainUntil = None,
 ) -> None:
@@ -36,9 +36,3 @@ def _inside(flag: dict[str, Any]) -> str:
     if count is None:
         return ""
     return f"{count} still inside" + (f", the last leaves at {last}" if last else "")
-
-
-def restore(ctx: typer.Context, key: Key, reason: Reason) -> None:
-    """Lift a kill: all is exactly as it was before."""
-    answer = client_of(ctx).change("POST", f"{flag_path(key)}/restore", {"reason": reason})
-    show(ctx, answer.required().document)

@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,37 +12,46 @@ import typer
 
 from headgate_cli import failures
 from headgate_cli.failures import ExitCode, Failure
+from headgate_cli.project import EXAMPLE, MANIFEST, TEMPLATE, find_project
 
 if TYPE_CHECKING:
     from headgate_cli.local.run import Ready
 
-option = partial(typer.Option, show_default=False)
+_option = partial(typer.Option, show_default=False)
 
-TEMPLATE, MANIFEST = "template.yaml", "gastown.yaml"
+EXTRA = ("moto", "starlette", "uvicorn", "python_multipart")
+"""What the extra `local` brings, by import name."""
 
 Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="The API's port; 0 picks a free one.")]
 IdpPort = Annotated[int, typer.Option("--idp-port", min=0, max=65535, help="The dev identity provider's port.")]
-Manifest = Annotated[
-    Path | None, option("--manifest", metavar="FILE", help="The manifest to apply; else the project's gastown.yaml.")
+_Manifest = Annotated[
+    Path | None, _option("--manifest", metavar="FILE", help="The manifest to apply; else the app's manifest.yaml.")
 ]
-Legacy = Annotated[
+_Legacy = Annotated[
     Path | None,
-    option("--legacy", metavar="FILE", help="Take tokens of a system that is replaced: JSON with issuer and secret."),
+    _option("--legacy", metavar="FILE", help="Take tokens of a system that is replaced: JSON with issuer and secret."),
 ]
 Empty = Annotated[bool, typer.Option("--empty", help="No flags; routes and token profile stay in force.")]
 ReadyJson = Annotated[bool, typer.Option("--ready-json", help="The first line on stdout is JSON for programs.")]
 Logs = Annotated[
-    Path | None, option("--logs", metavar="FILE", help="Write the functions' output there, not to stderr.")
+    Path | None, _option("--logs", metavar="FILE", help="Write the functions' output there, not to stderr.")
 ]
-Project = Annotated[Path | None, option("--project", metavar="DIR", help="The project; else found from here upward.")]
-Parent = Annotated[int | None, option("--parent", metavar="PID", hidden=True, help="End when this process is gone.")]
+Apps = Annotated[
+    list[Path] | None,
+    _option(
+        "--app", metavar="DIR", help="Serve the service of this folder behind the gate, not the example. Repeatable."
+    ),
+]
+Project = Annotated[Path | None, _option("--project", metavar="DIR", help="The project; else found from here upward.")]
+Parent = Annotated[int | None, _option("--parent", metavar="PID", hidden=True, help="End when this process is gone.")]
 
 
 def local(
     port: Port = 3000,
     idp_port: IdpPort = 3001,
-    manifest: Manifest = None,
-    legacy: Legacy = None,
+    app: Apps = None,
+    manifest: _Manifest = None,
+    legacy: _Legacy = None,
     empty: Empty = False,
     ready_json: ReadyJson = False,
     logs: Logs = None,
@@ -50,20 +60,22 @@ def local(
 ) -> None:
     """Start the API, the functions, DynamoDB, KMS and a dev identity provider on this machine, until Ctrl-C."""
     began = time.monotonic()
+    for name in EXTRA:
+        if find_spec(name) is None:
+            raise failures.usage(f"{name} is not installed", "pip install 'headgate[local]'")
     import asyncio
 
-    try:
-        from headgate_cli.local.aws import EndpointRefused
-        from headgate_cli.local.intrinsics import TemplateError
-        from headgate_cli.local.old_tokens import read_old_tokens
-        from headgate_cli.local.run import Options, StartFailed, run_local
-    except ModuleNotFoundError as error:
-        raise failures.usage(f"{error.name} is not installed", "pip install 'headgate[local]'") from None
+    from headgate_cli.local.aws import EndpointRefused
+    from headgate_cli.local.intrinsics import TemplateError
+    from headgate_cli.local.old_tokens import read_old_tokens
+    from headgate_cli.local.run import Options, StartFailed, run_local
 
-    root = project or _project()
+    root = project or find_project()
+    apps = app or [folder for folder in [root / EXAMPLE] if folder.is_dir()]
     options = Options(
-        project=root,
-        manifest=manifest or root / MANIFEST,
+        template=root / TEMPLATE,
+        apps=[folder / TEMPLATE for folder in apps],
+        manifest=manifest or (apps[0] if apps else root) / MANIFEST,
         old_tokens=None if legacy is None else read_old_tokens(legacy),
         empty=empty,
         port=port,
@@ -78,15 +90,6 @@ def local(
         raise failures.usage(str(error)) from None
     except StartFailed as error:
         raise Failure(ExitCode.UNAVAILABLE, str(error), slug="local") from None
-
-
-def _project() -> Path:
-    """The folder with template.yaml: the working folder or one above it, else the checkout that this package is of."""
-    for start in (Path.cwd(), Path(__file__).resolve().parent):
-        for folder in (start, *start.parents):
-            if (folder / TEMPLATE).is_file() and (folder / "functions").is_dir():
-                return folder
-    raise failures.usage("no project here: template.yaml was not found", "give --project DIR")
 
 
 def _say_json(ready: "Ready") -> None:

@@ -7,24 +7,24 @@ import typer
 
 from headgate.core.model import Stage
 from headgate_cli import failures, render, wording
-from headgate_cli.commands.options import GoneOrgs, GoneUsers, Key, NewUnit, Orgs, Percent, Users, option
+from headgate_cli.options import FlagKeyArgument, GoneOrgs, GoneUsers, NewUnit, Orgs, Percent, Users, option
 from headgate_cli.settings import client_of, settings_of
 
 NewStage = Annotated[Stage | None, option("--stage", metavar="STAGE", help="If it were at this stage.")]
-Kill = Annotated[bool, typer.Option("--kill", help="If it were killed.")]
+_Kill = Annotated[bool, typer.Option("--kill", help="If it were killed.")]
 Restore = Annotated[bool, typer.Option("--restore", help="If its kill were lifted.")]
 Delete = Annotated[bool, typer.Option("--delete", help="If it were deleted.")]
-Put = Annotated[Path | None, option("--put", metavar="FILE", help="If it were as this file says, YAML or JSON.")]
+_Put = Annotated[Path | None, option("--put", metavar="FILE", help="If it were as this file says, YAML or JSON.")]
 Subjects = Annotated[
     Path | None, option("--subjects", metavar="FILE", help="Look at these too: a list under subjects, YAML or JSON.")
 ]
 
-HEADERS = ("", "who", "known by", "before", "after")
+_HEADERS = ("", "who", "known by", "before", "after")
 
 
 def preview(
     ctx: typer.Context,
-    key: Key,
+    key: FlagKeyArgument,
     stage: NewStage = None,
     percent: Percent = None,
     unit: NewUnit = None,
@@ -32,10 +32,10 @@ def preview(
     org: Orgs = None,
     remove_user: GoneUsers = None,
     remove_org: GoneOrgs = None,
-    kill: Kill = False,
+    kill: _Kill = False,
     restore: Restore = False,
     delete: Delete = False,
-    put: Put = None,
+    put: _Put = None,
     subjects: Subjects = None,
 ) -> None:
     """Say who would gain and lose by a change; change nothing.
@@ -87,14 +87,14 @@ def _show(found: dict[str, Any]) -> None:
     rows = _rows(found.get("samples") or {})
     if rows:
         render.show_lines([""])
-        render.show_table(HEADERS, rows)
-    for line in (wording.affected(found.get("affects") or []), _warning(found)):
+        render.show_table(_HEADERS, rows)
+    for line in (wording.affected_text(found.get("affects") or []), _warning(found)):
         if line:
             render.show_lines(["", line])
 
 
 def _counts(found: dict[str, Any]) -> str:
-    return f"{wording.moved(found)}, of {wording.known(found.get('known') or {})}"
+    return f"{wording.moved_text(found)}, of {wording.known(found.get('known') or {})}"
 
 
 def _share(share: dict[str, Any]) -> str:

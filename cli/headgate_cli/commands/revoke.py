@@ -5,13 +5,13 @@ from typing import Annotated
 import typer
 
 from headgate_cli import failures, render
-from headgate_cli.commands.options import Reason, option
+from headgate_cli.options import ReasonOption, option
 from headgate_cli.settings import client_of, settings_of
 
 
 def revoke(
     ctx: typer.Context,
-    reason: Reason,
+    reason: ReasonOption,
     subject: Annotated[str | None, option(metavar="USER", help="All tokens of this user up to now.")] = None,
     jti: Annotated[str | None, option(metavar="ID", help="One token, by its claim jti.")] = None,
 ) -> None:

@@ -6,13 +6,13 @@ from urllib.parse import quote
 import typer
 
 from headgate_cli import render
-from headgate_cli.commands.options import COMMON, Reason, option
+from headgate_cli.options import COMMON, ReasonOption, option
 from headgate_cli.settings import client_of, settings_of
 
 app = typer.Typer(help="List the live sessions, or end one.", invoke_without_command=True, epilog=COMMON)
 
-PATH = "/admin/v1/sessions"
-HEADERS = ("subject", "session", "started", "token ends", "id")
+_PATH = "/admin/v1/sessions"
+_HEADERS = ("subject", "session", "started", "token ends", "id")
 
 
 @app.callback()
@@ -31,14 +31,14 @@ def list_sessions(
     subject: Annotated[str | None, option(metavar="USER", help="Only this user's.")] = None,
 ) -> None:
     """Every live session, and how many there are."""
-    pages = list(client_of(ctx).pages(PATH))
+    pages = list(client_of(ctx).pages(_PATH))
     found = [session for page in pages for session in page.get("sessions", [])]
     shown = [session for session in found if subject in (None, session.get("subject"))]
     counts = pages[0].get("counts") or {}
     if settings_of(ctx).as_json:
         render.show_json({"sessions": shown, "counts": counts})
         return
-    render.show_table(HEADERS, [_row(session) for session in shown], empty="nobody is inside")
+    render.show_table(_HEADERS, [_row(session) for session in shown], empty="nobody is inside")
     if shown and subject is None:
         render.show_lines([_counted(counts, len(found))])
 
@@ -63,13 +63,13 @@ def _minute(moment: object) -> str:
 def end_session(
     ctx: typer.Context,
     record: Annotated[str, typer.Argument(metavar="ID", help="Its id, as the list shows it.", show_default=False)],
-    reason: Reason,
+    reason: ReasonOption,
 ) -> None:
     """End one session for good.
 
     Its token is refused within 5 s, and it is not renewed. The same id may be started anew by whoever is let in.
     """
-    client_of(ctx).change("DELETE", f"{PATH}/{quote(record, safe='')}", {"reason": reason}).required()
+    client_of(ctx).change("DELETE", f"{_PATH}/{quote(record, safe='')}", {"reason": reason}).required()
     if settings_of(ctx).as_json:
         render.show_json({"ended": record})
         return

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headgate_cli import failures, render
-from headgate_cli.commands.options import option
+from headgate_cli.options import option
 from headgate_cli.settings import api_url, client_of, settings_of
 
 if TYPE_CHECKING:
-    from headgate_cli.transport import Answer, Transport
+    from headgate_cli.transport import HttpAnswer, Transport
 
 
-class Scope(StrEnum):
+class _Scope(StrEnum):
     """What the token is good for."""
 
     ACCESS = "access"
@@ -37,17 +37,17 @@ def token(
         Path | None, option("--identity-token", metavar="FILE", help="A file that holds an identity token; - is stdin.")
     ] = None,
     scope: Annotated[
-        Scope, typer.Option(help="access, evaluate (flags only), or service (signed, no user).")
-    ] = Scope.ACCESS,
+        _Scope, typer.Option(help="access, evaluate (flags only), or service (signed, no user).")
+    ] = _Scope.ACCESS,
     session: Annotated[str | None, option(metavar="ID", help="Start or renew this session; gives its token.")] = None,
 ) -> None:
     """Exchange an identity token for a Headgate token.
 
     On a laptop: headgate token --sub alice --org o1. Elsewhere: --identity-token FILE, or HEADGATE_IDENTITY_TOKEN.
     """
-    if scope is not Scope.ACCESS and session is not None:
+    if scope is not _Scope.ACCESS and session is not None:
         raise failures.usage("--session gives a session token; it takes no --scope")
-    if scope is Scope.SERVICE:
+    if scope is _Scope.SERVICE:
         answer = client_of(ctx).send("POST", "/v1/service-token").required()
     else:
         answer = _exchanged(ctx, _identity(sub, org, admin, claim, idp, identity_token), scope, session).required()
@@ -58,13 +58,13 @@ def token(
         render.show_lines([str(document.get("access_token", ""))])
 
 
-def _exchanged(ctx: typer.Context, identity: str, scope: Scope, session: str | None) -> "Answer":
+def _exchanged(ctx: typer.Context, identity: str, scope: _Scope, session: str | None) -> "HttpAnswer":
     from headgate_cli.exchange import exchange, session_token
 
     api, transport = api_url(settings_of(ctx)), _transport()
     if session is not None:
         return session_token(transport, api, identity, session)
-    return exchange(transport, api, identity, scope=None if scope is Scope.ACCESS else scope.value)
+    return exchange(transport, api, identity, scope=None if scope is _Scope.ACCESS else scope.value)
 
 
 def _identity(

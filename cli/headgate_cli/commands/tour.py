@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headgate_cli import failures, render
-from headgate_cli.commands.options import option
 from headgate_cli.failures import ExitCode, Failure
+from headgate_cli.options import option
+from headgate_cli.project import TOUR, find_example
 from headgate_cli.settings import client_of, settings_of
 
 if TYPE_CHECKING:
     from headgate_cli.tour.cast import Cast
+    from headgate_cli.tour.story import Story
 
 Idp = Annotated[
     str | None,
@@ -28,14 +30,15 @@ def tour(ctx: typer.Context, idp: Idp = None) -> None:
     and puts back what it changed.
     """
     from headgate_cli.tour.run import play, say_aloud, sum_line
-    from headgate_cli.tour.story import STORY
+    from headgate_cli.tour.story import read_story
 
+    story = read_story(find_example() / TOUR)
     as_json = settings_of(ctx).as_json
     say = (lambda _line: None) if as_json else say_aloud
     say(typer.style("Headgate: one feature, from its first user to everyone, killed and restored", bold=True))
-    with _stage(ctx, idp) as cast:
+    with _stage(ctx, idp, story) as cast:
         say(f"  on {cast.api}")
-        outcome = play(cast, STORY, say)
+        outcome = play(cast, story.chapters, say)
     say("")
     say(sum_line(outcome))
     if as_json:
@@ -44,32 +47,32 @@ def tour(ctx: typer.Context, idp: Idp = None) -> None:
         raise typer.Exit(int(ExitCode.CHECK_FAILED))
 
 
-def _stage(ctx: typer.Context, idp: str | None) -> "contextlib.AbstractContextManager[Cast]":
-    return _running(ctx, idp) if settings_of(ctx).api else _own()
+def _stage(ctx: typer.Context, idp: str | None, story: "Story") -> "contextlib.AbstractContextManager[Cast]":
+    return _running(ctx, idp, story) if settings_of(ctx).api else _own(story)
 
 
 @contextlib.contextmanager
-def _own() -> Iterator["Cast"]:
+def _own(story: "Story") -> Iterator["Cast"]:
     """A stack that lives as long as the tour."""
     from botocore.credentials import ReadOnlyCredentials
 
     from headgate_cli.client import Client
     from headgate_cli.local.stack import StackFailed, running_stack
     from headgate_cli.tour.cast import Cast
-    from headgate_cli.transport import Signer, Transport
+    from headgate_cli.transport import RequestSigner, Transport
 
     try:
         with running_stack() as stack:
             admin, transport = stack.ready["admin"], Transport()
             credentials = ReadOnlyCredentials(admin["access_key_id"], admin["secret_access_key"], None)
-            client = Client(stack.api, Signer(credentials, str(stack.ready["region"])), transport)
-            yield begun(Cast(stack.api, stack.idp, client, transport))
+            client = Client(stack.api, RequestSigner(credentials, str(stack.ready["region"])), transport)
+            yield begun(Cast(stack.api, stack.idp, story.people, client, transport), story)
     except StackFailed as error:
         raise Failure(ExitCode.UNAVAILABLE, "no stack to play on", str(error), slug="local") from None
 
 
 @contextlib.contextmanager
-def _running(ctx: typer.Context, idp: str | None) -> Iterator["Cast"]:
+def _running(ctx: typer.Context, idp: str | None, story: "Story") -> Iterator["Cast"]:
     """A running stack of this machine, found fresh and left as found."""
     from headgate_cli.tour.cast import Cast
     from headgate_cli.transport import Transport, checked_url, is_loopback
@@ -79,26 +82,26 @@ def _running(ctx: typer.Context, idp: str | None) -> Iterator["Cast"]:
         raise failures.usage("the tour changes flags: it plays on this machine only (headgate local)")
     if not idp:
         raise failures.usage("with --api the tour needs --idp URL or HEADGATE_IDP")
-    cast = begun(Cast(client.api, checked_url(idp), client, Transport(os.environ.get("AWS_CA_BUNDLE"))))
+    transport = Transport(os.environ.get("AWS_CA_BUNDLE"))
+    cast = begun(Cast(client.api, checked_url(idp), story.people, client, transport), story)
     try:
         yield cast
     finally:
         put_back(cast)
 
 
-def begun(cast: "Cast") -> "Cast":
+def begun(cast: "Cast", story: "Story") -> "Cast":
     """The cast on a stack that is fresh. Raises `Failure` where the story could not begin there."""
-    from headgate_cli.audit_stream import head_of
-    from headgate_cli.tour.story import ACCESS, CONVOYS
+    from headgate_cli.audit_stream import stream_head
 
-    for key in (ACCESS, CONVOYS):
+    for key in story.flags:
         flag = cast.read(key)
         allow = flag.get("allow") or {}
         if flag.get("stage") != "admin_only" or flag.get("killed") or any(allow.values()):
             hint = "the story begins with a fresh install: restart headgate local, or run headgate tour without --api"
             raise Failure(ExitCode.CONFLICT, f"{key} is in use on this stack", slug="not-fresh", hint=hint)
         cast.found[key] = flag
-    cast.began_at = cast.revision = int(head_of(cast.admin)["revision"])
+    cast.began_at = cast.revision = int(stream_head(cast.admin)["revision"])
     return cast
 
 

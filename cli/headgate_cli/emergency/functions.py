@@ -32,7 +32,7 @@ CHANGED_MEANWHILE = ("PreconditionFailedException", "ResourceConflictException")
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class _State:
     """What answers requests to a function: the kill that it knows of, the bytes of routes that it carries."""
 
     function: str
@@ -81,12 +81,12 @@ class Functions:
     def __init__(self, api: Any, *, pause: Callable[[float], None] = time.sleep, patience: float = PATIENCE) -> None:
         self._api, self._pause, self._patience = api, pause, patience
 
-    def state(self, function: str) -> State:
+    def state(self, function: str) -> _State:
         """What serves. Raises `Stuck`, `ClientError`, `BotoCoreError`."""
         alias = self._alias(function)
         serves = str(alias["FunctionVersion"]) if alias else LATEST
         variables = variables_of(self._configuration(function, serves))
-        return State(function, variables[KILL], len(variables.get(ROUTES, "")), serves)
+        return _State(function, variables[KILL], len(variables.get(ROUTES, "")), serves)
 
     def kill(self, function: str, flags: str, work: Sequence[RoutePolicy] | None, reason: str) -> Report:
         """Tell a function of a kill. `work`: the route policies to carry, None to leave what it carries."""
@@ -164,7 +164,7 @@ class Functions:
         waited = 0.0
         while waited <= self._patience:
             found = self._configuration(function, version)
-            if found.get("LastUpdateStatus") != "InProgress" and found.get("State") != "Pending":
+            if found.get("LastUpdateStatus") != "InProgress" and found.get("_State") != "Pending":
                 return found
             self._pause(EVERY)
             waited += EVERY

@@ -30,7 +30,7 @@ class BadAnswer(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class GatewayAnswer:
     """A response: status, headers with lower-case names, body."""
 
     status: int
@@ -38,9 +38,9 @@ class Answer:
     body: bytes
 
 
-def gateway_answer(status: int, message: str) -> Answer:
+def gateway_answer(status: int, message: str) -> GatewayAnswer:
     """What API Gateway itself answers: no problem+json is possible there."""
-    return Answer(status, (("content-type", "application/json"),), json.dumps({"message": message}).encode())
+    return GatewayAnswer(status, (("content-type", "application/json"),), json.dumps({"message": message}).encode())
 
 
 NOT_FOUND = gateway_answer(404, "Not Found")
@@ -49,14 +49,14 @@ FORBIDDEN = gateway_answer(403, "Forbidden")
 TOO_LARGE = gateway_answer(413, "Request Entity Too Large")
 HEADERS_TOO_LARGE = gateway_answer(431, "Request Header Fields Too Large")
 INTERNAL_ERROR = gateway_answer(500, "Internal Server Error")
-UNAVAILABLE = gateway_answer(503, "Service Unavailable")
+GATEWAY_UNAVAILABLE = gateway_answer(503, "Service Unavailable")
 
 
-def integration_answer(value: Any) -> Answer:
+def integration_answer(value: Any) -> GatewayAnswer:
     """The response that a function's answer stands for. Raises BadAnswer."""
     if not isinstance(value, dict) or "statusCode" not in value:
         text = value if isinstance(value, str) else json.dumps(value)
-        return Answer(200, (("content-type", "application/json"),), text.encode(errors="replace"))
+        return GatewayAnswer(200, (("content-type", "application/json"),), text.encode(errors="replace"))
     headers = _headers(value.get("headers") or {})
     body = _body(value)
     if body and not any(name == "content-type" for name, _ in headers):
@@ -65,10 +65,10 @@ def integration_answer(value: Any) -> Answer:
     if not isinstance(cookies, list):
         raise BadAnswer("cookies is not a list")
     headers += [_header("set-cookie", cookie) for cookie in cookies]
-    return Answer(_status(value["statusCode"]), tuple(headers), body)
+    return GatewayAnswer(_status(value["statusCode"]), tuple(headers), body)
 
 
-def preflight(cors: Cors, origin: str) -> Answer:
+def preflight(cors: Cors, origin: str) -> GatewayAnswer:
     """The answer to an OPTIONS request with an origin: the configuration, or nothing for a foreign origin."""
     headers = _origin_headers(cors, origin)
     if headers:
@@ -77,10 +77,10 @@ def preflight(cors: Cors, origin: str) -> Answer:
                 headers.append((f"access-control-allow-{name}", ",".join(values)))
         if cors.max_age is not None:
             headers.append(("access-control-max-age", str(cors.max_age)))
-    return Answer(204, tuple(headers), b"")
+    return GatewayAnswer(204, tuple(headers), b"")
 
 
-def with_cors(answer: Answer, cors: Cors | None, origin: str) -> Answer:
+def with_cors(answer: GatewayAnswer, cors: Cors | None, origin: str) -> GatewayAnswer:
     """The answer with the gateway's CORS headers in place of the function's, where CORS is configured."""
     if cors is None:
         return answer
@@ -88,7 +88,7 @@ def with_cors(answer: Answer, cors: Cors | None, origin: str) -> Answer:
     added = _origin_headers(cors, origin) if origin else []
     if added and cors.expose_headers:
         added.append(("access-control-expose-headers", ",".join(cors.expose_headers)))
-    return Answer(answer.status, (*kept, *added), answer.body)
+    return GatewayAnswer(answer.status, (*kept, *added), answer.body)
 
 
 def _origin_headers(cors: Cors, origin: str) -> list[tuple[str, str]]:

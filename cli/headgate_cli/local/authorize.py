@@ -15,16 +15,16 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from headgate_cli.local import answer as answers
-from headgate_cli.local.answer import Answer
-from headgate_cli.local.declared import ACCOUNT_ID, AWS_IAM, NONE, REGION, Authorizer, Template
-from headgate_cli.local.event import Request, authorizer_event, route_arn
+from headgate_cli.local.answer import GatewayAnswer
+from headgate_cli.local.declared import ACCOUNT_ID, AWS_IAM, NONE, REGION, DeclaredAuthorizer, Template
+from headgate_cli.local.event import GatewayRequest, authorizer_event, route_arn
 from headgate_cli.local.iam import INVOKE, is_allowed
 from headgate_cli.local.matching import Match
 from headgate_cli.local.principals import Principal
 from headgate_cli.local.runtime import Outcome
-from headgate_cli.local.sigv4 import Signable, SignatureRefused, verify
+from headgate_cli.local.sigv4 import Signable, SignatureRefused, verify_signature
 
-TIMEOUT = 10.0
+_TIMEOUT = 10.0
 """Seconds that an authorizer has (quota)."""
 _MAX_CACHED = 10_000
 
@@ -45,7 +45,7 @@ class Authorization:
         self._invoke = invoke
         self._cache: dict[tuple[str, ...], tuple[float, Mapping[str, Any]]] = {}
 
-    async def admit(self, request: Request, match: Match, event: Mapping[str, Any]) -> Allowed | Answer:
+    async def admit(self, request: GatewayRequest, match: Match, event: Mapping[str, Any]) -> Allowed | GatewayAnswer:
         """What `requestContext.authorizer` will hold, or the refusal."""
         if match.route.auth == NONE:
             return None
@@ -53,10 +53,10 @@ class Authorization:
             return self._by_signature(request)
         return await self._by_function(self._authorizers[match.route.auth], request, event)
 
-    def _by_signature(self, request: Request) -> Allowed | Answer:
+    def _by_signature(self, request: GatewayRequest) -> Allowed | GatewayAnswer:
         signable = Signable(request.method, request.path, request.query, request.headers, request.body)
         try:
-            key_id = verify(signable, self._secrets, region=REGION, now=datetime.now(UTC))
+            key_id = verify_signature(signable, self._secrets, region=REGION, now=datetime.now(UTC))
         except SignatureRefused:
             return answers.FORBIDDEN
         principal = self._principals[key_id]
@@ -75,8 +75,8 @@ class Authorization:
         }
 
     async def _by_function(
-        self, authorizer: Authorizer, request: Request, event: Mapping[str, Any]
-    ) -> Allowed | Answer:
+        self, authorizer: DeclaredAuthorizer, request: GatewayRequest, event: Mapping[str, Any]
+    ) -> Allowed | GatewayAnswer:
         identity = [_identity(source, event) for source in authorizer.identity_sources]
         if not all(identity):
             return answers.UNAUTHORIZED
@@ -86,7 +86,7 @@ class Authorization:
             verdict = kept[1]
         else:
             asked = authorizer_event(event, identity, route_arn(REGION, request))
-            outcome = await self._invoke(authorizer.function, asked, TIMEOUT)
+            outcome = await self._invoke(authorizer.function, asked, _TIMEOUT)
             if outcome is None or outcome.failure or not _is_verdict(outcome.answer):
                 return answers.INTERNAL_ERROR
             verdict = outcome.answer
@@ -95,7 +95,7 @@ class Authorization:
             return answers.FORBIDDEN
         return {"lambda": verdict.get("context", {})}
 
-    def _keep(self, authorizer: Authorizer, key: tuple[str, ...], verdict: Mapping[str, Any]) -> None:
+    def _keep(self, authorizer: DeclaredAuthorizer, key: tuple[str, ...], verdict: Mapping[str, Any]) -> None:
         if authorizer.ttl:
             if len(self._cache) >= _MAX_CACHED:
                 self._cache.clear()

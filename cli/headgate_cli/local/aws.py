@@ -21,8 +21,8 @@ from headgate_cli.local.declared import ACCOUNT_ID, REGION, Template
 
 MOTO_SERVER = Path(__file__).with_name("moto_server.py")
 PACKAGES = Path(__file__).parents[2]
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-CREDENTIALS = ("LOCALHEADGATE0000000", "local-only")
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+DUMMY_CREDENTIALS = ("LOCALHEADGATE0000000", "local-only")
 """Access key id and secret for DynamoDB and KMS on loopback. They open nothing."""
 
 
@@ -35,7 +35,7 @@ def dynamodb_endpoint(environ: Mapping[str, str]) -> str:
     for name in ("AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"):
         url = environ.get(name, "")
         if url:
-            if urlsplit(url).scheme != "http" or urlsplit(url).hostname not in LOOPBACK:
+            if urlsplit(url).scheme != "http" or urlsplit(url).hostname not in _LOOPBACK:
                 raise EndpointRefused(f"{name} is {url}: the laptop mode speaks to http on loopback only")
             return url
     return ""
@@ -64,7 +64,7 @@ class LocalAws:
 
     async def start(self) -> None:
         """Start the child: it loads moto while it waits for its order."""
-        key_id, secret = CREDENTIALS
+        key_id, secret = DUMMY_CREDENTIALS
         self._process = await asyncio.create_subprocess_exec(
             *interpreter(MOTO_SERVER),
             str(self._listener.fileno()),

@@ -45,7 +45,7 @@ class LambdaContext:
         sys.stdout.write(str(message))
 
 
-class RuntimeApi:
+class _RuntimeApi:
     """A connection to the Runtime API, kept open."""
 
     def __init__(self, address: str) -> None:
@@ -67,7 +67,7 @@ class RuntimeApi:
         self._connection.getresponse().read()
 
 
-def serve(api: RuntimeApi, handler: Callable[[Any, Any], Any]) -> None:
+def serve(api: _RuntimeApi, handler: Callable[[Any, Any], Any]) -> None:
     """Answer invocations for ever. Raises OSError or HTTPException when the Runtime API is gone."""
     while True:
         headers, body = api.next()
@@ -111,7 +111,7 @@ def main() -> None:
     sys.modules["awscrt"] = None  # type: ignore[assignment]  # not in the layer; where installed it costs 70 ms here
     threading.Thread(target=_end_with_the_runner, daemon=True).start()
     try:
-        api = RuntimeApi(os.environ["AWS_LAMBDA_RUNTIME_API"])
+        api = _RuntimeApi(os.environ["AWS_LAMBDA_RUNTIME_API"])
         try:
             gc.disable()  # an import makes no garbage worth looking for: an eighth of its time
             handler = load(os.environ["_HANDLER"])

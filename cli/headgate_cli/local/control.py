@@ -23,18 +23,18 @@ from headgate_cli.local.declared import REGION, STACK_ID, STACK_NAME, Template, 
 from headgate_cli.local.iam import is_allowed
 from headgate_cli.local.principals import Principal
 from headgate_cli.local.runtime import Environment
-from headgate_cli.local.sigv4 import Signable, SignatureRefused, verify
+from headgate_cli.local.sigv4 import Signable, SignatureRefused, verify_signature
 from headgate_cli.local.template import LATEST
 from headgate_cli.local.wire import Receive, Scope, Send, read_body, send_response
 
-MAX_BODY = 1_000_000
+_MAX_BODY = 1_000_000
 _FUNCTION = re.compile(r"/2015-03-31/functions/([^/]+)/(configuration|versions|aliases)(?:/([^/]+))?")
 _ARN = local_arn("lambda", "function:")
 
-Document = dict[str, Any]
+_Document = dict[str, Any]
 
 
-class Refused(Exception):
+class _Refused(Exception):
     """A call is answered with an error: its status, its code and its text."""
 
     def __init__(self, status: int, code: str, text: str) -> None:
@@ -43,21 +43,21 @@ class Refused(Exception):
 
 
 @dataclass(slots=True)
-class Held:
+class _Held:
     """One function as Lambda holds it. `versions` are the variables of each, from 1."""
 
     environment: Environment
     latest: Mapping[str, str]
-    alias: Document | None
+    alias: _Document | None
     versions: list[Mapping[str, str]] = field(default_factory=list)
     revision: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     def variables(self, version: str) -> Mapping[str, str]:
-        """What a version is told. Raises `Refused` when there is none."""
+        """What a version is told. Raises `_Refused` when there is none."""
         if version == LATEST:
             return self.latest
         if not version.isdigit() or not 0 < int(version) <= len(self.versions):
-            raise Refused(404, "ResourceNotFoundException", f"there is no version {version}")
+            raise _Refused(404, "ResourceNotFoundException", f"there is no version {version}")
         return self.versions[int(version) - 1]
 
     def serve(self) -> None:
@@ -74,13 +74,13 @@ class Control:
         self, template: Template, environments: Mapping[str, Environment], principals: Mapping[str, Principal]
     ) -> None:
         self._held = {
-            name: Held(environments[name], dict(function.environment), _alias(template.aliases.get(name)))
+            name: _Held(environments[name], dict(function.environment), _alias(template.aliases.get(name)))
             for name, function in template.functions.items()
         }
         self._principals = {principal.access_key_id: principal for principal in principals.values()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await read_body(receive, limit=MAX_BODY) or b""
+        body = await read_body(receive, limit=_MAX_BODY) or b""
         headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
         path, query = scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
         signable = Signable(scope["method"], path, query, headers, body)
@@ -88,7 +88,7 @@ class Control:
         status, code = 200, ""
         try:
             answer = self._stack(signable) if path == "/" else json.dumps(self._function(signable))
-        except Refused as refused:
+        except _Refused as refused:
             status, code, text = refused.status, refused.code, str(refused)
             if kind == "text/xml":
                 answer = _xml({"Code": code, "Message": text}, "ErrorResponse", "Error")
@@ -100,11 +100,11 @@ class Control:
     def _check(self, request: Signable, service: str, action: str, resource: str) -> None:
         secrets = {key_id: principal.secret_access_key for key_id, principal in self._principals.items()}
         try:
-            key_id = verify(request, secrets, region=REGION, now=datetime.now(UTC), service=service)
+            key_id = verify_signature(request, secrets, region=REGION, now=datetime.now(UTC), service=service)
         except SignatureRefused as refused:
-            raise Refused(403, "InvalidSignatureException", str(refused)) from None
+            raise _Refused(403, "InvalidSignatureException", str(refused)) from None
         if not is_allowed(self._principals[key_id].statements, action, resource):
-            raise Refused(403, "AccessDeniedException", f"not authorized to perform {action} on {resource}")
+            raise _Refused(403, "AccessDeniedException", f"not authorized to perform {action} on {resource}")
 
     def _stack(self, request: Signable) -> str:
         """CloudFormation's answer."""
@@ -116,17 +116,17 @@ class Control:
             or form.get("StackName") != STACK_NAME
             or name not in self._held
         ):
-            raise Refused(400, "ValidationError", "there is no such resource")
+            raise _Refused(400, "ValidationError", "there is no such resource")
         tags = ("DescribeStackResourceResponse", "DescribeStackResourceResult", "StackResourceDetail")
         return _xml({"PhysicalResourceId": name}, *tags)
 
-    def _function(self, request: Signable) -> Document:
+    def _function(self, request: Signable) -> _Document:
         match = _FUNCTION.fullmatch(request.path)
         if match is None:
-            raise Refused(404, "UnknownOperationException", "there is no such call here")
+            raise _Refused(404, "UnknownOperationException", "there is no such call here")
         name, what, alias = (unquote(part or "").removeprefix(_ARN) for part in match.groups())
         qualifier = parse_qs(request.query).get("Qualifier", [""])[0]
-        calls: Mapping[tuple[str, str], tuple[str, Callable[[Held, Document], Document]]] = {
+        calls: Mapping[tuple[str, str], tuple[str, Callable[[_Held, _Document], _Document]]] = {
             ("GET", "configuration"): (
                 "GetFunctionConfiguration",
                 lambda held, _: self._read(held, qualifier or LATEST),
@@ -137,15 +137,15 @@ class Control:
             ("PUT", "aliases"): ("UpdateAlias", lambda held, sent: self._move(held, alias, sent)),
         }
         if (request.method, what) not in calls:
-            raise Refused(404, "UnknownOperationException", "there is no such call here")
+            raise _Refused(404, "UnknownOperationException", "there is no such call here")
         action, act = calls[request.method, what]
         resource = _ARN + name + (f":{qualifier}" if qualifier else "")
         self._check(request, "lambda", f"lambda:{action}", resource)
         if name not in self._held:
-            raise Refused(404, "ResourceNotFoundException", f"Function not found: {resource}")
+            raise _Refused(404, "ResourceNotFoundException", f"Function not found: {resource}")
         return act(self._held[name], json.loads(request.body) if request.body else {})
 
-    def _read(self, held: Held, version: str) -> Document:
+    def _read(self, held: _Held, version: str) -> _Document:
         name, updating = held.environment.function.logical_id, not held.environment.ready.is_set()
         return {
             "FunctionName": name,
@@ -157,26 +157,26 @@ class Control:
             "LastUpdateStatus": "InProgress" if updating else "Successful",
         }
 
-    def _update(self, held: Held, sent: Document) -> Document:
+    def _update(self, held: _Held, sent: _Document) -> _Document:
         _guard(held, sent)
         if not held.environment.ready.is_set():
-            raise Refused(409, "ResourceConflictException", "an update is in progress")
+            raise _Refused(409, "ResourceConflictException", "an update is in progress")
         held.latest, held.revision = dict(sent["Environment"]["Variables"]), str(uuid.uuid4())
         held.serve()
         return self._read(held, LATEST)
 
-    def _publish(self, held: Held, sent: Document) -> Document:
+    def _publish(self, held: _Held, sent: _Document) -> _Document:
         _guard(held, sent)
         if not held.versions or held.versions[-1] != held.latest:
             held.versions.append(held.latest)
         return self._read(held, str(len(held.versions)))
 
-    def _alias_of(self, held: Held, name: str) -> Document:
+    def _alias_of(self, held: _Held, name: str) -> _Document:
         if held.alias is None or held.alias["Name"] != name:
-            raise Refused(404, "ResourceNotFoundException", f"there is no alias {name}")
+            raise _Refused(404, "ResourceNotFoundException", f"there is no alias {name}")
         return held.alias
 
-    def _move(self, held: Held, name: str, sent: Document) -> Document:
+    def _move(self, held: _Held, name: str, sent: _Document) -> _Document:
         alias = self._alias_of(held, name)
         held.variables(sent["FunctionVersion"])
         alias.update({member: sent[member] for member in ("FunctionVersion", "Description") if member in sent})
@@ -184,7 +184,7 @@ class Control:
         return alias
 
 
-def _alias(name: str | None) -> Document | None:
+def _alias(name: str | None) -> _Document | None:
     return None if name is None else {"Name": name, "FunctionVersion": LATEST, "Description": ""}
 
 
@@ -194,6 +194,6 @@ def _xml(members: Mapping[str, str], *tags: str) -> str:
     return "".join(f"<{tag}>" for tag in tags) + text + "".join(f"</{tag}>" for tag in reversed(tags))
 
 
-def _guard(held: Held, sent: Document) -> None:
+def _guard(held: _Held, sent: _Document) -> None:
     if sent.get("RevisionId", held.revision) != held.revision:
-        raise Refused(412, "PreconditionFailedException", "the function was changed meanwhile")
+        raise _Refused(412, "PreconditionFailedException", "the function was changed meanwhile")

@@ -44,7 +44,7 @@ class Function:
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class DeclaredRoute:
     """One declared route. `auth` is `NONE`, `AWS_IAM` or the name of an authorizer."""
 
     method: str
@@ -58,7 +58,7 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Authorizer:
+class DeclaredAuthorizer:
     """A Lambda authorizer, payload 2.0 with simple responses. `ttl` is in seconds; 0 keeps nothing."""
 
     name: str
@@ -80,7 +80,7 @@ class Cors:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class DeclaredTable:
     """A DynamoDB table as CreateTable takes it, without stream, backup and protection."""
 
     logical_id: str
@@ -90,7 +90,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class DeclaredKey:
     """A KMS key with the id that the laptop mode gives it."""
 
     logical_id: str
@@ -104,11 +104,19 @@ class Template:
     """Everything of the template that the laptop mode serves. `aliases`: the function of each, and the alias's name."""
 
     functions: Mapping[str, Function]
-    routes: tuple[Route, ...]
-    authorizers: Mapping[str, Authorizer]
+    routes: tuple[DeclaredRoute, ...]
+    authorizers: Mapping[str, DeclaredAuthorizer]
     cors: Cors | None
-    tables: tuple[Table, ...]
-    keys: tuple[Key, ...]
+    tables: tuple[DeclaredTable, ...]
+    keys: tuple[DeclaredKey, ...]
     policies: Mapping[str, Mapping[str, Any]]
     parameters: Mapping[str, Any]
     aliases: Mapping[str, str] = field(default_factory=dict)
+
+    def guarded_reads(self) -> tuple[str, ...]:
+        """For each function behind an authorizer, the path of its first GET route without parameters."""
+        reads: dict[str, str] = {}
+        for route in self.routes:
+            if route.method == "GET" and route.auth in self.authorizers and "{" not in route.path:
+                reads.setdefault(route.function, route.path)
+        return tuple(reads.values())

@@ -25,7 +25,7 @@ _TEXT = frozenset({"application/json", "application/xml", "application/javascrip
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class GatewayRequest:
     """A request as it came: raw path and query, headers in lower case in wire order, the whole body."""
 
     method: str
@@ -44,7 +44,7 @@ class Request:
         return joined
 
 
-def base_event(request: Request, match: Match, domain: str, scheme: str) -> dict[str, Any]:
+def base_event(request: GatewayRequest, match: Match, domain: str, scheme: str) -> dict[str, Any]:
     """What integration and authorizer events have in common; `requestContext` has no `authorizer` yet."""
     headers = request.joined_headers()
     cookies = [part.strip() for part in headers.pop("cookie", "").split(";") if part.strip()]
@@ -88,12 +88,12 @@ def integration_event(event: Mapping[str, Any], body: bytes, authorizer: Mapping
     return whole
 
 
-def route_arn(region: str, request: Request) -> str:
+def route_arn(region: str, request: GatewayRequest) -> str:
     """The ARN that policies are held against: the method and the path as requested."""
     return f"arn:aws:execute-api:{region}:{ACCOUNT_ID}:{API_ID}/{STAGE}/{request.method}{request.path}"
 
 
-def _context(request: Request, match: Match, domain: str, now: float) -> dict[str, Any]:
+def _context(request: GatewayRequest, match: Match, domain: str, now: float) -> dict[str, Any]:
     agents = [value for name, value in request.headers if name == "user-agent"]
     return {
         "accountId": ACCOUNT_ID,

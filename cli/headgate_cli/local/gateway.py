@@ -18,16 +18,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from headgate_cli.local import answer as answers
-from headgate_cli.local.answer import Answer, BadAnswer, integration_answer, preflight, with_cors
+from headgate_cli.local.answer import BadAnswer, GatewayAnswer, integration_answer, preflight, with_cors
 from headgate_cli.local.authorize import Authorization
 from headgate_cli.local.declared import Template
-from headgate_cli.local.event import Request, base_event, integration_event
+from headgate_cli.local.event import GatewayRequest, base_event, integration_event
 from headgate_cli.local.matching import Match, Routes
 from headgate_cli.local.principals import Principal
 from headgate_cli.local.runtime import Environment, Outcome
 from headgate_cli.local.wire import Receive, Scope, Send, read_body, send_response
 
-MAX_BODY = 10_000_000
+_MAX_BODY = 10_000_000
 """Bytes (quota: 10 MB)."""
 MAX_HEADERS = 10_240
 """Bytes of the request line and all header lines (quota: 10,240 B)."""
@@ -50,8 +50,8 @@ class _Head:
     def header(self, name: str) -> str:
         return next((value for key, value in self.headers if key == name), "")
 
-    def request(self, body: bytes) -> Request:
-        return Request(self.method, self.path, self.query, self.protocol, self.headers, body, self.source_ip)
+    def request(self, body: bytes) -> GatewayRequest:
+        return GatewayRequest(self.method, self.path, self.query, self.protocol, self.headers, body, self.source_ip)
 
 
 class Gateway:
@@ -89,7 +89,7 @@ class Gateway:
         encoded = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in answer.headers]
         await send_response(send, answer.status, encoded, answer.body)
 
-    async def _answer(self, head: _Head, receive: Receive) -> Answer:
+    async def _answer(self, head: _Head, receive: Receive) -> GatewayAnswer:
         cors, origin = self._template.cors, head.header("origin")
         refusal = _refusal(head)
         match = None if refusal else self._routes.match(head.method, head.path)
@@ -97,19 +97,19 @@ class Gateway:
             return preflight(cors, origin)
         if match is None:
             return with_cors(refusal or answers.NOT_FOUND, cors, origin)
-        body = await read_body(receive, limit=MAX_BODY)
+        body = await read_body(receive, limit=_MAX_BODY)
         answer = answers.TOO_LARGE if body is None else await self._serve(head.request(body), match)
         return with_cors(answer, cors, origin)
 
-    async def _serve(self, request: Request, match: Match) -> Answer:
+    async def _serve(self, request: GatewayRequest, match: Match) -> GatewayAnswer:
         event = base_event(request, match, self._domain, "http")
         allowed = await self._authorization.admit(request, match, event)
-        if isinstance(allowed, Answer):
+        if isinstance(allowed, GatewayAnswer):
             return allowed
         whole = integration_event(event, request.body, allowed)
         outcome = await self._invoke(match.route.function, whole, self._patience)
         if outcome is None:
-            return answers.UNAVAILABLE
+            return answers.GATEWAY_UNAVAILABLE
         if outcome.failure:
             return answers.TOO_LARGE if outcome.failure == "RequestTooLarge" else answers.INTERNAL_ERROR
         try:
@@ -117,7 +117,7 @@ class Gateway:
         except BadAnswer:
             return answers.INTERNAL_ERROR
         request_id = ("apigw-requestid", event["requestContext"]["requestId"])
-        return Answer(answer.status, (*answer.headers, request_id), answer.body)
+        return GatewayAnswer(answer.status, (*answer.headers, request_id), answer.body)
 
     async def _invoke(self, function: str, event: Mapping[str, Any], seconds: float) -> Outcome | None:
         try:
@@ -126,7 +126,7 @@ class Gateway:
             return None
 
 
-def _refusal(head: _Head) -> Answer | None:
+def _refusal(head: _Head) -> GatewayAnswer | None:
     """What is refused whatever its route. Each is answered before a body is read."""
     # API Gateway answers to its own host names only; here also a web page that rebinds its name must find nothing
     hosts = [value for name, value in head.headers if name == "host"]
@@ -135,4 +135,4 @@ def _refusal(head: _Head) -> Answer | None:
     line = len(head.method) + len(head.path) + len(head.query) + len(" ? HTTP/1.1\r\n")
     if line + sum(len(name) + len(value) + len(": \r\n") for name, value in head.headers) > MAX_HEADERS:
         return answers.HEADERS_TOO_LARGE
-    return answers.TOO_LARGE if int(head.header("content-length") or 0) > MAX_BODY else None
+    return answers.TOO_LARGE if int(head.header("content-length") or 0) > _MAX_BODY else None

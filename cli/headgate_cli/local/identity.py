@@ -23,21 +23,24 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-PAGE = Path(__file__).with_name("page.html")
+_PAGE = Path(__file__).with_name("page.html")
 """A page to play with: sign in as anybody, see the token, the flags and the worker's answer."""
 
-LIFETIME = 7200
+_LIFETIME = 7200
 """Seconds that an identity token lives."""
 
 _OWN = frozenset({"iss", "aud", "exp", "iat", "jti", "nbf"})
 
 
 class IdentityProvider:
-    """The provider behind one URL, with one ES256 key. `api` is where its page exchanges the tokens."""
+    """The provider behind one URL, with one ES256 key.
 
-    def __init__(self, issuer: str, audience: str, api: str) -> None:
+    `api` is where its page exchanges the tokens, `worker` the path of a guarded GET route that it shows.
+    """
+
+    def __init__(self, issuer: str, audience: str, api: str, worker: str = "/") -> None:
         self.issuer = issuer
-        self._api = api
+        self._api, self._worker = api, worker
         self._audience = audience
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._kid = uuid.uuid4().hex
@@ -55,7 +58,7 @@ class IdentityProvider:
     def id_token(self, claims: dict[str, Any]) -> str:
         """A signed identity token with these claims and its own `iss aud iat exp jti`."""
         now = int(time.time())
-        own = {"iss": self.issuer, "aud": self._audience, "iat": now, "exp": now + LIFETIME, "jti": uuid.uuid4().hex}
+        own = {"iss": self.issuer, "aud": self._audience, "iat": now, "exp": now + _LIFETIME, "jti": uuid.uuid4().hex}
         return jwt.encode({**claims, **own}, self._key, algorithm="ES256", headers={"kid": self._kid})
 
     async def _token(self, request: Request) -> Response:
@@ -72,7 +75,7 @@ class IdentityProvider:
         return JSONResponse({"id_token": self.id_token(_claims(fields))}, headers={"cache-control": "no-store"})
 
     async def _page(self, _: Request) -> Response:
-        html = PAGE.read_text(encoding="utf-8").replace("__API__", self._api)
+        html = _PAGE.read_text(encoding="utf-8").replace("__API__", self._api).replace("__WORKER__", self._worker)
         policy = (
             f"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self' {self._api}"
         )

@@ -67,6 +67,8 @@ def read_template(path: Path) -> dict[str, Any]:
     """Read a template file into plain data. Raises TemplateError when it is not a mapping with Resources."""
     try:
         data = yaml.load(path.read_bytes(), Loader=_Loader)  # noqa: S506 - a subclass of the safe loader
+    except OSError as error:
+        raise TemplateError(f"{path} cannot be read: {error.strerror}") from error
     except yaml.YAMLError as error:
         raise TemplateError(f"{path.name} is not valid YAML: {error}") from error
     if not isinstance(data, dict) or not isinstance(data.get("Resources"), dict):

@@ -12,22 +12,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from headgate_cli.local.declared import Route
+from headgate_cli.local.declared import DeclaredRoute
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
     """A route and the values of its parameters, percent-decoded as UTF-8 (bad bytes become U+FFFD)."""
 
-    route: Route
+    route: DeclaredRoute
     parameters: dict[str, str]
 
 
 class Routes:
     """The declared routes, ready to be matched."""
 
-    def __init__(self, routes: Iterable[Route]) -> None:
-        self._table: dict[tuple[str, int], list[tuple[list[str], Route]]] = {}
+    def __init__(self, routes: Iterable[DeclaredRoute]) -> None:
+        self._table: dict[tuple[str, int], list[tuple[list[str], DeclaredRoute]]] = {}
         for route in sorted(routes, key=lambda route: [part.startswith("{") for part in route.path.split("/")]):
             segments = route.path.split("/")
             self._table.setdefault((route.method, len(segments)), []).append((segments, route))

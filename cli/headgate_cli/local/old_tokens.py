@@ -38,7 +38,7 @@ class OldTokens:
 
 def read_old_tokens(path: Path) -> OldTokens:
     """Read and check the file. Raises Failure (usage), which holds nothing of the secret."""
-    from headgate.core.faults import Invalid
+    from headgate.core.documents import Invalid
     from headgate.tokens.legacy_issuer import NoSecret, parse_legacy_issuer, shared_secret
 
     try:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from headgate_cli.local.declared import AWS_IAM, NONE, Authorizer, Cors, Route, local_arn
+from headgate_cli.local.declared import AWS_IAM, NONE, Cors, DeclaredAuthorizer, DeclaredRoute, local_arn
 from headgate_cli.local.intrinsics import TemplateError
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -44,7 +44,7 @@ _SOURCES = {
 class Auth:
     """The API's authorizers, and the one that a route gets which names none."""
 
-    authorizers: Mapping[str, Authorizer]
+    authorizers: Mapping[str, DeclaredAuthorizer]
     default: str
 
 
@@ -66,7 +66,7 @@ def read_auth(api: str, auth: Mapping[str, Any]) -> Auth:
     return Auth(authorizers=found, default=default)
 
 
-def _authorizer(name: str, spec: Mapping[str, Any]) -> Authorizer:
+def _authorizer(name: str, spec: Mapping[str, Any]) -> DeclaredAuthorizer:
     arn, functions = str(spec.get("FunctionArn", "")), local_arn("lambda", "function:")
     function = arn.removeprefix(functions).partition(":")[0]  # what follows is an alias's name
     if not arn.startswith(functions):
@@ -78,7 +78,7 @@ def _authorizer(name: str, spec: Mapping[str, Any]) -> Authorizer:
     if not isinstance(ttl, int) or isinstance(ttl, bool) or not 0 <= ttl <= 3600:
         raise TemplateError(f"authorizer {name}: ReauthorizeEvery must be said, 0 to 3600 seconds")
     sources = tuple(_identity_sources(name, identity))
-    return Authorizer(name=name, function=function, identity_sources=sources, ttl=ttl)
+    return DeclaredAuthorizer(name=name, function=function, identity_sources=sources, ttl=ttl)
 
 
 def _identity_sources(name: str, identity: Mapping[str, Any]) -> Iterable[str]:
@@ -92,7 +92,7 @@ def _identity_sources(name: str, identity: Mapping[str, Any]) -> Iterable[str]:
             yield prefix + str(item)
 
 
-def read_route(where: str, properties: Mapping[str, Any], function: str, auth: Auth) -> Route:
+def read_route(where: str, properties: Mapping[str, Any], function: str, auth: Auth) -> DeclaredRoute:
     """One `HttpApi` event. Raises TemplateError."""
     method, path = str(properties.get("Method", "")).upper(), str(properties.get("Path", ""))
     if method not in _METHODS:
@@ -107,12 +107,12 @@ def read_route(where: str, properties: Mapping[str, Any], function: str, auth: A
     name = own.get("Authorizer", auth.default)
     if name not in (NONE, AWS_IAM) and name not in auth.authorizers:
         raise TemplateError(f"{where}: authorizer {name} is not declared")
-    return Route(method=method, path=path, function=function, auth=name)
+    return DeclaredRoute(method=method, path=path, function=function, auth=name)
 
 
-def refuse_twins(routes: Iterable[Route]) -> None:
+def refuse_twins(routes: Iterable[DeclaredRoute]) -> None:
     """Raise TemplateError for two routes that differ only in a parameter's name."""
-    seen: dict[str, Route] = {}
+    seen: dict[str, DeclaredRoute] = {}
     for route in routes:
         shape = re.sub(r"\{[^}]*\}", "{}", route.key)
         if shape in seen:

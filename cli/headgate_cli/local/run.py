@@ -15,13 +15,13 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from headgate_cli.local.addresses import LOOPBACK, listen, port_of, url_of
-from headgate_cli.local.aws import CREDENTIALS, AwsFailed, LocalAws, dynamodb_endpoint
+from headgate_cli.local.aws import DUMMY_CREDENTIALS, AwsFailed, LocalAws, dynamodb_endpoint
 from headgate_cli.local.declared import REGION, Template
 from headgate_cli.local.old_tokens import OldTokens
 from headgate_cli.local.principals import Principal, make_principals
@@ -48,10 +48,12 @@ class StartFailed(Exception):
 class Options:
     """What `headgate local` was asked for.
 
-    `empty` leaves the manifest's flags out; `parent` is the process without which it ends; `began` is monotonic time.
+    `template` is the gate's, `apps` are those of the services behind it. `empty` leaves the manifest's flags out;
+    `parent` is the process without which it ends; `began` is monotonic time.
     """
 
-    project: Path
+    template: Path
+    apps: Sequence[Path]
     manifest: Path
     old_tokens: OldTokens | None = None
     empty: bool = False
@@ -141,7 +143,7 @@ class LocalStack:
         api, idp = url_of(self._api), url_of(self._idp)
         old = self._options.old_tokens
         given = {**_parameters(api, idp), **(old.parameters if old else {})}
-        template = load_template(self._options.project / "template.yaml", given)
+        template = load_template(self._options.template, given, self._options.apps)
         principals = make_principals(template.policies)
         creating = asyncio.create_task(self._aws.create(template, [old.stored] if old else []))
         try:
@@ -154,7 +156,7 @@ class LocalStack:
             await asyncio.gather(creating, return_exceptions=True)
         if self._options.empty:
             manifest = {**manifest, "flags": []}
-        await self._seed(api, principals["admin"], id_token, manifest)
+        await self._seed(api, principals["admin"], id_token, manifest, template.guarded_reads())
         seconds = time.monotonic() - self._options.began
         return Ready(api, idp, str(template.parameters["Audience"]), principals, seconds, url_of(self._control))
 
@@ -174,7 +176,7 @@ class LocalStack:
                 function,
                 api=f"127.0.0.1:{port}",
                 endpoints=self._aws.endpoints,
-                credentials=CREDENTIALS,
+                credentials=DUMMY_CREDENTIALS,
             )
             self._environments[name] = environment = Environment(function, variables, self._log)
             ports[port] = (listener, environment)
@@ -194,7 +196,7 @@ class LocalStack:
         from headgate_cli.local.runtime_api import RuntimeApi
         from headgate_cli.local.serving import LocalServer
 
-        provider = IdentityProvider(url_of(self._idp), AUDIENCE, url_of(self._api))
+        provider = IdentityProvider(url_of(self._idp), AUDIENCE, url_of(self._api), *template.guarded_reads()[:1])
         runtime = RuntimeApi({port: environment for port, (_, environment) in ports.items()})
         domain = url_of(self._api).removeprefix("http://")
         applications: dict[int, Any] = dict.fromkeys(ports, runtime)
@@ -215,14 +217,16 @@ class LocalStack:
             if environment.init_error:
                 raise StartFailed(f"{name} did not start: {environment.init_error}")
 
-    async def _seed(self, api: str, admin: Principal, id_token: str, manifest: Mapping[str, Any]) -> None:
-        from headgate_cli.local.seeding import Caller, SeedFailed, apply_manifest, warm
+    async def _seed(
+        self, api: str, admin: Principal, id_token: str, manifest: Mapping[str, Any], guarded_reads: Sequence[str]
+    ) -> None:
+        from headgate_cli.local.seeding import LocalClient, SeedFailed, apply_manifest, warm
 
-        caller = Caller(api)
+        caller = LocalClient(api)
         try:
             await asyncio.gather(
                 asyncio.to_thread(apply_manifest, caller, admin, manifest),
-                asyncio.to_thread(warm, caller, admin, id_token),
+                asyncio.to_thread(warm, caller, admin, id_token, guarded_reads),
             )
         except (SeedFailed, OSError) as error:
             raise StartFailed(str(error)) from error

@@ -16,8 +16,8 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from urllib.parse import quote, unquote_to_bytes
 
-SERVICE = "execute-api"
-SKEW = timedelta(minutes=5)
+_SERVICE = "execute-api"
+_SKEW = timedelta(minutes=5)
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _AUTHORIZATION = re.compile(
     r"^AWS4-HMAC-SHA256 +Credential=([A-Za-z0-9]{16,128})/(\d{8})/([a-z0-9-]+)/([a-z0-9-]+)/aws4_request *,"
@@ -47,7 +47,9 @@ class Signable:
         return values[0] if values else ""
 
 
-def verify(request: Signable, secrets: Mapping[str, str], *, region: str, now: datetime, service: str = SERVICE) -> str:
+def verify_signature(
+    request: Signable, secrets: Mapping[str, str], *, region: str, now: datetime, service: str = _SERVICE
+) -> str:
     """The access key id that signed the request.
 
     Order: the header's form, its scope, the headers that must be signed, the time (within 5 minutes), the body's hash,
@@ -84,7 +86,7 @@ def sign(request: Signable, *, key_id: str, secret: str, region: str, now: datet
         body=request.body,
     )
     signed = sorted({name for name, _ in dated.headers})
-    place = (region, SERVICE)
+    place = (region, _SERVICE)
     signature = _signature(dated, signed, secret, stamp, place)
     credential = f"{key_id}/{_scope(stamp, place)}"
     authorization = f"{_ALGORITHM} Credential={credential}, SignedHeaders={';'.join(signed)}, Signature={signature}"
@@ -110,7 +112,7 @@ def _check_time(stamp: str, date: str, now: datetime) -> None:
         raise SignatureRefused("x-amz-date is missing or malformed") from None
     if stamp[:8] != date:
         raise SignatureRefused("the credential is of another day")
-    if abs(now - at) > SKEW:
+    if abs(now - at) > _SKEW:
         raise SignatureRefused("signed more than 5 minutes from now")
 
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,7 @@ def running_stack(
     empty: bool = False,
     env: Mapping[str, str] | None = None,
     project: Path | None = None,
+    apps: Sequence[Path] = (),
 ) -> Generator[Stack, None, None]:
     """Start `headgate local` on free ports, yield it once everything answers, stop it in the end.
 
@@ -66,6 +67,8 @@ def running_stack(
         command += ["--logs", str(logs), "--parent", str(os.getpid())]
         command += ["--manifest", str(manifest)] if manifest else []
         command += ["--project", str(project)] if project else []
+        for app in apps:
+            command += ["--app", str(app)]
         command += ["--legacy", str(legacy)] if legacy else []
         command += ["--empty"] if empty else []
         with errors.open("w") as stderr:

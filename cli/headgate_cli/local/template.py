@@ -1,4 +1,4 @@
-"""Decides what template.yaml declares: functions, routes with their authorisation, tables, keys, policies.
+"""Decides what templates declare: functions, routes with their authorisation, tables, keys, policies.
 
 It reads the SAM source itself (the translator takes a second to start) into frozen types, and refuses whatever it does
 not know: a route that is dropped or guessed would be a gate that differs from the one deployed. A test holds its
@@ -9,24 +9,26 @@ Source: AWS SAM specification, `AWS::Serverless::Function`, `AWS::Serverless::Ht
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+from uuid import UUID
 
 from headgate_cli.local.declared import (
     ACCOUNT_ID,
     API_ID,
     REGION,
-    STACK_ID,
     STACK_NAME,
+    DeclaredKey,
+    DeclaredRoute,
+    DeclaredTable,
     Function,
-    Key,
-    Route,
-    Table,
     Template,
     local_arn,
 )
 from headgate_cli.local.intrinsics import Resolver, TemplateError, read_template
+from headgate_cli.local.joining import join_templates
 from headgate_cli.local.routes import Auth, read_auth, read_cors, read_route, refuse_twins, refuse_unread
 
 _FUNCTION, _API = "AWS::Serverless::Function", "AWS::Serverless::HttpApi"
@@ -37,20 +39,35 @@ _OTHER_APIS = ("AWS::ApiGatewayV2::", "AWS::ApiGateway::", "AWS::Serverless::Api
 _FUNCTION_MEMBERS = ("CodeUri", "Handler", "Timeout", "MemorySize", "Environment", "PackageType")
 
 
-def load_template(path: Path, parameters: Mapping[str, str]) -> Template:
-    """Read and resolve a SAM template.
+def load_template(path: Path, parameters: Mapping[str, str], apps: Sequence[Path] = ()) -> Template:
+    """Read and resolve the gate's SAM template and those of the services behind it, as one API.
 
-    `parameters` override the defaults. Raises TemplateError, with the resource's name, for whatever is not known here.
+    `parameters` override the gate's defaults. A parameter of an app is the gate's output of the same name, where it has
+    one. Raises TemplateError, with the resource's name, for whatever is not known here.
     """
-    return _Reader(path, parameters).read()
+    gate = _Reader(path, read_template(path), STACK_NAME, parameters)
+    whole = gate.read()
+    for app in apps:
+        data = read_template(app)
+        given = gate.outputs(data.get("Parameters", {}))
+        stack = f"{STACK_NAME}-{app.resolve().parent.name}"
+        whole = join_templates(whole, _Reader(app, data, stack, given, gate.layers()).read())
+    return whole
 
 
 class _Reader:
-    """One reading: the resolver and the local ids that it gives to resources."""
+    """One reading: the resolver and the local ids that it gives to resources. `layers` are another stack's, by ARN."""
 
-    def __init__(self, path: Path, parameters: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        data: dict[str, Any],
+        stack: str,
+        parameters: Mapping[str, str],
+        layers: Mapping[str, Path] = MappingProxyType({}),
+    ) -> None:
         self._root = path.resolve().parent
-        self._data = read_template(path)
+        self._data, self._stack, self._foreign_layers = data, stack, layers
         self._resources: dict[str, dict[str, Any]] = self._data["Resources"]
         self._globals = self._data.get("Globals", {})
         self._ids: dict[str, str] = {}
@@ -59,8 +76,8 @@ class _Reader:
             "AWS::AccountId": ACCOUNT_ID,
             "AWS::Partition": "aws",
             "AWS::URLSuffix": "amazonaws.com",
-            "AWS::StackName": STACK_NAME,
-            "AWS::StackId": STACK_ID,
+            "AWS::StackName": stack,
+            "AWS::StackId": local_arn("cloudformation", f"stack/{stack}/{UUID(int=0)}"),
         }
         self._resolver = Resolver(
             self._data, parameters=parameters, pseudo=pseudo, ref=self._ref, attribute=self._attribute
@@ -92,6 +109,17 @@ class _Reader:
             parameters=self._resolver.parameters,
             aliases=dict(self._alias(name) for name in self._of(_ALIAS)),
         )
+
+    def outputs(self, names: Iterable[str]) -> dict[str, str]:
+        """The outputs with these names, as far as there are such."""
+        declared = self._data.get("Outputs", {})
+        return {name: str(self._resolver.resolve(declared[name]["Value"])) for name in names if name in declared}
+
+    def layers(self) -> dict[str, Path]:
+        """The folder of each layer, by ARN."""
+        own = {self._ref(name): self._root / str(self._properties(name, "ContentUri")["ContentUri"])
+               for name in self._of(_LAYER)}  # fmt: skip
+        return {**self._foreign_layers, **{arn: folder.resolve() for arn, folder in own.items()}}
 
     def _of(self, kind: str) -> Iterable[str]:
         for logical_id, resource in self._resources.items():
@@ -146,9 +174,9 @@ class _Reader:
             return API_ID
         if kind == _TABLE:
             name = self._properties(logical_id, "TableName").get("TableName")
-            return str(name or f"{STACK_NAME}-{logical_id}")
+            return str(name or f"{self._stack}-{logical_id}")
         if kind == _POLICY:
-            return f"arn:aws:iam::{ACCOUNT_ID}:policy/{STACK_NAME}-{logical_id}"
+            return f"arn:aws:iam::{ACCOUNT_ID}:policy/{self._stack}-{logical_id}"
         return local_arn("lambda", f"layer:{logical_id}:1")
 
     def _attribute(self, logical_id: str, attribute: str) -> str:
@@ -201,15 +229,14 @@ class _Reader:
     def _layers(self, logical_id: str) -> tuple[Path, ...]:
         own = self._resources[logical_id].get("Properties", {}).get("Layers", [])
         refs = [*self._globals.get("Function", {}).get("Layers", []), *own]
-        return tuple(dict.fromkeys(self._layer(logical_id, ref) for ref in refs))
+        known = self.layers()
+        arns = [str(self._resolver.resolve(ref)) for ref in refs]
+        for arn in arns:
+            if arn not in known:
+                raise TemplateError(f"{logical_id}: {arn} is not a layer of this template or of the gate's")
+        return tuple(dict.fromkeys(known[arn] for arn in arns))
 
-    def _layer(self, logical_id: str, ref: Any) -> Path:
-        name = ref.get("Ref") if isinstance(ref, dict) else None
-        if name not in self._resources or self._resources[name]["Type"] != _LAYER:
-            raise TemplateError(f"{logical_id}: a layer must be a !Ref to a layer of this template")
-        return (self._root / str(self._properties(name, "ContentUri")["ContentUri"])).resolve()
-
-    def _routes(self, logical_id: str, auth: Auth) -> Iterable[Route]:
+    def _routes(self, logical_id: str, auth: Auth) -> Iterable[DeclaredRoute]:
         if "FunctionUrlConfig" in self._resources[logical_id].get("Properties", {}):
             raise TemplateError(f"{logical_id}: a function URL would go round the gateway")
         for name, event in self._properties(logical_id, "Events").get("Events", {}).items():
@@ -223,20 +250,20 @@ class _Reader:
 
     # -- data
 
-    def _table(self, logical_id: str) -> Table:
+    def _table(self, logical_id: str) -> DeclaredTable:
         read = ("KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes", "LocalSecondaryIndexes")
         definition = self._properties(logical_id, *read)
         ttl = self._properties(logical_id, "TimeToLiveSpecification").get("TimeToLiveSpecification", {})
-        return Table(
+        return DeclaredTable(
             logical_id=logical_id,
             name=self._ref(logical_id),
             definition={**definition, "BillingMode": "PAY_PER_REQUEST"},
             ttl_attribute=ttl.get("AttributeName"),
         )
 
-    def _key(self, logical_id: str) -> Key:
+    def _key(self, logical_id: str) -> DeclaredKey:
         properties = self._properties(logical_id, "KeySpec", "KeyUsage")
-        return Key(
+        return DeclaredKey(
             logical_id=logical_id,
             key_id=self._ref(logical_id),
             spec=properties.get("KeySpec", "SYMMETRIC_DEFAULT"),

@@ -6,28 +6,22 @@ Each method makes one request and gives its scene, compared with what was expect
 import base64
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from headgate.edge.oauth import ACCESS_TOKEN
 from headgate_cli import exchange, failures, wording
 from headgate_cli.client import Client
 from headgate_cli.exchange import Who
 from headgate_cli.tour.scene import Scene
-from headgate_cli.transport import Answer, NoAnswer, Transport
+from headgate_cli.transport import HttpAnswer, NoAnswer, Transport
 
-PEOPLE: Mapping[str, Who] = {
-    "root": Who("root", admin=True),
-    "alice": Who("alice"),
-    "bob": Who("bob", ("acme",)),
-    "carol": Who("carol"),
-}
 OPERATOR, AGENT = "operator", "agent"
 STALE_AT_MOST = 6.0
 """Seconds that evaluate may lag behind a change: it refreshes after 4 to 5."""
 POLL = 0.2
-
-Told = Callable[[Any], str]
 
 
 @dataclass
@@ -36,16 +30,17 @@ class Cast:
 
     api: str
     idp: str
+    people: Mapping[str, Who]
     admin: Client
     transport: Transport
     tokens: dict[str, str] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
     flags: dict[str, dict[str, Any]] = field(default_factory=dict)
-    before_kill: dict[str, Any] = field(default_factory=dict)
+    before_kill: dict[str, dict[str, Any]] = field(default_factory=dict)
     began_at: int = 0  # the revision at which the tour began
     found: dict[str, dict[str, Any]] = field(default_factory=dict)
     revision: int = 0  # of the newest change
-    killed_at: float = 0.0
+    killed_at: float = 0.0  # monotonic time of a kill that nobody has felt yet
 
     def mint(self, who: str, *, expect: int, on: tuple[str, ...] | None = None, keep: str | None = None) -> Scene:
         """Exchange an identity token for an access token; `on` are the flags it must name."""
@@ -65,7 +60,7 @@ class Cast:
             answer = exchange.exchange(self.transport, self.api, self._identity(who), session=name)
         else:
             held = self._token(AGENT if by == "session" else who)
-            answer = exchange.exchange(self.transport, self.api, held, kind=exchange.ACCESS_TOKEN, session=name)
+            answer = exchange.exchange(self.transport, self.api, held, kind=ACCESS_TOKEN, session=name)
         if answer.ok:
             self.tokens[AGENT] = str(answer.document["access_token"])
         return scene(AGENT if by == "session" else who, "POST /v1/token", answer, expect, told)
@@ -94,10 +89,11 @@ class Cast:
         found: dict[str, Any] = self.admin.get(f"/admin/v1/flags/{key}").document
         return found
 
-    def work(
-        self, who: str, asked: str, *, expect: int, told: str | Told, body: Any = None, keep: str | None = None
-    ) -> Scene:
-        """One request to the protected service. `keep` names the place that the answer's `id` becomes."""
+    def work(self, who: str, asked: str, *, expect: int, told: str, body: Any = None, keep: str | None = None) -> Scene:
+        """One request to the protected service. `keep` names the place that the answer's `id` becomes.
+
+        `told` may name members of the answer, in braces.
+        """
         method, _, path = asked.partition(" ")
         headers = {"Authorization": f"Bearer {self._token(who)}", "Content-Type": "application/json"}
         data = b"" if body is None else json.dumps(body).encode()
@@ -105,8 +101,9 @@ class Cast:
         document = answer.document
         if keep is not None and answer.ok:
             self.places[keep] = str(document.get("id"))
-        words = told if isinstance(told, str) else told(document)
-        return scene(who, asked, answer, expect, words if answer.status == expect else detail_of(document))
+        members = defaultdict(str, document if isinstance(document, dict) else {})
+        words = told.format_map(members) if answer.status == expect else detail_of(document)
+        return scene(who, asked, answer, expect, words)
 
     def evaluate(self, who: str, key: str, *, value: bool, reason: str) -> Scene:
         """Ask for one flag by an evaluation token, once the answer is of the newest change or may be stale no more."""
@@ -127,7 +124,7 @@ class Cast:
         asked = f"POST /ofrep/v1/evaluate/flags/{key}"
         return scene("backend", asked, answers[-1], 200, told, abs(count - mean) <= spread)
 
-    def _fresh(self, key: str, token: str, context: Mapping[str, Any]) -> Answer:
+    def _fresh(self, key: str, token: str, context: Mapping[str, Any]) -> HttpAnswer:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         data = json.dumps({"context": context}).encode()
         deadline = time.monotonic() + STALE_AT_MOST
@@ -145,7 +142,8 @@ class Cast:
     def _identity(self, who: str) -> str:
         held = self.tokens.get(f"{who}'s identity")
         if held is None:
-            held = self.tokens[f"{who}'s identity"] = exchange.identity_token(self.transport, self.idp, PEOPLE[who])
+            held = exchange.identity_token(self.transport, self.idp, self.people[who])
+            self.tokens[f"{who}'s identity"] = held
         return held
 
     def _token(self, who: str) -> str:
@@ -153,14 +151,14 @@ class Cast:
             raise failures.unavailable(f"{who} holds no token: an earlier step differs")
         return self.tokens[who]
 
-    def _send(self, method: str, path: str, data: bytes, headers: Mapping[str, str]) -> Answer:
+    def _send(self, method: str, path: str, data: bytes, headers: Mapping[str, str]) -> HttpAnswer:
         try:
             return self.transport.send(method, self.api + path, data, headers)
         except NoAnswer as error:
             raise failures.unavailable(str(error)) from None
 
 
-def scene(who: str, asked: str, answer: Answer, expect: int, told: str, also: bool = True) -> Scene:
+def scene(who: str, asked: str, answer: HttpAnswer, expect: int, told: str, also: bool = True) -> Scene:
     """The scene of an answer: it holds where the status is the expected one and `also` is true."""
     wanted = f"status {expect}" if answer.status != expect else "another answer"
     return Scene(who, asked, answer.status, told, answer.status == expect and also, wanted)

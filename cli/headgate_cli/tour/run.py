@@ -19,7 +19,7 @@ Say = Callable[[str], None]
 
 
 @dataclass
-class Outcome:
+class _Outcome:
     """What came of the tour."""
 
     chapters: list[tuple[str, list[Scene]]] = field(default_factory=list)
@@ -44,9 +44,9 @@ class Outcome:
         return {"held": held, "differ": self.failed, "seconds": round(self.seconds, 2), "chapters": chapters}
 
 
-def play(cast: Cast, story: Iterable[Chapter[Cast]], say: Say) -> Outcome:
+def play(cast: Cast, story: Iterable[Chapter[Cast]], say: Say) -> _Outcome:
     """Play every chapter, also after one that differs; `say` takes each line as it comes."""
-    began, outcome = time.monotonic(), Outcome()
+    began, outcome = time.monotonic(), _Outcome()
     for number, chapter in enumerate(story, 1):
         say("")
         say(typer.style(f"{number}  {chapter.title}", bold=True))
@@ -81,7 +81,7 @@ def line_of(shown: Scene | Note) -> str:
     return f"   {mark} {shown.who:<{WHO}}{asked} {status:<4} {told}".rstrip()
 
 
-def sum_line(outcome: Outcome) -> str:
+def sum_line(outcome: _Outcome) -> str:
     """The last line."""
     total, seconds = len(outcome.scenes), f"{outcome.seconds:.1f} s"
     if outcome.failed:

@@ -1,103 +1,137 @@
-"""The story, chapter by chapter: a fresh install, an allowlist, a percentage, GA, a kill, its restore, the proof."""
+"""Reads a story and plays it: a YAML file of people, flags, and chapters of steps. Each step makes one request.
+
+A step's first member says what is done, and to what or by whom; `told` is what the tour prints of the answer:
+
+    {mint: alice, expect: 200, on: [flag]}              exchange alice's identity token; `on` are the flags it must name
+    {allow: flag, add: {users: [alice], orgs: []}}      a signed change of a flag; so are the next three
+    {stage: flag, to: percentage, percent: 25}
+    {kill: flag, reason: why}
+    {restore: flag, reason: why}
+    {unchanged: flag}                                   the flag is as it was before its kill
+    {census: flag, percent: 25, ids: 400}               evaluate it for so many made-up users
+    {evaluate: flag, who: carol, value: false, reason: KILLED}
+    {session: "id:{kept}", who: carol, by: access, told: text}      by her access token, its own, or identity
+    {call: "POST /things", by: carol, expect: 201, told: "{state}", body: {}, keep: kept}
+    {audit: verify}                                     what was changed, and that the record holds
+
+`keep` names the answer's `id` for later steps, which write it in braces; `{user}` is whoever calls.
+"""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-from headgate.core.audit import verify
-from headgate_cli import wording
-from headgate_cli.audit_stream import head_of, oldest_first
-from headgate_cli.tour.cast import AGENT, OPERATOR, Cast
+from headgate.core.audit import verify_chain
+from headgate_cli import failures, wording
+from headgate_cli.audit_stream import oldest_first, stream_head
+from headgate_cli.exchange import Who
+from headgate_cli.manifest_file import read_mapping
+from headgate_cli.tour.cast import OPERATOR, Cast
 from headgate_cli.tour.scene import Chapter, Note, Scene
 
-ACCESS, CONVOYS = "gastown-access", "gastown-convoys"
-SAMPLE = 400
-OWN_TOWN, CONTAINER = "POST /api/users/{user}/towns", "/api/towns/{town}/container"
-HEARTBEAT = "POST /api/towns/{town}/agents/mayor/heartbeat"
 NEVER_THE_SAME = ("version", "revision", "updated_at", "updated_by")
 
-Play = Iterator[Scene | Note]
+Shown = Iterator[Scene | Note]
+Members = dict[str, Any]
 
 
-def fresh(cast: Cast) -> Play:
-    """Nothing was configured: stage admin_only."""
-    yield cast.mint("root", expect=200)
-    yield cast.mint("alice", expect=403)
-    yield cast.mint("bob", expect=403)
+@dataclass(frozen=True, slots=True)
+class Story:
+    """Who plays, the flags that must be fresh when it begins, and what happens."""
+
+    people: Mapping[str, Who]
+    flags: tuple[str, ...]
+    chapters: tuple[Chapter[Cast], ...]
 
 
-def allowlist(cast: Cast) -> Play:
-    """A user, then an org."""
-    yield cast.operate("allow", ACCESS, {"add": {"users": ["alice"], "orgs": []}})
-    yield cast.operate("stage", ACCESS, {"stage": "allowlist"})
-    yield cast.mint("alice", expect=200, on=(ACCESS,))
-    yield cast.mint("bob", expect=403)
-    yield cast.operate("allow", ACCESS, {"add": {"users": [], "orgs": ["acme"]}})
-    yield cast.mint("bob", expect=200, on=(ACCESS,))
-    yield cast.mint("carol", expect=403)
+def read_story(path: Path) -> Story:
+    """Read a story. Raises `Failure` for a file that is not one."""
+    found = read_mapping(path)
+    try:
+        people = {
+            name: Who(name, tuple(who.get("orgs", ())), who.get("admin", False))
+            for name, who in found["people"].items()
+        }
+        chapters = tuple(Chapter(each["title"], partial(_play, _steps(each["steps"]))) for each in found["chapters"])
+        return Story(people, tuple(found["flags"]), chapters)
+    except (AttributeError, KeyError, TypeError) as fault:
+        raise failures.usage(f"{path} is not a story", f"{type(fault).__name__}: {fault}") from None
 
 
-def quarter(cast: Cast) -> Play:
-    """25 % of all users; those on the list stay."""
-    yield cast.operate("stage", ACCESS, {"stage": "percentage", "percent": 25})
-    yield cast.census(ACCESS, 25, SAMPLE)
-    yield cast.mint("alice", expect=200, on=(ACCESS,))
+def _steps(listed: list[Members]) -> list[tuple["StoryStep", str, Members]]:
+    steps = []
+    for members in listed:
+        kind, named = next(iter(members.items()))
+        steps.append((STEPS[kind], named, {name: value for name, value in members.items() if name != kind}))
+    return steps
 
 
-def everyone(cast: Cast) -> Play:
-    """GA, with one sub-feature held back."""
-    yield cast.operate("stage", ACCESS, {"stage": "ga"})
-    yield cast.operate("allow", CONVOYS, {"add": {"users": ["alice"], "orgs": []}})
-    yield cast.operate("stage", CONVOYS, {"stage": "allowlist"})
-    yield cast.mint("carol", expect=200, on=(ACCESS,))
-    yield cast.mint("alice", expect=200, on=(ACCESS, CONVOYS))
+def _play(steps: list[tuple["StoryStep", str, Members]], cast: Cast) -> Shown:
+    for step, named, members in steps:
+        yield from step(cast, named, members)
 
 
-def work(cast: Cast) -> Play:
-    """A town, its session, a container, an agent that lives."""
-    yield cast.work("carol", OWN_TOWN, expect=201, told="a town of her own", body={"name": "Dodge"}, keep="town")
-    yield cast.work("carol", "POST /api/towns/{town}/convoys", expect=403, told="convoys are not open to carol yet")
-    yield cast.session("carol", "town:{town}", expect=200, by="access", told="session token for the town's agents")
-    yield cast.work("carol", f"POST {CONTAINER}", expect=201, told=_state)
-    yield cast.work(AGENT, HEARTBEAT, expect=200, told="alive")
+def _mint(cast: Cast, who: str, members: Members) -> Shown:
+    """Exchange an identity token. The first refusal after a kill says how long ago that was."""
+    on = members.get("on")
+    scene = cast.mint(who, expect=members["expect"], on=None if on is None else tuple(on))
+    if scene.status == 403 and cast.killed_at:
+        after = (time.monotonic() - cast.killed_at) * 1000
+        cast.killed_at = 0.0
+        scene = replace(scene, told=f"{scene.told}, {after:.0f} ms after the kill")
+    yield scene
 
 
-def kill(cast: Cast) -> Play:
-    """No new access, at once; what runs goes on."""
-    cast.before_kill = cast.read(ACCESS)
-    yield cast.operate("kill", ACCESS, {"reason": "the tour pulls the switch", "reach": "gate"})
-    refused = cast.mint("carol", expect=403)
-    yield _timed(refused, cast)
-    yield cast.work("carol", OWN_TOWN, expect=403, told="refused, her token is older than the kill")
-    yield cast.mint("root", expect=200)
-    yield cast.work(AGENT, HEARTBEAT, expect=200, told="the running agent goes on")
-    yield cast.session("carol", "town:{town}", expect=200, by="session", told="its session is renewed")
-    yield cast.session("carol", "town:{town}", expect=200, by="identity", told="carol renews it by her identity alone")
-    yield cast.work("carol", "GET /api/towns/{town}/status", expect=200, told="she still sees her town")
-    yield cast.work("carol", f"DELETE {CONTAINER}", expect=200, told=_state)
-    yield cast.work("carol", f"POST {CONTAINER}", expect=403, told="a new container would be new use")
-    yield cast.evaluate("carol", ACCESS, value=False, reason="KILLED")
-    yield cast.evaluate("alice", CONVOYS, value=False, reason="PREREQUISITE_FAILED")
+def _change(action: str, cast: Cast, key: str, members: Members) -> Shown:
+    """A signed change of a flag."""
+    yield cast.operate(action, key, {{"to": "stage"}.get(name, name): value for name, value in members.items()})
 
 
-def restore(cast: Cast) -> Play:
-    """The kill lay over the flag: lifting it gives back exactly what was."""
-    yield cast.operate("restore", ACCESS, {"reason": "the tour lets go"})
-    same = _content(cast.read(ACCESS)) == _content(cast.before_kill)
-    told = f"{wording.stage(cast.flags[ACCESS])}: the same document as before the kill"
-    yield Scene(OPERATOR, f"GET /admin/v1/flags/{ACCESS}", 200, told, same, "the document as before the kill")
-    yield cast.mint("carol", expect=200, on=(ACCESS,))
-    yield cast.work("carol", f"POST {CONTAINER}", expect=201, told=_state)
+def _kill(cast: Cast, key: str, members: Members) -> Shown:
+    """The switch."""
+    cast.before_kill[key] = cast.read(key)
+    yield cast.operate("kill", key, {"reach": "gate", **members})
 
 
-def proof(cast: Cast) -> Play:
+def _unchanged(cast: Cast, key: str, _members: Members) -> Shown:
+    """The kill lay over the flag: lifting it gave back exactly what was."""
+    now = cast.read(key)
+    same = content(now) == content(cast.before_kill.get(key, {}))
+    told = f"{wording.stage_text(now)}: the same document as before the kill"
+    yield Scene(OPERATOR, f"GET /admin/v1/flags/{key}", 200, told, same, "the document as before the kill")
+
+
+def _census(cast: Cast, key: str, members: Members) -> Shown:
+    """Evaluate for many."""
+    yield cast.census(key, **members)
+
+
+def _evaluate(cast: Cast, key: str, members: Members) -> Shown:
+    """Evaluate for one."""
+    yield cast.evaluate(members["who"], key, value=members["value"], reason=members["reason"])
+
+
+def _session(cast: Cast, named: str, members: Members) -> Shown:
+    """Start or renew a session."""
+    yield cast.session(members["who"], named, expect=200, by=members["by"], told=members["told"])
+
+
+def _call(cast: Cast, asked: str, members: Members) -> Shown:
+    """A request to the protected service."""
+    yield cast.work(asked=asked, **{{"by": "who"}.get(name, name): value for name, value in members.items()})
+
+
+def _audit(cast: Cast, _what: str, _members: Members) -> Shown:
     """Every change is on record, and the record cannot be rewritten unseen."""
-    head = head_of(cast.admin)
+    head = stream_head(cast.admin)
     entries = list(oldest_first(cast.admin, int(head["revision"])))
     for entry in entries:
         if entry["revision"] > cast.began_at:
             yield Note(_logged(entry))
-    broken = verify(entries, head)
+    broken = verify_chain(entries, head)
     told = f"{head['revision']} entries, each sealed by the next" if broken is None else f"breaks at {broken.revision}"
     yield Scene(OPERATOR, "GET /admin/v1/audit", 200, told, broken is None, "an unbroken chain")
 
@@ -108,27 +142,22 @@ def _logged(entry: dict[str, Any]) -> str:
     return f"{entry['revision']:>3}  {str(entry['at'])[11:23]}  {what:<25} {change:<32} “{entry['reason']}”"
 
 
-def _state(document: Any) -> str:
-    return f"container {document.get('state')}" if isinstance(document, dict) else ""
-
-
-def _timed(refused: Scene, cast: Cast) -> Scene:
-    after = (time.monotonic() - cast.killed_at) * 1000
-    told = f"{refused.told}, {after:.0f} ms after the kill"
-    return Scene(refused.who, refused.asked, refused.status, told, refused.holds, refused.wanted)
-
-
-def _content(flag: dict[str, Any]) -> dict[str, Any]:
+def content(flag: dict[str, Any]) -> dict[str, Any]:
+    """What a flag says, without when and how often it was changed."""
     return {name: value for name, value in flag.items() if name not in NEVER_THE_SAME}
 
 
-STORY: tuple[Chapter[Cast], ...] = (
-    Chapter("A fresh install lets in the admin, nobody else", fresh),
-    Chapter("Allowlist: one user, then one org", allowlist),
-    Chapter("A quarter of all users", quarter),
-    Chapter("Everyone, but convoys only for alice", everyone),
-    Chapter("Work begins", work),
-    Chapter("Kill: nobody new comes in, what runs goes on", kill),
-    Chapter("Restore: exactly as it was", restore),
-    Chapter("The record", proof),
-)
+StoryStep = Callable[[Cast, str, Members], Shown]
+STEPS: Mapping[str, StoryStep] = {
+    "mint": _mint,
+    "allow": partial(_change, "allow"),
+    "stage": partial(_change, "stage"),
+    "kill": _kill,
+    "restore": partial(_change, "restore"),
+    "unchanged": _unchanged,
+    "census": _census,
+    "evaluate": _evaluate,
+    "session": _session,
+    "call": _call,
+    "audit": _audit,
+}

@@ -5,6 +5,7 @@ Both for Lambda's version of Python and for this machine's processor, so that th
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,12 @@ ROOT = Path(__file__).parents[3]
 USUAL = Path(__file__).with_name("usual")
 LIBRARIES = ("aws-lambda-powertools[tracer,parser]", "boto3", "PyJWT[crypto]")
 RUNTIME = ("awslambdaric",)
+BY_BOTOCORE = {
+    "import botocore.session": "import boto3",
+    "botocore.session.get_session()": "boto3.Session()",
+    "_session().create_client(": "_session().client(",
+}
+"""All that our store says to botocore about sessions, and the same to boto3."""
 
 
 def python313() -> str | None:
@@ -47,6 +54,25 @@ def build_usual(python: str, folder: Path) -> Path:
     return folder
 
 
+def build_with_boto3(python: str, ours: Path, folder: Path) -> Path:
+    """A copy of ours in which boto3 makes the session and the clients: the boto3 of the layer's botocore."""
+    layer = shutil.copytree(ours, folder) / "layer/python"
+    (botocore,) = layer.glob("botocore-*.dist-info")
+    version = re.sub(r"^botocore-|\.dist-info$", "", botocore.name)
+    install(python, folder / "boto3", f"boto3=={version}")
+    for package in ("boto3", "s3transfer"):  # all else that boto3 needs is in the layer, trimmed
+        shutil.copytree(folder / "boto3" / package, layer / package)
+        compile_all(python, layer / package)
+    source = layer / "headgate/store/dynamo.py"
+    text = source.read_text()
+    for was, becomes in BY_BOTOCORE.items():
+        assert text.count(was) == 1, f"{source.name}: {was}"
+        text = text.replace(was, becomes)
+    source.write_text(text)
+    compile_all(python, source, "-f")  # trusted by hash: what was compiled before would still be taken
+    return folder
+
+
 def install(python: str, folder: Path, *packages: str) -> None:
     """Into a folder of their own, not compiled."""
     command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
@@ -54,9 +80,10 @@ def install(python: str, folder: Path, *packages: str) -> None:
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
 
 
-def compile_all(python: str, folder: Path) -> None:
-    """As layers/compile.mk does."""
-    command = [python, "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash", str(folder)]
+def compile_all(python: str, what: Path, *options: str) -> None:
+    """As layers/compile.mk does: a folder or a file."""
+    command = [python, "-m", "compileall", "-q", "-j", "0", *options]
+    command += ["--invalidation-mode", "unchecked-hash", str(what)]
     subprocess.run(command, check=True)
 
 

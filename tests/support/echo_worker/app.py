@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from headgate.edge.caller import caller_from
+from headgate.sdk.caller import caller_from
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ BROKEN: dict[Check, dict[str, Edit]] = {
     emergency.the_kill_reaches_its_functions: {
         "not the exchange": drop(_VARIABLES.format("Token", emergency.KILL)),
         "always": put(_VARIABLES.format("Evaluate", emergency.KILL), "*"),
-        "the worker too": put(_VARIABLES.format("Worker", emergency.KILL), {"Ref": "EmergencyKill"}),
+        "the admin too": put(_VARIABLES.format("Admin", emergency.KILL), {"Ref": "EmergencyKill"}),
         "routes for the exchange": put(_VARIABLES.format("Token", emergency.ROUTES), ""),
         "no routes": drop(_VARIABLES.format("Authorizer", emergency.ROUTES)),
     },

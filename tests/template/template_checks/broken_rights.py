@@ -33,7 +33,7 @@ BROKEN: dict[Check, dict[str, Edit]] = {
     },
     rights.nothing_is_a_wildcard: {
         "every action": also("Admin", Action="dynamodb:*", Resource=TABLE),
-        "every resource": statement("Worker", "OwnTable", Resource="*"),
+        "every resource": statement("Token", "ReadGate", Resource="*"),
     },
     rights.roles_are_only_what_is_written: {
         "ready policy": append(
@@ -105,7 +105,7 @@ BROKEN: dict[Check, dict[str, Edit]] = {
     },
     rights.environments_are_known: {
         "issuers for the worker": put(
-            _FUNCTION.format("Worker", "Environment.Variables.HEADGATE_IDENTITY_ISSUERS"), "[]"
+            _FUNCTION.format("Worker", "Environment"), {"Variables": {"HEADGATE_IDENTITY_ISSUERS": "[]"}}
         ),
         "a smaller pool": put("Globals.Function.Environment.Variables.HEADGATE_SIGNING_KEYS", {"Ref": "SigningKey1"}),
     },
@@ -114,7 +114,6 @@ BROKEN: dict[Check, dict[str, Edit]] = {
         "no point-in-time recovery": drop("Resources.Table.Properties.PointInTimeRecoverySpecification"),
         "no stream": drop("Resources.Table.Properties.StreamSpecification"),
         "other TTL": put("Resources.Table.Properties.TimeToLiveSpecification.AttributeName", "ttl"),
-        "worker's deletable": put("Resources.WorkerTable.Properties.DeletionProtectionEnabled", False),
     },
     data.what_is_stored_survives: {
         "goes with the stack": put("Resources.Table.DeletionPolicy", "Delete"),

@@ -8,10 +8,19 @@ from collections.abc import Iterator
 from template_checks.deployment import Deployment
 from template_checks.expected import SIGNERS
 
+TABLE = {
+    "BillingMode": "PAY_PER_REQUEST",
+    "DeletionProtectionEnabled": True,
+    "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
+    "SSESpecification": {"SSEEnabled": True},
+    "TimeToLiveSpecification": {"AttributeName": "expires", "Enabled": True},
+    "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+}
+
 
 def what_is_stored_survives(d: Deployment) -> Iterator[str]:
     """Deleting the stack, or a change that replaces a resource, leaves tables and keys in place."""
-    for name in ("Table", "WorkerTable", *sorted(SIGNERS)):
+    for name in ("Table", *sorted(SIGNERS)):
         resource = d.resources.get(name, {})
         for policy in ("DeletionPolicy", "UpdateReplacePolicy"):
             if resource.get(policy) != "Retain":
@@ -20,18 +29,10 @@ def what_is_stored_survives(d: Deployment) -> Iterator[str]:
 
 def tables_are_safe(d: Deployment) -> Iterator[str]:
     tables = d.of("AWS::DynamoDB::Table")
-    if tables.keys() != {"Table", "WorkerTable"}:
+    if tables.keys() != {"Table"}:
         yield f"the tables are {sorted(tables)}"
-    wanted = {
-        "BillingMode": "PAY_PER_REQUEST",
-        "DeletionProtectionEnabled": True,
-        "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
-        "SSESpecification": {"SSEEnabled": True},
-        "TimeToLiveSpecification": {"AttributeName": "expires", "Enabled": True},
-        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-    }
     for name, table in tables.items():
-        yield from (f"{name}: {k} is {table.get(k)}" for k, v in wanted.items() if table.get(k) != v)
+        yield from (f"{name}: {k} is {table.get(k)}" for k, v in TABLE.items() if table.get(k) != v)
     if tables.get("Table", {}).get("StreamSpecification") != {"StreamViewType": "NEW_AND_OLD_IMAGES"}:
         yield "Table has no stream of both images"
 

@@ -13,6 +13,7 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
 TEMPLATE = Path(__file__).resolve().parents[3] / "template.yaml"
+EXAMPLE = TEMPLATE.parent / "examples" / "gastown" / "template.yaml"
 Raw = dict[str, Any]
 
 PSEUDO = {
@@ -90,8 +91,8 @@ class Deployment:
             return value
         (kind, argument), = value.items()  # fmt: skip
         if kind == "Ref":
-            parameter = self.source["Parameters"].get(argument, {"Default": f"<{argument}>"})
-            return PSEUDO.get(argument, str(parameter["Default"]))
+            parameter = self.source["Parameters"].get(argument, {})
+            return PSEUDO.get(argument, str(parameter.get("Default", f"<{argument}>")))
         if kind == "Fn::GetAtt":
             return f"<{argument[0]}>"
         if kind == "Fn::Join":

@@ -37,26 +37,7 @@ GET /admin/v1/health
 GET /admin/v1/openapi.json
 """.split("\n")[1:-1]
 
-_WORKER = """
-POST /api/users/{user}/towns
-POST /api/orgs/{org}/towns
-GET /api/towns
-GET /api/towns/{town}
-GET /api/towns/{town}/status
-POST /api/towns/{town}/rigs
-POST /api/towns/{town}/convoys
-POST /api/towns/{town}/agents/{agent}/convoys
-PATCH /api/towns/{town}/config
-POST /api/towns/{town}/molecules
-POST /api/towns/{town}/container
-DELETE /api/towns/{town}/container
-DELETE /api/towns/{town}
-POST /api/towns/{town}/agents/{agent}/heartbeat
-POST /api/towns/{town}/agents/{agent}/mail
-POST /api/towns/{town}/agents/{agent}/done
-GET /trpc/{procedures}
-POST /trpc/{procedures}
-""".split("\n")[1:-1]
+_WORKER = ("GET /whoami", "GET /decision")
 
 KILL = "POST /admin/v1/flags/{key}/kill"
 SERVICE = "POST /v1/service-token"
@@ -106,7 +87,6 @@ SIGNERS = {**dict.fromkeys(KEYS, "token"), AUDIT_KEY: "admin"}
 _READ_TABLE = {("dynamodb:GetItem", "Table"), ("dynamodb:BatchGetItem", "Table"), ("dynamodb:Query", "Table")}
 _CHANGE_TABLE = {("dynamodb:PutItem", "Table")}
 _PUBLIC_KEYS = {("kms:GetPublicKey", key) for key in KEYS}
-_WORKER_ACTIONS = "GetItem Query PutItem UpdateItem DeleteItem ConditionCheckItem".split()
 
 ALLOWED = {
     "TokenFunction": _READ_TABLE | _CHANGE_TABLE | _PUBLIC_KEYS | {("kms:Sign", key) for key in KEYS},
@@ -114,7 +94,7 @@ ALLOWED = {
     "AuthorizerFunction": _READ_TABLE | _PUBLIC_KEYS,
     "AdminFunction": _READ_TABLE | _CHANGE_TABLE | {("kms:Sign", AUDIT_KEY), ("kms:GetPublicKey", AUDIT_KEY)},
     "KillFunction": _READ_TABLE | _CHANGE_TABLE,
-    "WorkerFunction": {(f"dynamodb:{name}", "WorkerTable") for name in _WORKER_ACTIONS},
+    "WorkerFunction": set(),
 }
 """The whole of what each function may do: action and resource."""
 
@@ -145,7 +125,7 @@ OWN_ENVIRONMENT = {
         "HEADGATE_LEGACY_SECRET_ARN",
     },
     "AdminFunction": {"HEADGATE_EMAIL_IDS", "HEADGATE_AUDIT_KEY"},
-    "WorkerFunction": {"WORKER_TABLE"},
+    "KillFunction": {"HEADGATE_ONLY_ROUTE"},
 }
 TIMEOUTS = {"AuthorizerFunction": 5, "AdminFunction": 29}
 """Seconds, where not 10. API Gateway gives an integration 30 and an authorizer 10."""

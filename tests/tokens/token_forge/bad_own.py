@@ -508,7 +508,7 @@ def z45_keys() -> Iterator[Bad]:
     yield "active key's id over the next key's signature", with_header({"kid": "key-next"}), R.SIGNATURE
 
 
-def z18_header_members() -> Iterator[Bad]:
+def t18_header_members() -> Iterator[Bad]:
     """Any header member but the three, and any of the three missing."""
     jwk = ACTIVE.public().jwk()
     for name, value in {
@@ -639,6 +639,6 @@ ROWS = {
     "z43_missing": z43_claims_missing,
     "z44": z44_issuer,
     "z45": z45_keys,
-    "t18": z18_header_members,
+    "t18": t18_header_members,
     "t23": t23_subjects,
 }

@@ -21,7 +21,7 @@ from token_forge.pool import POOL, SIGNERS, header_of, rich
 from token_forge.unsigned import ODD, PARTS, SIGNATURE, TEXT
 
 from headgate.tokens.claims import Kind
-from headgate.tokens.refusals import RefusalCode, Refused
+from headgate.tokens.refusals import RefusalCode, TokenRefused
 
 _KEYS = {key.kid: ECKey.import_key(key.public().jwk()) for key in (*SIGNERS, REVOKED)}  # type: ignore[arg-type]
 _CLAIMS = jose.JWTClaimsRegistry(
@@ -108,7 +108,7 @@ def compare(seed: int, numbers: Iterable[int]) -> Counter[str]:
         try:
             ours.verify(token, NOW, ANY)
             code = None
-        except Refused as refused:
+        except TokenRefused as refused:
             code = refused.code
         ending = _ending(token, code, theirs=taken_by_joserfc(token))
         if ending is None:

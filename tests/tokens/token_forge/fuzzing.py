@@ -17,7 +17,7 @@ from token_forge.pool import GOOD, POOL, TWINS, twin
 from token_forge.unsigned import PARTS, SIGNATURE, TEXT
 
 from headgate.tokens.claims import Credential
-from headgate.tokens.refusals import RefusalCode, Refused
+from headgate.tokens.refusals import RefusalCode, TokenRefused
 from headgate.tokens.verify import VerifiedTokens
 
 SAME, TWIN = "the same text", "its twin"
@@ -91,7 +91,7 @@ def run(seed: int, numbers: Iterable[int]) -> Tally:
         began = thread_time_ns()
         try:
             found: Credential | RefusalCode = under_test.verify(forged.token, NOW, ANY)
-        except Refused as refused:
+        except TokenRefused as refused:
             found = refused.code
         except BaseException as error:
             raise Broken(f"{type(error).__name__} left the verifier: {_again(seed, number, forged)}") from error

@@ -4,18 +4,15 @@ The digest is SHA-256 over the entry's canonical JSON without its own `digest`: 
 no blanks (as RFC 8785 has it for the values used here). The first entry's `prev` is 64 zeros.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from headgate.core.documents import canonical
+
 GENESIS = "0" * 64
-
-
-def canonical(value: Any) -> str:
-    """The one way to write a JSON value."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+Entry = Mapping[str, Any]
 
 
 def digest(entry: Mapping[str, Any]) -> str:
@@ -45,7 +42,7 @@ def is_sealed(entry: Mapping[str, Any]) -> bool:
         return False
 
 
-def verify(
+def verify_chain(
     entries: Iterable[Mapping[str, Any]],
     head: Mapping[str, Any] | None = None,
     noted: Mapping[int, str] | None = None,

@@ -11,7 +11,7 @@ higher percent only ever adds ids.
 from hashlib import sha1, sha256
 
 from headgate.core.limits import PERCENT_STEPS
-from headgate.core.model import Algorithm, Flag, Subject, Unit
+from headgate.core.model import Algorithm, Flag, Subject, Test, Unit
 
 POSTHOG_SCALE = 0xFFFFFFFFFFFFFFF
 
@@ -50,3 +50,26 @@ def unit_ids(unit: Unit, subject: Subject) -> tuple[str, ...]:
         return user
     orgs = (subject.acting_org,) if subject.acting_org else tuple(filter(None, subject.orgs))
     return orgs or (user if unit is Unit.ORG_OR_USER else ())
+
+
+def compile_share(flag: Flag) -> Test:
+    """Whether a subject is within the flag's percentage. By user and SHA-256: one hash, one comparison of bytes."""
+    unit = flag.unit
+    if unit is not Unit.USER or flag.algorithm is not Algorithm.SHA256_V1 or not 0 < flag.steps < PERCENT_STEPS:
+        return lambda subject: any(is_in(flag, unit_id) for unit_id in unit_ids(unit, subject))
+    # copying a started hash takes 360 ns, starting one 440, however long the salt
+    begin = sha256(prefix(flag).encode("utf-8", "surrogatepass")).copy
+    limit = threshold(flag).to_bytes(8)  # 32 bytes are below 8 exactly when their first 8 are
+
+    def is_inside(subject: Subject) -> bool:
+        user = subject.user
+        if not user:
+            return False
+        digest = begin()
+        try:
+            digest.update(user.encode())
+        except UnicodeEncodeError:  # a lone surrogate, which JSON can spell
+            digest.update(user.encode("utf-8", "surrogatepass"))
+        return digest.digest() < limit
+
+    return is_inside

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from operator import gt, lt
 from typing import Any
 
-from headgate.core.model import Clause, Json, Rule, Subject
+from headgate.core.model import Clause, Json, Rule, Subject, Test
 
-Test = Callable[[Json], bool]
+ValueTest = Callable[[Json], bool]
 
 _SEMVER = re.compile(
     r"(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})(?:-([0-9A-Za-z.-]{1,64}))?(?:\+[0-9A-Za-z.-]{1,64})?",
@@ -61,13 +61,13 @@ def _never(_have: Json) -> bool:
     return False
 
 
-def _equals(want: Json) -> Test:
+def _equals(want: Json) -> ValueTest:
     if type(want) is str:
         return lambda have: type(have) is str and have == want
     return lambda have: same(have, want)
 
 
-def _one_of(values: Sequence[Json]) -> Test:
+def _one_of(values: Sequence[Json]) -> ValueTest:
     strings, others = {item for item in values if type(item) is str}, [item for item in values if type(item) is not str]
 
     def test(have: Json) -> bool:
@@ -76,7 +76,7 @@ def _one_of(values: Sequence[Json]) -> Test:
     return test
 
 
-def _contains(want: Json) -> Test:
+def _contains(want: Json) -> ValueTest:
     def test(have: Json) -> bool:
         if isinstance(have, (list, tuple)):
             return any(same(item, want) for item in have)
@@ -85,7 +85,7 @@ def _contains(want: Json) -> Test:
     return test
 
 
-def _compares(clause: Clause, compare: Callable[[Any, Any], bool]) -> Test:
+def _compares(clause: Clause, compare: Callable[[Any, Any], bool]) -> ValueTest:
     read = COMPARABLE[clause.kind]
     want = read(clause.value)
     if want is None:
@@ -98,11 +98,11 @@ def _compares(clause: Clause, compare: Callable[[Any, Any], bool]) -> Test:
     return test
 
 
-def _not(test: Test) -> Test:
+def _not(test: ValueTest) -> ValueTest:
     return lambda have: not test(have)
 
 
-OPERATORS: dict[str, Callable[[Clause], Test]] = {
+OPERATORS: dict[str, Callable[[Clause], ValueTest]] = {
     "exists": lambda _clause: lambda _have: True,
     "equals": lambda clause: _equals(clause.value),
     "not_equals": lambda clause: _not(_equals(clause.value)),
@@ -117,7 +117,7 @@ OPERATORS: dict[str, Callable[[Clause], Test]] = {
 """From a clause to the test of a value, with all that is known of the clause worked out beforehand."""
 
 
-def compile_rule(rule: Rule) -> Callable[[Subject], bool]:
+def compile_rule(rule: Rule) -> Test:
     """Whether every clause of the rule holds for a subject's attributes."""
     tests = tuple((clause.attribute, OPERATORS[clause.op](clause)) for clause in rule.clauses)
 
@@ -130,8 +130,3 @@ def compile_rule(rule: Rule) -> Callable[[Subject], bool]:
         return True
 
     return holds
-
-
-def holds(rule: Rule, subject: Subject) -> bool:
-    """The same for one subject, where no rule is at hand that is ready."""
-    return compile_rule(rule)(subject)

@@ -1,8 +1,8 @@
 """START HERE. The decision: is this flag on for this subject?
 
-One pure function, used by mint, evaluate, authorizer, admin explain and CLI alike. First match wins:
+One pure function, used by mint, evaluate, authorizer, preview, explain, the CLI and the SDK alike. First match wins:
 
-    1 no such flag          off  FLAG_NOT_FOUND   (at a gate: admins in, all others out)
+    1 no such flag          off  FLAG_NOT_FOUND   (at a gate: on for admins, off for everyone else)
     2 a parent is off       off  PREREQUISITE_FAILED
     3 subject is admin      on   ADMIN
     4 killed                off  KILLED
@@ -12,109 +12,167 @@ One pure function, used by mint, evaluate, authorizer, admin explain and CLI ali
     8 stage percentage      on or off  SPLIT      (bucket below the threshold)
     9 stage ga              on   GA
 
-It reads its arguments and nothing else, validates nothing and never raises. `STEPS` below is the order as code;
-`compile` has the same order with all that is known of a flag decided beforehand, and a test holds the two together.
+`decide` applies 1 and 2; `steps` holds 3 to 9, the only copy of that order. The steps of a flag are compiled into one
+closure when the flag is first asked for. Nothing here validates, reads a clock, or raises.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from headgate.core import bucket, clauses
-from headgate.core.model import Decision, Flag, Reason, Stage, Subject
+from headgate.core.model import Decision, Evaluator, Flag, Reason, Stage, Subject, Test
 from headgate.core.ruleset import Ruleset
-
-Verdict = tuple[bool, Reason]
 
 
 def decide(rules: Ruleset, key: str, subject: Subject, *, gate: bool = False) -> Decision:
-    """Decide one flag. `gate` is true where access hangs on it (mint, authorizer): a missing flag lets admins in."""
+    """Decide one flag. Set `gate` where access depends on it (mint, authorizer): a missing flag lets admins in."""
     try:
         return rules.evaluators[key](subject)
-    except KeyError:  # not asked for before, or not there
-        return _first(rules, key, subject, gate=gate)
+    except KeyError:  # not asked for before, or no such flag
+        return _decide_first(rules, key, subject, gate=gate)
 
 
-def _first(rules: Ruleset, key: str, subject: Subject, *, gate: bool) -> Decision:
+def decide_all(rules: Ruleset, keys: Iterable[str], subject: Subject) -> dict[str, Decision]:
+    """Decide several flags at a gate."""
+    return {key: decide(rules, key, subject, gate=True) for key in keys}
+
+
+def _decide_first(rules: Ruleset, key: str, subject: Subject, *, gate: bool) -> Decision:
     if key in rules.flags:
-        return rules.compiled(key)(subject)
+        rules.evaluators[key] = compile_flag(rules, key)
+        return rules.evaluators[key](subject)
     if gate and subject.admin:
         return Decision(True, Reason.ADMIN, key, rules.revision)
     return Decision(False, Reason.FLAG_NOT_FOUND, key, rules.revision)
 
 
-def trace(rules: Ruleset, key: str, subject: Subject) -> Iterator[tuple[str, str, Verdict | None]]:
-    """The same decision at a gate, step by step: (flag, step, verdict, or None where the step passed on)."""
-    flag = rules.flags.get(key)
-    if flag is None:
-        missing = decide(rules, key, subject, gate=True)
-        yield key, "exists", (missing.value, missing.reason)
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of the order. `applies` and `value` follow from the flag alone, or are tests of the subject."""
+
+    name: str
+    applies: bool | Test
+    value: bool | Test
+    reason: Reason
+
+
+def steps(flag: Flag) -> tuple[Step, ...]:
+    """Steps 3 to 9 for one flag. The first that applies decides."""
+    stage, by_share = flag.stage, flag.stage is Stage.PERCENTAGE
+    return (
+        Step("admin", _is_admin, True, Reason.ADMIN),
+        Step("killed", flag.killed is not None, False, Reason.KILLED),
+        Step("admin_only", stage is Stage.ADMIN_ONLY, False, Reason.ADMIN_ONLY),
+        Step("listed", _is_listed(flag), True, Reason.ALLOWLIST),
+        Step("allowlist", stage is Stage.ALLOWLIST, False, Reason.NOT_LISTED),
+        Step("percentage", by_share, by_share and bucket.compile_share(flag), Reason.SPLIT),
+        Step("ga", stage is Stage.GA, True, Reason.GA),
+    )
+
+
+def _is_admin(subject: Subject) -> bool:
+    return subject.admin
+
+
+def _is_listed(flag: Flag) -> bool | Test:
+    """Whether a subject is on the flag's list; False where the list is empty."""
+    key, users, is_disjoint = flag.key, flag.allow.users, flag.allow.orgs.isdisjoint
+    rules = tuple(map(clauses.compile_rule, flag.allow.rules))
+    if flag.members is None and not flag.allow.orgs and len(rules) <= 1:  # the common lists, each as one test
+        if not users:
+            return rules[0] if rules else False
+        if not rules:
+            return lambda subject: subject.user in users
+
+    def is_listed(subject: Subject) -> bool:
+        if subject.user in users or key in subject.listed or not is_disjoint(subject.orgs):
+            return True
+        for holds in rules:  # noqa: SIM110 - a generator takes 150 ns more
+            if holds(subject):
+                return True
+        return False
+
+    return is_listed
+
+
+def trace(rules: Ruleset, key: str, subject: Subject) -> Iterator[tuple[str, str, Decision | None]]:
+    """The decision at a gate, step by step: flag, step, and the decision, or None where the step does not apply."""
+    if key not in rules.flags:
+        yield key, "exists", decide(rules, key, subject, gate=True)
         return
     yield key, "exists", None
     for parent in rules.lineage[key]:
-        is_on = own_verdict(rules.flags.get(parent), subject)[0]
-        yield parent, "requires", None if is_on else (False, Reason.PREREQUISITE_FAILED)
+        is_on = _compile_own(rules, parent)(subject).value
+        failed = Decision(False, Reason.PREREQUISITE_FAILED, key, rules.revision)
+        yield parent, "requires", None if is_on else failed
         if not is_on:
             return
-    for name, step in STEPS:
-        found = step(flag, subject)
-        yield key, name, found
-        if found is not None:
+    for step in steps(rules.flags[key]):
+        if step.applies(subject) if callable(step.applies) else step.applies:
+            value = step.value(subject) if callable(step.value) else step.value
+            yield key, step.name, Decision(value, step.reason, key, rules.revision)
             return
+        yield key, step.name, None
 
 
-def own_verdict(flag: Flag | None, subject: Subject) -> Verdict:
-    """Steps 3 to 9 for one flag by itself. No flag (a parent that does not exist) counts as stage `admin_only`."""
-    if flag is None:
-        return (True, Reason.ADMIN) if subject.admin else (False, Reason.ADMIN_ONLY)
-    for _name, step in STEPS:
-        verdict = step(flag, subject)
-        if verdict is not None:
-            return verdict
-    return False, Reason.ADMIN_ONLY
+def compile_flag(rules: Ruleset, key: str) -> Evaluator:
+    """Steps 2 to 9 as one closure. `lineage` holds every ancestor, so each is asked for its own steps only."""
+    own = _compile_own(rules, key)
+    parents = tuple(_compile_own(rules, parent) for parent in rules.lineage[key])
+    if not parents:
+        return own
+    failed = Decision(False, Reason.PREREQUISITE_FAILED, key, rules.revision)
+    if len(parents) == 1:  # 60 ns less than the loop
+        first = parents[0]
+        return lambda subject: own(subject) if first(subject).value else failed
+
+    def evaluate(subject: Subject) -> Decision:
+        for parent in parents:
+            if not parent(subject).value:
+                return failed
+        return own(subject)
+
+    return evaluate
 
 
-def _admin(_flag: Flag, subject: Subject) -> Verdict | None:
-    return (True, Reason.ADMIN) if subject.admin else None
+def _compile_own(rules: Ruleset, key: str) -> Evaluator:
+    """Steps 3 to 9 as the leanest closure: whatever the flag alone settles is settled here.
+
+    A parent that does not exist counts as stage `admin_only`.
+    """
+    admin, *listed, last = _reached(rules.flags.get(key) or Flag(key=key, salt=""))
+    on_admin, inside = (Decision(True, step.reason, key, rules.revision) for step in (admin, last))
+    outside = Decision(False, last.reason, key, rules.revision)
+    is_listed = next((step.applies for step in listed if callable(step.applies)), None)
+    on_list = Decision(True, Reason.ALLOWLIST, key, rules.revision)
+    is_inside, others = last.value, inside if last.value else outside
+    if callable(is_inside):
+
+        def share(subject: Subject) -> Decision:
+            if subject.admin:
+                return on_admin
+            if is_listed is not None and is_listed(subject):
+                return on_list
+            return inside if is_inside(subject) else outside
+
+        return share
+
+    def evaluate(subject: Subject) -> Decision:
+        if subject.admin:
+            return on_admin
+        if is_listed is not None and is_listed(subject):
+            return on_list
+        return others
+
+    return evaluate
 
 
-def _killed(flag: Flag, _subject: Subject) -> Verdict | None:
-    return (False, Reason.KILLED) if flag.killed is not None else None
-
-
-def _admin_only(flag: Flag, _subject: Subject) -> Verdict | None:
-    return (False, Reason.ADMIN_ONLY) if flag.stage is Stage.ADMIN_ONLY else None
-
-
-def _listed(flag: Flag, subject: Subject) -> Verdict | None:
-    allow = flag.allow
-    listed = (
-        subject.user in allow.users
-        or (flag.members is not None and flag.key in subject.listed)
-        or not allow.orgs.isdisjoint(subject.orgs)
-        or any(clauses.holds(rule, subject) for rule in allow.rules)
-    )
-    return (True, Reason.ALLOWLIST) if listed else None
-
-
-def _allowlist(flag: Flag, _subject: Subject) -> Verdict | None:
-    return (False, Reason.NOT_LISTED) if flag.stage is Stage.ALLOWLIST else None
-
-
-def _percentage(flag: Flag, subject: Subject) -> Verdict | None:
-    if flag.stage is not Stage.PERCENTAGE:
-        return None
-    return any(bucket.is_in(flag, unit_id) for unit_id in bucket.unit_ids(flag.unit, subject)), Reason.SPLIT
-
-
-def _ga(flag: Flag, _subject: Subject) -> Verdict | None:
-    return (True, Reason.GA) if flag.stage is Stage.GA else None
-
-
-STEPS: tuple[tuple[str, Callable[[Flag, Subject], Verdict | None]], ...] = (
-    ("admin", _admin),
-    ("killed", _killed),
-    ("admin_only", _admin_only),
-    ("listed", _listed),
-    ("allowlist", _allowlist),
-    ("percentage", _percentage),
-    ("ga", _ga),
-)
+def _reached(flag: Flag) -> list[Step]:
+    """The steps that can apply, up to the first that always does: `admin`, perhaps `listed`, and a last one."""
+    reached = []
+    for step in steps(flag):
+        if step.applies is not False:
+            reached.append(step)
+        if step.applies is True:
+            break
+    return reached

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from headgate.core.faults import Reader
+from headgate.core.documents import Reader
 from headgate.core.model import Json
 
 

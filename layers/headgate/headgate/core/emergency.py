@@ -11,10 +11,9 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from headgate.core.faults import Invalid
+from headgate.core.documents import Invalid, is_key
 from headgate.core.limits import MAX_ROUTES_BYTES
 from headgate.core.model import Reach, RouteClass, RoutePolicy
-from headgate.core.parse import is_key
 from headgate.core.routes import RouteTable, parse_routes, policy_document
 from headgate.core.snapshot import EMPTY, Snapshot, with_kills
 
@@ -48,13 +47,13 @@ class Emergency:
         return replace(EMPTY, routes=self.routes)
 
 
-NONE = Emergency()
+NO_EMERGENCY = Emergency()
 
 
 def read_emergency(kill: str, routes: str) -> Emergency:
     """Read the two variables. Never fails: a kill that cannot be read kills every flag, routes that cannot, none."""
     if not kill.strip():
-        return NONE  # routes without a kill would widen what a cold start lets through
+        return NO_EMERGENCY  # routes without a kill would widen what a cold start lets through
     named = frozenset(name.strip() for name in kill.split(","))
     malformed = () if all(name == EVERY or is_key(name) for name in named) else ("kill",)
     try:

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from headgate.core.faults import Reader
+from headgate.core.documents import Reader
 from headgate.core.model import Json
 
-TOKEN_LIFE = 3_660
+LONGEST_TOKEN_LIFE = 3_660
 """Seconds after which the last token that a key signed is dead: the longest life of any token, and the leeway."""
 
 
@@ -37,7 +37,7 @@ class KeyRecord:
 Keyring = tuple[KeyRecord, ...]
 
 
-LOST: Keyring = (KeyRecord("", KeyState.REVOKED),)
+LOST_KEYRING: Keyring = (KeyRecord("", KeyState.REVOKED),)
 """What an unreadable record counts as: no key at all. Taking it for none on record could bring back a revoked key."""
 
 
@@ -50,7 +50,7 @@ def in_use(ring: Keyring, pool: Sequence[str]) -> Keyring:
 
     A key that left the pool cannot be used whatever the record says; that it was revoked is kept.
     """
-    if ring == LOST:
+    if ring == LOST_KEYRING:
         return ()
     held = tuple(key for key in ring if key.kid in pool or key.state is KeyState.REVOKED)
     named = {key.kid for key in ring}
@@ -67,7 +67,7 @@ def states(ring: Keyring, pool: Sequence[str]) -> Mapping[str, KeyState]:
 
 def is_revoked(ring: Keyring, kid: str) -> bool:
     """Whether no token of this key is taken."""
-    return ring == LOST or any(key.kid == kid and key.state is KeyState.REVOKED for key in ring)
+    return ring == LOST_KEYRING or any(key.kid == kid and key.state is KeyState.REVOKED for key in ring)
 
 
 def rotated(ring: Keyring, pool: Sequence[str], now: int) -> Keyring:
@@ -94,7 +94,7 @@ def revoked(ring: Keyring, pool: Sequence[str], kid: str, now: int) -> Keyring:
 
 
 def _readable(ring: Keyring, pool: Sequence[str]) -> Keyring:
-    if ring == LOST:
+    if ring == LOST_KEYRING:
         raise CannotRotate("the keys on record cannot be read; put the record back first")
     return in_use(ring, pool)
 
@@ -111,7 +111,7 @@ def _promoted(ring: Keyring, former: KeyState, now: int) -> Keyring:
 
 def _with_next(ring: Keyring, now: int) -> Keyring:
     """With the oldest previous key as next, where there is no next and its tokens are dead."""
-    dead = [key for key in ring if key.state is KeyState.PREVIOUS and key.since + TOKEN_LIFE <= now]
+    dead = [key for key in ring if key.state is KeyState.PREVIOUS and key.since + LONGEST_TOKEN_LIFE <= now]
     if _has(ring, KeyState.NEXT) or not dead:
         return ring
     oldest = min(dead, key=lambda key: key.since)

@@ -10,21 +10,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
-from headgate.core.faults import Reader
-from headgate.core.model import Flag, Json, LongList
+from headgate.core.model import Flag, LongList
 
 Member = tuple[str, str]
 """Kind and id."""
 
-Event = tuple[int | str, bool]
+MemberEvent = tuple[int | str, bool]
 """When (a revision, or an import's ordinal as text), and whether the member came or went."""
 
 KINDS = ("user", "org")
 FOREVER = 10**12
 """Above every revision: these have 12 digits."""
-
-LOST = LongList(since=FOREVER)
-"""A long part that cannot be read: nobody is on it, and whoever mends the flag begins it anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +40,7 @@ class Standpoint:
         switched = {str(ordinal): revision for ordinal, revision in long.imports}
         return cls(FOREVER if now else flag.revision, switched, long.since)
 
-    def holds(self, events: Iterable[Event]) -> bool:
+    def holds(self, events: Iterable[MemberEvent]) -> bool:
         """Whether who has this history was on the list then: the last event that counted by then says so."""
         last, came = self.floor, False
         for when, is_in in events:
@@ -53,14 +49,14 @@ class Standpoint:
                 last, came = since, is_in
         return came
 
-    def kept(self, events: Iterable[Event], ordinal: int | None) -> tuple[Event, ...]:
+    def kept(self, events: Iterable[MemberEvent], ordinal: int | None) -> tuple[MemberEvent, ...]:
         """The history without the events of imports that were abandoned; those of the open one stay."""
         return tuple(
             one for one in events if isinstance(one[0], int) or one[0] in self.switched or one[0] == f"{ordinal}"
         )
 
 
-def staged(events: Iterable[Event], ordinal: int | None) -> bool | None:
+def staged(events: Iterable[MemberEvent], ordinal: int | None) -> bool | None:
     """What the open import holds in store: True comes, False goes, None for nothing."""
     return next((came for when, came in events if when == f"{ordinal}"), None)
 
@@ -70,36 +66,3 @@ def chained(digest: str, lines: Iterable[str]) -> str:
     for line in lines:
         digest = sha256(f"{digest}\n{line}".encode("utf-8", "surrogatepass")).hexdigest()
     return digest
-
-
-def read_long(read: Reader) -> LongList | None:
-    """The long part as the flag's document tells of it; None where there is none."""
-    document = read.members.get("members")
-    if document is None:
-        return None
-    inner = Reader(document, "members", known=("users", "orgs", "imports", "changed", "since"))
-    users, orgs = (inner.whole(name, 0, 0, 2**53) for name in ("users", "orgs"))
-    changed = inner.members.get("changed", {})
-    if not isinstance(changed, dict):
-        inner.fault("changed", "must be an object")
-    long = LongList(users, orgs, _read_imports(inner), changed, inner.whole("since", 0, 0, FOREVER))
-    read.absorb(inner)
-    return long
-
-
-def _read_imports(read: Reader) -> tuple[tuple[int, int], ...]:
-    document = read.members.get("imports", [])
-    if isinstance(document, list) and all(map(_is_switched, document)):
-        return tuple((ordinal, revision) for ordinal, revision in document)
-    read.fault("imports", "must list pairs of an ordinal and a revision")
-    return ()
-
-
-def _is_switched(pair: Json) -> bool:
-    return isinstance(pair, list) and len(pair) == 2 and all(type(item) is int and item > 0 for item in pair)
-
-
-def long_document(long: LongList) -> dict[str, Json]:
-    """As the flag's document tells of it."""
-    return {"users": long.users, "orgs": long.orgs, "imports": [list(pair) for pair in long.imports],
-            "changed": dict(long.changed), **({"since": long.since} if long.since else {})}  # fmt: skip

@@ -1,6 +1,6 @@
 """The nouns of the gate, as frozen types. Parsed once at the door (`parse`), never validated again."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -23,10 +23,9 @@ class Stage(StrEnum):
     PERCENTAGE = "percentage"
     GA = "ga"
 
-    @property
-    def rank(self) -> int:
-        """0 for `admin_only` up to 3 for `ga`."""
-        return list(Stage).index(self)
+
+STAGES = tuple(Stage)
+"""In the order in which they open a flag."""
 
 
 class Unit(StrEnum):
@@ -164,7 +163,7 @@ class RouteClass(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RoutePolicy:
-    """What one route needs. `name` is a route key (`POST /api/towns`) or a procedure (`gastown.sling`)."""
+    """What one route needs. `name` is a route key (`POST /orders`) or a procedure (`orders.create`)."""
 
     name: str
     route_class: RouteClass = RouteClass.ENTRY
@@ -206,3 +205,8 @@ class Decision:
     reason: Reason
     flag: str
     revision: int
+
+
+Test = Callable[[Subject], bool]
+Evaluator = Callable[[Subject], Decision]
+"""One flag's whole decision, compiled."""

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from headgate.core import limits
-from headgate.core.faults import Reader, is_plain, refuse
+from headgate.core.documents import Reader, is_key, is_plain, refuse
+from headgate.core.flag import is_claim_name
 from headgate.core.model import Flag, Json, Profile
-from headgate.core.parse import is_claim_name, is_key
-from headgate.core.routes import RouteTable, named_flags
+from headgate.core.routes import RouteTable
 
 USER_CLAIM, ADMIN_CLAIM = "$user", "$admin"
 MAX_STALE_LIMIT = 3_600
@@ -63,7 +63,7 @@ def _is_claim_value(value: Json) -> bool:
 def check_told(profile: Profile, flags: Mapping[str, Flag], routes: RouteTable) -> None:
     """Refuse rules whose access tokens could grow past what verifiers take, every flag being on. Raises `Invalid`."""
     claimed = {key: flag.claim for key, flag in flags.items() if flag.claim}
-    keys = sorted(named_flags(routes) | claimed.keys() | set(filter(None, (profile.access,))))
+    keys = sorted(routes.flags | claimed.keys() | set(filter(None, (profile.access,))))
     told = {"entitlements": keys, **profile.claims, **dict.fromkeys(filter(None, claimed.values()), True)}
     if len(json.dumps(told, separators=(",", ":"))) > limits.MAX_TOLD_BYTES:
         refuse("token", f"flags and claims would take more than {limits.MAX_TOLD_BYTES} bytes of each token")

@@ -9,9 +9,8 @@ from enum import StrEnum
 from typing import Any
 
 from headgate.core import limits
-from headgate.core.faults import Reader, refuse
+from headgate.core.documents import Reader, is_key, refuse
 from headgate.core.model import Json, RouteClass, RoutePolicy
-from headgate.core.parse import is_key
 
 
 class Pass(StrEnum):
@@ -23,7 +22,7 @@ class Pass(StrEnum):
 
 
 ANY_OF = frozenset(Pass)
-CREDENTIALS: Mapping[RouteClass, frozenset[Pass]] = {
+PASSES: Mapping[RouteClass, frozenset[Pass]] = {
     RouteClass.ENTRY: frozenset({Pass.ACCESS, Pass.ADMIN}),
     RouteClass.CONTINUE: ANY_OF,
     RouteClass.OBSERVE: ANY_OF,
@@ -36,11 +35,15 @@ CREDENTIALS: Mapping[RouteClass, frozenset[Pass]] = {
 
 @dataclass(frozen=True, slots=True)
 class RouteTable:
-    """Every listed policy, by route key and by procedure."""
+    """Every listed policy, by route key and by procedure; `flags` are all that they name, as condition or as ask."""
 
     routes: Mapping[str, RoutePolicy] = field(default_factory=dict)
     procedures: Mapping[str, RoutePolicy] = field(default_factory=dict)
     version: int = 0
+    flags: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "flags", frozenset(k for one in self.policies() for k in (*one.flags, *one.asks)))
 
     def policies(self) -> tuple[RoutePolicy, ...]:
         """All policies, routes first."""
@@ -70,11 +73,6 @@ def live_flags(policy: RoutePolicy, access: str | None) -> tuple[str, ...]:
     return (access or "",)  # with no manifest: a flag that cannot exist, so admins in, all others out
 
 
-def named_flags(table: RouteTable) -> frozenset[str]:
-    """Every flag that a route names, as a condition or as an ask."""
-    return frozenset(key for policy in table.policies() for key in (*policy.flags, *policy.asks))
-
-
 def parse_routes(document: Json, path: str = "routes") -> RouteTable:
     """Read a list of route policies. Raises `Invalid` with every fault."""
     holder = Reader({"routes": document}, path[: -len("routes")].rstrip("."))
@@ -98,7 +96,7 @@ def _read_policy(read: Reader) -> RoutePolicy:
         read.fault("", "must name either a route or a procedure")
     name = read.text("procedure" if procedure else "route", default="", limit=512, blank=False)
     if not procedure and not _is_route_key(name):
-        read.fault("route", "must be a route key such as POST /api/towns/{town}")
+        read.fault("route", "must be a route key such as POST /orders/{order}")
     if procedure and not all(ch.isalnum() or ch in "._-" for ch in name):
         read.fault("procedure", "must be letters, digits, dot, _ or -")
     policy = RoutePolicy(

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from headgate.core.compile import Evaluator, compile_flag
 from headgate.core.limits import MAX_DEPTH
-from headgate.core.model import Flag, LongList, Stage
+from headgate.core.model import Evaluator, Flag, LongList, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +23,6 @@ class Ruleset:
     revision: int = 0
     long: frozenset[str] = frozenset()
     evaluators: dict[str, Evaluator] = field(default_factory=dict, compare=False, repr=False)
-
-    def compiled(self, key: str) -> Evaluator:
-        """The flag made ready, now if it was not yet. Raises `KeyError` when there is no such flag."""
-        if key not in self.evaluators:
-            parents = tuple(self.flags.get(parent) for parent in self.lineage[key])
-            self.evaluators[key] = compile_flag(self.flags[key], parents, self.revision)
-        return self.evaluators[key]
 
 
 def ruleset(flags: Mapping[str, Flag], revision: int = 0) -> Ruleset:

@@ -12,7 +12,7 @@ from hashlib import sha256
 from headgate.core.model import Json, nothing
 
 SESSION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-TOKEN_LIFE = 3_600
+SESSION_TOKEN_LIFE = 3_600
 """Seconds a session token lives: long enough to survive an outage of the gate, short enough to count who is inside."""
 MAX_LIFE = 86_400
 """Seconds from start to the end of the last renewal: work that runs longer is admitted anew once a day."""
@@ -45,13 +45,13 @@ class Session:
 
     def renewed(self, now: int, until: int | None = None) -> "Session":
         """The session with its next token's end, at most `until` where sessions are being drained."""
-        return replace(self, expires_at=min(now + TOKEN_LIFE, self.ends_at, until or self.ends_at))
+        return replace(self, expires_at=min(now + SESSION_TOKEN_LIFE, self.ends_at, until or self.ends_at))
 
 
 def start(*, subject: str, session_id: str, now: int, orgs: tuple[str, ...], admin: bool,
           attributes: Mapping[str, Json], client_id: str) -> Session:  # fmt: skip
     """A new session from now on."""
-    return Session(subject, session_id, now, now + TOKEN_LIFE, orgs, admin, attributes, client_id)
+    return Session(subject, session_id, now, now + SESSION_TOKEN_LIFE, orgs, admin, attributes, client_id)
 
 
 def subject_hash(subject: str) -> str:

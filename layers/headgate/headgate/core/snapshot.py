@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from headgate.core.deny import Denial, DenySet, parse_denial
-from headgate.core.faults import Invalid
-from headgate.core.keyring import LOST, Keyring, parse_keyring
-from headgate.core.model import Flag, Json, Kill, Profile, Reach
-from headgate.core.parse import load_flag, load_kill, load_long
+from headgate.core.documents import Invalid
+from headgate.core.flag import read_flag
+from headgate.core.keyring import LOST_KEYRING, Keyring, parse_keyring
+from headgate.core.model import Json, Kill, Profile, Reach
 from headgate.core.profile import parse_profile
-from headgate.core.routes import RouteTable, named_flags, parse_routes
+from headgate.core.routes import RouteTable, parse_routes
 from headgate.core.ruleset import Ruleset, ruleset
 
 
@@ -44,17 +44,6 @@ EMPTY = Snapshot(ruleset({}))
 """Nothing known: at a gate admins in, all others out; every route is `entry`."""
 
 
-def read_flag(key: str, document: Json) -> Flag:
-    """A stored flag, quarantined when it cannot be used. A kill of it holds all the same, sessions included."""
-    try:
-        flag: Flag | None = load_flag(document)
-    except (Invalid, RecursionError):
-        flag = None
-    if flag is not None and flag.key == key:
-        return flag
-    return Flag(key=key, salt="", killed=load_kill(document), members=load_long(document), quarantined=True)
-
-
 def read_routes(document: Json) -> RouteTable:
     """Stored route policies. Unusable ones list nothing: then every route is `entry`."""
     try:
@@ -77,9 +66,9 @@ def read_profile(document: Json) -> Profile:
 def read_keyring(document: Json) -> Keyring:
     """The stored keyring; an unusable one holds no key, so that no token passes."""
     try:
-        return parse_keyring(document) or LOST
+        return parse_keyring(document) or LOST_KEYRING
     except (Invalid, RecursionError):
-        return LOST
+        return LOST_KEYRING
 
 
 def with_denials(denied: DenySet, documents: Iterable[Json]) -> DenySet:
@@ -93,7 +82,7 @@ def _readable(documents: Iterable[Json]) -> Iterator[Denial]:
             yield parse_denial(document)
 
 
-def apply(snapshot: Snapshot, entries: Iterable[Mapping[str, Any]]) -> Snapshot:
+def apply_entries(snapshot: Snapshot, entries: Iterable[Mapping[str, Any]]) -> Snapshot:
     """The snapshot after the audit entries that follow it, in order. Entries it already contains are passed over."""
     flags, revision = dict(snapshot.rules.given), snapshot.revision
     routes, profile, keyring, denials = snapshot.routes, snapshot.profile, snapshot.keyring, []
@@ -133,7 +122,7 @@ def gate_flags(snapshot: Snapshot) -> frozenset[str]:
     """The flags that a token tells of: those that a route, an ask or a claim names, and the access flag."""
     claimed = frozenset(key for key, flag in snapshot.rules.flags.items() if flag.claim)
     access = frozenset(filter(None, (snapshot.profile.access,)))
-    return named_flags(snapshot.routes) | claimed | access
+    return snapshot.routes.flags | claimed | access
 
 
 def named_attributes(snapshot: Snapshot) -> frozenset[str]:

@@ -9,49 +9,31 @@ token that is newer than its revocation, and so outlives it.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from headgate.core.decision import decide
-from headgate.core.model import Json, Reach, Subject, nothing
-from headgate.core.moment import unix
+from headgate.core.documents import unix
+from headgate.core.model import Reach, Subject
 from headgate.core.session import Session, record_id, start
 from headgate.core.snapshot import Snapshot, named_attributes
-from headgate.edge.gate import check_denied
-from headgate.edge.oauth import denied, invalid, unavailable
+from headgate.edge.credentials import check_denied
+from headgate.edge.oauth import access_denied, invalid_request, temporarily_unavailable
 from headgate.store.port import Contended, Throttled, Unavailable
 from headgate.store.sessions import Capped, Sessions, session_in, session_key
 from headgate.store.snapshots import Snapshots, Standing, View
 from headgate.tokens.claims import Credential, Kind
-from headgate.tokens.identity import Identity
 
 
 @dataclass(frozen=True, slots=True)
 class Applicant:
-    """Who asks for a token, and by what: an identity, or one of our own tokens."""
+    """Who asks for a token. `own` is the token of ours that they sent, or None for an identity token."""
 
     user: str = field(repr=False)
+    subject: Subject = field(repr=False)
     client_id: str = field(repr=False)
-    orgs: tuple[str, ...] = field(default=(), repr=False)
-    admin: bool = False
-    attributes: Mapping[str, Json] = field(default_factory=nothing, repr=False)
     own: Credential | None = field(default=None, repr=False)
-
-    @classmethod
-    def of_identity(cls, identity: Identity) -> "Applicant":
-        """Someone whom an identity provider vouches for."""
-        return cls(identity.user, identity.client_id, identity.orgs, identity.admin, identity.attributes)
-
-    @classmethod
-    def of_credential(cls, own: Credential) -> "Applicant":
-        """Someone who was let in before."""
-        return cls(own.subject, own.client_id, own.orgs, own.admin, own.attributes, own)
-
-    @property
-    def subject(self) -> Subject:
-        """As decisions see them."""
-        return Subject(self.user, self.orgs, self.admin, self.attributes)
 
 
 class Admission:
@@ -64,7 +46,7 @@ class Admission:
         """What the session's token is to hold. Raises `OAuthError`, or `Refused` for an own token that was revoked."""
         own = applicant.own
         if own is not None and own.sid not in (None, session_id):
-            raise invalid("this token belongs to another session")
+            raise invalid_request("this token belongs to another session")
         now = int(self._clock())
         key = session_key(applicant.user, session_id)
         view = self._snapshots.live(key)
@@ -72,50 +54,51 @@ class Admission:
         if own is not None:
             check_denied(snapshot, own)
         if view.standing is not Standing.FRESH and not view.items:
-            raise unavailable("the session store is")
+            raise temporarily_unavailable("the session store is")
         held = session_in(view.items, key)
         try:
             if held is not None and held.is_live(now) and not _is_revoked(held, snapshot):
                 return self._renew(held, snapshot, now)
             if own is None or own.kind is not Kind.ACCESS:
-                raise denied(snapshot.revision)
+                raise access_denied(snapshot.revision)
             return self._start(applicant, view, session_id, now)
         except (Unavailable, Throttled, Contended):
-            raise unavailable("the session store is") from None
+            raise temporarily_unavailable("the session store is") from None
 
     def _renew(self, held: Session, snapshot: Snapshot, now: int) -> dict[str, Any]:
         until = _drained_at(snapshot)
         if until is not None and until <= now:
-            raise denied(snapshot.revision)
+            raise access_denied(snapshot.revision)
         for _attempt in range(3):
             renewed = held.renewed(now, until)
             if self._sessions.renew(held, renewed):
                 return _grant(renewed, snapshot, now)
             changed = self._sessions.find(held.subject, held.session_id)
             if changed is None or not changed.is_live(now):
-                raise denied(snapshot.revision)
+                raise access_denied(snapshot.revision)
             held = changed  # another renewal came first
-        raise unavailable("a session that others renew is")
+        raise temporarily_unavailable("a session that others renew is")
 
     def _start(self, applicant: Applicant, view: View, session_id: str, now: int) -> dict[str, Any]:
         snapshot = view.snapshot
-        if view.standing is Standing.EXPIRED and not applicant.admin:
-            raise unavailable("the rules are")
+        if view.standing is Standing.EXPIRED and not applicant.subject.admin:
+            raise temporarily_unavailable("the rules are")
         access = snapshot.profile.access or ""
         listing = self._snapshots.with_lists(view, applicant.subject, (access,))
-        if listing.unsure(snapshot.rules, (access,)):
-            raise unavailable("an allowlist is")
+        if listing.unread and listing.unsure(snapshot.rules, (access,)):
+            raise temporarily_unavailable("an allowlist is")
         if not decide(snapshot.rules, access, listing.subject, gate=True).value:
-            raise denied(snapshot.revision)
-        session = start(subject=applicant.user, session_id=session_id, now=now, orgs=applicant.orgs,
-                        admin=applicant.admin, attributes=applicant.attributes,
+            raise access_denied(snapshot.revision)
+        subject = applicant.subject
+        session = start(subject=applicant.user, session_id=session_id, now=now, orgs=subject.orgs,
+                        admin=subject.admin, attributes=subject.attributes,
                         client_id=applicant.client_id)  # fmt: skip
         if _is_ended(session, snapshot):  # this very second: its token would be refused with those before it
-            raise unavailable("a session of this id is")
+            raise temporarily_unavailable("a session of this id is")
         try:
             self._sessions.start(session)
         except Capped:
-            raise denied(snapshot.revision) from None
+            raise access_denied(snapshot.revision) from None
         return _grant(session, snapshot, now)
 
 

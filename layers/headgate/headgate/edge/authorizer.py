@@ -9,22 +9,23 @@ response, so a denial is 403 and its reason stands in the log only.
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from headgate.core.decision import decide_all
+from headgate.core.documents import unix
 from headgate.core.listing import Listing
-from headgate.core.model import Reach, RoutePolicy, Subject
-from headgate.core.moment import unix
-from headgate.core.routes import CREDENTIALS, Pass, live_flags, policies_for
+from headgate.core.model import Decision, Reach, RoutePolicy, Subject
+from headgate.core.routes import PASSES, Pass, live_flags, policies_for
 from headgate.core.session import Session
 from headgate.core.snapshot import Snapshot
 from headgate.edge import telemetry
-from headgate.edge.gate import Credentials, check_denied, decide_all, subject_of
+from headgate.edge.credentials import Credentials, check_denied, subject_of
 from headgate.edge.http import Event, Request, read_request
 from headgate.store.sessions import session_in, session_key
 from headgate.store.snapshots import Snapshots, Standing, View
 from headgate.tokens.claims import Credential, Kind
-from headgate.tokens.refusals import Refused
+from headgate.tokens.refusals import TokenRefused
 
 NOTHING_DECIDED = "NONE"
 """The reason in the context where the class alone let the request through."""
@@ -47,13 +48,13 @@ class Authorizer:
         request = read_request(event)
         try:
             context = self.admit(request)
-        except (Denied, Refused) as denial:
+        except (Denied, TokenRefused) as denial:
             telemetry.denied("authorizer", str(denial), route=request.route_key, request_id=request.request_id)
             return {"isAuthorized": False, "context": {}}
         return {"isAuthorized": True, "context": context}
 
     def admit(self, request: Request) -> dict[str, Any]:
-        """The context of an admitted request. Raises `Refused` or `Denied`."""
+        """The context of an admitted request. Raises `TokenRefused` or `Denied`."""
         credential = self._credentials.bearer(request, self._clock(), Kind.ACCESS, Kind.SESSION)
         view = self._view(request, credential)
         snapshot = view.snapshot
@@ -64,19 +65,19 @@ class Authorizer:
         self._check_class(policies, credential)
         self._check_reach(snapshot, credential)
         subject = subject_of(credential, _session(view, credential), request.path.get("org"))
-        flags = dict.fromkeys(key for policy in policies for key in live_flags(policy, snapshot.profile.access))
+        needed = dict.fromkeys(key for policy in policies for key in live_flags(policy, snapshot.profile.access))
         asked = {key for policy in policies for key in policy.asks}
-        listing = self._snapshots.with_lists(view, subject, flags.keys() | asked)
-        reason = self._check_flags(flags, view, listing)
-        asks = decide_all(snapshot, asked, listing.subject)
+        listing = self._snapshots.with_lists(view, subject, needed.keys() | asked)
+        decided = decide_all(snapshot.rules, needed.keys() | asked, listing.subject) if needed or asked else {}
+        reason = self._check_flags(needed, decided, view, listing)
         return {
             "subject": credential.subject,
             "orgs": json.dumps(credential.orgs),
             "admin": credential.admin,
             "entitlements": json.dumps(credential.entitlements),
-            "asks": json.dumps({key: made.value and _is_current(view, subject) for key, made in asks.items()}),
+            "asks": json.dumps({key: decided[key].value and _is_current(view, subject) for key in asked}),
             "reason": reason,
-            "revision": snapshot.revision,
+            "revision": view.revision,
             "session": credential.sid or "",
             "class": policies[0].route_class.value,
             "credential": credential.kind.value,
@@ -99,7 +100,7 @@ class Authorizer:
     def _check_class(self, policies: tuple[RoutePolicy, ...], credential: Credential) -> None:
         held = Pass.SESSION if credential.kind is Kind.SESSION else Pass.ADMIN if credential.admin else Pass.ACCESS
         for policy in policies:
-            if held not in CREDENTIALS[policy.route_class]:
+            if held not in PASSES[policy.route_class]:
                 raise Denied(f"class:{policy.route_class}")
 
     def _check_reach(self, snapshot: Snapshot, credential: Credential) -> None:
@@ -112,11 +113,12 @@ class Authorizer:
         if kill.reach is Reach.SEVER or drained:
             raise Denied(f"killed:{kill.reach}")
 
-    def _check_flags(self, keys: Iterable[str], view: View, listing: Listing) -> str:
+    def _check_flags(self, keys: Iterable[str], decided: Mapping[str, Decision], view: View, listing: Listing) -> str:
         reason = NOTHING_DECIDED
-        for key, decision in decide_all(view.snapshot, keys, listing.subject).items():
+        for key in keys:
+            decision = decided[key]
             if not decision.value:
-                unread = listing.unsure(view.snapshot.rules, (key,))
+                unread = listing.unread and listing.unsure(view.snapshot.rules, (key,))
                 raise Denied(f"list-unavailable:{key}" if unread else f"{decision.reason}:{key}")
             if not _is_current(view, listing.subject):
                 raise Denied("unavailable")

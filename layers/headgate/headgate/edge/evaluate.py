@@ -9,22 +9,20 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
-from headgate.core.audit import canonical
+from headgate.core.documents import canonical, is_key
 from headgate.core.model import Json, Subject
-from headgate.core.parse import is_key
 from headgate.edge import telemetry
-from headgate.edge.evaluation import InvalidContext, about, evaluate, metadata, subject_in
-from headgate.edge.gate import Credentials, check_denied, subject_of
-from headgate.edge.http import Event, Request, Response, read_request, respond
+from headgate.edge.credentials import Credentials, check_denied, subject_of
+from headgate.edge.http import Event, Malformed, Request, Response, TooLarge, read_json, read_request, respond
+from headgate.edge.key_pool import KeyPool
+from headgate.edge.openfeature import InvalidContext, about, evaluate, metadata, subject_in
 from headgate.edge.problems import RETRY_AFTER
-from headgate.edge.signing import KeyPool
-from headgate.edge.strict_json import Malformed, TooLarge, read_json
 from headgate.store.snapshots import Snapshots, Standing, View
 from headgate.tokens.claims import Credential, Kind
-from headgate.tokens.refusals import Refused
+from headgate.tokens.refusals import TokenRefused
 
 SINGLE, BULK = "POST /ofrep/v1/evaluate/flags/{key}", "POST /ofrep/v1/evaluate/flags"
-MAX_BODY = 32_768
+_MAX_BODY = 32_768
 
 
 class Failed(Exception):
@@ -62,11 +60,11 @@ class Evaluate:
             raise Failed(503, "the rules are not available")
         try:
             check_denied(view.snapshot, credential)
-        except Refused as refused:
+        except TokenRefused as refused:
             raise self._unauthorized(refused, request) from None
         rules = view.snapshot.rules
         listing = self._snapshots.with_lists(view, subject, rules.flags if key is None else (key,))
-        if listing.unsure(rules, rules.flags if key is None else (key,)):
+        if listing.unread and listing.unsure(rules, rules.flags if key is None else (key,)):
             raise Failed(503, "an allowlist is not available")
         subject = listing.subject
         if key is not None:
@@ -77,12 +75,12 @@ class Evaluate:
         kinds = (Kind.ACCESS, Kind.EVALUATE, Kind.SERVICE)
         try:
             return self._credentials.bearer(request, self._clock(), *kinds)
-        except Refused as refused:
+        except TokenRefused as refused:
             if self._keys.unavailable:
                 raise Failed(503, "the signing keys are not available") from None
             raise self._unauthorized(refused, request) from None
 
-    def _unauthorized(self, refused: Refused, request: Request) -> Failed:
+    def _unauthorized(self, refused: TokenRefused, request: Request) -> Failed:
         telemetry.denied("evaluate", str(refused), request_id=request.request_id)
         return Failed(401, "a valid token is required")
 
@@ -98,7 +96,7 @@ class Evaluate:
 def _context(request: Request) -> dict[str, Json]:
     """The evaluation context of the body; clients send none, or an empty one, where the token says it all."""
     try:
-        body = read_json(request.body, MAX_BODY)
+        body = read_json(request.body, _MAX_BODY)
     except TooLarge as fault:
         raise Failed(413, str(fault), "GENERAL") from None
     except Malformed as fault:
@@ -145,7 +143,7 @@ def _bulk(view: View, subject: Subject, if_none_match: str) -> Response:
 
 
 def _headers(view: View) -> dict[str, str]:
-    return {"x-headgate-revision": str(view.snapshot.revision), "cache-control": "private, no-cache"}
+    return {"x-headgate-revision": str(view.revision), "cache-control": "private, no-cache"}
 
 
 def _failure(failure: Failed, request: Request) -> Response:

@@ -13,14 +13,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from headgate.core.decision import decide
+from headgate.core.decision import decide, decide_all
 from headgate.core.model import Json, Profile, Subject
 from headgate.core.profile import ADMIN_CLAIM, USER_CLAIM
 from headgate.core.snapshot import Snapshot, gate_flags, named_attributes
 from headgate.edge import telemetry
 from headgate.edge.admission import Admission, Applicant
-from headgate.edge.gate import Credentials, check_denied, entitlements
+from headgate.edge.credentials import Credentials, check_denied, subject_of
 from headgate.edge.http import Event, Request, Response, read_request, respond
+from headgate.edge.key_pool import KeyPool
 from headgate.edge.oauth import (
     ACCESS_TOKEN,
     GRANT,
@@ -28,20 +29,19 @@ from headgate.edge.oauth import (
     SESSION_TOKEN,
     Exchange,
     OAuthError,
-    denied,
-    invalid,
+    access_denied,
+    invalid_request,
     read_exchange,
-    unavailable,
+    temporarily_unavailable,
 )  # fmt: skip
 from headgate.edge.settings import GateSettings
-from headgate.edge.signing import KeyPool
 from headgate.store.port import Unavailable
 from headgate.store.snapshots import Snapshots, Standing
 from headgate.tokens.claims import Kind
 from headgate.tokens.identity import IdentityUnavailable, IdentityVerifier
 from headgate.tokens.issue import Grant, InvalidGrant, TokenTooLarge, issue
 from headgate.tokens.keys import NotP256, jwks
-from headgate.tokens.refusals import Refused
+from headgate.tokens.refusals import TokenRefused
 
 SHORT_LIFE = 300
 """Seconds that evaluation and service tokens live."""
@@ -58,13 +58,13 @@ class Minter:
 
     def mint(self, request: Request, now: float, **grant: object) -> Response:
         """The token endpoint's answer for a grant. Raises `OAuthError`."""
-        filled = Grant(issuer=self.settings.issuer_at(request.host), audience=self.settings.audience, **grant)  # type: ignore[arg-type]
+        filled = Grant(issuer=self.settings.issuer or request.origin, audience=self.settings.audience, **grant)  # type: ignore[arg-type]
         try:
             token, credential = issue(self.keys.signer, filled, now)
         except (Unavailable, NotP256):
-            raise unavailable("the signing key is") from None
+            raise temporarily_unavailable("the signing key is") from None
         except (TokenTooLarge, InvalidGrant):
-            raise invalid("the subject's claims do not fit into a token") from None
+            raise invalid_request("the subject's claims do not fit into a token") from None
         issued = SESSION_TOKEN if filled.kind is Kind.SESSION else ACCESS_TOKEN
         body = {"access_token": token, "issued_token_type": issued, "token_type": "Bearer",
                 "expires_in": credential.exp - int(now), "scope": filled.kind.value}  # fmt: skip
@@ -112,8 +112,8 @@ class TokenFunction:
     def _admitted(self, applicant: Applicant, session_id: str) -> dict[str, Any]:
         try:
             return self.admission.admit(applicant, session_id)
-        except Refused:
-            raise invalid("subject_token is not taken") from None
+        except TokenRefused:
+            raise invalid_request("subject_token is not taken") from None
 
     @property
     def _minter(self) -> Minter:
@@ -122,33 +122,34 @@ class TokenFunction:
     def _applicant(self, exchange: Exchange, request: Request) -> Applicant:
         try:
             if exchange.subject_type == ID_TOKEN:
-                return Applicant.of_identity(self.identities.verify(exchange.subject_token, self.clock()))
+                one = self.identities.verify(exchange.subject_token, self.clock())
+                return Applicant(one.user, Subject(one.user, one.orgs, one.admin, one.attributes), one.client_id)
             kinds = (Kind.ACCESS, Kind.SESSION)
             own = self.credentials.token(exchange.subject_token, request, self.clock(), *kinds)
             check_denied(self.snapshots.soft().snapshot, own)
-            return Applicant.of_credential(own)
+            return Applicant(own.subject, subject_of(own), own.client_id, own)
         except IdentityUnavailable:
-            raise unavailable("the identity provider is") from None
-        except Refused as refused:
+            raise temporarily_unavailable("the identity provider is") from None
+        except TokenRefused as refused:
             telemetry.denied("token", str(refused), request_id=request.request_id)
             if self.keys.unavailable:
-                raise unavailable("the signing keys are") from None
-            raise invalid("subject_token is not taken") from None
+                raise temporarily_unavailable("the signing keys are") from None
+            raise invalid_request("subject_token is not taken") from None
 
     def _access(self, request: Request, applicant: Applicant) -> Response:
         view = self.snapshots.live()
         snapshot, subject = view.snapshot, applicant.subject
         if view.standing is Standing.EXPIRED and not subject.admin:
-            raise unavailable("the rules are")
+            raise temporarily_unavailable("the rules are")
         listing = self.snapshots.with_lists(view, subject, gate_flags(snapshot))
-        if listing.unsure(snapshot.rules, gate_flags(snapshot)):
-            raise unavailable("an allowlist is")
+        if listing.unread and listing.unsure(snapshot.rules, gate_flags(snapshot)):
+            raise temporarily_unavailable("an allowlist is")
         subject = listing.subject
         decision = decide(snapshot.rules, snapshot.profile.access or "", subject, gate=True)
         if not decision.value:
             telemetry.denied("token", decision.reason, revision=snapshot.revision, standing=view.standing,
                              request_id=request.request_id)  # fmt: skip
-            raise denied(snapshot.revision)
+            raise access_denied(snapshot.revision)
         entitled = entitlements(snapshot, subject)
         return self._minter.mint(
             request, self.clock(), kind=Kind.ACCESS, lifetime=snapshot.profile.lifetime, entitlements=entitled,
@@ -161,9 +162,9 @@ class TokenFunction:
         return self._minter.mint(request, self.clock(), kind=Kind.EVALUATE, lifetime=SHORT_LIFE, **claims)
 
     def _service(self, request: Request) -> Response:
-        arn = str(request.iam.get("userArn", ""))
+        arn = request.arn
         if not arn:
-            raise invalid("a signed request is required")
+            raise invalid_request("a signed request is required")
         revision = self.snapshots.soft().snapshot.revision
         return self._minter.mint(request, self.clock(), kind=Kind.SERVICE, lifetime=SHORT_LIFE, subject=arn,
                                  client_id=arn, rev=revision)  # fmt: skip
@@ -171,16 +172,16 @@ class TokenFunction:
     def _jwks(self, _request: Request) -> Response:
         self.snapshots.soft()  # an environment that answers nothing else must hear of rotations too
         if self.snapshots.held is None:  # which keys are revoked is not known
-            raise unavailable("the rules are")
+            raise temporarily_unavailable("the rules are")
         try:
             published = jwks(self.keys)
         except KeyError:
-            raise unavailable("the signing keys are") from None
+            raise temporarily_unavailable("the signing keys are") from None
         return respond(200, published, {"cache-control": f"public, max-age={JWKS_LIFE}"})
 
     def _metadata(self, request: Request) -> Response:
         """RFC 8414 §2."""
-        issuer = self.settings.issuer_at(request.host)
+        issuer = self.settings.issuer or request.origin
         document = {
             "issuer": issuer,
             "token_endpoint": f"{issuer}/v1/token",
@@ -204,6 +205,12 @@ def _claims(applicant: Applicant, snapshot: Snapshot) -> dict[str, object]:
         "attributes": {name: value for name, value in subject.attributes.items() if name in named},
         "rev": snapshot.revision,
     }
+
+
+def entitlements(snapshot: Snapshot, subject: Subject) -> tuple[str, ...]:
+    """The flags that are on, sorted, among those that a route, an ask or a claim names."""
+    decided = decide_all(snapshot.rules, sorted(gate_flags(snapshot)), subject)
+    return tuple(key for key, decision in decided.items() if decision.value)
 
 
 def added_claims(snapshot: Snapshot, entitled: tuple[str, ...], subject: Subject) -> dict[str, Json]:

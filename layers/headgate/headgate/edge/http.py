@@ -1,14 +1,22 @@
-"""API Gateway's payload 2.0 as plain types: an event in, a response out. Decides nothing."""
+"""API Gateway's payload 2.0 as plain types: an event in, a response out, strict JSON in between. Decides nothing."""
 
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import wraps
+from pathlib import PurePath
+from typing import Any, NoReturn
+
+from headgate.core.model import Json
 
 Event = Mapping[str, Any]
 Response = dict[str, Any]
+Handler = Callable[[Any, Any], Any]
+
+MAX_NESTING = 32
+"""Levels of JSON: deeper than any body needs, far from Python's recursion limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +34,17 @@ class Request:
     source_ip: str = field(repr=False)
     raw_path: str = field(repr=False)
 
+    @property
+    def arn(self) -> str:
+        """The ARN of the principal whose signature API Gateway verified; empty without one."""
+        arn = self.iam.get("userArn")
+        return arn if isinstance(arn, str) else ""
+
+    @property
+    def origin(self) -> str:
+        """https and the host that the request came to, as named by API Gateway, not by the caller."""
+        return f"https://{self.host}"
+
 
 def read_request(event: Event) -> Request:
     """The request in an event. A body that is not what it says it is reads as one NUL: no parser takes it."""
@@ -39,10 +58,16 @@ def read_request(event: Event) -> Request:
         path=event.get("pathParameters") or {},
         query=event.get("queryStringParameters") or {},
         body=_body(event),
-        iam=(context.get("authorizer") or {}).get("iam") or {},
+        iam=_iam(context.get("authorizer")),
         source_ip=str(http.get("sourceIp", "")),
         raw_path=str(event.get("rawPath", "")),
     )
+
+
+def _iam(authorizer: Any) -> Mapping[str, Any]:
+    """What API Gateway says about a verified signature; empty where another authorizer, or none, stood in front."""
+    iam = authorizer.get("iam") if isinstance(authorizer, Mapping) else None
+    return iam if isinstance(iam, Mapping) else {}
 
 
 def _body(event: Event) -> bytes:
@@ -62,3 +87,83 @@ def respond(status: int, body: Any = None, headers: Mapping[str, str] | None = N
         del named["content-type"]
         return {"statusCode": status, "headers": named, "body": ""}
     return {"statusCode": status, "headers": named, "body": json.dumps(body, separators=(",", ":"), ensure_ascii=False)}
+
+
+class Malformed(ValueError):
+    """The body is not valid JSON. The message says what is wrong and quotes nothing of the body."""
+
+
+class TooLarge(ValueError):
+    """The body is larger than the route accepts."""
+
+
+def read_json(body: bytes, limit: int) -> Json:
+    """The value in a body of at most `limit` bytes. Raises `Malformed` or `TooLarge`."""
+    if len(body) > limit:
+        raise TooLarge(f"the body must be at most {limit} bytes")
+    try:
+        value = json.loads(body.decode(), object_pairs_hook=_members, parse_constant=_refuse, parse_float=_finite)
+    except Malformed:
+        raise
+    except (ValueError, RecursionError):
+        raise Malformed("the body is not JSON in UTF-8") from None
+    if _is_deeper(value, MAX_NESTING):
+        raise Malformed(f"nested deeper than {MAX_NESTING}")
+    return value
+
+
+def _members(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in members:
+            raise Malformed("a member is there twice")
+        members[name] = value
+    return members
+
+
+def _refuse(_constant: str) -> NoReturn:
+    raise Malformed("NaN and Infinity are not JSON")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if value in (float("inf"), float("-inf")):
+        raise Malformed("a number is too large")
+    return value
+
+
+def _is_deeper(value: Json, depth: int) -> bool:
+    if not isinstance(value, (dict, list)):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return depth == 0 or any(_is_deeper(item, depth - 1) for item in inner)
+
+
+class Bug(Exception):
+    """An unexpected error, reduced to its type and place."""
+
+
+def redact_errors(handler: Handler) -> Handler:
+    """The handler, with the text of unexpected errors removed: it may hold what the caller sent.
+
+    Lambda's runtime logs the text of whatever leaves a handler. The invocation still fails, so that API Gateway answers
+    500 and the alarm on errors counts it.
+    """
+
+    @wraps(handler)
+    def redacted(event: Any, context: Any) -> Any:
+        try:
+            return handler(event, context)
+        except Exception as error:
+            raise Bug(type_and_place(error)) from None
+
+    return redacted
+
+
+def type_and_place(error: BaseException) -> str:
+    """`KeyError call.py:12`: the innermost frame."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = f" {PurePath(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place else ""
+    return type(error).__name__ + where

@@ -16,7 +16,7 @@ from headgate.tokens import limits
 from headgate.tokens.claims import Credential
 from headgate.tokens.legacy import LegacyVerifier
 from headgate.tokens.legacy_issuer import NoSecret, parse_legacy_issuer, shared_secret
-from headgate.tokens.refusals import RefusalCode, Refused
+from headgate.tokens.refusals import RefusalCode, TokenRefused
 
 
 class LegacyTokens:
@@ -26,7 +26,7 @@ class LegacyTokens:
         self._verifier = verifier
 
     def __call__(self, token: str, now: float) -> Credential:
-        """The credential in an old token at `now` (unix seconds). Raises `Refused`."""
+        """The credential in an old token at `now` (unix seconds). Raises `TokenRefused`."""
         credential = self._verifier.verify(token, now)
         telemetry.count("LegacyTokens", function="authorizer")
         return credential
@@ -41,21 +41,21 @@ class HeldSecret:
         self._failed_at = float("-inf")
 
     def __call__(self, now: float) -> bytes:
-        """The key. Raises `Refused`."""
+        """The key. Raises `TokenRefused`."""
         if self._key is None:
             self._key = self._fetch(now)
         return self._key
 
     def _fetch(self, now: float) -> bytes:
         if 0 <= now - self._failed_at < limits.SECRET_PAUSE:
-            raise Refused(RefusalCode.KEY_UNAVAILABLE)
+            raise TokenRefused(RefusalCode.KEY_UNAVAILABLE)
         try:
             return shared_secret(self._read())
         except (Unavailable, NoSecret) as failure:
             self._failed_at = now
             telemetry.log("unavailable", function="authorizer", error=f"{type(failure).__name__}:{failure}")
             telemetry.count("LegacySecretUnavailable", function="authorizer")
-            raise Refused(RefusalCode.KEY_UNAVAILABLE) from None
+            raise TokenRefused(RefusalCode.KEY_UNAVAILABLE) from None
 
 
 def legacy_tokens(environment: Mapping[str, str] = os.environ) -> LegacyTokens:

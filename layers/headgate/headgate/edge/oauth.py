@@ -32,12 +32,12 @@ class OAuthError(Exception):
         return respond(self.status, {"error": self.error, "error_description": self.description}, headers)
 
 
-def invalid(description: str) -> OAuthError:
+def invalid_request(description: str) -> OAuthError:
     """`invalid_request`, the error for whatever RFC 6749 names no other."""
     return OAuthError(400, "invalid_request", description)
 
 
-def denied(revision: int | None) -> OAuthError:
+def access_denied(revision: int | None) -> OAuthError:
     """`access_denied`: verified, but not let in."""
     return OAuthError(403, "access_denied", "access is not open to this subject", revision=revision)
 
@@ -45,7 +45,7 @@ def denied(revision: int | None) -> OAuthError:
 UNAVAILABLE = "temporarily_unavailable"
 
 
-def unavailable(what: str) -> OAuthError:
+def temporarily_unavailable(what: str) -> OAuthError:
     """503 with Retry-After."""
     return OAuthError(503, UNAVAILABLE, f"{what} not available, try again")
 
@@ -64,35 +64,35 @@ def read_exchange(request: Request, audience: str) -> Exchange:
     """Read and check the form. Raises `OAuthError`; unknown parameters are ignored (RFC 6749 §3.2)."""
     form = _form(request)
     if "grant_type" not in form:
-        raise invalid("grant_type is missing")
+        raise invalid_request("grant_type is missing")
     if form["grant_type"] != GRANT:
         raise OAuthError(400, "unsupported_grant_type", "only token exchange is offered")
     for name in ("subject_token", "subject_token_type"):
         if not form.get(name):
-            raise invalid(f"{name} is missing")
+            raise invalid_request(f"{name} is missing")
     if "actor_token" in form or "actor_token_type" in form:
-        raise invalid("delegation is not offered")
+        raise invalid_request("delegation is not offered")
     for name in ("audience", "resource"):
         if form.get(name, audience) != audience:
             raise OAuthError(400, "invalid_target", f"{name} is not served here")
     if form["subject_token_type"] not in (ID_TOKEN, ACCESS_TOKEN):
-        raise invalid("subject_token_type is not taken here")
+        raise invalid_request("subject_token_type is not taken here")
     return _read_request(form)
 
 
 def _read_request(form: Mapping[str, str]) -> Exchange:
     requested = form.get("requested_token_type", ACCESS_TOKEN)
     if requested not in (ACCESS_TOKEN, JWT, SESSION_TOKEN):
-        raise invalid("requested_token_type is not offered")
+        raise invalid_request("requested_token_type is not offered")
     wants_session = requested == SESSION_TOKEN
     scope = form.get("scope", "session" if wants_session else "access")
     if scope not in (("session",) if wants_session else ("access", "evaluate")):
         raise OAuthError(400, "invalid_scope", "scope is not offered")
     if form["subject_token_type"] == ACCESS_TOKEN and not wants_session:
-        raise invalid("an access token is only taken for a session")
+        raise invalid_request("an access token is only taken for a session")
     session_id = form.get("session_id", "")
     if wants_session and not SESSION_ID.fullmatch(session_id):
-        raise invalid("session_id must be 1 to 128 letters, digits, dot, _, : or -")
+        raise invalid_request("session_id must be 1 to 128 letters, digits, dot, _, : or -")
     return Exchange(form["subject_token"], form["subject_token_type"], scope, session_id if wants_session else None)
 
 
@@ -106,8 +106,8 @@ def _form(request: Request) -> dict[str, str]:
         text = request.body.decode("ascii")
         pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
     except ValueError:
-        raise invalid("the form is malformed") from None
+        raise invalid_request("the form is malformed") from None
     form = dict(pairs)
     if len(form) != len(pairs):
-        raise invalid("a parameter is there twice")
+        raise invalid_request("a parameter is there twice")
     return form

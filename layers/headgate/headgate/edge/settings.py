@@ -16,16 +16,12 @@ class Misconfigured(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class GateSettings:
-    """Token, evaluate and authorizer. An empty `issuer` means https and the host that the request came to."""
+    """Token, evaluate and authorizer. An empty `issuer` means the request's origin."""
 
     table: str
     signing_keys: tuple[str, ...]
     audience: str
     issuer: str = ""
-
-    def issuer_at(self, host: str) -> str:
-        """The issuer of our tokens, as seen at a host of this API (API Gateway names it, not the caller)."""
-        return self.issuer or f"https://{host}"
 
 
 def gate_settings(environment: Mapping[str, str] = os.environ) -> GateSettings:

@@ -10,15 +10,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from headgate.core import limits
-from headgate.core.audit import canonical
-from headgate.core.imports import Import, State, Tally, effect
+from headgate.core.changes.list_import import Import, ImportState, Tally, effect_on_list
+from headgate.core.changes.placement import is_inline
+from headgate.core.changes.refusal import Refusal, Slug
+from headgate.core.documents import Invalid, canonical
 from headgate.core.members import Member, Standpoint, chained, staged
 from headgate.core.model import Flag
-from headgate.core.place import is_inline
 from headgate.store.items import flag_in, flag_key, import_key, stored_at
-from headgate.store.members import NONE, Held, keys_of, read_held
+from headgate.store.members import NO_ITEM, MemberItem, keys_of, read_held
 from headgate.store.port import Item, Put, Table, Unavailable
-from headgate.store.record import Answer, Call, Record, Refusal, Slug
+from headgate.store.record import Answer, Call, Record
 
 CALL = "call:"
 """Begins the id of a batch that is one call of `allow`; no caller can choose such an id."""
@@ -29,11 +30,11 @@ ABANDONED_AFTER = 60
 Stand = tuple[int, Flag]
 """The ordinal of an open import, and the flag as it was read since that was opened."""
 
-UNREADABLE = ("$", "the stored flag cannot be read; replace it whole")
+UNREADABLE_FLAG = ("$", "the stored flag cannot be read; replace the whole flag")
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class StagedId:
     """One id of a batch: whether it comes or goes, and the line of it that the digest runs over."""
 
     member: Member
@@ -47,13 +48,13 @@ def read_import(item: Item | None) -> Import | None:
         return None
     try:
         body = json.loads(str(item["body"]))
-        made = Import(**{**body, "state": State(body["state"]), "tally": Tally(**body["tally"])})
+        made = Import(**{**body, "state": ImportState(body["state"]), "tally": Tally(**body["tally"])})
         return replace(made, version=int(item["version"]))
     except (KeyError, ValueError, TypeError, RecursionError):
         raise Unavailable("import") from None
 
 
-def moved(flag: str, before: Import, after: Import) -> Put:
+def import_update(flag: str, before: Import, after: Import) -> Put:
     """The write of the newest import's next state, as long as it is as it was read."""
     return Put(_item(flag, replace(after, version=before.version + 1)), equals=("version", before.version))
 
@@ -83,71 +84,68 @@ class Imports:
         past = import_key(flag, name)
         return read_import(self._table.get((past,)).get(past))
 
-    def open(self, flag: str, wanted: Import, call: Call) -> Answer | Refusal:
-        """Open an import, or answer with the one of this id; `wanted` has no ordinal yet."""
-        return self._record.persist(lambda: self._open(flag, wanted, call))
+    def open(self, flag: str, wanted: Import, call: Call) -> Answer:
+        """Open an import, or answer with the one of this id; `wanted` has no ordinal yet. Raises `Refusal`."""
+        return self._record.persist(self._open, flag, wanted, call)
 
-    def _open(self, flag: str, wanted: Import, call: Call) -> Answer | Refusal:
+    def _open(self, flag: str, wanted: Import, call: Call) -> Answer:
         answered = self._record.replay(call)
         if answered is not None:
             return answered
         held = self.find(flag, wanted.id)
         if held is not None and (held.kind, held.mode) != (wanted.kind, wanted.mode):
-            return Refusal(Slug.IMPORT_DIFFERS, f"it was opened to {held.mode} members of kind {held.kind}")
+            raise Refusal(Slug.IMPORT_DIFFERS, f"it was opened to {held.mode} members of kind {held.kind}")
         newest = current(self._table, flag)
-        refusal = None if held is not None else _in_the_way(newest, self._clock())
-        if refusal is not None:
-            return refusal
+        if held is None:
+            _check_room(newest, self._clock())
         puts = [] if held is not None else opening(flag, newest, wanted)
         answer = Answer(200 if held is not None else 201, (held or opened(newest, wanted)).document)
         self._table.write([*puts, self._record.memory(call, answer)])
         return answer
 
-    def begin(self, flag: str, wanted: Import) -> Import | Refusal:
-        """Open the batch of one call, or go on with it."""
-        return self._record.persist(lambda: self._begin(flag, wanted))
+    def begin(self, flag: str, wanted: Import) -> Import:
+        """Open the batch of one call, or go on with it. Raises `Refusal`."""
+        return self._record.persist(self._begin, flag, wanted)
 
-    def _begin(self, flag: str, wanted: Import) -> Import | Refusal:
+    def _begin(self, flag: str, wanted: Import) -> Import:
         newest = current(self._table, flag)
         if newest is not None and newest.id == wanted.id and newest.is_open:
             return newest
-        refusal = _in_the_way(newest, self._clock())
-        if refusal is not None:
-            return refusal
+        _check_room(newest, self._clock())
         self._table.write(opening(flag, newest, wanted))
         return opened(newest, wanted)
 
-    def abandon(self, flag: str, name: str, call: Call | None) -> Answer | Refusal:
-        """Abandon an open import: what was staged never counts."""
-        return self._record.persist(lambda: self._abandon(flag, name, call))
+    def abandon(self, flag: str, name: str, call: Call | None) -> Answer:
+        """Abandon an open import: what was staged never counts. Raises `Refusal`."""
+        return self._record.persist(self._abandon, flag, name, call)
 
-    def _abandon(self, flag: str, name: str, call: Call | None) -> Answer | Refusal:
+    def _abandon(self, flag: str, name: str, call: Call | None) -> Answer:
         answered = None if call is None else self._record.replay(call)
         if answered is not None:
             return answered
         held = self.find(flag, name)
         if held is None:
-            return Refusal(Slug.UNKNOWN_IMPORT, "")
-        if held.state is State.COMMITTED:
-            return Refusal(Slug.IMPORT_CLOSED, "it is committed; an import the other way takes its members back")
+            raise Refusal(Slug.UNKNOWN_IMPORT)
+        if held.state is ImportState.COMMITTED:
+            raise Refusal(Slug.IMPORT_CLOSED, "it is committed; an import the other way takes its members back")
         answer = Answer(204)
-        puts = [moved(flag, held, replace(held, state=State.ABANDONED))] if held.is_open else []
+        puts = [import_update(flag, held, replace(held, state=ImportState.ABANDONED))] if held.is_open else []
         puts += [] if call is None else [self._record.memory(call, answer)]
         if puts:
             self._table.write(puts)
         return answer
 
-    def stage(self, flag: str, name: str, at: int, steps: Sequence[Step], call: Call | None) -> Answer | Refusal:
-        """Stage the ids from offset `at` on; those that are staged already are passed over.
+    def stage(self, flag: str, name: str, at: int, steps: Sequence[StagedId], call: Call | None) -> Answer:
+        """Stage the ids from offset `at` on; those that are staged already are skipped.
 
-        `call` is remembered with the answer. Raises `Unavailable`: whatever was staged by then stays.
+        `call` is remembered with the answer. Raises `Refusal`, and `Unavailable`: whatever was staged by then stays.
         """
-        stand: Stand | None = None
+        batch = _Batch(self._table, self._record, flag, name, at, steps, call)
         begin = at
+        stand: Stand | None = None
         while True:
-            step = _Batch(self._table, self._record, flag, name, at, steps, call)
-            done = self._record.persist(lambda: step.write(begin, stand))  # noqa: B023 - called at once
-            if isinstance(done, (Answer, Refusal)):
+            done = self._record.persist(batch.write, begin, stand)
+            if isinstance(done, Answer):
                 return done
             begin, stand = done
 
@@ -161,10 +159,10 @@ class _Batch:
     flag: str
     name: str
     at: int
-    steps: Sequence[Step]
+    steps: Sequence[StagedId]
     call: Call | None
 
-    def write(self, begin: int, stand: Stand | None) -> Answer | Refusal | tuple[int, Stand]:
+    def write(self, begin: int, stand: Stand | None) -> Answer | tuple[int, Stand]:
         """Stage what follows `begin`, if the import is just there; else where it is.
 
         The flag is read once the import was seen open: then it tells of every import that was switched on before, and
@@ -175,28 +173,28 @@ class _Batch:
         items = self.table.get((import_key(self.flag), *keys.values()))
         held = read_import(items.get(import_key(self.flag)))
         if held is None or held.id != self.name or not held.is_open:
-            return Refusal(Slug.IMPORT_CLOSED, "it is not open any more")
+            raise Refusal(Slug.IMPORT_CLOSED, "it is not open any more")
         if held.staged < self.at:
-            return Refusal(Slug.IMPORT_DIFFERS, f"{held.staged} ids are staged", told={"staged": held.staged})
+            raise Refusal(Slug.IMPORT_DIFFERS, f"{held.staged} ids are staged", members={"staged": held.staged})
         seen = stand[1] if stand is not None and stand[0] == held.ordinal else None
         flag = seen or flag_in(stored_at(self.table, flag_key(self.flag)), self.flag)
         if flag is None:
-            return Refusal(Slug.UNKNOWN_FLAG, "")
+            raise Refusal(Slug.UNKNOWN_FLAG)
         if flag.quarantined:
-            return Refusal(Slug.INVALID, "see errors", (UNREADABLE,))
+            raise Invalid([UNREADABLE_FLAG])
         end = self.at + len(self.steps)
         if held.staged >= end:
             return self._answer(held, [])
         if held.staged != begin:
             return held.staged, (held.ordinal, flag)
         after, puts = self._staged(held, flag, part, {m: read_held(items.get(key)) for m, key in keys.items()})
-        puts.append(moved(self.flag, held, after))
+        puts.append(import_update(self.flag, held, after))
         if after.staged == end:
             return self._answer(after, puts)
         self.table.write(puts)
         return after.staged, (held.ordinal, flag)
 
-    def _answer(self, held: Import, puts: list[Put]) -> Answer | Refusal:
+    def _answer(self, held: Import, puts: list[Put]) -> Answer:
         answer = Answer(200, held.document)
         if self.call is not None:
             answered = self.record.replay(self.call)
@@ -208,18 +206,18 @@ class _Batch:
         return answer
 
     def _staged(
-        self, held: Import, flag: Flag, part: Sequence[Step], members: dict[Member, Held]
+        self, held: Import, flag: Flag, part: Sequence[StagedId], members: dict[Member, MemberItem]
     ) -> tuple[Import, list[Put]]:
         stand, tally, puts = Standpoint.of(flag, now=True), held.tally, []
         for step in part:
-            was = members.get(step.member, NONE)
+            was = members.get(step.member, NO_ITEM)
             if staged(was.events, held.ordinal) is not None:  # an id that was named before in this import
                 continue
             events = (*stand.kept(was.events, held.ordinal), (f"{held.ordinal}", step.comes))
             puts.append(was.put(self.flag, step.member, events))
             is_long = stand.holds(was.events)
             is_in = is_long or is_inline(flag.allow, step.member)
-            tally = tally.plus(effect(step.member, comes=step.comes, is_long=is_long, is_in=is_in))
+            tally = tally.plus(effect_on_list(step.member, comes=step.comes, is_long=is_long, is_in=is_in))
         lines = (step.line for step in part)
         return replace(held, staged=held.staged + len(part), tally=tally, digest=chained(held.digest, lines)), puts
 
@@ -234,13 +232,14 @@ def opening(flag: str, newest: Import | None, wanted: Import) -> list[Put]:
     made = opened(newest, wanted)
     if newest is None:
         return [Put(_item(flag, made), absent=True)]
-    state = State.ABANDONED if newest.is_open else newest.state
-    return [moved(flag, newest, made), Put(_item(flag, replace(newest, state=state), newest.id))]
+    state = ImportState.ABANDONED if newest.is_open else newest.state
+    return [import_update(flag, newest, made), Put(_item(flag, replace(newest, state=state), newest.id))]
 
 
-def _in_the_way(newest: Import | None, now: float) -> Refusal | None:
+def _check_room(newest: Import | None, now: float) -> None:
+    """Refuse a second open import of one flag. Raises `Refusal`."""
     if newest is None or not newest.is_open:
-        return None
+        return
     if newest.id.startswith(CALL) and now - newest.opened_at > ABANDONED_AFTER:
-        return None
-    return Refusal(Slug.IMPORT_OPEN, f"{newest.id} is open for this flag", told={"import": newest.id})
+        return
+    raise Refusal(Slug.IMPORT_OPEN, f"{newest.id} is open for this flag", members={"import": newest.id})

@@ -22,17 +22,18 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from headgate.core.audit import GENESIS, canonical
+from headgate.core.audit import GENESIS
 from headgate.core.deny import DenyKind
+from headgate.core.documents import canonical
+from headgate.core.flag import read_flag
 from headgate.core.model import Flag, Json
-from headgate.core.snapshot import read_flag
 from headgate.store.port import Item, Key, Table, Unavailable
 
-HEAD: Key = ("head", "head")
+HEAD_KEY: Key = ("head", "head")
 RULES, AUDIT = "rules", "audit"
-ROUTES: Key = (RULES, "routes")
-PROFILE: Key = (RULES, "profile")
-KEYS: Key = (RULES, "keys")
+ROUTES_KEY: Key = (RULES, "routes")
+PROFILE_KEY: Key = (RULES, "profile")
+KEYRING_KEY: Key = (RULES, "keys")
 FLAG_PREFIX = "flag#"
 DENY_PREFIX = "deny#"
 
@@ -61,12 +62,12 @@ def read_head(item: Item | None) -> Head:
 
 def head_of(table: Table) -> Head:
     """The head as of now, by one consistent read. Raises `Unavailable`."""
-    return read_head(table.get((HEAD,)).get(HEAD))
+    return read_head(table.get((HEAD_KEY,)).get(HEAD_KEY))
 
 
 def head_item(head: Head) -> Item:
     """The head as stored."""
-    return {"pk": HEAD[0], "sk": HEAD[1], "revision": head.revision, "digest": head.digest,
+    return {"pk": HEAD_KEY[0], "sk": HEAD_KEY[1], "revision": head.revision, "digest": head.digest,
             "killed": canonical(dict(head.killed))}  # fmt: skip
 
 

@@ -4,8 +4,8 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from headgate.core.audit import canonical
-from headgate.core.members import Event, Member, Standpoint
+from headgate.core.documents import canonical
+from headgate.core.members import Member, MemberEvent, Standpoint
 from headgate.core.model import Flag
 from headgate.store.items import member_key, members_in
 from headgate.store.port import Item, Key, Put, Table, Unavailable
@@ -16,13 +16,13 @@ AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class MemberItem:
     """A member item as it lies there; version 0 where there is none."""
 
     version: int = 0
-    events: tuple[Event, ...] = ()
+    events: tuple[MemberEvent, ...] = ()
 
-    def put(self, flag: str, member: Member, events: Sequence[Event]) -> Put:
+    def put(self, flag: str, member: Member, events: Sequence[MemberEvent]) -> Put:
         """The write of its next version, as long as it is as it was read."""
         pk, sk = member_key(flag, *member)
         body = canonical([[when, int(came)] for when, came in events])
@@ -30,21 +30,21 @@ class Held:
         return Put(item, equals=("version", self.version)) if self.version else Put(item, absent=True)
 
 
-NONE = Held()
+NO_ITEM = MemberItem()
 
 
-def read_held(item: Item | None) -> Held:
+def read_held(item: Item | None) -> MemberItem:
     """A member item. One that cannot be read is no answer: raises `Unavailable`."""
     if item is None:
-        return NONE
+        return NO_ITEM
     try:
         events = tuple(_event(*pair) for pair in json.loads(str(item["events"])))
-        return Held(int(item["version"]), events)
+        return MemberItem(int(item["version"]), events)
     except (KeyError, ValueError, TypeError, RecursionError):
         raise Unavailable("member") from None
 
 
-def _event(when: int | str, came: int) -> Event:
+def _event(when: int | str, came: int) -> MemberEvent:
     if type(when) not in (int, str) or came not in (0, 1):
         raise ValueError("no event")
     return when, came == 1
@@ -55,10 +55,10 @@ def keys_of(flag: str, members: Collection[Member]) -> dict[Member, Key]:
     return {member: member_key(flag, *member) for member in members}
 
 
-def histories(table: Table, flag: str, members: Collection[Member]) -> dict[Member, Held]:
+def histories(table: Table, flag: str, members: Collection[Member]) -> dict[Member, MemberItem]:
     """The items of these members, by batched reads of 100."""
     keys = list(keys_of(flag, members).items())
-    found: dict[Member, Held] = {}
+    found: dict[Member, MemberItem] = {}
     for begin in range(0, len(keys), AT_ONCE):
         part = keys[begin : begin + AT_ONCE]
         items = table.get([key for _member, key in part])
@@ -68,7 +68,7 @@ def histories(table: Table, flag: str, members: Collection[Member]) -> dict[Memb
 
 def walk(
     table: Table, flag: str, kind: str, *, shard: str = "", after: str = "", at_once: int | None = None
-) -> Iterator[tuple[str, str, Held]]:
+) -> Iterator[tuple[str, str, MemberItem]]:
     """Everybody of a kind who ever was in member items: partition, id, item; from the one after a place on."""
     for part in SHARDS[SHARDS.index(shard) if shard else 0 :]:
         cursor: str | None = f"{kind}#{after}" if part == shard else f"{kind}#"
@@ -79,12 +79,12 @@ def walk(
             cursor = page.next
 
 
-def on_long(flag: Flag, held: Mapping[Member, Held]) -> frozenset[Member]:
+def on_long(flag: Flag, held: Mapping[Member, MemberItem]) -> frozenset[Member]:
     """Those of these who stand on the flag's long list."""
     stand = Standpoint.of(flag)
     return frozenset(member for member, one in held.items() if stand.holds(one.events))
 
 
-def events_of(held: Mapping[Member, Held]) -> dict[Member, tuple[Event, ...]]:
+def events_of(held: Mapping[Member, MemberItem]) -> dict[Member, tuple[MemberEvent, ...]]:
     """The histories alone."""
     return {member: one.events for member, one in held.items()}

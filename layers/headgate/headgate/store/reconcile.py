@@ -10,18 +10,19 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
+from headgate.core.audit import Entry
+from headgate.core.changes.list_import import ImportState
+from headgate.core.changes.reconcile import Finding, Ledger, StoredState, What, flag_of
 from headgate.core.deny import DenyKind, parse_denial
-from headgate.core.faults import Invalid
-from headgate.core.imports import State as Import
-from headgate.core.reconcile import Entry, Finding, Ledger, State, What, flag_of
+from headgate.core.documents import Invalid
 from headgate.core.session import Session
 from headgate.store.imports import read_import
 from headgate.store.items import (
     AUDIT,
     DENY_PREFIX,
-    KEYS,
-    PROFILE,
-    ROUTES,
+    KEYRING_KEY,
+    PROFILE_KEY,
+    ROUTES_KEY,
     RULES,
     Head,
     deny_key,
@@ -35,9 +36,9 @@ from headgate.store.members import AT_ONCE
 from headgate.store.port import Item, Table, Unavailable
 from headgate.store.sessions import Sessions
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 LOOKS = 3
-WHOLE = {"routes": ROUTES, "profile": PROFILE, "keys": KEYS}
+WHOLE = {"routes": ROUTES_KEY, "profile": PROFILE_KEY, "keys": KEYRING_KEY}
 
 
 class TooLong(Exception):
@@ -71,13 +72,13 @@ class Reconciler:
     def _look(self) -> Reconciliation:
         held = {str(item["sk"]): _state(item) for item in self._pages(RULES)}
         sessions = dict(self._timely(Sessions(self._table).every()))
-        ledger = Ledger(place)
+        ledger = Ledger(_place)
         ledger.follow(map(_entry, self._pages(AUDIT)))
         head, now = head_of(self._table), self._clock()
         found = (*ledger.compare(held, head, now), *_sessions(ledger, sessions, now), *self._imports(held))
         return Reconciliation(head, found)
 
-    def _imports(self, held: Mapping[str, State]) -> Iterator[Finding]:
+    def _imports(self, held: Mapping[str, StoredState]) -> Iterator[Finding]:
         """Flags whose newest import says that it counts where they do not, or the other way round."""
         flags = [name for name, state in held.items() if flag_of(name) is not None and not state.retired]
         for begin in range(0, len(flags), AT_ONCE):
@@ -94,14 +95,14 @@ class Reconciler:
             yield from self._timely(page.items)
             cursor = page.next
 
-    def _timely(self, items: Iterable[T]) -> Iterator[T]:
+    def _timely(self, items: Iterable[_T]) -> Iterator[_T]:
         for item in items:
             if self._clock() > self._until:
                 raise TooLong
             yield item
 
 
-def _is_agreed(flag: State, item: Item | None) -> bool:
+def _is_agreed(flag: StoredState, item: Item | None) -> bool:
     """Whether a flag counts its newest import, if that was committed, and none that is newer or was not."""
     long = flag.document.get("members") if isinstance(flag.document, dict) else None
     try:
@@ -111,7 +112,7 @@ def _is_agreed(flag: State, item: Item | None) -> bool:
     last = max(counted, default=0)
     if newest is None:
         return last == 0
-    if newest.state is Import.COMMITTED:
+    if newest.state is ImportState.COMMITTED:
         return last == newest.ordinal and counted[last] == newest.revision
     return last < newest.ordinal
 
@@ -148,7 +149,7 @@ def _endings(ledger: Ledger) -> Iterator[tuple[str, Ending]]:
                 yield denial.value, Ending(recorded.revision, denial.at, denial.expires)
 
 
-def place(entry: Entry) -> str | None:
+def _place(entry: Entry) -> str | None:
     """The sort key, among the rules, of the record that an entry is about; None where it is about none."""
     subject, flag, after = str(entry.get("action")).partition(".")[0], entry.get("flag"), entry.get("after")
     if subject == "flag" and isinstance(flag, str):
@@ -163,9 +164,9 @@ def place(entry: Entry) -> str | None:
     return None
 
 
-def _state(item: Item) -> State:
+def _state(item: Item) -> StoredState:
     stored = read_stored(item)
-    return State(stored.version, stored.document, stored.retired)
+    return StoredState(stored.version, stored.document, stored.retired)
 
 
 def _entry(item: Item) -> Entry:

@@ -1,60 +1,31 @@
 """The one way to change anything: one read, then one transaction of record, audit entry, head and idempotency record.
 
-State without its entry cannot exist, nor an entry without its state. A lost race is read and planned again, with full
-jitter, within a time budget; what is refused is refused by the plan, on what is stored at that moment. An ambiguous
-outcome (a timeout after the commit) is resolved by the idempotency record, which every change writes.
+State cannot exist without its entry, nor an entry without its state. A plan gives the change or refuses it, on what is
+stored at that moment; after a lost race it is asked again, with full jitter, within a time budget. An ambiguous outcome
+(a timeout after the commit) is resolved by the idempotency record, which every change writes.
 """
 
+import itertools
 import json
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar
 
 from headgate.core.audit import sealed
-from headgate.core.change import Stamp
+from headgate.core.changes.flag import Stamp
+from headgate.core.changes.refusal import Refusal, Slug
+from headgate.core.documents import Invalid, rfc3339
 from headgate.core.model import Json
-from headgate.core.moment import rfc3339
 from headgate.core.snapshot import Snapshot
-from headgate.store.items import HEAD, Head, Stored, entry_item, head_item, read_head, read_stored, stored_item
+from headgate.store.items import HEAD_KEY, Head, Stored, entry_item, head_item, read_head, read_stored, stored_item
 from headgate.store.port import ConditionFailed, Contended, Item, Key, Put, Table, Throttled, Unavailable
 
-T = TypeVar("T")
+P = ParamSpec("P")
+_T = TypeVar("_T")
 IDEMPOTENCY_LIFE = 86_400
 """Seconds an answer is kept for a repeated request."""
-
-
-class Slug(StrEnum):
-    """Why a change was refused."""
-
-    INVALID = "invalid-body"
-    UNKNOWN_FLAG = "unknown-flag"
-    EXISTS = "exists"
-    RETIRED = "key-retired"
-    PRECONDITION_FAILED = "precondition-failed"
-    WOULD_SHRINK = "would-shrink"
-    KEY_REUSED = "idempotency-key-reused"
-    TOO_LARGE = "too-large"
-    CANNOT_ROTATE = "cannot-rotate"
-    UNKNOWN_IMPORT = "unknown-import"
-    IMPORT_OPEN = "import-open"
-    IMPORT_CLOSED = "import-closed"
-    IMPORT_DIFFERS = "import-differs"
-    IMPORTS_SPENT = "imports-spent"
-    BUSY = "busy"
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Nothing was changed. `version` is the current one where a precondition failed; `told` goes into the answer."""
-
-    slug: Slug
-    detail: str
-    faults: tuple[tuple[str, str], ...] = ()
-    version: int | None = None
-    told: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +84,8 @@ class Current:
     snapshot: Snapshot | None = None
 
 
-Plan = Callable[[Current], Change | Refusal]
+Plan = Callable[[Current], Change]
+"""Raises `Refusal` or `Invalid` for a change that may not be made."""
 
 
 class Record:
@@ -125,74 +97,74 @@ class Record:
     ) -> None:  # fmt: skip
         self._table, self._budget, self._clock, self._pause, self._jitter = table, budget, clock, pause, jitter
 
-    def replay(self, call: Call) -> Answer | Refusal | None:
-        """The stored answer to this call, if it was made before."""
+    def replay(self, call: Call) -> Answer | None:
+        """The stored answer to this call, if it was made before. Raises `Refusal` for a key that was reused."""
         return _replayed(self._table.get((_idem_key(call),)).get(_idem_key(call)), call, self._clock())
 
-    def remember(self, call: Call, answer: Answer) -> Answer | Refusal:
-        """Keep the answer to a call that had nothing left to change."""
+    def remember(self, call: Call, answer: Answer) -> Answer:
+        """Store the answer to a call that had nothing left to change."""
+        return self.persist(self._remember, call, answer)
 
-        def attempt() -> Answer | Refusal:
-            answered = self.replay(call)
-            if answered is None:
-                self._table.write([self.memory(call, answer)])
-            return answered or answer
-
-        return self.persist(attempt)
+    def _remember(self, call: Call, answer: Answer) -> Answer:
+        answered = self.replay(call)
+        if answered is None:
+            self._table.write([self.memory(call, answer)])
+        return answered or answer
 
     def memory(self, call: Call, answer: Answer) -> Put:
-        """The record of an answer, for transactions that are no change of the rules."""
+        """The idempotency record of an answer, for transactions that do not change the rules."""
         now = int(self._clock())
         return Put(_idem_item(call, answer, now), expired=now)
 
-    def change(
-        self, target: Key, plan: Plan, call: Call, *, rules: Callable[[], Snapshot] | None = None
-    ) -> Answer | Refusal:
-        """Plan and commit. `rules` is asked for when the plan judges by other flags; the commit holds it to the head.
+    def change(self, target: Key, plan: Plan, call: Call, *, rules: Callable[[], Snapshot] | None = None) -> Answer:
+        """Plan and commit. `rules` is asked for when the plan depends on other flags; the commit checks their revision.
 
-        Raises `Unavailable` when the table does not answer within the budget: the change may or may not be made, and
-        repeating the call with its key gives the answer.
+        Raises what the plan raises, `Refusal` when other changes kept coming first, and `Unavailable` when the table
+        does not answer within the budget: then the change may or may not be made, and repeating the call tells.
         """
-        return self.persist(lambda: self._attempt(target, plan, call, rules))
+        return self.persist(self._attempt, target, plan, call, rules)
 
-    def persist(self, attempt: Callable[[], T]) -> T | Refusal:
-        """Do what may lose a race until it does not, within the budget. Raises `Unavailable` as `change` does."""
+    def persist(self, attempt: Callable[P, _T], *args: P.args, **kwargs: P.kwargs) -> _T:
+        """Call what may lose a race until it does not, within the budget. Raises as `change` does."""
         deadline = self._clock() + self._budget
-        count = 0
         unanswered: Unavailable | None = None
-        while True:
+        for count in itertools.count():
             try:
-                return attempt()
+                return attempt(*args, **kwargs)
             except Unavailable as failure:
                 unanswered = failure
             except (ConditionFailed, Contended, Throttled):
                 pass
             wait = self._jitter() * min(0.02 * 2**count, 0.5)
-            count += 1
             if self._clock() + wait > deadline:
-                if unanswered is not None:  # a write that was not answered may be done: "nothing" would be a guess
-                    raise unanswered
-                return Refusal(Slug.BUSY, "too many changes at once; nothing was changed, try again")
+                break
             self._pause(wait)
+        if unanswered is not None:  # a write that was not answered may be done: "nothing was changed" would be a guess
+            raise unanswered
+        raise Refusal(Slug.BUSY, "too many changes at once; nothing was changed, try again")
 
-    def _attempt(self, target: Key, plan: Plan, call: Call, rules: Callable[[], Snapshot] | None) -> Answer | Refusal:
+    def _attempt(self, target: Key, plan: Plan, call: Call, rules: Callable[[], Snapshot] | None) -> Answer:
         snapshot = rules() if rules else None
-        found = self._table.get((HEAD, target, _idem_key(call)))
+        found = self._table.get((HEAD_KEY, target, _idem_key(call)))
         now = self._clock()
         answered = _replayed(found.get(_idem_key(call)), call, now)
         if answered is not None:
             return answered
-        head = read_head(found.get(HEAD))
+        head = read_head(found.get(HEAD_KEY))
         if snapshot is not None and snapshot.revision != head.revision:
             raise ConditionFailed
         stored = read_stored(found[target]) if target in found else None
         stamp = Stamp(head.revision + 1, rfc3339(now), call.actor.arn)
-        change = plan(Current(stored, stamp, snapshot))
-        if isinstance(change, Change):
-            self._table.write(_transaction(target, stored, head, change, call, stamp, int(now)))
-            return change.answer
-        # The read is no snapshot: it may have seen this call's own record of an earlier attempt, and not its answer.
-        return self.replay(call) or change
+        try:
+            change = plan(Current(stored, stamp, snapshot))
+        except (Refusal, Invalid):
+            # The read is no snapshot: it may show what an earlier attempt of this call wrote, but not its answer.
+            answered = self.replay(call)
+            if answered is None:
+                raise
+            return answered
+        self._table.write(_transaction(target, stored, head, change, call, stamp, int(now)))
+        return change.answer
 
 
 def _transaction(
@@ -235,10 +207,10 @@ def _idem_item(call: Call, answer: Answer, now: int) -> Item:
             "expires": now + IDEMPOTENCY_LIFE}  # fmt: skip
 
 
-def _replayed(item: Item | None, call: Call, now: float) -> Answer | Refusal | None:
+def _replayed(item: Item | None, call: Call, now: float) -> Answer | None:
     if item is None or int(item["expires"]) <= now:
         return None
     if item["fingerprint"] != call.fingerprint:
-        return Refusal(Slug.KEY_REUSED, "this Idempotency-Key was used for another request")
+        raise Refusal(Slug.KEY_REUSED, "this Idempotency-Key was used for another request")
     kept = json.loads(str(item["answer"]))
     return Answer(kept["status"], kept["body"], kept["version"])

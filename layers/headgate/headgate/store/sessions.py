@@ -7,12 +7,14 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from headgate.core.audit import canonical
+from headgate.core.documents import canonical
 from headgate.core.session import MAX_PER_SUBJECT, Session, record_id, subject_hash
-from headgate.store.port import ConditionFailed, Contended, Item, Key, Put, Table, Unavailable
+from headgate.store.port import ConditionFailed, Contended, Item, Key, Page, Put, Table, Unavailable
 
-SHARDS = "0123456789abcdef"
+_SHARDS = "0123456789abcdef"
 ROSTER = "!"  # sorts before every hash: the roster is the first item of its subject
+COUNT_SECONDS, COUNT_PAGES = 0.3, 64
+"""What counting live sessions may take: there are at least 16 pages, one for each partition."""
 KEEP = 86_400
 """Seconds a session's record outlives the session."""
 
@@ -113,27 +115,35 @@ class Sessions:
 
     def every(self, after: str = "") -> Iterator[tuple[str, Session]]:
         """All sessions on record, with their records' ids, in order of these; from the one after `after`."""
-        for shard in SHARDS[SHARDS.index(after[:1]) if after else 0 :]:
+        for page in self._pages(after):
+            yield from _readable(page.items)
+
+    def _pages(self, after: str = "") -> Iterator[Page]:
+        for shard in _SHARDS[_SHARDS.index(after[:1]) if after else 0 :]:
             cursor: str | None = after if after.startswith(shard) else ""
             while cursor is not None:
                 page = self._table.query(f"sessions#{shard}", after=cursor)
-                yield from _readable(page.items)
+                yield page
                 cursor = page.next
 
-    def inside(self, *, at_most: int = 10_000) -> tuple[int, int | None] | None:
-        """How many sessions are live and when the last must leave (Unix seconds); None above `at_most`."""
+    def inside(self) -> tuple[int, int | None] | None:
+        """How many sessions are live and when the last must end (Unix seconds).
+
+        None past `COUNT_SECONDS` or `COUNT_PAGES`: a kill must not wait for the count, however many records there are.
+        """
         count, last, now = 0, None, self._clock()
-        for _record, session in self.every():
-            if session.is_live(now):
-                count, last = count + 1, max(last or 0, session.ends_at)
-            if count > at_most:
+        for number, page in enumerate(self._pages()):
+            if number == COUNT_PAGES or self._clock() - now > COUNT_SECONDS:
                 return None
+            for _record, session in _readable(page.items):
+                if session.is_live(now):
+                    count, last = count + 1, max(last or 0, session.ends_at)
         return count, last
 
 
 def is_record_id(text: str) -> bool:
     """Whether this could be a record's id."""
-    return len(text) == 64 and set(text) <= set(SHARDS)
+    return len(text) == 64 and set(text) <= set(_SHARDS)
 
 
 def ending(session: Session) -> Put:

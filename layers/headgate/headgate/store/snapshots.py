@@ -18,15 +18,15 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 from headgate.core.audit import is_sealed
-from headgate.core.emergency import NONE, Emergency
+from headgate.core.emergency import NO_EMERGENCY, Emergency
+from headgate.core.flag import read_flag
 from headgate.core.listing import Listing
 from headgate.core.model import Subject
 from headgate.core.ruleset import ruleset
 from headgate.core.snapshot import (
     EMPTY,
     Snapshot,
-    apply,
-    read_flag,
+    apply_entries,
     read_keyring,
     read_profile,
     read_routes,
@@ -37,10 +37,10 @@ from headgate.store.items import (
     AUDIT,
     DENY_PREFIX,
     FLAG_PREFIX,
-    HEAD,
-    KEYS,
-    PROFILE,
-    ROUTES,
+    HEAD_KEY,
+    KEYRING_KEY,
+    PROFILE_KEY,
+    ROUTES_KEY,
     RULES,
     Head,
     audit_sk,
@@ -49,7 +49,7 @@ from headgate.store.items import (
     read_head,
     read_stored,
 )  # fmt: skip
-from headgate.store.lists import Lists
+from headgate.store.memberships import Lists
 from headgate.store.port import Item, Key, Table, Throttled, Unavailable
 
 SOFT_TTL, SOFT_JITTER = 5.0, 1.0
@@ -76,6 +76,11 @@ class View:
     standing: Standing
     items: Mapping[Key, Item] = field(default_factory=dict)
 
+    @property
+    def revision(self) -> int:
+        """The revision that decisions on this view are stamped with."""
+        return self.snapshot.rules.revision
+
 
 class Gap(Exception):
     """The audit entries do not follow one another up to the head: load whole."""
@@ -95,14 +100,14 @@ class Snapshots:
     """One per execution environment."""
 
     def __init__(
-        self, table: Table, *, watch: Watch | None = None, emergency: Emergency = NONE,
+        self, table: Table, *, watch: Watch | None = None, emergency: Emergency = NO_EMERGENCY,
         clock: Callable[[], float] = time.time, jitter: Callable[[], float] = random.random,
     ) -> None:  # fmt: skip
         self._table, self._watch, self._clock, self._jitter = table, watch, clock, jitter
         self._emergency, self._unknown = emergency, emergency.unknown
         self._laid: tuple[Snapshot, Snapshot] | None = None
         self._snapshot: Snapshot | None = None
-        self._digest = ""
+        self._head = Head()
         self._killed: Mapping[str, str] = {}
         self._lists = Lists(clock)
         self._checked = self._due = self._shut_until = self._began = 0.0
@@ -124,8 +129,8 @@ class Snapshots:
 
     def _live(self, keys: tuple[Key, ...]) -> View:
         try:
-            items = self._read((HEAD, *keys))
-            head = read_head(items.get(HEAD))
+            items = self._read((HEAD_KEY, *keys))
+            head = read_head(items.get(HEAD_KEY))
         except Throttled as failure:
             self._failed(failure)
             return View(self._with_kills(self._snapshot or self._unknown), Standing.EXPIRED)
@@ -142,7 +147,7 @@ class Snapshots:
         if self._snapshot is not None and not self.is_due:
             return View(self._with_kills(self._snapshot), Standing.FRESH)
         try:
-            head = read_head(self._read((HEAD,)).get(HEAD))
+            head = read_head(self._read((HEAD_KEY,)).get(HEAD_KEY))
         except (Throttled, Unavailable) as failure:
             return self._last_known(failure)
         return View(*self._follow(head))
@@ -154,7 +159,7 @@ class Snapshots:
 
     def with_lists(self, view: View, subject: Subject, keys: Iterable[str]) -> Listing:
         """The subject with the long lists on which it stands; what is not kept is read within what the view left."""
-        if view.standing is Standing.EXPIRED:  # nobody is let in by that
+        if view.standing is Standing.EXPIRED or not view.snapshot.rules.long:  # lists admit nobody, or none is long
             return Listing(subject)
         return self._lists.of(view.snapshot.rules, subject, keys, self._read_lists)
 
@@ -205,7 +210,7 @@ class Snapshots:
         For a live decision a throttle expires it here too: the head says that the rules held are not the newest.
         """
         held = self._snapshot
-        if held is not None and (held.revision, self._digest) == (head.revision, head.digest):
+        if held is not None and (self._head.revision, self._head.digest) == (head.revision, head.digest):
             return self._keep(held, head), Standing.FRESH
         try:
             return self._keep(*self._catch_up(head)), Standing.FRESH
@@ -218,16 +223,16 @@ class Snapshots:
     def _keep(self, snapshot: Snapshot, head: Head) -> Snapshot:
         if self._watch is not None and snapshot is not self._snapshot:
             self._watch.changed(snapshot)
-        self._snapshot, self._digest, self._killed = snapshot, head.digest, {}
+        self._snapshot, self._head, self._killed = snapshot, head, {}
         self._checked = self._clock()
         self._due = self._checked + SOFT_TTL - SOFT_JITTER * self._jitter()
         return snapshot
 
     def _catch_up(self, head: Head) -> tuple[Snapshot, Head]:
-        held = self._snapshot
-        if held is not None and 0 < head.revision - held.revision <= DELTA_LIMIT:
+        held, known = self._snapshot, self._head
+        if held is not None and 0 < head.revision - known.revision <= DELTA_LIMIT:
             try:
-                return apply(held, self._entries(held.revision, self._digest, head)), head
+                return apply_entries(held, self._entries(known.revision, known.digest, head)), head
             except Gap:
                 pass
         return self._load_whole(head)
@@ -245,7 +250,7 @@ class Snapshots:
             except Gap:
                 head = newer
                 continue
-            return with_kills(apply(build(items, head.revision), entries), newer.killed), newer
+            return with_kills(apply_entries(build(items, head.revision), entries), newer.killed), newer
         raise Gap
 
     def _rules(self) -> list[Item]:
@@ -286,11 +291,11 @@ def build(items: list[Item], revision: int) -> Snapshot:
     flags, routes, profile, keyring, denials = {}, EMPTY.routes, EMPTY.profile, EMPTY.keyring, []
     for item in items:
         key, stored = (str(item["pk"]), str(item["sk"])), read_stored(item)
-        if key == ROUTES:
+        if key == ROUTES_KEY:
             routes = read_routes(stored.document)
-        elif key == PROFILE:
+        elif key == PROFILE_KEY:
             profile = read_profile(stored.document)
-        elif key == KEYS:
+        elif key == KEYRING_KEY:
             keyring = read_keyring(stored.document)
         elif key[1].startswith(DENY_PREFIX):
             denials.append(stored.document)

@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from headgate.tokens import compact, limits
 from headgate.tokens.compact import encode
-from headgate.tokens.fields import is_plain
+from headgate.tokens.fields import is_short_and_plain
 from headgate.tokens.keys import ALGORITHM, NotP256, PublicKey, Signer, raw_signature
-from headgate.tokens.refusals import RefusalCode, Refused
+from headgate.tokens.refusals import RefusalCode, TokenRefused
 
 TYP = "hg-checkpoint+jwt"
 _DIGEST_CHARS = 64
@@ -40,29 +40,33 @@ def sign_checkpoint(signer: Signer, checkpoint: Checkpoint) -> str:
 
 
 def read_checkpoint(text: str, key: PublicKey) -> Checkpoint:
-    """The checkpoint in a text that `key` signed. Raises `Refused`."""
+    """The checkpoint in a text that `key` signed. Raises `TokenRefused`."""
     parts = compact.split(text, token_limit=limits.TOKEN_BYTES, header_limit=limits.HEADER_CHARS)
     header = compact.read_object(compact.decode(parts.header))
     if header.keys() != {"alg", "typ", "kid"}:
-        raise Refused(RefusalCode.HEADER_MEMBER)
+        raise TokenRefused(RefusalCode.HEADER_MEMBER)
     if header["alg"] != ALGORITHM:
-        raise Refused(RefusalCode.ALGORITHM)
+        raise TokenRefused(RefusalCode.ALGORITHM)
     if header["typ"] != TYP:
-        raise Refused(RefusalCode.TYPE)
+        raise TokenRefused(RefusalCode.TYPE)
     if header["kid"] != key.kid:
-        raise Refused(RefusalCode.UNKNOWN_KEY)
+        raise TokenRefused(RefusalCode.UNKNOWN_KEY)
     if not key.is_signed(parts.signing_input, compact.decode(parts.signature)):
-        raise Refused(RefusalCode.SIGNATURE)
+        raise TokenRefused(RefusalCode.SIGNATURE)
     return _read(compact.read_object(compact.decode(parts.payload)))
 
 
 def _read(members: Mapping[str, object]) -> Checkpoint:
     if members.keys() != {"issuer", "revision", "digest", "at"}:
-        raise Refused(RefusalCode.CLAIM_MISSING)
+        raise TokenRefused(RefusalCode.CLAIM_MISSING)
     issuer, revision, digest, at = (members[name] for name in ("issuer", "revision", "digest", "at"))
     whole = isinstance(revision, int) and not isinstance(revision, bool) and revision >= 0
-    if not whole or not all(is_plain(text) for text in (issuer, digest, at)) or len(str(digest)) != _DIGEST_CHARS:
-        raise Refused(RefusalCode.CLAIM_TYPE)
+    if (
+        not whole
+        or not all(is_short_and_plain(text) for text in (issuer, digest, at))
+        or len(str(digest)) != _DIGEST_CHARS
+    ):
+        raise TokenRefused(RefusalCode.CLAIM_TYPE)
     return Checkpoint(issuer=str(issuer), revision=int(str(revision)), digest=str(digest), at=str(at))
 
 
@@ -71,12 +75,12 @@ def read_jwk(document: Mapping[str, object]) -> PublicKey:
     kid = document.get("kid")
     if (document.get("kty"), document.get("crv")) != ("EC", "P-256") or "d" in document:
         raise NotP256("not a P-256 public key")
-    if not isinstance(kid, str) or not is_plain(kid, limits.KEY_ID_CHARS):
+    if not isinstance(kid, str) or not is_short_and_plain(kid, limits.KEY_ID_CHARS):
         raise NotP256("a key without a key id")
     try:
         point = b"\x04" + b"".join(_coordinate(document[name]) for name in ("x", "y"))
         return PublicKey(kid, ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point))
-    except (KeyError, Refused, ValueError):
+    except (KeyError, TokenRefused, ValueError):
         raise NotP256("not a point of P-256") from None
 
 

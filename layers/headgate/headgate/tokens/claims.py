@@ -1,14 +1,19 @@
-"""What our own tokens are: four kinds, what marks each, and the frozen form of a verified one.
+"""Our own tokens: four kinds, what marks each, and when a claims object is a credential of a kind.
 
-Holds only; `accept` decides. The kinds cannot be taken for one another: type, audience and scope each tell them apart
-(RFC 8725 §3.11, §3.12).
+Kinds cannot be confused: type, audience and scope each tell them apart (RFC 8725 §3.11, §3.12). Knows no key, no
+encoding and no clock.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from headgate.tokens.fields import Attribute, no_attributes
+from headgate.tokens import fields, limits
+from headgate.tokens.fields import Attribute, Claims, no_attributes
+from headgate.tokens.refusals import RefusalCode, TokenRefused
+
+_HANDLE = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 class Kind(StrEnum):
@@ -80,3 +85,76 @@ class Credential:
     nbf: int
     exp: int
     kid: str
+
+
+def accept(claims: Claims, profile: KindProfile, *, issuer: str, audience: str, kid: str) -> Credential:
+    """The credential in these claims, with exactly this `issuer` and `audience` (the base). Raises `TokenRefused`.
+
+    Used after the signature is checked, and by the issuer before it signs, so that what is issued is what is accepted.
+    Unknown claims are ignored (RFC 7519 §4). The time is checked by `verify`.
+    """
+    _check_presence(claims, profile)
+    _check_addressee(claims, profile, issuer, audience)
+    credential = Credential(
+        kind=profile.kind,
+        issuer=issuer,
+        audience=audience,
+        subject=fields.text(claims, "sub", RefusalCode.SUBJECT),
+        client_id=fields.text(claims, "client_id"),
+        orgs=fields.names(claims, "orgs"),
+        admin=_admin(claims),
+        attributes=fields.attributes(claims["attributes"]) if "attributes" in claims else no_attributes(),
+        entitlements=fields.names(claims, "entitlements"),
+        sid=_handle(claims, "sid") if profile.kind is Kind.SESSION else None,
+        rev=_revision(claims),
+        jti=_handle(claims, "jti"),
+        iat=(iat := fields.whole(claims, "iat")),
+        nbf=fields.whole(claims, "nbf") if "nbf" in claims else iat,
+        exp=fields.whole(claims, "exp"),
+        kid=kid,
+    )
+    if not 0 < credential.exp - credential.iat <= limits.LIFETIME:
+        raise TokenRefused(RefusalCode.LIFETIME)
+    return credential
+
+
+def _check_presence(claims: Claims, profile: KindProfile) -> None:
+    if not profile.required <= claims.keys():
+        raise TokenRefused(RefusalCode.CLAIM_MISSING)
+    if not profile.forbidden.isdisjoint(claims):
+        raise TokenRefused(RefusalCode.CLAIM_FORBIDDEN)
+
+
+def _check_addressee(claims: Claims, profile: KindProfile, issuer: str, audience: str) -> None:
+    for name, expected, code in (
+        ("iss", issuer, RefusalCode.ISSUER),
+        ("aud", profile.audience(audience), RefusalCode.AUDIENCE),  # one string: a list is never ours
+        ("scope", profile.scope, RefusalCode.SCOPE),
+    ):
+        if name not in claims:
+            raise TokenRefused(RefusalCode.CLAIM_MISSING)
+        if claims[name] != expected:
+            raise TokenRefused(code)
+
+
+def _admin(claims: Claims) -> bool:
+    """Only JSON true is an admin, and nothing else is ever written."""
+    if "admin" not in claims:
+        return False
+    if claims["admin"] is not True:
+        raise TokenRefused(RefusalCode.ADMIN)
+    return True
+
+
+def _revision(claims: Claims) -> int:
+    revision = fields.whole(claims, "rev")
+    if revision < 0:
+        raise TokenRefused(RefusalCode.CLAIM_TYPE)
+    return revision
+
+
+def _handle(claims: Claims, name: str) -> str:
+    value = fields.text(claims, name)
+    if _HANDLE.fullmatch(value) is None:
+        raise TokenRefused(RefusalCode.CLAIM_TYPE)
+    return value

@@ -13,7 +13,7 @@ from math import isfinite
 from typing import NoReturn
 
 from headgate.tokens.limits import NESTING
-from headgate.tokens.refusals import RefusalCode, Refused
+from headgate.tokens.refusals import RefusalCode, TokenRefused
 
 _SHAPE = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
 
@@ -33,27 +33,27 @@ class Compact:
 
 
 def split(token: str, *, token_limit: int, header_limit: int) -> Compact:
-    """The parts of a token of at most `token_limit` characters. Raises `Refused`."""
+    """The parts of a token of at most `token_limit` characters. Raises `TokenRefused`."""
     if not isinstance(token, str):
-        raise Refused(RefusalCode.SHAPE)
+        raise TokenRefused(RefusalCode.SHAPE)
     if len(token) > token_limit:
-        raise Refused(RefusalCode.TOO_LARGE)
+        raise TokenRefused(RefusalCode.TOO_LARGE)
     match = _SHAPE.fullmatch(token)
     if match is None:
-        raise Refused(RefusalCode.SHAPE)
+        raise TokenRefused(RefusalCode.SHAPE)
     if match.end(1) > header_limit:
-        raise Refused(RefusalCode.TOO_LARGE)
+        raise TokenRefused(RefusalCode.TOO_LARGE)
     return Compact(*match.groups())
 
 
 def decode(part: str) -> bytes:
-    """Base64url without padding, in its one canonical form. Raises `Refused`."""
+    """Base64url without padding, in its one canonical form. Raises `TokenRefused`."""
     try:
         raw = base64.urlsafe_b64decode(part + "==")
     except (binascii.Error, ValueError):
-        raise Refused(RefusalCode.ENCODING) from None
+        raise TokenRefused(RefusalCode.ENCODING) from None
     if encode(raw) != part:  # stray bits after the last byte
-        raise Refused(RefusalCode.ENCODING)
+        raise TokenRefused(RefusalCode.ENCODING)
     return raw
 
 
@@ -63,19 +63,19 @@ def encode(raw: bytes) -> str:
 
 
 def read_object(raw: bytes) -> dict[str, object]:
-    """The JSON object in `raw`, as `read_json` reads it. Raises `Refused`."""
-    value = read_json(raw)
+    """The JSON object in `raw`, as `decode_json` reads it. Raises `TokenRefused`."""
+    value = decode_json(raw)
     if not isinstance(value, dict):
-        raise Refused(RefusalCode.NOT_OBJECT)
+        raise TokenRefused(RefusalCode.NOT_OBJECT)
     return value
 
 
-def read_json(raw: bytes) -> object:
-    """The JSON value in `raw`, every string of which can be written as UTF-8. Raises `Refused`."""
+def decode_json(raw: bytes) -> object:
+    """The JSON value in `raw`, every string of which can be written as UTF-8. Raises `TokenRefused`."""
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
-        raise Refused(RefusalCode.NOT_UTF8) from None
+        raise TokenRefused(RefusalCode.NOT_UTF8) from None
     try:
         value: object = _DECODER.decode(text)
         if text.count("[") + text.count("{") > NESTING:
@@ -83,11 +83,11 @@ def read_json(raw: bytes) -> object:
         if "\\u" in text:  # only an escape can name half of a surrogate pair, which no store or log can write
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except RecursionError:
-        raise Refused(RefusalCode.TOO_DEEP) from None
+        raise TokenRefused(RefusalCode.TOO_DEEP) from None
     except UnicodeEncodeError:
-        raise Refused(RefusalCode.NOT_UTF8) from None
+        raise TokenRefused(RefusalCode.NOT_UTF8) from None
     except ValueError:
-        raise Refused(RefusalCode.NOT_JSON) from None
+        raise TokenRefused(RefusalCode.NOT_JSON) from None
     return value
 
 
@@ -103,24 +103,24 @@ def _check_depth(value: object) -> None:
         ]
         if not level:
             return
-    raise Refused(RefusalCode.TOO_DEEP)
+    raise TokenRefused(RefusalCode.TOO_DEEP)
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise Refused(RefusalCode.DUPLICATE_MEMBER)
+        raise TokenRefused(RefusalCode.DUPLICATE_MEMBER)
     return members
 
 
 def _constant(_name: str) -> NoReturn:
-    raise Refused(RefusalCode.NOT_FINITE)
+    raise TokenRefused(RefusalCode.NOT_FINITE)
 
 
 def _finite(digits: str) -> float:
     value = float(digits)
     if not isfinite(value):  # 1e400
-        raise Refused(RefusalCode.NOT_FINITE)
+        raise TokenRefused(RefusalCode.NOT_FINITE)
     return value
 
 

@@ -1,4 +1,4 @@
-"""Typed readers of one claims object, shared by own and identity tokens. Each gives the value or raises `Refused`.
+"""Typed readers of one claims object, shared by own and identity tokens. Each gives the value or raises `TokenRefused`.
 
 They decide type and form only; which claims are due, and what they must say, is `accept` and `identity`.
 """
@@ -9,7 +9,7 @@ from math import isfinite
 from types import MappingProxyType
 
 from headgate.tokens import limits
-from headgate.tokens.refusals import RefusalCode, Refused
+from headgate.tokens.refusals import RefusalCode, TokenRefused
 
 Scalar = str | int | float | bool
 Attribute = Scalar | tuple[Scalar, ...]
@@ -24,7 +24,7 @@ def no_attributes() -> Mapping[str, Attribute]:
     return _NO_ATTRIBUTES
 
 
-def is_plain(value: object, most: int = limits.TEXT_BYTES) -> bool:
+def is_short_and_plain(value: object, most: int = limits.TEXT_BYTES) -> bool:
     """Whether it is a string of 1 to `most` UTF-8 bytes without blanks, control characters or lone surrogates.
 
     Nothing is normalised: ids that look alike stay different ids.
@@ -40,8 +40,8 @@ def is_plain(value: object, most: int = limits.TEXT_BYTES) -> bool:
 def text(claims: Claims, name: str, code: RefusalCode = RefusalCode.CLAIM_TYPE) -> str:
     """A plain string that must be there; `code` where it is there and not plain."""
     value = _present(claims, name)
-    if not isinstance(value, str) or not is_plain(value):
-        raise Refused(code)
+    if not isinstance(value, str) or not is_short_and_plain(value):
+        raise TokenRefused(code)
     return value
 
 
@@ -52,7 +52,7 @@ def whole(claims: Claims, name: str) -> int:
     """
     value = _present(claims, name)
     if type(value) is not int or abs(value) >= 2**53:
-        raise Refused(RefusalCode.CLAIM_TYPE)
+        raise TokenRefused(RefusalCode.CLAIM_TYPE)
     return value
 
 
@@ -61,19 +61,19 @@ def names(claims: Claims, name: str) -> tuple[str, ...]:
     value = claims.get(name, ())
     if value == ():
         return ()
-    if not isinstance(value, list) or not all(is_plain(item) for item in value):
-        raise Refused(RefusalCode.CLAIM_TYPE)
+    if not isinstance(value, list) or not all(is_short_and_plain(item) for item in value):
+        raise TokenRefused(RefusalCode.CLAIM_TYPE)
     return tuple(value)
 
 
 def attributes(value: object) -> Mapping[str, Attribute]:
     """An object whose values are scalars or lists of scalars, made unchangeable."""
     if not isinstance(value, dict):
-        raise Refused(RefusalCode.CLAIM_TYPE)
+        raise TokenRefused(RefusalCode.CLAIM_TYPE)
     read: dict[str, Attribute] = {}
     for name, item in value.items():
-        if not is_plain(name, limits.ATTRIBUTE_NAME_BYTES):
-            raise Refused(RefusalCode.CLAIM_TYPE)
+        if not is_short_and_plain(name, limits.ATTRIBUTE_NAME_BYTES):
+            raise TokenRefused(RefusalCode.CLAIM_TYPE)
         read[name] = attribute(item)
     return MappingProxyType(read)
 
@@ -88,11 +88,11 @@ def attribute(value: object) -> Attribute:
 def _scalar(value: object) -> Scalar:
     if isinstance(value, (str, int)) or (isinstance(value, float) and isfinite(value)):
         return value
-    raise Refused(RefusalCode.CLAIM_TYPE)
+    raise TokenRefused(RefusalCode.CLAIM_TYPE)
 
 
 def _present(claims: Claims, name: str) -> object:
     try:
         return claims[name]
     except KeyError:
-        raise Refused(RefusalCode.CLAIM_MISSING) from None
+        raise TokenRefused(RefusalCode.CLAIM_MISSING) from None

@@ -15,7 +15,7 @@ from headgate.tokens.fetch import Fetch, fetch
 from headgate.tokens.fields import Attribute, Claims, no_attributes
 from headgate.tokens.issuers import IdentityIssuer
 from headgate.tokens.jwks import IdentityUnavailable, KeySource
-from headgate.tokens.refusals import RefusalCode, Refused
+from headgate.tokens.refusals import RefusalCode, TokenRefused
 
 __all__ = ["Identity", "IdentityUnavailable", "IdentityVerifier"]
 
@@ -47,13 +47,13 @@ class IdentityVerifier:
         self._sources = {issuer.issuer: (issuer, KeySource(issuer, fetch)) for issuer in issuers}
 
     def verify(self, token: str, now: float) -> Identity:
-        """Who is asking, at `now` (unix seconds). Raises `Refused` or `IdentityUnavailable`, nothing else."""
+        """Who is asking, at `now` (unix seconds). Raises `TokenRefused` or `IdentityUnavailable`, nothing else."""
         try:
             return self._verify(token, now)
-        except (Refused, IdentityUnavailable):
+        except (TokenRefused, IdentityUnavailable):
             raise
         except Exception:  # fail closed, with a code that is worth an alarm
-            raise Refused(RefusalCode.UNEXPECTED) from None
+            raise TokenRefused(RefusalCode.UNEXPECTED) from None
 
     def _verify(self, token: str, now: float) -> Identity:
         parts = compact.split(token, token_limit=limits.IDENTITY_TOKEN_BYTES, header_limit=limits.IDENTITY_HEADER_CHARS)
@@ -63,12 +63,12 @@ class IdentityVerifier:
         issuer, source = self._find(claims)
         algorithm, kid = header["alg"], header["kid"]
         if not isinstance(algorithm, str) or algorithm not in issuer.algorithms:
-            raise Refused(RefusalCode.ALGORITHM)
+            raise TokenRefused(RefusalCode.ALGORITHM)
         if not isinstance(kid, str) or _KEY_ID.fullmatch(kid) is None:
-            raise Refused(RefusalCode.KEY_ID)
+            raise TokenRefused(RefusalCode.KEY_ID)
         signature = compact.decode(parts.signature)
         if not source.find(kid, algorithm, now).is_signed(parts.signing_input, signature):
-            raise Refused(RefusalCode.SIGNATURE)
+            raise TokenRefused(RefusalCode.SIGNATURE)
         return _read_identity(claims, issuer, now)
 
     def _find(self, claims: Claims) -> tuple[IdentityIssuer, KeySource]:
@@ -76,15 +76,15 @@ class IdentityVerifier:
         try:
             return self._sources[name]
         except KeyError:
-            raise Refused(RefusalCode.ISSUER) from None
+            raise TokenRefused(RefusalCode.ISSUER) from None
 
 
 def _check_header(header: Claims) -> None:
     if not _POINTERS.isdisjoint(header) or "alg" not in header or "kid" not in header:
-        raise Refused(RefusalCode.HEADER_MEMBER)
+        raise TokenRefused(RefusalCode.HEADER_MEMBER)
     typ = header.get("typ", "JWT")
     if not isinstance(typ, str) or typ.upper() != "JWT":  # `at+jwt` and the like: a token for something else
-        raise Refused(RefusalCode.TYPE)
+        raise TokenRefused(RefusalCode.TYPE)
 
 
 def _read_identity(claims: Claims, issuer: IdentityIssuer, now: float) -> Identity:
@@ -110,17 +110,17 @@ def _check_audience(claims: Claims, issuer: IdentityIssuer) -> str:
     value = claims.get("aud")
     named: object = [value] if isinstance(value, str) else value
     if not isinstance(named, list) or not all(isinstance(item, str) for item in named):
-        raise Refused(RefusalCode.AUDIENCE)
+        raise TokenRefused(RefusalCode.AUDIENCE)
     ours: list[str] = [item for item in named if item in issuer.audience]
     if not ours:
-        raise Refused(RefusalCode.AUDIENCE)
+        raise TokenRefused(RefusalCode.AUDIENCE)
     if "azp" not in claims:
         if issuer.azp or len(ours) != len(named):  # others were meant too: who asked must be known
-            raise Refused(RefusalCode.AUTHORIZED_PARTY)
+            raise TokenRefused(RefusalCode.AUTHORIZED_PARTY)
         return ours[0]
     azp = fields.text(claims, "azp", RefusalCode.AUTHORIZED_PARTY)
     if azp not in (issuer.azp or issuer.audience):
-        raise Refused(RefusalCode.AUTHORIZED_PARTY)
+        raise TokenRefused(RefusalCode.AUTHORIZED_PARTY)
     return azp
 
 
@@ -128,11 +128,11 @@ def _check_time(claims: Claims, issuer: IdentityIssuer, now: float) -> tuple[int
     exp, iat = fields.whole(claims, "exp"), fields.whole(claims, "iat")
     nbf = fields.whole(claims, "nbf") if "nbf" in claims else iat
     if exp <= now:
-        raise Refused(RefusalCode.EXPIRED)
+        raise TokenRefused(RefusalCode.EXPIRED)
     if max(iat, nbf) > now + limits.CLOCK_LEEWAY:
-        raise Refused(RefusalCode.NOT_YET_VALID)
+        raise TokenRefused(RefusalCode.NOT_YET_VALID)
     if now - iat > issuer.max_age:
-        raise Refused(RefusalCode.TOO_OLD)
+        raise TokenRefused(RefusalCode.TOO_OLD)
     return iat, exp
 
 
@@ -142,4 +142,4 @@ def _check_email(claims: Claims, issuer: IdentityIssuer) -> None:
     if verified is True:
         return
     if issuer.claims.user == "email" or ("email" in issuer.claims.attributes and verified is not None):
-        raise Refused(RefusalCode.EMAIL_UNVERIFIED)
+        raise TokenRefused(RefusalCode.EMAIL_UNVERIFIED)

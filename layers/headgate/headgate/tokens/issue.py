@@ -9,14 +9,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from headgate.core.parse import RESERVED_CLAIMS
+from headgate.core.flag import RESERVED_CLAIMS
 from headgate.tokens import limits
-from headgate.tokens.accept import accept
-from headgate.tokens.claims import PROFILES, Credential, Kind
+from headgate.tokens.claims import PROFILES, Credential, Kind, accept
 from headgate.tokens.compact import encode, read_object
 from headgate.tokens.fields import no_attributes
 from headgate.tokens.keys import ALGORITHM, Signer, raw_signature
-from headgate.tokens.refusals import Refused
+from headgate.tokens.refusals import TokenRefused
 
 
 class TokenTooLarge(ValueError):
@@ -68,9 +67,8 @@ def issue(signer: Signer, grant: Grant, now: float, *, jti: str | None = None) -
             issuer=grant.issuer,
             audience=grant.audience,
             kid=signer.kid,
-            now=int(now),
         )
-    except Refused as refused:
+    except TokenRefused as refused:
         raise InvalidGrant(f"no verifier would take this token: {refused.code}") from None
     signature = raw_signature(signer.sign(message))
     return f"{message.decode('ascii')}.{encode(signature)}", credential

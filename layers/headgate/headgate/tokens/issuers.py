@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
-from headgate.core.faults import Reader, refuse
+from headgate.core.documents import Reader, refuse
 from headgate.tokens import limits
-from headgate.tokens.compact import read_json
-from headgate.tokens.fields import is_plain
-from headgate.tokens.refusals import Refused
+from headgate.tokens.compact import decode_json
+from headgate.tokens.fields import is_short_and_plain
+from headgate.tokens.refusals import TokenRefused
 
 ALGORITHMS = frozenset("RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA".split())
 """Signatures by a private key only: a shared secret (HS*) or none would make every reader of it an issuer."""
@@ -42,10 +42,10 @@ class IdentityIssuer:
 
 
 def parse_issuers(text: str) -> tuple[IdentityIssuer, ...]:
-    """The issuers in a JSON list. Raises `headgate.core.faults.Invalid` with every fault found."""
+    """The issuers in a JSON list. Raises `headgate.core.documents.Invalid` with every fault found."""
     try:
-        document = read_json(text.encode("utf-8", "surrogatepass"))
-    except Refused as refused:
+        document = decode_json(text.encode("utf-8", "surrogatepass"))
+    except TokenRefused as refused:
         refuse("$", f"must be a JSON list: {refused.code}")
     root = Reader({"issuers": document})
     items = root.objects("issuers", _MOST_ISSUERS)
@@ -71,7 +71,7 @@ def is_secure(text: str) -> bool:
 
 
 def _split(text: str) -> SplitResult | None:
-    if not is_plain(text, 1_024) or not text.isascii() or "\\" in text:
+    if not is_short_and_plain(text, 1_024) or not text.isascii() or "\\" in text:
         return None
     try:
         parts = urlsplit(text)
@@ -97,7 +97,7 @@ def _read_issuer(root: Reader, item: object, path: str) -> IdentityIssuer:
     jwks_uri = _url(read, "jwks_uri") if "jwks_uri" in read.members else None
     if jwks_uri and is_secure(issuer) and not is_secure(jwks_uri):
         read.fault("jwks_uri", "must be https where the issuer is")
-    audience = read.strings("audience", limit=_MOST_ITEMS, accept=is_plain, what="client ids without blanks")
+    audience = read.strings("audience", limit=_MOST_ITEMS, accept=is_short_and_plain, what="client ids without blanks")
     if not audience:
         read.fault("audience", "must name at least one audience")
     algorithms = read.strings(
@@ -109,7 +109,7 @@ def _read_issuer(root: Reader, item: object, path: str) -> IdentityIssuer:
         issuer=issuer,
         audience=audience,
         jwks_uri=jwks_uri,
-        azp=read.strings("azp", limit=_MOST_ITEMS, accept=is_plain, what="client ids without blanks"),
+        azp=read.strings("azp", limit=_MOST_ITEMS, accept=is_short_and_plain, what="client ids without blanks"),
         algorithms=algorithms or DEFAULT_ALGORITHMS,
         max_age=read.whole("max_age", limits.MAX_AGE, 1, limits.MAX_AGE_CEILING),
         claims=_read_claim_names(read),
@@ -137,7 +137,7 @@ def _read_claim_names(parent: Reader) -> ClaimNames:
 
 
 def _is_attribute(name: str) -> bool:
-    return is_plain(name, limits.ATTRIBUTE_NAME_BYTES)
+    return is_short_and_plain(name, limits.ATTRIBUTE_NAME_BYTES)
 
 
 def _url(read: Reader, name: str) -> str | None:

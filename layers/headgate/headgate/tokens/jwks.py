@@ -13,9 +13,9 @@ from jwt.exceptions import PyJWTError
 from headgate.tokens import limits
 from headgate.tokens.compact import read_object
 from headgate.tokens.fetch import Fetch, FetchFailed
-from headgate.tokens.fields import is_plain
+from headgate.tokens.fields import is_short_and_plain
 from headgate.tokens.issuers import IdentityIssuer, is_secure, is_url
-from headgate.tokens.refusals import RefusalCode, Refused
+from headgate.tokens.refusals import RefusalCode, TokenRefused
 
 DISCOVERY = "/.well-known/openid-configuration"
 _PRIVATE = frozenset(("d", "p", "q", "dp", "dq", "qi", "oth", "k"))
@@ -48,10 +48,10 @@ ProviderKeys = Mapping[tuple[str, str], ProviderKey]
 
 
 def read_keys(body: bytes, algorithms: tuple[str, ...]) -> ProviderKeys:
-    """The usable keys of a key set; others are skipped (RFC 7517 §5). Raises `Refused` where it is no key set."""
+    """The usable keys of a key set; others are skipped (RFC 7517 §5). Raises `TokenRefused` where it is no key set."""
     entries = read_object(body).get("keys")
     if not isinstance(entries, list) or len(entries) > limits.PROVIDER_KEYS:
-        raise Refused(RefusalCode.CLAIM_TYPE)
+        raise TokenRefused(RefusalCode.CLAIM_TYPE)
     keys: dict[tuple[str, str], ProviderKey] = {}
     for entry in entries:
         for algorithm in algorithms:
@@ -62,7 +62,7 @@ def read_keys(body: bytes, algorithms: tuple[str, ...]) -> ProviderKeys:
 
 
 def _read_key(entry: Any, algorithm: str) -> ProviderKey | None:
-    if not isinstance(entry, dict) or not is_plain(entry.get("kid")) or not _PRIVATE.isdisjoint(entry):
+    if not isinstance(entry, dict) or not is_short_and_plain(entry.get("kid")) or not _PRIVATE.isdisjoint(entry):
         return None
     if entry.get("use", "sig") != "sig" or entry.get("alg", algorithm) != algorithm:
         return None
@@ -87,7 +87,7 @@ class KeySource:
         self._failed = False
 
     def find(self, kid: str, algorithm: str, now: float) -> ProviderKey:
-        """The key. Raises `Refused` when the provider does not have it, `IdentityUnavailable` when nobody can say."""
+        """The key. Raises `TokenRefused` if the provider has none, `IdentityUnavailable` if it does not answer."""
         if now >= self._fresh_until:
             self._ask(now)
         if now >= self._kept_until:
@@ -99,7 +99,7 @@ class KeySource:
             return key
         if self._failed or not self._keys:
             raise IdentityUnavailable("the identity provider's keys cannot be fetched")
-        raise Refused(RefusalCode.UNKNOWN_KEY)
+        raise TokenRefused(RefusalCode.UNKNOWN_KEY)
 
     def _ask(self, now: float) -> bool:
         """Fetch the keys unless that was tried just now; whether it was tried and went well."""
@@ -110,7 +110,7 @@ class KeySource:
         try:
             document = self._fetch(self._uri or self._discover())
             keys = read_keys(document.body, self._issuer.algorithms)
-        except (FetchFailed, Refused):
+        except (FetchFailed, TokenRefused):
             self._uri = self._issuer.jwks_uri  # it may have moved: discover anew next time
             return False
         if not keys:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 from headgate.tokens import compact, fields, limits
 from headgate.tokens.claims import Credential, Kind
-from headgate.tokens.fields import Claims, is_plain
-from headgate.tokens.legacy_issuer import ALGORITHM, LegacyIssuer
-from headgate.tokens.refusals import RefusalCode, Refused
+from headgate.tokens.fields import Claims, is_short_and_plain
+from headgate.tokens.legacy_issuer import LEGACY_ALGORITHM, LegacyIssuer
+from headgate.tokens.refusals import RefusalCode, TokenRefused
 
 ISSUER = "legacy"
 """The issuer in the credential: old tokens name none."""
@@ -23,41 +23,41 @@ _HEADER = frozenset(("alg", "typ", "kid"))
 
 @dataclass(frozen=True, slots=True)
 class LegacyVerifier:
-    """`secret` gives the shared key at a time (unix seconds), or raises `Refused`; asked once the form is right."""
+    """`secret` returns the shared key at a time (unix seconds), or raises `TokenRefused`; it is called last."""
 
     issuer: LegacyIssuer
     secret: Callable[[float], bytes] = field(repr=False)
 
     def verify(self, token: str, now: float) -> Credential:
-        """An access credential without entitlements, orgs and `jti`: old tokens bear none. Raises `Refused` only."""
+        """An access credential without entitlements, orgs and `jti`, which old tokens lack. Raises `TokenRefused`."""
         try:
             return self._verify(token, now)
-        except Refused:
+        except TokenRefused:
             raise
         except Exception:  # fail closed, with a code that is worth an alarm
-            raise Refused(RefusalCode.UNEXPECTED) from None
+            raise TokenRefused(RefusalCode.UNEXPECTED) from None
 
     def _verify(self, token: str, now: float) -> Credential:
         if now >= self.issuer.accept_until:
-            raise Refused(RefusalCode.RETIRED)
+            raise TokenRefused(RefusalCode.RETIRED)
         parts = compact.split(token, token_limit=limits.TOKEN_BYTES, header_limit=limits.HEADER_CHARS)
         _check_header(compact.read_object(compact.decode(parts.header)))
         signature = compact.decode(parts.signature)
         if not hmac.compare_digest(signature, hmac.digest(self.secret(now), parts.signing_input, "sha256")):
-            raise Refused(RefusalCode.SIGNATURE)
+            raise TokenRefused(RefusalCode.SIGNATURE)
         return self._accept(compact.read_object(compact.decode(parts.payload)), now)
 
     def _accept(self, claims: Claims, now: float) -> Credential:
         issuer = self.issuer
         if fields.whole(claims, "version") != issuer.version:
-            raise Refused(RefusalCode.VERSION)
+            raise TokenRefused(RefusalCode.VERSION)
         iat, nbf, exp = _times(claims, now)
         if iat >= issuer.issued_before:
-            raise Refused(RefusalCode.CUT_OFF)
+            raise TokenRefused(RefusalCode.CUT_OFF)
         subject = fields.text(claims, issuer.user, RefusalCode.SUBJECT)
         admin = claims.get(issuer.admin) is True  # "true", 1 and {} are not; false is what the old endpoint wrote
         if not admin and claims.get(issuer.access) is not True:
-            raise Refused(RefusalCode.NOT_ADMITTED)
+            raise TokenRefused(RefusalCode.NOT_ADMITTED)
         return Credential(
             kind=Kind.ACCESS,
             issuer=ISSUER,
@@ -75,24 +75,26 @@ class LegacyVerifier:
 
 
 def _check_header(header: Claims) -> None:
-    if header.get("alg") != ALGORITHM:
-        raise Refused(RefusalCode.ALGORITHM)
+    if header.get("alg") != LEGACY_ALGORITHM:
+        raise TokenRefused(RefusalCode.ALGORITHM)
     if not header.keys() <= _HEADER:
-        raise Refused(RefusalCode.HEADER_MEMBER)
+        raise TokenRefused(RefusalCode.HEADER_MEMBER)
     typ = header.get("typ", "JWT")
     if not isinstance(typ, str) or typ.upper() != "JWT":
-        raise Refused(RefusalCode.TYPE)
-    if not is_plain(header.get("kid", "none"), limits.KEY_ID_CHARS):  # there is one key, whatever it is called
-        raise Refused(RefusalCode.KEY_ID)
+        raise TokenRefused(RefusalCode.TYPE)
+    if not is_short_and_plain(
+        header.get("kid", "none"), limits.KEY_ID_CHARS
+    ):  # there is one key, whatever it is called
+        raise TokenRefused(RefusalCode.KEY_ID)
 
 
 def _times(claims: Claims, now: float) -> tuple[int, int, int]:
     iat, exp = fields.whole(claims, "iat"), fields.whole(claims, "exp")
     nbf = fields.whole(claims, "nbf") if "nbf" in claims else iat
     if not 0 < exp - iat <= limits.LEGACY_LIFETIME:
-        raise Refused(RefusalCode.LIFETIME)
+        raise TokenRefused(RefusalCode.LIFETIME)
     if exp <= now:
-        raise Refused(RefusalCode.EXPIRED)
+        raise TokenRefused(RefusalCode.EXPIRED)
     if max(iat, nbf) > now + limits.CLOCK_LEEWAY:
-        raise Refused(RefusalCode.NOT_YET_VALID)
+        raise TokenRefused(RefusalCode.NOT_YET_VALID)
     return iat, nbf, exp

@@ -7,13 +7,12 @@ import json
 from dataclasses import dataclass
 from math import floor
 
-from headgate.core.faults import Reader, refuse
-from headgate.core.moment import rfc3339, unix
+from headgate.core.documents import Reader, refuse, rfc3339, unix
 from headgate.tokens import limits
-from headgate.tokens.compact import read_json
-from headgate.tokens.refusals import Refused
+from headgate.tokens.compact import decode_json
+from headgate.tokens.refusals import TokenRefused
 
-ALGORITHM = "HS256"
+LEGACY_ALGORITHM = "HS256"
 """The only one there is. It must be configured all the same, so that nobody takes a secret for a public key."""
 
 _MEMBERS = ("algorithm", "version", "accept_until", "issued_before", "claims")
@@ -38,12 +37,12 @@ class NoSecret(ValueError):
 def parse_legacy_issuer(text: str, now: float) -> LegacyIssuer:
     """The issuer in a JSON object, judged at `now`, the function's start. Raises `Invalid` with every fault."""
     try:
-        document = read_json(text.encode("utf-8", "surrogatepass"))
-    except Refused as refused:
+        document = decode_json(text.encode("utf-8", "surrogatepass"))
+    except TokenRefused as refused:
         refuse("$", f"must be a JSON object: {refused.code}")
     read = Reader(document, known=_MEMBERS)
-    if read.members.get("algorithm") != ALGORITHM:
-        read.fault("algorithm", f"must be {ALGORITHM}")
+    if read.members.get("algorithm") != LEGACY_ALGORITHM:
+        read.fault("algorithm", f"must be {LEGACY_ALGORITHM}")
     accept_until, issued_before = _time(read, "accept_until"), _time(read, "issued_before")
     latest = floor(now) + limits.LEGACY_PERIOD
     if accept_until > latest:

@@ -49,7 +49,7 @@ class RefusalCode(StrEnum):
     UNEXPECTED = "unexpected"  # a bug in here: denied, and worth an alarm
 
 
-class Refused(Exception):
+class TokenRefused(Exception):
     """A token was refused. `str()` is the code and never holds anything of the token."""
 
     def __init__(self, code: RefusalCode) -> None:

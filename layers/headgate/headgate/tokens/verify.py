@@ -13,11 +13,10 @@ from collections.abc import Set
 from dataclasses import dataclass
 
 from headgate.tokens import compact, limits
-from headgate.tokens.accept import accept, check_time
-from headgate.tokens.claims import BY_TYP, Credential, Kind, KindProfile
-from headgate.tokens.fields import is_plain
+from headgate.tokens.claims import BY_TYP, Credential, Kind, KindProfile, accept
+from headgate.tokens.fields import is_short_and_plain
 from headgate.tokens.keys import ALGORITHM, KeySet, PublicKey
-from headgate.tokens.refusals import RefusalCode, Refused
+from headgate.tokens.refusals import RefusalCode, TokenRefused
 
 _HEADER = frozenset(("alg", "kid", "typ"))
 
@@ -60,13 +59,13 @@ class Verifier:
     seen: VerifiedTokens | None = None
 
     def verify(self, token: str, now: float, kinds: Set[Kind]) -> Credential:
-        """The credential in `token` at `now` (unix seconds), if it is of one of the `kinds`. Raises `Refused` only."""
+        """The credential in `token` at `now` (unix seconds), if it is one of `kinds`. Raises only `TokenRefused`."""
         try:
             return self._seen_before(token, now, kinds) or self._first_sight(token, now, kinds)
-        except Refused:
+        except TokenRefused:
             raise
         except Exception:  # fail closed, with a code that is worth an alarm: nothing may leave but a refusal
-            raise Refused(RefusalCode.UNEXPECTED) from None
+            raise TokenRefused(RefusalCode.UNEXPECTED) from None
 
     def _seen_before(self, token: str, now: float, kinds: Set[Kind]) -> Credential | None:
         entry = self.seen.get(token) if self.seen is not None else None
@@ -88,9 +87,10 @@ class Verifier:
         parts = compact.split(token, token_limit=limits.TOKEN_BYTES, header_limit=limits.HEADER_CHARS)
         profile, key = self._read_header(parts.header, kinds)
         if not key.is_signed(parts.signing_input, compact.decode(parts.signature)):
-            raise Refused(RefusalCode.SIGNATURE)
+            raise TokenRefused(RefusalCode.SIGNATURE)
         claims = compact.read_object(compact.decode(parts.payload))
-        credential = accept(claims, profile, issuer=self.issuer, audience=self.audience, kid=key.kid, now=now)
+        credential = accept(claims, profile, issuer=self.issuer, audience=self.audience, kid=key.kid)
+        check_time(credential, now)
         if self.seen is not None:
             self.seen.keep(token, credential, key)
         return credential
@@ -99,23 +99,32 @@ class Verifier:
         """The kind and the key that the header names; `alg` must be the key's own."""
         header = compact.read_object(compact.decode(part))
         if header.keys() != _HEADER:
-            raise Refused(RefusalCode.HEADER_MEMBER)
+            raise TokenRefused(RefusalCode.HEADER_MEMBER)
         if header["alg"] != ALGORITHM:
-            raise Refused(RefusalCode.ALGORITHM)
+            raise TokenRefused(RefusalCode.ALGORITHM)
         typ = header["typ"]
         profile = BY_TYP.get(typ.lower()) if isinstance(typ, str) and typ.isascii() else None
         if profile is None:  # media types are case-insensitive (RFC 2045 §5.1), and nothing else is bent
-            raise Refused(RefusalCode.TYPE)
+            raise TokenRefused(RefusalCode.TYPE)
         if profile.kind not in kinds:
-            raise Refused(RefusalCode.KIND)
+            raise TokenRefused(RefusalCode.KIND)
         return profile, self._find_key(header["kid"])
 
     def _find_key(self, kid: object) -> PublicKey:
-        if not isinstance(kid, str) or not is_plain(kid, limits.KEY_ID_CHARS):
-            raise Refused(RefusalCode.KEY_ID)
+        if not isinstance(kid, str) or not is_short_and_plain(kid, limits.KEY_ID_CHARS):
+            raise TokenRefused(RefusalCode.KEY_ID)
         key = self.keys.get(kid)
         if key is None:
-            raise Refused(RefusalCode.UNKNOWN_KEY)
+            raise TokenRefused(RefusalCode.UNKNOWN_KEY)
         if not key.verifies:
-            raise Refused(RefusalCode.REVOKED_KEY)
+            raise TokenRefused(RefusalCode.REVOKED_KEY)
         return key
+
+
+def check_time(credential: Credential, now: float) -> None:
+    """Refuse outside the credential's time. A token seen before is checked again for this and its key's state only."""
+    if credential.exp <= now:
+        raise TokenRefused(RefusalCode.EXPIRED)
+    ahead = now + limits.CLOCK_LEEWAY
+    if credential.iat > ahead or credential.nbf > ahead:
+        raise TokenRefused(RefusalCode.NOT_YET_VALID)

@@ -1,48 +1,49 @@
-"""The list of a flag: who comes, who goes, who is on it. Where an id lies (core/place) no answer tells.
+"""The list of a flag: who is on it, who is added, who is removed. Where an id is stored shows in no answer.
 
-A change of few member items is one transaction like any other. One of more is staged as a batch of its own within the
-call, then switched on by one change with one entry: the call's If-Match holds both to the same version of the flag.
+A change of few member items is one transaction like any other. A larger one is staged as a batch of its own within the
+call, then switched on by one change with one entry: the call's If-Match ties both to the same version of the flag.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from headgate.core import limits
 from headgate.core.audit import GENESIS
-from headgate.core.change import check_no_emails
-from headgate.core.faults import refuse
-from headgate.core.imports import Import, effect, switch_on
+from headgate.core.changes.list_import import Import, check_imports, effect_on_list, switch_on
+from headgate.core.changes.placement import Placed, inline, is_inline, place, with_moved
+from headgate.core.changes.refusal import Refusal, Slug
+from headgate.core.documents import Invalid, refuse
 from headgate.core.members import KINDS, Member, Standpoint, chained, staged
 from headgate.core.model import Flag, Json
-from headgate.core.place import Placed, inline, is_inline, place, with_moved
-from headgate.edge.admin.bodies import AllowBody, Members, read_body
-from headgate.edge.admin.door import (
+from headgate.edge.admin.bodies import AllowBody, check_members, read_body
+from headgate.edge.admin.call import (
     Admin,
-    Refused,
     answered,
     call_of,
-    checked,
+    check_version,
     idempotency_key,
+    key_in,
     limit_of,
     read_document,
+    readable,
     shown,
-    version_of,
-)  # fmt: skip
-from headgate.edge.admin.flags import existing, key_in, readable, replaced
+)
+from headgate.edge.admin.flags import existing, update
 from headgate.edge.admin.paging import read_cursor, write_cursor
 from headgate.edge.http import Request, Response
 from headgate.store import imports
-from headgate.store.imports import CALL, Step
+from headgate.store.imports import CALL, StagedId
 from headgate.store.items import flag_key
-from headgate.store.members import NONE, SHARDS, Held, histories, on_long, walk
+from headgate.store.members import NO_ITEM, SHARDS, MemberItem, histories, on_long, walk
 from headgate.store.port import Put
-from headgate.store.record import Change, Current, Refusal, Slug
+from headgate.store.record import Change, Current
 
 INLINE = "."
-"""Begins the place of an id that stands inline, in a cursor; a partition's digit that of another."""
+"""Starts the position of an inline id in a cursor; the position of any other id starts with its partition's digit."""
 LOOKED_AT = 5_000
-"""Member items that one page looks through before it answers with what it has: those who went lie there too."""
+"""Member items that one page reads before it answers with what it has: items of removed ids are among them."""
 
 
 class ByBatch(Exception):
@@ -54,7 +55,7 @@ class ByBatch(Exception):
 
 
 def list_members(admin: Admin, request: Request) -> Response:
-    """GET /admin/v1/flags/{key}/allow: the ids on its list, each once, page by page."""
+    """GET /admin/v1/flags/{key}/allow: list the ids on a flag's list, each once, one page at a time."""
     flag = existing(admin, request)
     kind = request.query.get("kind", "user")
     if kind not in KINDS:
@@ -63,7 +64,7 @@ def list_members(admin: Admin, request: Request) -> Response:
     if "cursor" in request.query:
         (after,) = read_cursor(request.query["cursor"], f"{flag.key}.{kind}", str)
         if after[:1] not in (INLINE, *SHARDS) or not after:
-            raise Refused("invalid-cursor")
+            raise Refusal(Slug.INVALID_CURSOR)
     page: list[str] = []
     place_of, more = "", False
     for number, (where, name) in enumerate(_everybody(admin, flag, kind, after, at_once=max(100, limit + 1))):
@@ -78,7 +79,7 @@ def list_members(admin: Admin, request: Request) -> Response:
 
 
 def _everybody(admin: Admin, flag: Flag, kind: str, after: str, at_once: int) -> Iterator[tuple[str, str | None]]:
-    """Places and ids, in order, from the one after a place; no id where somebody is not on the list, or inline too."""
+    """Positions and ids, in order, after a position; no id for items that are not on the list, or inline as well."""
     if not after or after.startswith(INLINE):
         for name in sorted(name for of, name in inline(flag.allow) if of == kind and INLINE + name > after):
             yield INLINE + name, name
@@ -92,7 +93,7 @@ def _everybody(admin: Admin, flag: Flag, kind: str, after: str, at_once: int) ->
 
 
 def counts(admin: Admin, flag: Flag) -> dict[str, int]:
-    """How many users and orgs are listed, each counted once wherever it stands."""
+    """How many users and orgs are listed, each counted once wherever it is stored."""
     found = {"users": len(flag.allow.users), "orgs": len(flag.allow.orgs)}
     if flag.members is None:
         return found
@@ -102,45 +103,44 @@ def counts(admin: Admin, flag: Flag) -> dict[str, int]:
 
 
 def set_members(admin: Admin, request: Request) -> Response:
-    """POST /admin/v1/flags/{key}/allow: users and orgs come and go."""
-    key = key_in(request)
+    """POST /admin/v1/flags/{key}/allow: add and remove users and orgs."""
+    document = read_document(request)
+
+    def plan(current: Current) -> Change:
+        return _plan(admin, request, document, current)
+
     try:
-        return admin.change(flag_key(key), lambda document, current: _plan(admin, request, document, current), request)
+        return admin.commit(flag_key(key_in(request)), plan, request, document)
     except ByBatch as more:
-        return _by_batch(admin, request, key, more.placed)
+        return _by_batch(admin, request, document, more.placed)
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a call asks for, worked out on the flag as it is stored; `held` are member items that were read."""
+    """What a call asks for, worked out on the stored flag; `before` is that flag, `held` are member items as read."""
 
     body: AllowBody
+    before: Flag
     placed: Placed
-    held: dict[Member, Held]
+    held: dict[Member, MemberItem]
 
 
-def _asked(admin: Admin, request: Request, document: Json, current: Current) -> Asked | Refusal:
+def _asked(admin: Admin, request: Request, document: Json, current: Current) -> Asked:
     body = read_body(AllowBody, document)
-    check_members(admin, body.add, body.remove)
+    check_members(body.add, body.remove, email_ids=admin.email_ids)
     flag = readable(current.stored, key_in(request))
-    if flag is None or current.stored is None:
-        return Refusal(Slug.UNKNOWN_FLAG, "")
-    if version_of(request) != current.stored.version:
-        return Refusal(Slug.PRECONDITION_FAILED, "read it again", version=current.stored.version)
-    add, remove = members_of(body.add), members_of(body.remove)
+    check_version(request, current.stored.version if current.stored else 0)
+    add, remove = body.add.members, body.remove.members
     held = histories(admin.table, flag.key, [*add, *remove]) if flag.members is not None else {}
     placed = place(flag, add=add, remove=remove, long=on_long(flag, held), most=admin.inline)
-    return Asked(body, placed, held)
+    return Asked(body, flag, placed, held)
 
 
-def _plan(admin: Admin, request: Request, document: Json, current: Current) -> Change | Refusal:
+def _plan(admin: Admin, request: Request, document: Json, current: Current) -> Change:
     asked = _asked(admin, request, document, current)
-    if isinstance(asked, Refusal):
-        return asked
     placed = asked.placed
-    after = with_moved(placed.flag, placed.moved, current.stamp.revision)
-    change = _changed(request, current, after, asked)
-    if not placed.moved or isinstance(change, Refusal):
+    change = _changed(current, with_moved(placed.flag, placed.moved, current.stamp.revision), asked)
+    if not placed.moved:
         return change
     if len(placed.moved) > limits.MAX_SMALL:
         check_imports(placed.flag)
@@ -148,9 +148,9 @@ def _plan(admin: Admin, request: Request, document: Json, current: Current) -> C
     return replace(change, also=tuple(_writes(admin, asked, current)))
 
 
-def _changed(request: Request, current: Current, after: Flag, asked: Asked) -> Change | Refusal:
-    told = {"added": asked.placed.added, "removed": asked.placed.removed}
-    return replaced(current, after, request, "flag.allow", allow_shrink=asked.body.allow_shrink, told=told)
+def _changed(current: Current, after: Flag, asked: Asked) -> Change:
+    counts = {"added": asked.placed.added, "removed": asked.placed.removed}
+    return update(current, asked.before, after, "flag.allow", allow_shrink=asked.body.allow_shrink, counts=counts)
 
 
 def _writes(admin: Admin, asked: Asked, current: Current) -> Iterator[Put]:
@@ -164,77 +164,59 @@ def _writes(admin: Admin, asked: Asked, current: Current) -> Iterator[Put]:
     ordinal = newest.ordinal if newest is not None and newest.is_open else None
     stand, tally = Standpoint.of(flag), newest.tally if newest is not None else None
     for member, comes in moved.items():
-        was = held.get(member, NONE)
+        was = held.get(member, NO_ITEM)
         events = stand.kept(was.events, ordinal)
         yield was.put(flag.key, member, (*events, (current.stamp.revision, comes)))
         waits = staged(events, ordinal)
         if tally is not None and waits is not None:
-            before = effect(member, comes=waits, is_long=not comes, is_in=not comes)
-            tally = tally.plus(before, -1).plus(effect(member, comes=waits, is_long=comes, is_in=comes))
+            before = effect_on_list(member, comes=waits, is_long=not comes, is_in=not comes)
+            tally = tally.plus(before, -1).plus(effect_on_list(member, comes=waits, is_long=comes, is_in=comes))
     if newest is not None and tally is not None and tally != newest.tally:
-        yield imports.moved(flag.key, newest, replace(newest, tally=tally))
+        yield imports.import_update(flag.key, newest, replace(newest, tally=tally))
 
 
-def _by_batch(admin: Admin, request: Request, key: str, placed: Placed) -> Response:
-    """Stage, then switch on. Repeated, it goes on where it stopped; refused, or done before, it leaves nothing open."""
-    document = read_document(request)
+def _by_batch(admin: Admin, request: Request, document: Json, placed: Placed) -> Response:
+    """Stage, then switch on. A repeated call resumes; one that is refused, or was made before, leaves nothing open."""
+    key = key_in(request)
     call = call_of(request, document, idempotency_key(request))
     name = CALL + sha256(f"{call.caller}\0{call.key}\0{call.fingerprint}".encode()).hexdigest()[:32]
-    batch = admin.imports.begin(key, Import(name, "", "", 0, int(admin.clock())))
-    if isinstance(batch, Refusal):
-        return answered(batch)
+    admin.imports.begin(key, Import(name, "", "", 0, int(admin.clock())))
 
-    def plan(document: Json, current: Current) -> Change | Refusal:
-        asked = _asked(admin, request, document, current)
-        return asked if isinstance(asked, Refusal) else _switched(admin, request, current, asked, name)
+    def plan(current: Current) -> Change:
+        return _switched(admin, current, _asked(admin, request, document, current), name)
 
-    done = admin.record.replay(call)  # a repetition of this call may have been faster
-    outcome = done or admin.imports.stage(key, name, 0, _steps(placed), None)
-    if done is None and not isinstance(outcome, Refusal):
-        outcome = admin.record.change(flag_key(key), checked(plan, document), call)
-    if done is not None or isinstance(outcome, Refusal):
+    try:
+        done = admin.record.replay(call)  # another attempt at this call may have been faster
+        if done is None:
+            admin.imports.stage(key, name, 0, _staged_ids(placed), None)
+            return answered(admin.record.change(flag_key(key), plan, call))
+    except (Refusal, Invalid):
+        _close(admin, key, name)
+        done = admin.record.replay(call)
+        if done is None:
+            raise
+        return answered(done)
+    _close(admin, key, name)
+    return answered(done)
+
+
+def _close(admin: Admin, key: str, name: str) -> None:
+    with suppress(Refusal):  # committed by the faster attempt, or made room for another
         admin.imports.abandon(key, name, None)
-        outcome = admin.record.replay(call) or outcome
-    return answered(outcome)
 
 
-def _switched(admin: Admin, request: Request, current: Current, asked: Asked, name: str) -> Change | Refusal:
+def _switched(admin: Admin, current: Current, asked: Asked, name: str) -> Change:
     batch = imports.current(admin.table, asked.placed.flag.key)
-    digest = chained(GENESIS, (step.line for step in _steps(asked.placed)))
+    digest = chained(GENESIS, (one.line for one in _staged_ids(asked.placed)))
     if batch is None or batch.id != name or not batch.is_open or batch.digest != digest:
-        return Refusal(Slug.BUSY, "other changes came between; nothing was changed, try again")
+        raise Refusal(Slug.BUSY, "other changes came between; nothing was changed, try again")
     switched = switch_on(asked.placed.flag, batch, {}, current.stamp.revision)
-    change = _changed(request, current, switched.flag, asked)
-    if isinstance(change, Refusal):
-        return change
-    return replace(change, also=(imports.moved(asked.placed.flag.key, batch, switched.done),))
+    change = _changed(current, switched.flag, asked)
+    return replace(change, also=(imports.import_update(asked.placed.flag.key, batch, switched.done),))
 
 
-def _steps(placed: Placed) -> list[Step]:
+def _staged_ids(placed: Placed) -> list[StagedId]:
     return [
-        Step((kind, name), comes, f"{'+' if comes else '-'}{kind}#{name}")
+        StagedId((kind, name), comes, f"{'+' if comes else '-'}{kind}#{name}")
         for (kind, name), comes in placed.moved.items()
     ]
-
-
-def check_imports(flag: Flag) -> None:
-    """Refuse one import more than a flag may have had. Raises `Refused`."""
-    if flag.members is not None and len(flag.members.imports) >= limits.MAX_IMPORTS:
-        raise Refused("imports-spent", f"at most {limits.MAX_IMPORTS}; changes of up to {limits.MAX_SMALL} ids go on")
-
-
-def check_members(admin: Admin, add: Members, remove: Members) -> None:
-    """Refuse too many ids, an id named twice, and e-mail addresses. Raises `Refused` or `Invalid`."""
-    if len(members_of(add)) + len(members_of(remove)) > limits.MAX_MEMBERS_A_CALL:
-        raise Refused("too-large", f"at most {limits.MAX_MEMBERS_A_CALL} ids a call")
-    for kind in ("users", "orgs"):
-        named = [*getattr(add, kind), *getattr(remove, kind)]
-        if len(set(named)) != len(named):
-            refuse(kind, "must not name an id twice")
-    if not admin.email_ids:
-        check_no_emails(add.users)
-
-
-def members_of(members: Members) -> list[Member]:
-    """Users, then orgs, as changes take them."""
-    return [("user", name) for name in members.users] + [("org", name) for name in members.orgs]

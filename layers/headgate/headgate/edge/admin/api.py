@@ -1,48 +1,38 @@
-"""The admin API: one table from route key to call, and one way from every failure to a problem.
+"""The admin API: every call, who answers it, what it takes and what it refuses.
 
-API Gateway has matched the route and verified the signature; matching the path again would be a second router that
-could disagree with the first.
+API Gateway has matched the route; matching the path again would be a second router that could disagree with the first.
+`call.handle` looks up the route key here.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
-from headgate.core.faults import Invalid
-from headgate.edge import telemetry
-from headgate.edge.admin import access, allow, described, flags, history, imports, kill, preview, proof, rules, stream
+from headgate.edge.admin import (
+    allow,
+    audit,
+    checkpoints,
+    explain,
+    flags,
+    health,
+    imports,
+    keys,
+    kill,
+    manifest,
+    preview,
+    reconcile,
+    revocations,
+    routes,
+    sessions,
+)
 from headgate.edge.admin.bodies import (
     AllowBody,
-    Body,
-    Change,
+    ChangeBody,
     ExplainBody,
     KillBody,
     PreviewBody,
-    RestoreBody,
+    ReasonBody,
     StageBody,
-)  # fmt: skip
-from headgate.edge.admin.door import Admin, Refused
-from headgate.edge.http import Event, Request, Response, read_request
-from headgate.edge.problems import problem
-from headgate.edge.strict_json import Malformed, TooLarge
-from headgate.store.port import Throttled, Unavailable
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One call: who answers it, and what docs/openapi.json says of it. Its words are the handler's docstring.
-
-    `answers`: each status of success and its model's name in `edge.openapi`, or None for no body. `body`: the model
-    that the handler reads the body by, or the name in `edge.openapi.schemas` of one that the core reads. `takes`:
-    query parameters and headers, as `edge.openapi.parameters` has them. `refuses`: the problems that do not follow
-    from all this by themselves.
-    """
-
-    handler: Callable[[Admin, Request], Response]
-    answers: Mapping[int, str | None]
-    body: type[Body] | str | None = None
-    takes: str = ""
-    refuses: str = ""
-
+)
+from headgate.edge.admin.call import Route
 
 PAGE, ONCE, UPDATE = "limit cursor", "Idempotency-Key", "If-Match Idempotency-Key"
 
@@ -53,7 +43,7 @@ ROUTES: Mapping[str, Route] = {
         flags.put_flag, {200: "Flag", 201: "Flag"}, "FlagBody", takes=f"{UPDATE} If-None-Match",
         refuses="unknown-flag exists key-retired would-shrink"),
     "DELETE /admin/v1/flags/{key}": Route(
-        flags.delete_flag, {204: None}, Change, takes=UPDATE, refuses="unknown-flag would-shrink"),
+        flags.delete_flag, {204: None}, ChangeBody, takes=UPDATE, refuses="unknown-flag would-shrink"),
     "POST /admin/v1/flags/{key}/stage": Route(
         flags.set_stage, {200: "Flag"}, StageBody, takes=UPDATE, refuses="unknown-flag would-shrink"),
     "GET /admin/v1/flags/{key}/allow": Route(
@@ -73,59 +63,38 @@ ROUTES: Mapping[str, Route] = {
         imports.commit_import, {200: "ListedFlag"}, imports.CommitBody, takes=ONCE,
         refuses="unknown-flag unknown-import import-closed import-differs imports-spent would-shrink"),
     "DELETE /admin/v1/flags/{key}/imports/{import}": Route(
-        imports.abandon_import, {204: None}, imports.AbandonBody, takes=ONCE,
+        imports.abandon_import, {204: None}, ReasonBody, takes=ONCE,
         refuses="unknown-import import-closed"),
     "POST /admin/v1/flags/{key}/kill": Route(kill.kill, {200: "KilledFlag"}, KillBody, refuses="unknown-flag busy"),
     "POST /admin/v1/flags/{key}/restore": Route(
-        kill.restore, {200: "Flag"}, RestoreBody, takes=ONCE, refuses="unknown-flag"),
-    "GET /admin/v1/routes": Route(rules.show_routes, {200: "Routes"}),
+        kill.restore, {200: "Flag"}, ReasonBody, takes=ONCE, refuses="unknown-flag"),
+    "GET /admin/v1/routes": Route(routes.show_routes, {200: "Routes"}),
     "PUT /admin/v1/routes": Route(
-        rules.put_routes, {200: "Routes"}, "RoutesBody", takes=UPDATE, refuses="would-shrink"),
-    "GET /admin/v1/manifest": Route(rules.export, {200: "Manifest"}, takes="as_of", refuses="chain-broken too-large"),
+        routes.put_routes, {200: "Routes"}, "RoutesBody", takes=UPDATE, refuses="would-shrink"),
+    "GET /admin/v1/manifest": Route(
+        manifest.export, {200: "Manifest"}, takes="as_of", refuses="chain-broken too-large"),
     "POST /admin/v1/manifest": Route(
-        rules.apply, {200: "Applied"}, "ApplyBody", takes=ONCE, refuses="key-retired precondition-failed would-shrink"),
-    "POST /admin/v1/manifest/plan": Route(rules.plan, {200: "Plan"}, "PlanBody"),
+        manifest.apply, {200: "Applied"}, "ApplyBody", takes=ONCE,
+        refuses="key-retired precondition-failed would-shrink"),
+    "POST /admin/v1/manifest/plan": Route(manifest.plan, {200: "Plan"}, "PlanBody"),
     "POST /admin/v1/explain": Route(
-        history.explain, {200: "Explanation"}, ExplainBody, refuses="chain-broken"),
+        explain.explain, {200: "Explanation"}, ExplainBody, refuses="chain-broken"),
     "POST /admin/v1/preview": Route(
         preview.preview, {200: "Preview"}, PreviewBody, refuses="unknown-flag key-retired"),
     "GET /admin/v1/audit": Route(
-        stream.list_audit, {200: "AuditPage"}, takes=f"flag actor action after before since until {PAGE}"),
+        audit.list_audit, {200: "AuditPage"}, takes=f"flag actor action after before since until {PAGE}"),
     "POST /admin/v1/audit/checkpoints": Route(
-        proof.make_checkpoint, {201: "Checkpoint"}, proof.CheckpointBody, refuses="chain-broken"),
-    "GET /admin/v1/audit/key": Route(proof.show_audit_key, {200: "AuditKey"}),
-    "GET /admin/v1/audit/reconcile": Route(proof.reconcile, {200: "Reconciliation"}, refuses="too-large"),
-    "POST /admin/v1/revocations": Route(access.revoke, {201: "Revoked"}, access.RevocationBody, takes=ONCE),
-    "GET /admin/v1/sessions": Route(access.list_sessions, {200: "SessionPage"}, takes=PAGE),
+        checkpoints.make_checkpoint, {201: "Checkpoint"}, checkpoints.CheckpointBody, refuses="chain-broken"),
+    "GET /admin/v1/audit/key": Route(checkpoints.show_audit_key, {200: "AuditKey"}),
+    "GET /admin/v1/audit/reconcile": Route(reconcile.reconcile, {200: "Reconciliation"}, refuses="too-large"),
+    "POST /admin/v1/revocations": Route(revocations.revoke, {201: "Revoked"}, revocations.RevocationBody, takes=ONCE),
+    "GET /admin/v1/sessions": Route(sessions.list_sessions, {200: "SessionPage"}, takes=PAGE),
     "DELETE /admin/v1/sessions/{id}": Route(
-        access.end_session, {204: None}, access.ReasonBody, takes=ONCE, refuses="not-found"),
-    "GET /admin/v1/keys": Route(access.list_keys, {200: "Keys"}),
+        sessions.end_session, {204: None}, ReasonBody, takes=ONCE, refuses="not-found"),
+    "GET /admin/v1/keys": Route(keys.list_keys, {200: "Keys"}),
     "POST /admin/v1/keys/rotate": Route(
-        access.rotate_keys, {200: "Keys"}, access.ReasonBody, takes=ONCE, refuses="cannot-rotate"),
+        keys.rotate_keys, {200: "Keys"}, ReasonBody, takes=ONCE, refuses="cannot-rotate"),
     "POST /admin/v1/keys/revoke": Route(
-        access.revoke_key, {200: "Keys"}, access.KeyBody, takes=ONCE, refuses="cannot-rotate"),
-    "GET /admin/v1/health": Route(history.health, {200: "Health"}),
-    "GET /admin/v1/openapi.json": Route(described.describe, {200: "Document"}),
+        keys.revoke_key, {200: "Keys"}, keys.KeyBody, takes=ONCE, refuses="cannot-rotate"),
+    "GET /admin/v1/health": Route(health.health, {200: "Health"}),
 }  # fmt: skip
-
-
-def handle(admin: Admin, event: Event) -> Response:
-    """Answer one request."""
-    request = read_request(event)
-    try:
-        response = ROUTES[request.route_key].handler(admin, request)
-    except Refused as refused:
-        response = refused.response()
-    except Invalid as invalid:
-        response = problem("invalid-body", "see errors", faults=invalid.faults)
-    except Malformed as fault:
-        response = problem("invalid-json", str(fault))
-    except TooLarge as fault:
-        response = problem("too-large", str(fault))
-    except (Unavailable, Throttled) as failure:
-        telemetry.count("StoreUnavailable", function="admin")
-        telemetry.log("unavailable", function="admin", error=str(failure), request_id=request.request_id)
-        response = problem("unavailable", "whether the change was made is not known; repeat it with its key")
-    telemetry.log("answered", function="admin", route=request.route_key, status=response["statusCode"],
-                  request_id=request.request_id)  # fmt: skip
-    return response

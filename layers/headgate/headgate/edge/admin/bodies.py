@@ -5,10 +5,13 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from headgate.core import limits
-from headgate.core.faults import Invalid, is_plain
+from headgate.core.allow import is_member_id
+from headgate.core.changes.flag import check_no_emails
+from headgate.core.changes.refusal import Refusal, Slug
+from headgate.core.documents import Invalid, Reader, is_key, is_plain, refuse
+from headgate.core.flag import read_percent
+from headgate.core.members import Member
 from headgate.core.model import Json, Reach, Stage, Subject, Unit
-from headgate.core.parse import is_key
-from headgate.core.parse_allow import is_member_id
 
 B = TypeVar("B", bound="Body")
 
@@ -37,18 +40,22 @@ def _true(value: bool) -> bool:
     return value
 
 
-def _told(**more: Any) -> Any:
-    """What the OpenAPI document says of a value beside its type, where it is checked by code."""
+def _schema(**more: Any) -> Any:
+    """What the OpenAPI document says about a value that code checks."""
     return Field(json_schema_extra=more)
 
 
 PLAIN = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$"
-Reason = Annotated[str, AfterValidator(_plain), _told(minLength=1, maxLength=limits.MAX_REASON_BYTES, pattern=PLAIN)]
-Member = Annotated[str, AfterValidator(_member), _told(minLength=1, maxLength=limits.MAX_ID_BYTES, pattern=r"^\S+$")]
-FlagKey = Annotated[str, AfterValidator(_key), _told(pattern=f"^{limits.KEY.pattern}$")]
-Percent = Annotated[int | float | None, _told(minimum=0, maximum=100, description="With at most 3 decimals.")]
-Moment = Annotated[int | str | None, _told(minimum=0, format="date-time", description="A revision, or a time.")]
-Yes = Annotated[bool, AfterValidator(_true), _told(const=True)]
+ReasonText = Annotated[
+    str, AfterValidator(_plain), _schema(minLength=1, maxLength=limits.MAX_REASON_BYTES, pattern=PLAIN)
+]
+MemberId = Annotated[
+    str, AfterValidator(_member), _schema(minLength=1, maxLength=limits.MAX_ID_BYTES, pattern=r"^\S+$")
+]
+FlagKey = Annotated[str, AfterValidator(_key), _schema(pattern=f"^{limits.KEY.pattern}$")]
+PercentNumber = Annotated[int | float | None, _schema(minimum=0, maximum=100, description="With at most 3 decimals.")]
+Moment = Annotated[int | str | None, _schema(minimum=0, format="date-time", description="A revision, or a time.")]
+OnlyTrue = Annotated[bool, AfterValidator(_true), _schema(const=True)]
 
 
 class Body(BaseModel):
@@ -57,47 +64,52 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class Change(Body):
+class ChangeBody(Body):
     """What every change takes: why, and whether it may take access away."""
 
-    reason: Reason
+    reason: ReasonText
     allow_shrink: bool = False
 
 
-class StageBody(Change):
+class StageBody(ChangeBody):
     """`percent` and `unit` may come with any stage; stage `percentage` needs `percent`."""
 
     stage: Annotated[Stage, Field(strict=False)]
-    percent: Percent = None
+    percent: PercentNumber = None
     unit: Annotated[Unit | None, Field(strict=False)] = None
 
 
-class Members(Body):
+class MembersBody(Body):
     """Users and orgs; the two never mix."""
 
-    users: Annotated[list[Member], _told(maxItems=limits.MAX_MEMBERS_A_CALL, uniqueItems=True)] = []
-    orgs: Annotated[list[Member], _told(maxItems=limits.MAX_MEMBERS_A_CALL, uniqueItems=True)] = []
+    users: Annotated[list[MemberId], _schema(maxItems=limits.MAX_MEMBERS_A_CALL, uniqueItems=True)] = []
+    orgs: Annotated[list[MemberId], _schema(maxItems=limits.MAX_MEMBERS_A_CALL, uniqueItems=True)] = []
+
+    @property
+    def members(self) -> list[Member]:
+        """Users, then orgs, as changes take them."""
+        return [("user", name) for name in self.users] + [("org", name) for name in self.orgs]
 
 
-class AllowBody(Change):
+class AllowBody(ChangeBody):
     """Who comes and who goes, at most 1,000 ids a call."""
 
-    add: Members = Members()
-    remove: Members = Members()
+    add: MembersBody = MembersBody()
+    remove: MembersBody = MembersBody()
 
 
 class KillBody(Body):
     """`drain_until` (RFC 3339) exactly with reach `drain`."""
 
-    reason: Reason
+    reason: ReasonText
     reach: Annotated[Reach, Field(strict=False)] = Reach.GATE
-    drain_until: Annotated[str | None, _told(format="date-time")] = None
+    drain_until: Annotated[str | None, _schema(format="date-time")] = None
 
 
-class RestoreBody(Body):
-    """Why the gate opens again."""
+class ReasonBody(Body):
+    """Why."""
 
-    reason: Reason
+    reason: ReasonText
 
 
 class SubjectBody(Body):
@@ -121,21 +133,21 @@ class ExplainBody(Body):
     as_of: Moment = None
 
 
-class FlagChange(Body):
+class FlagChangeBody(Body):
     """One change as the admin API makes it: a stage, members, a kill, a restore, a whole flag, or a deletion."""
 
     stage: Annotated[Stage | None, Field(strict=False)] = None
-    percent: Percent = None
+    percent: PercentNumber = None
     unit: Annotated[Unit | None, Field(strict=False)] = None
-    add: Members | None = None
-    remove: Members | None = None
-    kill: Yes | None = None
-    restore: Yes | None = None
+    add: MembersBody | None = None
+    remove: MembersBody | None = None
+    kill: OnlyTrue | None = None
+    restore: OnlyTrue | None = None
     put: dict[str, Any] | None = None
-    delete: Yes | None = None
+    delete: OnlyTrue | None = None
 
     @model_validator(mode="after")
-    def _one(self) -> "FlagChange":
+    def _one(self) -> "FlagChangeBody":
         kinds = ("stage", "add", "remove", "kill", "restore", "put", "delete")
         named = [kind for kind in kinds if getattr(self, kind) is not None]
         if len(named) != 1 and named != ["add", "remove"]:
@@ -149,7 +161,7 @@ class PreviewBody(Body):
     """`subjects` are looked at beside those that are known anyway."""
 
     flag: FlagKey
-    change: FlagChange
+    change: FlagChangeBody
     subjects: Annotated[list[SubjectBody], Field(max_length=1_000, default_factory=list)]
 
 
@@ -164,3 +176,27 @@ def read_body(model: type[B], document: Json) -> B:
 
 def _message(text: str) -> str:
     return text.removeprefix("Value error, ")
+
+
+def steps_of(stage: Stage, percent: float | None) -> int | None:
+    """The percent that comes with a stage, in steps; None without one. Raises `Invalid`."""
+    if percent is None:
+        if stage is Stage.PERCENTAGE:
+            refuse("percent", "is required with stage percentage")
+        return None
+    read = Reader({"percent": percent})
+    steps = read_percent(read)
+    read.check()
+    return steps
+
+
+def check_members(add: MembersBody, remove: MembersBody, *, email_ids: bool) -> None:
+    """Refuse too many ids, an id named twice, and e-mail addresses. Raises `Refusal` or `Invalid`."""
+    if len(add.members) + len(remove.members) > limits.MAX_MEMBERS_A_CALL:
+        raise Refusal(Slug.TOO_LARGE, f"a call takes at most {limits.MAX_MEMBERS_A_CALL} ids")
+    for kind in ("users", "orgs"):
+        named = [*getattr(add, kind), *getattr(remove, kind)]
+        if len(set(named)) != len(named):
+            refuse(kind, "must not name an id twice")
+    if not email_ids:
+        check_no_emails(add.users)

@@ -1,34 +1,25 @@
-"""Flags: read, create, replace, delete, stage, allow. Each change is a plan on what is stored at that moment."""
+"""Flags: read, create, replace, delete, stage. Each change is planned on what is stored at that moment."""
 
 from dataclasses import replace
 from typing import Any
 
 from headgate.core import limits
-from headgate.core.change import check_no_emails, check_parents, kept, shrinks, stamped, with_stage
-from headgate.core.faults import Reader, refuse
-from headgate.core.model import Flag, Json, Stage
-from headgate.core.parse import flag_document, is_key, parse_flag, read_percent
-from headgate.core.place import own_bytes
-from headgate.edge.admin.bodies import Change as ChangeBody
-from headgate.edge.admin.bodies import StageBody, read_body
-from headgate.edge.admin.door import Admin, Refused, shown, version_of
+from headgate.core.changes.flag import check_no_emails, check_parents, check_size, kept, shrinks, stamped, with_stage
+from headgate.core.changes.refusal import Refusal, Slug
+from headgate.core.documents import refuse
+from headgate.core.flag import flag_document, parse_flag
+from headgate.core.model import Flag, Json
+from headgate.edge.admin.bodies import ChangeBody, StageBody, read_body, steps_of
+from headgate.edge.admin.call import Admin, check_version, key_in, read_document, readable, shown
 from headgate.edge.admin.paging import list_page
 from headgate.edge.http import Request, Response
 from headgate.store.items import Stored, flag_in, flag_key
 from headgate.store.port import Put
-from headgate.store.record import Answer, Change, Current, Refusal, Slug
-
-
-def key_in(request: Request) -> str:
-    """The flag key of the path. Raises `Refused`."""
-    key = request.path.get("key", "")
-    if not is_key(key):
-        raise Refused("invalid-flag-key", "must match ^[a-z0-9][a-z0-9._-]{0,63}$")
-    return key
+from headgate.store.record import Answer, Change, Current
 
 
 def list_flags(admin: Admin, request: Request) -> Response:
-    """GET /admin/v1/flags: every flag, sorted by key, page by page."""
+    """GET /admin/v1/flags: list all flags, sorted by key, one page at a time."""
     rules = admin.current().snapshot.rules
     keys, following = list_page(sorted(rules.flags), request, "flags")
     flags = [flag_document(rules.flags[key]) for key in keys]
@@ -36,40 +27,38 @@ def list_flags(admin: Admin, request: Request) -> Response:
 
 
 def show_flag(admin: Admin, request: Request) -> Response:
-    """GET /admin/v1/flags/{key}: the flag as it is."""
+    """GET /admin/v1/flags/{key}: get a flag."""
     flag = existing(admin, request)
     return shown(flag_document(flag), version=flag.version)
 
 
 def existing(admin: Admin, request: Request) -> Flag:
-    """The flag of the path as of now. Raises `Refused`."""
+    """The flag of the path as of now. Raises `Refusal`."""
     flag = admin.current().snapshot.rules.flags.get(key_in(request))
     if flag is None:
-        raise Refused("unknown-flag")
+        raise Refusal(Slug.UNKNOWN_FLAG)
     return flag
 
 
 def put_flag(admin: Admin, request: Request) -> Response:
-    """PUT /admin/v1/flags/{key}: create it by `If-None-Match: *`, or replace it whole by `If-Match`."""
-    key = key_in(request)
+    """PUT /admin/v1/flags/{key}: create a flag with `If-None-Match: *`, or replace it with `If-Match`."""
+    key, document = key_in(request), read_document(request)
 
-    def plan(document: Json, current: Current) -> Change | Refusal:
+    def plan(current: Current) -> Change:
         body, flag = _read_put(document, key, admin, current.stored)
         creates = request.headers.get("if-none-match")
         if creates is not None and (creates.strip() != "*" or "if-match" in request.headers):
-            refuse("If-None-Match", "takes * alone, and not beside If-Match")
+            refuse("If-None-Match", "must be *, without If-Match")
         if flag.requires and current.snapshot is not None:
             held = current.snapshot.rules.given
             check_parents(held, {key: flag}, {**held, key: flag})
         if creates is not None:
             return _created(admin, current, flag)
-        return replaced(current, flag, request, "flag.replace", allow_shrink=body.allow_shrink)
+        before = current_flag(request, current, key)
+        return update(current, before, flag, "flag.replace", allow_shrink=body.allow_shrink)
 
-    return admin.change(flag_key(key), plan, request, with_rules=_names_parents)
-
-
-def _names_parents(document: Json) -> bool:
-    return isinstance(document, dict) and bool(document.get("requires"))
+    names_parents = isinstance(document, dict) and bool(document.get("requires"))
+    return admin.commit(flag_key(key), plan, request, document, rules=names_parents)
 
 
 def _read_put(document: Json, key: str, admin: Admin, stored: Stored | None) -> tuple[ChangeBody, Flag]:
@@ -77,7 +66,7 @@ def _read_put(document: Json, key: str, admin: Admin, stored: Stored | None) -> 
     named = {name: members.pop(name) for name in ("reason", "allow_shrink") if name in members}
     body = read_body(ChangeBody, named)
     if members.setdefault("key", key) != key:
-        refuse("key", "must be the key of the path")
+        refuse("key", "must equal the key of the path")
     held = flag_in(stored, key)
     flag = parse_flag(members, salt=held.salt if held and held.salt else admin.new_salt())
     if not admin.email_ids:
@@ -85,31 +74,21 @@ def _read_put(document: Json, key: str, admin: Admin, stored: Stored | None) -> 
     return body, flag
 
 
-def _created(admin: Admin, current: Current, flag: Flag) -> Change | Refusal:
+def _created(admin: Admin, current: Current, flag: Flag) -> Change:
     if current.stored is not None:
-        retired = current.stored.retired
-        return Refusal(Slug.RETIRED if retired else Slug.EXISTS, "choose another key" if retired else "")
+        raise Refusal(Slug.RETIRED, "choose another key") if current.stored.retired else Refusal(Slug.EXISTS)
     if len(admin.snapshots.soft().snapshot.rules.given) >= limits.MAX_FLAGS:
-        return Refusal(Slug.TOO_LARGE, f"at most {limits.MAX_FLAGS} flags")
+        raise Refusal(Slug.TOO_LARGE, f"a gate holds at most {limits.MAX_FLAGS} flags")
     return changed("flag.create", None, stamped(flag, 1, current.stamp), status=201)
 
 
-def replaced(
-    current: Current,
-    after: Flag,
-    request: Request,
-    action: str,
-    *,
-    allow_shrink: bool,
-    told: dict[str, Any] | None = None,
-) -> Change | Refusal:
-    """The checks that every update of an existing flag shares, then the change."""
-    before = flag_in(current.stored, after.key)
-    if before is None or current.stored is None:
-        return Refusal(Slug.UNKNOWN_FLAG, "")
-    if version_of(request) != current.stored.version:
-        return Refusal(Slug.PRECONDITION_FAILED, "read it again", version=current.stored.version)
-    return update(current, before, after, action, allow_shrink=allow_shrink, told=told)
+def current_flag(request: Request, current: Current, key: str) -> Flag:
+    """The stored flag, if the request's If-Match names its version. Raises `Refusal`."""
+    flag = flag_in(current.stored, key)
+    if flag is None or current.stored is None:
+        raise Refusal(Slug.UNKNOWN_FLAG)
+    check_version(request, current.stored.version)
+    return flag
 
 
 def update(
@@ -119,79 +98,54 @@ def update(
     action: str,
     *,
     allow_shrink: bool,
-    told: dict[str, Any] | None = None,
+    counts: dict[str, int] | None = None,
     also: tuple[Put, ...] = (),
-) -> Change | Refusal:
-    """The change of a flag that is there, whatever its version; `also` are further writes of its transaction."""
+) -> Change:
+    """The change of an existing flag; `counts` go into the answer, `also` are further writes of its transaction."""
     if shrinks(before, after) and not allow_shrink:
-        return Refusal(Slug.WOULD_SHRINK, "say allow_shrink if this is meant")
+        raise Refusal(Slug.WOULD_SHRINK, "set allow_shrink to confirm")
     held = current.stored or Stored(0, None)
-    change = changed(action, held.document, stamped(kept(before, after), held.version + 1, current.stamp), told=told)
-    return change if isinstance(change, Refusal) else replace(change, also=also)
+    after = stamped(kept(before, after), held.version + 1, current.stamp)
+    return replace(changed(action, held.document, after, counts=counts), also=also)
 
 
 def changed(
-    action: str, before: Json, after: Flag, *, status: int = 200, told: dict[str, Any] | None = None
-) -> Change | Refusal:
-    """The change to a flag, if the flag is of a size that can be stored."""
-    document = flag_document(after)
-    if own_bytes(after) > limits.MAX_FLAG_BYTES:
-        return Refusal(Slug.TOO_LARGE, f"a flag takes at most {limits.MAX_FLAG_BYTES} bytes")
-    answer = Answer(status, {**document, **(told or {})}, after.version)
+    action: str, before: Json, after: Flag, *, status: int = 200, counts: dict[str, int] | None = None
+) -> Change:
+    """The change to a flag, if the flag fits its record. Raises `Refusal`."""
+    check_size(after)
+    document: dict[str, Any] = flag_document(after)
+    answer = Answer(status, {**document, **(counts or {})}, after.version)
     return Change(action, after.version, before, document, answer, after.key)
 
 
 def delete_flag(admin: Admin, request: Request) -> Response:
-    """DELETE /admin/v1/flags/{key}: the key is retired, for good."""
-    key = key_in(request)
+    """DELETE /admin/v1/flags/{key}: delete a flag and retire its key for good."""
+    key, document = key_in(request), read_document(request)
 
-    def plan(document: Json, current: Current) -> Change | Refusal:
+    def plan(current: Current) -> Change:
         body = read_body(ChangeBody, document)
-        before, stored = flag_in(current.stored, key), current.stored
-        if before is None or stored is None:
-            return Refusal(Slug.UNKNOWN_FLAG, "")
-        if version_of(request) != stored.version:
-            return Refusal(Slug.PRECONDITION_FAILED, "read it again", version=stored.version)
+        before = current_flag(request, current, key)
+        stored = current.stored or Stored(0, None)
         if shrinks(before, None) and not body.allow_shrink:
-            return Refusal(
-                Slug.WOULD_SHRINK, "deleting it denies everyone but admins; say allow_shrink if this is meant"
+            raise Refusal(
+                Slug.WOULD_SHRINK, "deleting the flag denies everyone but admins; set allow_shrink to confirm"
             )
         return Change("flag.delete", stored.version + 1, stored.document, None, Answer(204), key)
 
-    return admin.change(flag_key(key), plan, request)
+    return admin.commit(flag_key(key), plan, request, document)
 
 
 def set_stage(admin: Admin, request: Request) -> Response:
-    """POST /admin/v1/flags/{key}/stage: forward or back; `percent` and `unit` may come along."""
-    key = key_in(request)
+    """POST /admin/v1/flags/{key}/stage: move a flag to a stage, forward or back, with `percent` and `unit` if given."""
+    key, document = key_in(request), read_document(request)
 
-    def plan(document: Json, current: Current) -> Change | Refusal:
+    def plan(current: Current) -> Change:
         body = read_body(StageBody, document)
         steps = steps_of(body.stage, body.percent)
-        flag = readable(current.stored, key)
-        if flag is None:
-            return Refusal(Slug.UNKNOWN_FLAG, "")
-        after = with_stage(flag, body.stage, steps, body.unit)
-        return replaced(current, after, request, "flag.stage", allow_shrink=body.allow_shrink)
+        before = readable(current.stored, key)
+        check_version(request, current.stored.version if current.stored else 0)
+        after = with_stage(before, body.stage, steps, body.unit)
+        return update(current, before, after, "flag.stage", allow_shrink=body.allow_shrink)
 
-    return admin.change(flag_key(key), plan, request)
-
-
-def steps_of(stage: Stage, percent: float | None) -> int | None:
-    """The percent that comes with a stage, in steps; None where none does. Raises `Invalid`."""
-    if percent is None:
-        if stage is Stage.PERCENTAGE:
-            refuse("percent", "is needed with stage percentage")
-        return None
-    read = Reader({"percent": percent})
-    steps = read_percent(read)
-    read.check()
-    return steps
-
-
-def readable(stored: Stored | None, key: str) -> Flag | None:
-    """The stored flag. Raises `Invalid` when it is there but unusable: only replacing it whole can mend it."""
-    flag = flag_in(stored, key)
-    if flag is not None and flag.quarantined:
-        refuse("$", "the stored flag cannot be read; replace it whole")
-    return flag
+    return admin.commit(flag_key(key), plan, request, document)

@@ -7,7 +7,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any
 
-from headgate.edge.admin.door import Refused, limit_of
+from headgate.core.changes.refusal import Refusal, Slug
+from headgate.edge.admin.call import limit_of
 from headgate.edge.http import Request
 
 
@@ -17,15 +18,15 @@ def write_cursor(kind: str, *place: str | int) -> str:
 
 
 def read_cursor(text: str, kind: str, *types: type) -> list[Any]:
-    """The place in a cursor. Raises `Refused` when it is not one of this kind, as written."""
+    """The place in a cursor. Raises `Refusal` when it is not one of this kind, as written."""
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         value = json.loads(raw)
     except (binascii.Error, ValueError, RecursionError):
-        raise Refused("invalid-cursor") from None
+        raise Refusal(Slug.INVALID_CURSOR) from None
     fits = isinstance(value, list) and len(value) == 1 + len(types) and value[0] == kind
     if not fits or [type(item) for item in value[1:]] != list(types) or write_cursor(*value) != text:
-        raise Refused("invalid-cursor")
+        raise Refusal(Slug.INVALID_CURSOR)
     return list(value[1:])
 
 

@@ -6,9 +6,10 @@ A change is refused here as the call that makes it would refuse it, but for what
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from headgate.core.change import (
+from headgate.core.changes.flag import (
     check_no_emails,
     check_parents,
+    check_size,
     kept,
     shrinks,
     with_kill,
@@ -16,24 +17,22 @@ from headgate.core.change import (
     with_stage,
     without_kill,
 )  # fmt: skip
-from headgate.core.faults import Invalid, refuse
-from headgate.core.manifest import Step, outcome
+from headgate.core.changes.manifest import PlanStep, outcome
+from headgate.core.changes.preview import effect, effect_document, share
+from headgate.core.changes.refusal import Refusal, Slug
+from headgate.core.documents import Invalid, refuse
+from headgate.core.flag import parse_flag
 from headgate.core.model import Flag, Kill, Reach
-from headgate.core.parse import parse_flag
-from headgate.core.preview import effect, effect_document, share
 from headgate.core.ruleset import Ruleset, ruleset
-from headgate.edge.admin.allow import check_members
-from headgate.edge.admin.bodies import FlagChange, Members, PreviewBody, read_body
-from headgate.edge.admin.crowd import affected, looked_at
-from headgate.edge.admin.door import Admin, Refused, answered, read_document, shown
-from headgate.edge.admin.flags import changed, steps_of
+from headgate.edge.admin.bodies import FlagChangeBody, MembersBody, PreviewBody, check_members, read_body, steps_of
+from headgate.edge.admin.call import Admin, read_document, shown
+from headgate.edge.admin.known_subjects import affected_flags, looked_at
 from headgate.edge.http import Request, Response
 from headgate.store.items import flag_key, stored_at
-from headgate.store.record import Refusal
 
 
 def preview(admin: Admin, request: Request) -> Response:
-    """POST /admin/v1/preview: who would gain and who would lose by a change, with samples and reasons; it makes none.
+    """POST /admin/v1/preview: show who would gain and who would lose by a change, with samples and reasons.
 
     Looked at are the subjects named here, those of live sessions, and all who stand on some flag's list.
     """
@@ -44,8 +43,6 @@ def preview(admin: Admin, request: Request) -> Response:
         after = _after(admin, body.flag, body.change, flag, rules)
     except Invalid as invalid:
         raise Invalid((f"change.{path}", message) for path, message in invalid.faults) from None
-    if isinstance(after, Refusal):
-        return answered(after)
     others = {key: one for key, one in rules.given.items() if key != body.flag}
     wanted = ruleset(others if after is None else {**others, body.flag: after}, rules.revision)
     rules, wanted, seen = looked_at(admin, rules, wanted, (body.flag,), body)
@@ -55,21 +52,21 @@ def preview(admin: Admin, request: Request) -> Response:
         **effect_document(effect(rules, wanted, body.flag, seen.known)),
         "shrinks": shrinks(flag, after),
         "share": share(flag, after),
-        "affects": affected(rules, wanted, (body.flag,), seen),
+        "affects": affected_flags(rules, wanted, (body.flag,), seen),
         "known": seen.document,
         "revision": rules.revision,
     })  # fmt: skip
 
 
-def _after(admin: Admin, key: str, change: FlagChange, flag: Flag | None, rules: Ruleset) -> Flag | Refusal | None:
-    """The flag as the change leaves it; None where it deletes it. Raises `Invalid` or `Refused`."""
+def _after(admin: Admin, key: str, change: FlagChangeBody, flag: Flag | None, rules: Ruleset) -> Flag | None:
+    """The flag as the change leaves it; None where it deletes it. Raises `Invalid` or `Refusal`."""
     steps = None if change.stage is None else steps_of(change.stage, change.percent)
-    add, remove = change.add or Members(), change.remove or Members()
-    check_members(admin, add, remove)
+    add, remove = change.add or MembersBody(), change.remove or MembersBody()
+    check_members(add, remove, email_ids=admin.email_ids)
     if change.put is not None:
         return _stored(_put(admin, key, change.put, flag, rules))
     if flag is None:
-        raise Refused("unknown-flag")
+        raise Refusal(Slug.UNKNOWN_FLAG)
     if change.delete:
         return None
     if change.kill:
@@ -77,7 +74,7 @@ def _after(admin: Admin, key: str, change: FlagChange, flag: Flag | None, rules:
     if change.restore:
         return without_kill(flag)
     if flag.quarantined:
-        refuse("stage" if change.stage else "add", "the stored flag cannot be read; replace it whole")
+        refuse("stage" if change.stage else "add", "the stored flag cannot be read; replace the whole flag")
     if change.stage is not None:
         return _stored(with_stage(flag, change.stage, steps, change.unit))
     return with_members(flag, add=(add.users, add.orgs), remove=(remove.users, remove.orgs))[0]
@@ -95,17 +92,17 @@ def _put(admin: Admin, key: str, document: Mapping[str, Any], flag: Flag | None,
         return kept(flag, after)
     stored = stored_at(admin.table, flag_key(key))
     if stored is not None and stored.retired:
-        raise Refused("key-retired", "choose another key")
+        raise Refusal(Slug.RETIRED, "choose another key")
     return after
 
 
-def _stored(after: Flag) -> Flag | Refusal:
-    """The flag, if it is of a size that can be stored."""
-    outcome = changed("preview", None, after)
-    return outcome if isinstance(outcome, Refusal) else after
+def _stored(after: Flag) -> Flag:
+    """The flag, if it fits its record. Raises `Refusal`."""
+    check_size(after)
+    return after
 
 
-def foreseen(admin: Admin, rules: Ruleset, steps: Sequence[Step]) -> dict[str, Any]:
+def foreseen(admin: Admin, rules: Ruleset, steps: Sequence[PlanStep]) -> dict[str, Any]:
     """The changes of a plan with who gains and loses by each flag, as all of them together leave it."""
     wanted = ruleset(outcome(rules.given, steps), rules.revision)
     keys = [step.key for step in steps if step.key is not None]
@@ -114,4 +111,4 @@ def foreseen(admin: Admin, rules: Ruleset, steps: Sequence[Step]) -> dict[str, A
         step.summary | ({} if step.key is None else effect_document(effect(rules, wanted, step.key, seen.known)))
         for step in steps
     ]
-    return {"changes": changes, "affects": affected(rules, wanted, keys, seen), "known": seen.document}
+    return {"changes": changes, "affects": affected_flags(rules, wanted, keys, seen), "known": seen.document}

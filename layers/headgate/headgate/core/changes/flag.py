@@ -1,0 +1,151 @@
+"""Changes to a flag: pure functions from one flag to the next, and whether a change takes access away."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from headgate.core import limits
+from headgate.core.changes.refusal import Refusal, Slug
+from headgate.core.clauses import same
+from headgate.core.documents import refuse
+from headgate.core.flag import stored_bytes
+from headgate.core.model import STAGES, Clause, Flag, Kill, Reach, RoutePolicy, Rule, Stage, Unit
+from headgate.core.routes import PASSES, RouteTable, live_flags
+from headgate.core.ruleset import ancestry
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Who changed what, when, as which revision."""
+
+    revision: int
+    at: str
+    by: str
+
+
+def stamped(flag: Flag, version: int, stamp: Stamp) -> Flag:
+    """The flag as it will be stored. A long list that was lost begins with it."""
+    long = flag.members
+    if long is not None and long.since > stamp.revision:
+        long = replace(long, since=stamp.revision)
+    return replace(
+        flag, version=version, revision=stamp.revision, updated_at=stamp.at, updated_by=stamp.by, members=long
+    )
+
+
+def with_stage(flag: Flag, stage: Stage, steps: int | None, unit: Unit | None) -> Flag:
+    """Move the stage; percent and unit may come along with any."""
+    return replace(flag, stage=stage, steps=flag.steps if steps is None else steps, unit=unit or flag.unit)
+
+
+def with_members(
+    flag: Flag, *, add: tuple[Iterable[str], Iterable[str]], remove: tuple[Iterable[str], Iterable[str]]
+) -> tuple[Flag, int, int]:
+    """Add and remove users and orgs, wherever they are to lie; gives the flag and how many came and went."""
+    users = (flag.allow.users | set(add[0])) - set(remove[0])
+    orgs = (flag.allow.orgs | set(add[1])) - set(remove[1])
+    came = len(users - flag.allow.users) + len(orgs - flag.allow.orgs)
+    went = len(flag.allow.users - users) + len(flag.allow.orgs - orgs)
+    return replace(flag, allow=replace(flag.allow, users=frozenset(users), orgs=frozenset(orgs))), came, went
+
+
+def with_kill(flag: Flag, kill: Kill) -> Flag:
+    """Drop the gate. While killed, reach only rises; a kill that adds nothing gives the same flag."""
+    held = flag.killed
+    if held is None:
+        return replace(flag, killed=kill)
+    sooner = kill.reach is Reach.DRAIN is held.reach and (kill.drain_until or "") < (held.drain_until or "")
+    return replace(flag, killed=kill) if kill.reach.rank > held.reach.rank or sooner else flag
+
+
+def without_kill(flag: Flag) -> Flag:
+    """Lift the kill: stage, percent and lists were never touched."""
+    return replace(flag, killed=None)
+
+
+def kept(before: Flag | None, after: Flag) -> Flag:
+    """A flag that takes another's place: the kill stays over it, and the long part of the list stays as it is."""
+    if before is None:
+        return after
+    return replace(after, killed=before.killed, members=after.members or before.members)
+
+
+def shrinks(before: Flag | None, after: Flag | None) -> bool:
+    """Whether the change takes access away, judged by structure at the stage in force, as if not killed."""
+    if before is None or before.stage is Stage.ADMIN_ONLY:
+        return False
+    if after is None or STAGES.index(after.stage) < STAGES.index(before.stage):
+        return True
+    if not set(after.requires) <= set(before.requires):
+        return True
+    if after.stage is Stage.GA:
+        return False
+    return _list_shrinks(before, after) or _bucket_shrinks(before, after)
+
+
+def _list_shrinks(before: Flag, after: Flag) -> bool:
+    if not (before.allow.users <= after.allow.users and before.allow.orgs <= after.allow.orgs):
+        return True
+    if after.members is not None and after.members != before.members and after.members.changed.get("removed"):
+        return True
+    return not all(any(_is_looser(new, old) for new in after.allow.rules) for old in before.allow.rules)
+
+
+def _is_looser(new: Rule, old: Rule) -> bool:
+    return all(any(_is_same(clause, known) for known in old.clauses) for clause in new.clauses)
+
+
+def _is_same(new: Clause, old: Clause) -> bool:
+    """Python holds 1 and true for equal; the operators do not."""
+    if (new.attribute, new.op, new.kind) != (old.attribute, old.op, old.kind):
+        return False
+    left, right = (list(value) if isinstance(value, tuple) else [value] for value in (new.value, old.value))
+    return len(left) == len(right) and all(map(same, left, right))
+
+
+def _bucket_shrinks(before: Flag, after: Flag) -> bool:
+    if before.stage is not Stage.PERCENTAGE or before.steps == 0:
+        return False
+    scale = (before.unit, before.salt, before.algorithm)
+    return after.steps < before.steps or (after.unit, after.salt, after.algorithm) != scale
+
+
+def check_parents(before: Mapping[str, Flag], changed: Mapping[str, Flag], after: Mapping[str, Flag]) -> None:
+    """Refuse changed flags whose parents do not exist, or that make a lineage circular or too deep: their own, or that
+    of a flag which hangs on them. What was so before may stay. Raises `Invalid`.
+    """
+    for flag in changed.values():
+        held = before.get(flag.key)
+        for index, parent in enumerate(flag.requires):
+            was_so = held is not None and parent in held.requires and parent not in before
+            if parent not in after and not was_so:
+                refuse(f"requires.{index}", "this flag does not exist")
+    for key in after:
+        if ancestry(after, key) is None and (key in changed or key not in before or ancestry(before, key) is not None):
+            refuse("requires", f"makes a cycle, or a chain longer than {limits.MAX_DEPTH}, at {key}")
+
+
+def check_size(flag: Flag) -> None:
+    """Refuse a flag that does not fit its record. Raises `Refusal`."""
+    if stored_bytes(flag) > limits.MAX_FLAG_BYTES:
+        raise Refusal(Slug.TOO_LARGE, f"a flag must be at most {limits.MAX_FLAG_BYTES} bytes")
+
+
+def check_no_emails(users: Iterable[str]) -> None:
+    """Refuse e-mail addresses as user ids: personal data in clear, and people change them. Raises `Invalid`."""
+    if any("@" in user for user in users):
+        refuse("users", "must hold opaque ids, not e-mail addresses")
+
+
+def routes_shrink(before: RouteTable, after: RouteTable, access: str | None) -> bool:
+    """Whether some route would accept fewer credentials or need more flags; a route no longer listed is `entry`."""
+    return any(
+        _policy_shrinks(old.get(name) or RoutePolicy(name), new.get(name) or RoutePolicy(name), access)
+        for old, new in ((before.routes, after.routes), (before.procedures, after.procedures))
+        for name in old.keys() | new.keys()
+    )
+
+
+def _policy_shrinks(before: RoutePolicy, after: RoutePolicy, access: str | None) -> bool:
+    if not PASSES[before.route_class] <= PASSES[after.route_class]:
+        return True
+    return not set(live_flags(after, access)) <= set(live_flags(before, access))

@@ -1,0 +1,175 @@
+"""The manifest: flags, route policies and token profile as one document, compared with what is in force.
+
+A member that the manifest leaves out of a flag keeps its live value, so that applying it again does not undo what
+operators did since; a flag that it leaves out stays, unless pruning is asked for.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from headgate.core import limits
+from headgate.core.changes.flag import check_parents, kept, routes_shrink, shrinks
+from headgate.core.documents import Invalid, Reader, canonical, is_key, refuse
+from headgate.core.flag import OWN_MEMBERS, flag_document, parse_flag
+from headgate.core.model import Flag, Json, Profile
+from headgate.core.profile import check_told, parse_profile, profile_document
+from headgate.core.routes import RouteTable, parse_routes, routes_document
+from headgate.core.snapshot import Snapshot
+
+PROFILE_MEMBERS = ("access", "max_stale", "token")
+MANIFEST_MEMBERS = (*PROFILE_MEMBERS, "flags", "routes")
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What the document asks for. A part that it does not name is None and stays as it is."""
+
+    flags: tuple[dict[str, Any], ...] | None
+    routes: RouteTable | None
+    profile: Profile | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanStep:
+    """One change that applying would make; `target` is `flag`, `routes` or `profile`."""
+
+    target: str
+    action: str
+    key: str | None
+    before: Any
+    after: Any
+    shrinks: bool
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The step as the plan shows it."""
+        return {"target": self.target, "action": self.action, "flag": self.key, "shrinks": self.shrinks}
+
+
+def parse_manifest(document: Json) -> Manifest:
+    """Read a manifest; flags are checked against what is in force by `plan`. Raises `Invalid` with every fault."""
+    read = Reader(document, known=MANIFEST_MEMBERS)
+    routes, profile = None, None
+    try:
+        if "routes" in read.members:
+            routes = parse_routes(read.members["routes"])
+    except Invalid as fault:
+        read.faults.extend(fault.faults)
+    try:
+        if any(name in read.members for name in PROFILE_MEMBERS):
+            profile = parse_profile({name: read.members[name] for name in PROFILE_MEMBERS if name in read.members})
+    except Invalid as fault:
+        read.faults.extend(fault.faults)
+    flags = read.objects("flags", limits.MAX_FLAGS)
+    keys = [item.get("key") if isinstance(item, dict) else None for item in flags]
+    for index, key in enumerate(keys):
+        if not isinstance(key, str) or not is_key(key):
+            read.fault(f"flags.{index}.key", "must match ^[a-z0-9][a-z0-9._-]{0,63}$")
+        elif key in keys[:index]:
+            read.fault(f"flags.{index}.key", "is listed twice")
+    read.check()
+    return Manifest(tuple(flags) if "flags" in read.members else None, routes, profile)
+
+
+def plan_manifest(
+    manifest: Manifest, snapshot: Snapshot, *, new_salt: Callable[[], str], prune: bool
+) -> list[PlanStep]:
+    """The changes, in the order of applying: parents before children, then profile and routes, deletions last.
+
+    `new_salt` is for flags that are new and name none. Raises `Invalid` with every fault.
+    """
+    live = snapshot.rules.given
+    wanted = _wanted_flags(manifest, snapshot, new_salt)
+    after = wanted if _prunes(manifest, prune) else {**live, **wanted}
+    if len(after) > max(limits.MAX_FLAGS, len(live)):
+        refuse("flags", f"there would be more than {limits.MAX_FLAGS} flags")
+    check_parents(live, wanted, after)
+    check_told(manifest.profile or snapshot.profile, after, manifest.routes or snapshot.routes)
+    steps = [*_flag_steps(wanted, snapshot)]
+    if manifest.profile is not None and _differs(
+        profile_document(manifest.profile), profile_document(snapshot.profile)
+    ):
+        moved = snapshot.profile.access is not None and manifest.profile.access != snapshot.profile.access
+        documents = profile_document(snapshot.profile), profile_document(manifest.profile)
+        steps.append(PlanStep("profile", "replace", None, *documents, moved))
+    if manifest.routes is not None and routes_document(manifest.routes) != routes_document(snapshot.routes):
+        access = (manifest.profile or snapshot.profile).access
+        fewer = bool(snapshot.routes.policies()) and routes_shrink(snapshot.routes, manifest.routes, access)
+        listed = {"routes": routes_document(snapshot.routes)}, {"routes": routes_document(manifest.routes)}
+        steps.append(PlanStep("routes", "replace", None, *listed, fewer))
+    gone = [flag for key, flag in live.items() if key not in after]
+    steps.extend(PlanStep("flag", "delete", flag.key, flag, None, shrinks(flag, None)) for flag in gone)
+    return steps
+
+
+def outcome(live: Mapping[str, Flag], steps: Iterable[PlanStep]) -> dict[str, Flag]:
+    """The flags as the steps leave them; a kill and the long part of a list stay."""
+    after = dict(live)
+    for step in steps:
+        if isinstance(step.after, Flag):
+            after[step.after.key] = kept(step.before, step.after)
+        elif step.key is not None:
+            del after[step.key]
+    return after
+
+
+def _prunes(manifest: Manifest, prune: bool) -> bool:
+    """A manifest without flags says nothing of flags: it deletes none."""
+    return prune and manifest.flags is not None
+
+
+def _differs(left: Any, right: Any) -> bool:
+    """As JSON: Python holds 1 and true for equal."""
+    return canonical(left) != canonical(right)
+
+
+def _wanted_flags(manifest: Manifest, snapshot: Snapshot, new_salt: Callable[[], str]) -> dict[str, Flag]:
+    wanted: dict[str, Flag] = {}
+    faults: list[tuple[str, str]] = []
+    for index, document in enumerate(manifest.flags or ()):
+        live = snapshot.rules.given.get(document["key"])
+        kept = _own(live) if live is not None and not live.quarantined else {}
+        try:
+            wanted[document["key"]] = parse_flag({**kept, **document}, salt=new_salt(), path=f"flags.{index}")
+        except Invalid as fault:
+            faults.extend(fault.faults)
+    if faults:
+        raise Invalid(faults)
+    return wanted
+
+
+def _own(flag: Flag) -> dict[str, Any]:
+    return {name: value for name, value in flag_document(flag).items() if name in OWN_MEMBERS}
+
+
+def _flag_steps(wanted: dict[str, Flag], snapshot: Snapshot) -> Iterator[PlanStep]:
+    for key in _parents_first(wanted):
+        flag, live = wanted[key], snapshot.rules.given.get(key)
+        if live is None:
+            yield PlanStep("flag", "create", key, None, flag, False)
+        elif live.quarantined or _differs(_own(live), _own(flag)):
+            yield PlanStep("flag", "replace", key, live, flag, shrinks(live, flag))
+
+
+def _parents_first(flags: dict[str, Flag]) -> list[str]:
+    ordered: dict[str, None] = {}
+
+    def visit(key: str) -> None:
+        if key in flags and key not in ordered:
+            for parent in flags[key].requires:
+                visit(parent)
+            ordered[key] = None
+
+    for key in flags:
+        visit(key)
+    return list(ordered)
+
+
+def manifest_document(snapshot: Snapshot) -> dict[str, Any]:
+    """What is in force, as a manifest. Flags whose record cannot be read are left out."""
+    return {
+        **profile_document(snapshot.profile),
+        "flags": [_own(flag) for _key, flag in sorted(snapshot.rules.given.items()) if not flag.quarantined],
+        "routes": routes_document(snapshot.routes),
+    }

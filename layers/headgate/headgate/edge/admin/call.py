@@ -1,0 +1,213 @@
+"""What every admin call passes: the body as JSON, who asks, the Idempotency-Key, the precondition, and the way out.
+
+Order of refusal: signature (API Gateway), JSON, idempotency, validation, precondition, shrink.
+"""
+
+import re
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from headgate.core import limits
+from headgate.core.changes.refusal import Refusal, Slug
+from headgate.core.documents import Invalid, is_key, refuse
+from headgate.core.model import Flag, Json
+from headgate.edge import telemetry
+from headgate.edge.http import Event, Malformed, Request, Response, TooLarge, read_json, read_request, respond
+from headgate.edge.problems import problem
+from headgate.store.imports import Imports
+from headgate.store.items import Stored, flag_in
+from headgate.store.port import Key, Table, Throttled, Unavailable
+from headgate.store.record import Actor, Answer, Call, Plan, Record
+from headgate.store.sessions import Sessions
+from headgate.store.snapshots import Snapshots, Standing, View
+
+if TYPE_CHECKING:
+    from headgate.edge.key_pool import PoolKey
+
+MAX_BODY = 393_216
+"""Bytes: a manifest of 1,000 routes and some hundred flags."""
+IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9._:/+=-]{1,64}")
+ETAG = re.compile(r'"(0|[1-9][0-9]{0,15})"')
+
+
+def no_audit_key() -> "PoolKey":
+    """The default of `Admin.audit_key`: without an audit key, no checkpoint can be made. Raises `Unavailable`."""
+    raise Unavailable("NoAuditKey")
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """What the calls work with. `audit_key` is made when first needed; an empty `issuer` means the request's host.
+
+    `inline` is how many ids of a flag's list are stored in the flag itself.
+    """
+
+    table: Table
+    snapshots: Snapshots
+    record: Record
+    sessions: Sessions
+    pool: tuple[str, ...] = ()
+    email_ids: bool = False
+    inline: int = limits.MAX_INLINE_MEMBERS
+    issuer: str = ""
+    audit_key: Callable[[], "PoolKey"] = no_audit_key
+    clock: Callable[[], float] = time.time
+    new_salt: Callable[[], str] = field(default=lambda: secrets.token_hex(16))
+
+    def current(self) -> View:
+        """The rules as of now. Raises `Refusal` when the store does not answer: operators never see stale state."""
+        view = self.snapshots.live()
+        if view.standing is not Standing.FRESH:
+            raise Refusal(Slug.UNAVAILABLE, "the store does not answer; nothing was changed")
+        return view
+
+    @property
+    def imports(self) -> Imports:
+        """The imports of all flags."""
+        return Imports(self.table, self.record, clock=self.clock)
+
+    def commit(self, target: Key, plan: Plan, request: Request, document: Json, *, rules: bool = False) -> Response:
+        """Make one change and answer. Set `rules` where the plan depends on other flags."""
+        call = call_of(request, document, idempotency_key(request))
+        return answered(
+            self.record.change(target, plan, call, rules=(lambda: self.current().snapshot) if rules else None)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One call: its handler, and what docs/openapi.json says about it beside the handler's docstring.
+
+    `answers` maps each status of success to its model's name in `headgate.openapi`, or None for no body. `body` is the
+    model that the handler reads the body with, or the name of a schema in `openapi.schemas` for bodies that the core
+    parses. `takes` lists query parameters and headers by their names in `openapi.parameters`, `refuses` the problems
+    that do not follow from the rest.
+    """
+
+    handler: Callable[[Admin, Request], Response]
+    answers: Mapping[int, str | None]
+    body: Any = None
+    takes: str = ""
+    refuses: str = ""
+
+
+def handle(admin: Admin, routes: Mapping[str, Route], event: Event) -> Response:
+    """Answer one request. API Gateway has matched the route and verified the signature."""
+    request = read_request(event)
+    try:
+        response = _route(routes, request).handler(admin, request)
+    except Refusal as refusal:
+        headers = {} if refusal.version is None else {"etag": f'"{refusal.version}"'}
+        response = problem(
+            refusal.slug, refusal.detail, faults=refusal.faults, headers=headers, members=refusal.members
+        )
+    except Invalid as invalid:
+        response = problem(Slug.INVALID_BODY, "see errors", faults=invalid.faults)
+    except Malformed as fault:
+        response = problem(Slug.INVALID_JSON, str(fault))
+    except TooLarge as fault:
+        response = problem(Slug.TOO_LARGE, str(fault))
+    except (Unavailable, Throttled) as failure:
+        telemetry.count("StoreUnavailable", function="admin")
+        telemetry.log("unavailable", function="admin", error=str(failure), request_id=request.request_id)
+        response = problem(
+            Slug.UNAVAILABLE, "the change may or may not have been made; retry with the same Idempotency-Key"
+        )
+    telemetry.log("answered", function="admin", route=request.route_key, status=response["statusCode"],
+                  request_id=request.request_id)  # fmt: skip
+    return response
+
+
+def _route(routes: Mapping[str, Route], request: Request) -> Route:
+    """The route of a signed request. Raises `Refusal`."""
+    if not request.arn:
+        telemetry.denied("admin", "unsigned", route=request.route_key, request_id=request.request_id)
+        telemetry.count("UnsignedAdminCall", function="admin")
+        raise Refusal(Slug.FORBIDDEN, "API Gateway did not verify a signature: check the route's authorizer")
+    if request.route_key not in routes:
+        raise Refusal(Slug.NOT_FOUND, "this function does not serve the route")
+    return routes[request.route_key]
+
+
+def answered(answer: Answer) -> Response:
+    """The response for an answer."""
+    return shown(answer.body, status=answer.status, version=answer.version)
+
+
+def shown(body: Any, *, status: int = 200, version: int | None = None) -> Response:
+    """A successful response, with its ETag and revision where it has them."""
+    headers = {} if version is None else {"etag": f'"{version}"'}
+    if isinstance(body, Mapping) and isinstance(body.get("revision"), int):
+        headers["x-headgate-revision"] = str(body["revision"])
+    return respond(status, body, headers)
+
+
+def read_document(request: Request) -> Json:
+    """The body as JSON. Raises `Malformed` or `TooLarge`."""
+    return read_json(request.body, MAX_BODY)
+
+
+def idempotency_key(request: Request) -> str:
+    """The caller's key. Raises `Refusal`."""
+    key = request.headers.get("idempotency-key", "")
+    if not IDEMPOTENCY_KEY.fullmatch(key):
+        raise Refusal(Slug.KEY_REQUIRED, "1 to 64 letters, digits or . _ : / + = -")
+    return key
+
+
+def call_of(request: Request, document: Json, key: str) -> Call:
+    """Who asks for what. A reason that is not a string is refused by the plan."""
+    arn = request.arn
+    actor = Actor(arn, str(request.iam.get("callerId", "")), request.source_ip)
+    reason = document.get("reason") if isinstance(document, dict) else None
+    print_of = (arn, request.route_key, request.raw_path, request.body.decode("utf-8", "replace"))
+    return Call(
+        actor=actor,
+        reason=reason if isinstance(reason, str) else "",
+        request_id=request.request_id,
+        caller=sha256(arn.encode()).hexdigest()[:32],
+        key=key,
+        fingerprint=sha256("\0".join(print_of).encode()).hexdigest(),
+    )
+
+
+def check_version(request: Request, version: int) -> None:
+    """Compare If-Match with the stored version. Raises `Refusal`: 428 if absent, 400 unless one ETag, 412 if stale."""
+    text = request.headers.get("if-match")
+    if text is None:
+        raise Refusal(Slug.PRECONDITION_REQUIRED, "send If-Match with the current ETag")
+    match = ETAG.fullmatch(text.strip())
+    if match is None:
+        raise Refusal(Slug.INVALID_BODY, "If-Match takes one ETag, as returned by a read")
+    if int(match[1]) != version:
+        raise Refusal(Slug.PRECONDITION_FAILED, "read it again and retry with the new ETag", version=version)
+
+
+def key_in(request: Request) -> str:
+    """The flag key of the path. Raises `Refusal`."""
+    key = request.path.get("key", "")
+    if not is_key(key):
+        raise Refusal(Slug.INVALID_FLAG_KEY, "must match ^[a-z0-9][a-z0-9._-]{0,63}$")
+    return key
+
+
+def limit_of(request: Request) -> int:
+    """`limit`, 1 to 1,000, 100 unless given. Raises `Invalid`."""
+    text = request.query.get("limit", "100")
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 1_000):
+        refuse("limit", "must be a whole number from 1 to 1000")
+    return int(text)
+
+
+def readable(stored: Stored | None, key: str) -> Flag:
+    """The stored flag. Raises `Refusal` when there is none, and `Invalid` when only replacing it whole can mend it."""
+    flag = flag_in(stored, key)
+    if flag is None:
+        raise Refusal(Slug.UNKNOWN_FLAG)
+    if flag.quarantined:
+        refuse("$", "the stored flag cannot be read; replace the whole flag")
+    return flag

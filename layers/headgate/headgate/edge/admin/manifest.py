@@ -1,0 +1,151 @@
+"""The manifest: plan, apply, export. Applying is one revision for each change, and resumable."""
+
+from dataclasses import replace
+from typing import Any
+
+from headgate.core.changes.flag import check_no_emails, kept, stamped
+from headgate.core.changes.manifest import Manifest, PlanStep, manifest_document, parse_manifest, plan_manifest
+from headgate.core.changes.refusal import Refusal, Slug
+from headgate.core.documents import canonical, refuse
+from headgate.core.model import Flag, Json
+from headgate.core.profile import profile_document
+from headgate.core.routes import check_routes_size, routes_document
+from headgate.core.snapshot import Snapshot, read_profile, read_routes
+from headgate.edge.admin.as_of import as_of, read_moment
+from headgate.edge.admin.bodies import ChangeBody, read_body
+from headgate.edge.admin.call import Admin, answered, call_of, idempotency_key, read_document, shown
+from headgate.edge.admin.flags import changed
+from headgate.edge.admin.preview import foreseen
+from headgate.edge.admin.routes import whole_change
+from headgate.edge.http import Request, Response, respond
+from headgate.store.items import PROFILE_KEY, ROUTES_KEY, Stored, flag_in, flag_key
+from headgate.store.port import Key
+from headgate.store.record import Answer, Call, Change, Current
+
+APPLY_BUDGET = 15.0
+"""Seconds of one call before it answers with a cursor: API Gateway gives 30."""
+
+
+def export(admin: Admin, request: Request) -> Response:
+    """GET /admin/v1/manifest: export what is in force, or was at a revision or a time."""
+    moment = request.query.get("as_of")
+    snapshot = admin.current().snapshot if moment is None else as_of(admin, read_moment(moment))
+    return respond(200, manifest_document(snapshot), {"x-headgate-revision": str(snapshot.revision)})
+
+
+def plan(admin: Admin, request: Request) -> Response:
+    """POST /admin/v1/manifest/plan: show what applying would change, who gains and who loses."""
+    manifest, options = _read(read_document(request))
+    snapshot = admin.current().snapshot
+    steps = _steps(admin, manifest, snapshot, options)
+    shrinking = any(step.shrinks for step in steps)
+    return shown({**foreseen(admin, snapshot.rules, steps), "shrinks": shrinking, "revision": snapshot.revision})
+
+
+class ApplyBody(ChangeBody):
+    """How to apply. `prune` deletes flags that the manifest does not name; `cursor` resumes an earlier call."""
+
+    prune: bool = False
+    cursor: str | None = None
+
+
+class PlanBody(ApplyBody):
+    """As for applying, but a plan needs no reason."""
+
+    reason: str = "plan"
+
+
+def _read(document: Json, model: type[ApplyBody] = PlanBody) -> tuple[Manifest, ApplyBody]:
+    members = dict(document) if isinstance(document, dict) else refuse("$", "must be an object")
+    names = ("reason", "allow_shrink", "prune", "cursor")
+    options = read_body(model, {name: members.pop(name) for name in names if name in members})
+    return parse_manifest(members), options
+
+
+def _steps(admin: Admin, manifest: Manifest, snapshot: Snapshot, options: ApplyBody) -> list[PlanStep]:
+    steps = plan_manifest(manifest, snapshot, new_salt=admin.new_salt, prune=options.prune)
+    for step in steps:
+        if isinstance(step.after, Flag) and not admin.email_ids:
+            known = step.before.allow.users if isinstance(step.before, Flag) else frozenset()
+            check_no_emails(step.after.allow.users - known)
+        if step.target == "routes":
+            check_routes_size(canonical(step.after))
+    return steps
+
+
+def apply(admin: Admin, request: Request) -> Response:
+    """POST /admin/v1/manifest: apply a manifest, one revision per change; `next` is set when one call cannot do it all.
+
+    What is already applied is no longer a change, so a repeated call resumes where an earlier one stopped. The last
+    change carries the call's idempotency record with the whole answer.
+    """
+    document = read_document(request)
+    call = call_of(request, document, idempotency_key(request))
+    replayed = admin.record.replay(call)
+    if replayed is not None:
+        return answered(replayed)
+    manifest, options = _read(document, ApplyBody)
+    deadline = admin.clock() + APPLY_BUDGET
+    steps = _steps(admin, manifest, admin.current().snapshot, options)
+    shrinking = [step for step in steps if step.shrinks]
+    if shrinking and not options.allow_shrink:
+        faults = tuple((step.key or step.target, step.action) for step in shrinking)
+        raise Refusal(Slug.WOULD_SHRINK, "set allow_shrink to confirm", faults=faults)
+    return _apply_all(admin, steps, call, deadline)
+
+
+def _apply_all(admin: Admin, steps: list[PlanStep], call: Call, deadline: float) -> Response:
+    done: list[dict[str, Any]] = []
+    for index, step in enumerate(steps):
+        done.append(step.summary)
+        last = index == len(steps) - 1
+        part = call if last else replace(call, key=f"{call.request_id}/{index}"[:64], caller=call.caller + "/part")
+        answer = _apply_step(admin, step, part, tuple(done))
+        if last:
+            return answered(answer)
+        if admin.clock() > deadline:
+            return shown({"changes": done, "next": f"{index + 1}"})
+    return shown({"changes": [], "next": None})
+
+
+def _apply_step(admin: Admin, step: PlanStep, call: Call, done: tuple[dict[str, Any], ...]) -> Answer:
+    """One change, on exactly what the plan saw. Raises `Refusal` when that was modified since."""
+
+    def plan(current: Current) -> Change:
+        body = {"changes": list(done), "next": None, "revision": current.stamp.revision}
+        return replace(_planned(step, current), answer=Answer(200, body))
+
+    return admin.record.change(_target(step), plan, call)
+
+
+def _target(step: PlanStep) -> Key:
+    return {"routes": ROUTES_KEY, "profile": PROFILE_KEY}[step.target] if step.key is None else flag_key(step.key)
+
+
+def _in_force(target: str, stored: Stored | None) -> dict[str, Any]:
+    """The routes or the profile, as plans see them."""
+    document = None if stored is None else stored.document
+    if target == "routes":
+        return {"routes": routes_document(read_routes(document))}
+    return profile_document(read_profile(document))
+
+
+def _planned(step: PlanStep, current: Current) -> Change:
+    stored = current.stored
+    held = None if stored is None else stored.version
+    if step.key is None:
+        if canonical(_in_force(step.target, stored)) != canonical(step.before):
+            raise Refusal(Slug.PRECONDITION_FAILED, f"the {step.target} changed while applying; apply again")
+        return whole_change(step.target, step.after, current)
+    seen = step.before.version if isinstance(step.before, Flag) else None
+    if stored is not None and stored.retired:
+        raise Refusal(Slug.RETIRED, f"{step.key}: choose another key")
+    before = flag_in(stored, step.key)
+    unreadable = before is not None and before.quarantined and isinstance(step.before, Flag) and step.before.quarantined
+    if held != seen and not unreadable:  # what cannot be read has no version; a kill of it may have come since
+        raise Refusal(Slug.PRECONDITION_FAILED, f"{step.key} changed while applying; apply again")
+    document = None if stored is None else stored.document
+    if step.after is None:
+        return Change("flag.delete", (held or 0) + 1, document, None, Answer(204), step.key)
+    after = stamped(kept(before, step.after), (held or 0) + 1, current.stamp)
+    return changed(f"flag.{step.action}", document, after)

@@ -1,0 +1,67 @@
+"""Revocations: the tokens of a subject issued until now, or one token."""
+
+from typing import Any
+
+from pydantic import ConfigDict, model_validator
+
+from headgate.core.deny import Denial, DenyKind
+from headgate.core.documents import rfc3339, unix
+from headgate.core.keyring import LONGEST_TOKEN_LIFE
+from headgate.core.model import Json
+from headgate.core.session import MAX_LIFE
+from headgate.edge.admin.bodies import Body, MemberId, ReasonText, read_body
+from headgate.edge.admin.call import Admin, read_document
+from headgate.edge.http import Request, Response
+from headgate.store.items import deny_key
+from headgate.store.port import Put
+from headgate.store.record import Answer, Change, Current
+
+ONE_OF: Any = [{"required": [name], "properties": {name: {"type": "string"}}} for name in ("subject", "jti")]
+
+
+class RevocationBody(Body):
+    """A subject's tokens issued until now, or one token by its `jti`: exactly one of the two."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": ONE_OF})
+
+    reason: ReasonText
+    subject: MemberId | None = None
+    jti: MemberId | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> "RevocationBody":
+        if (self.subject is None) == (self.jti is None):
+            raise ValueError("name either a subject or a jti")
+        return self
+
+
+def revoke(admin: Admin, request: Request) -> Response:
+    """POST /admin/v1/revocations: refuse tokens issued up to this second; a later exchange works."""
+    document = read_document(request)
+    kind, value = _named(document)
+
+    def plan(current: Current) -> Change:
+        read_body(RevocationBody, document)
+        now = int(unix(current.stamp.at))
+        # nothing that was issued until now can be renewed for longer than a session lives
+        denial = Denial(kind, value, now, now + MAX_LIFE + LONGEST_TOKEN_LIFE)
+        return denial_change("deny.revoke", denial, current, status=201)
+
+    return admin.commit(deny_key(kind, value), plan, request, document)
+
+
+def _named(document: Json) -> tuple[DenyKind, str]:
+    """What the record is keyed by; the plan checks later whether the body is valid."""
+    members = document if isinstance(document, dict) else {}
+    kind = DenyKind.JTI if isinstance(members.get("jti"), str) else DenyKind.SUBJECT
+    value = members.get(kind.value)
+    return kind, value if isinstance(value, str) else ""
+
+
+def denial_change(action: str, denial: Denial, current: Current, *, status: int, also: tuple[Put, ...] = ()) -> Change:
+    """The change that records a denial; `also` are further writes of its transaction."""
+    version = 1 + (0 if current.stored is None else current.stored.version)
+    before = None if current.stored is None else current.stored.document
+    body: dict[str, Any] = {"kind": denial.kind.value, "at": rfc3339(denial.at), "revision": current.stamp.revision}
+    answer = Answer(status, body if status == 201 else None)
+    return Change(action, version, before, denial.document, answer, expires=denial.expires, also=also)

@@ -1,0 +1,71 @@
+"""Sessions: who is inside, and ending one."""
+
+from typing import Any
+
+from headgate.core.changes.refusal import Refusal, Slug
+from headgate.core.deny import Denial, DenyKind
+from headgate.core.documents import rfc3339, unix
+from headgate.core.keyring import LONGEST_TOKEN_LIFE
+from headgate.core.session import Session
+from headgate.edge.admin.bodies import ReasonBody, read_body
+from headgate.edge.admin.call import Admin, limit_of, read_document, shown
+from headgate.edge.admin.paging import read_cursor, write_cursor
+from headgate.edge.admin.revocations import denial_change
+from headgate.edge.http import Request, Response
+from headgate.store.items import deny_key
+from headgate.store.record import Change, Current
+from headgate.store.sessions import ending, is_record_id
+
+LOOKED_AT = 5_000
+"""Records that one page reads before it answers with what it has: records of ended sessions are among them."""
+
+
+def list_sessions(admin: Admin, request: Request) -> Response:
+    """GET /admin/v1/sessions: list live sessions, their count, and when the last must end."""
+    limit, now = limit_of(request), admin.clock()
+    after = ""
+    if "cursor" in request.query:
+        (after,) = read_cursor(request.query["cursor"], "sessions", str)
+        if not is_record_id(after):
+            raise Refusal(Slug.INVALID_CURSOR)
+    found: list[dict[str, Any]] = []
+    following = None
+    for number, (record, session) in enumerate(admin.sessions.every(after)):
+        is_live = session.is_live(now)
+        if number == LOOKED_AT or (is_live and len(found) == limit):
+            following = write_cursor("sessions", after)
+            break
+        after = record
+        if is_live:
+            found.append(_session(record, session))
+    count, last = admin.sessions.inside() or (None, None)
+    counts = {"inside": count, "last_leaves_at": None if last is None else rfc3339(last)}
+    return shown({"sessions": found, "counts": counts, "next": following})
+
+
+def _session(record: str, session: Session) -> dict[str, Any]:
+    return {
+        "id": record,
+        "subject": session.subject,
+        "session_id": session.session_id,
+        "started_at": rfc3339(session.started_at),
+        "expires_at": rfc3339(session.expires_at),
+    }
+
+
+def end_session(admin: Admin, request: Request) -> Response:
+    """DELETE /admin/v1/sessions/{id}: end a session; its token is refused within 5 s and cannot be renewed."""
+    record = request.path.get("id", "")
+    if not is_record_id(record):
+        raise Refusal(Slug.NOT_FOUND)
+    document = read_document(request)
+
+    def plan(current: Current) -> Change:
+        read_body(ReasonBody, document)
+        session = admin.sessions.by_record(record)
+        if session is None or session.ended:
+            raise Refusal(Slug.NOT_FOUND)
+        denial = Denial(DenyKind.SESSION, record, int(unix(current.stamp.at)), session.expires_at + LONGEST_TOKEN_LIFE)
+        return denial_change("deny.session", denial, current, status=204, also=(ending(session),))
+
+    return admin.commit(deny_key(DenyKind.SESSION, record), plan, request, document)

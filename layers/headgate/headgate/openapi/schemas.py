@@ -1,0 +1,88 @@
+"""The schemas of the document: those of the models, and those of what the core reads by itself."""
+
+import inspect
+from collections.abc import Iterable
+from types import ModuleType
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+from pydantic_core.core_schema import WithDefaultSchema
+
+from headgate.core import limits
+from headgate.edge.admin.bodies import ChangeBody
+from headgate.edge.admin.manifest import ApplyBody, PlanBody
+from headgate.openapi.manifest import DEFINITIONS, FLAG, MANIFEST_PROPERTIES, Schema, array_of, closed, ref
+from headgate.openapi.parts import NAMED, AnswerSchema
+
+COMPONENTS = "#/components/schemas/"
+IN_MANIFEST = {
+    "key": "Key", "flag": "FlagSettings", "member": "Member", "rule": "Rule", "clause": "Clause",
+    "route": "RouteSettings",
+}  # fmt: skip
+
+
+class _Generator(GenerateJsonSchema):
+    """Components named without the suffix of their classes, no titles, and no null for members that may be absent."""
+
+    def normalize_name(self, name: str) -> str:
+        return super().normalize_name(name).removesuffix("Schema")
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002  # the signature is pydantic's
+        return False
+
+    def default_schema(self, schema: WithDefaultSchema) -> dict[str, Any]:
+        if schema.get("default", ...) is None:
+            return self.generate_inner(schema["schema"])
+        return super().default_schema(schema)
+
+
+def component(name: str) -> Schema:
+    """A reference to a schema of the document."""
+    return {"$ref": COMPONENTS + name}
+
+
+def of_models(models: Iterable[type[BaseModel]]) -> dict[str, Schema]:
+    """The schemas of models, and of all that they hold, by name."""
+    wanted = [(model, "validation") for model in models]
+    _, made = models_json_schema(wanted, ref_template=COMPONENTS + "{model}", schema_generator=_Generator)  # type: ignore[arg-type]
+    return {name: _placed(schema) for name, schema in made["$defs"].items()}
+
+
+def _placed(schema: Any) -> Any:
+    """With references to where things lie in this document."""
+    if isinstance(schema, list):
+        return [_placed(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if NAMED in schema:
+        return component(schema[NAMED])
+    if str(schema.get("$ref", "")).startswith("#/$defs/"):
+        return component(IN_MANIFEST[schema["$ref"].removeprefix("#/$defs/")])
+    return {name: _placed(part) for name, part in schema.items() if not (name == "title" and isinstance(part, str))}
+
+
+def _with(properties: Schema, options: type[BaseModel], *required: str) -> Schema:
+    """A document that the core reads, and a change's own members beside it."""
+    model = of_models([options])[options.__name__]
+    return closed({**properties, **model["properties"]}, *required, *model.get("required", ()))
+
+
+def documents() -> dict[str, Schema]:
+    """What the core reads: the manifest, its parts, and the bodies that hold them."""
+    bodies = {
+        "Manifest": closed(MANIFEST_PROPERTIES),
+        "FlagBody": _with(FLAG, ChangeBody),
+        "RoutesBody": _with({"routes": array_of(ref("route"), limits.MAX_ROUTES)}, ChangeBody, "routes"),
+        "ApplyBody": _with(MANIFEST_PROPERTIES, ApplyBody),
+        "PlanBody": _with(MANIFEST_PROPERTIES, PlanBody),
+    }
+    parts = {name: DEFINITIONS[part] for part, name in IN_MANIFEST.items()}
+    return {name: _placed(schema) for name, schema in {**bodies, **parts}.items()}
+
+
+def answers_in(*modules: ModuleType) -> list[type[BaseModel]]:
+    """Every model of an answer that the modules name."""
+    named = [value for module in modules for value in vars(module).values()]
+    classes = [one for one in named if inspect.isclass(one) and issubclass(one, AnswerSchema)]
+    return list(dict.fromkeys(one for one in classes if one is not AnswerSchema))

@@ -1,0 +1,90 @@
+"""The in-process gate, and what one decision of it costs, on the reference backend."""
+
+from typing import Any
+
+import pytest
+from fake_clock import FakeClock
+from reference_table import Fault, always
+from written_rules import WrittenRules
+
+from headgate.core.model import Subject
+from headgate.sdk.gate import Gate, NotAllowed
+
+BOB, ROOT = Subject(user="bob"), Subject(user="root", admin=True)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def rules(clock: FakeClock) -> WrittenRules:
+    made = WrittenRules(clock)
+    made.flag("f", stage="ga")
+    made.profile(max_stale=10)
+    return made
+
+
+def gate(rules: WrittenRules, clock: FakeClock, *, live: bool = False) -> Gate:
+    return Gate(rules.table, clock=clock, jitter=lambda: 0.0, live=live)
+
+
+def test_a_live_gate_sees_a_kill_at_once_and_reads_once_a_decision(rules: WrittenRules, clock: FakeClock) -> None:
+    made = gate(rules, clock, live=True)
+    assert made.allows("f", BOB)
+    assert rules.reads_of(lambda: made.allows("f", BOB)) == 1
+    rules.flag("f", stage="ga", killed="gate")
+    assert not made.allows("f", BOB)
+    assert made.allows("f", ROOT)
+
+
+def test_a_soft_gate_is_at_most_five_seconds_behind(rules: WrittenRules, clock: FakeClock) -> None:
+    made = gate(rules, clock)
+    assert made.allows("f", BOB)
+    rules.flag("f", stage="ga", killed="gate")
+    assert rules.reads_of(lambda: made.allows("f", BOB)) == 0
+    clock.advance(5.1)
+    assert not made.allows("f", BOB)
+
+
+def test_a_missing_flag_lets_admins_in_and_nobody_else(rules: WrittenRules, clock: FakeClock) -> None:
+    made = gate(rules, clock)
+    with pytest.raises(NotAllowed, match="FLAG_NOT_FOUND"):
+        made.check("gone", BOB)
+    made.check("gone", ROOT)
+
+
+@pytest.mark.parametrize("fault", [Fault.LOST_REQUEST, Fault.THROTTLED])
+def test_without_rules_only_admins_pass(rules: WrittenRules, clock: FakeClock, fault: Fault) -> None:
+    rules.table.weather = always(fault)
+    made = gate(rules, clock, live=True)
+    assert not made.allows("f", BOB)
+    assert made.allows("f", ROOT)
+
+
+def test_an_outage_is_bridged_up_to_max_stale(rules: WrittenRules, clock: FakeClock) -> None:
+    made = gate(rules, clock, live=True)
+    assert made.allows("f", BOB)
+    rules.table.weather = always(Fault.LOST_REQUEST)
+    clock.advance(9)
+    assert made.allows("f", BOB)
+    clock.advance(2)
+    with pytest.raises(NotAllowed, match="UNAVAILABLE"):
+        made.check("f", BOB)
+
+
+def test_the_decorator_answers_for_the_handler(rules: WrittenRules, clock: FakeClock) -> None:
+    made = gate(rules, clock)
+    reached: list[Any] = []
+
+    @made.required("f", subject=lambda event: Subject(user=event["who"]))
+    def handler(event: Any, context: Any) -> dict[str, Any]:
+        reached.append(event)
+        return {"statusCode": 200}
+
+    assert handler({"who": "bob"}, None) == {"statusCode": 200}
+    rules.flag("f", stage="admin_only")
+    clock.advance(5.1)
+    assert handler({"who": "bob"}, None)["statusCode"] == 403
+    assert len(reached) == 1
