@@ -1,7 +1,7 @@
-"""Builds the package. Everything but this stands in pyproject.toml: the wheel carries the project's own files too.
+"""Build step: copy the project's own files into the wheel. All metadata is in pyproject.toml.
 
-`headgate local`, `tour` and `check` serve and read template.yaml, functions/ and examples/gastown. They lie once in the
-repository; a wheel gets a copy as `headgate_cli/_project`, an editable install reads them where they are.
+`headgate local`, `tour`, and `check` use template.yaml, functions/, and examples/gastown. A wheel contains a copy of
+them as `headgate_cli/_project`; an editable install reads them from the repository.
 """
 
 from pathlib import Path
@@ -14,10 +14,10 @@ PROJECT = ("template.yaml", "manifest.yaml", "functions/**/*.py", "examples/gast
 
 
 class WithProject(build_py):
-    """build_py, and then the project's files."""
+    """build_py that also copies the project's files."""
 
     def run(self) -> None:
-        """Copy what the packages hold, then the project."""
+        """Copy the packages, then the project's files."""
         super().run()
         if self.editable_mode:
             return

@@ -1,5 +1,5 @@
-# How a function is built: its Python files as they are, nothing else. What they import lies in the layer.
-# SAM runs this in a copy of the function's folder and says in ARTIFACTS_DIR where the result goes.
+# Builds a function: its Python files and nothing else. What they import is in the layer.
+# SAM runs this in a copy of the function's folder and sets ARTIFACTS_DIR to the output folder.
 include $(dir $(lastword $(MAKEFILE_LIST)))../layers/compile.mk
 
 build-%:

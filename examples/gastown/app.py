@@ -1,8 +1,8 @@
-"""The reference worker: a small Gastown behind the gate. Wiring only; START at gastown/actions.py."""
+"""The reference worker: a small Gastown behind the gate. Wiring only; start reading at gastown/actions.py."""
 
 import gc
 
-gc.disable()  # imports make no garbage, and looking for it is a twelfth of a cold start
+gc.disable()  # imports create no garbage, and collecting takes a twelfth of a cold start
 
 import os
 from typing import Any

@@ -1,7 +1,7 @@
-"""A Lambda function that gates itself: one decorator, and OpenFeature for whatever is no gate.
+"""A Lambda function that gates itself with one decorator, and uses OpenFeature for a value that is not a gate.
 
-It reads the rules from Headgate's table (`dynamodb:GetItem`, `BatchGetItem` and `Query` on it are all it needs) and
-uses Headgate's layer. In front of it stands Headgate's authorizer, which says who is calling.
+It reads the rules from Headgate's table (it needs only `dynamodb:GetItem`, `BatchGetItem`, and `Query` on it) and uses
+Headgate's layer. It runs behind Headgate's authorizer, which identifies the caller.
 """
 
 import json

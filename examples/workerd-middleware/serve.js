@@ -1,4 +1,4 @@
-// Runs the Worker on this machine: bundled by esbuild, on workerd by miniflare. PORT 0 picks a free one.
+// Runs the Worker locally: bundled by esbuild, on workerd through miniflare. PORT=0 picks a free port.
 
 import { build } from "esbuild";
 import { Miniflare } from "miniflare";

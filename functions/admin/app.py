@@ -1,8 +1,8 @@
-"""The admin function, and the kill function (the same code behind one route): wiring only."""
+"""The admin function, and the kill function, which is the same code with one route: wiring only."""
 
 import gc
 
-gc.disable()  # imports make no garbage, and looking for it is a twelfth of a cold start
+gc.disable()  # imports create no garbage, and collecting takes a twelfth of a cold start
 
 import os
 from typing import Any
@@ -30,7 +30,7 @@ table = DynamoTable(
 
 
 def audit_key() -> KmsKey:
-    """KMS is asked for by checkpoints alone: no other call, a kill least of all, waits for its client to load."""
+    """Only checkpoints need KMS, so no other call waits for its client to load, least of all a kill."""
     kid = required("HEADGATE_AUDIT_KEY")["HEADGATE_AUDIT_KEY"]
     return KmsKey(kid, client("kms", connect_timeout=0.5, read_timeout=2.0))
 

@@ -2,7 +2,7 @@
 
 import gc
 
-gc.disable()  # imports make no garbage, and looking for it is a twelfth of a cold start
+gc.disable()  # imports create no garbage, and collecting takes a twelfth of a cold start
 
 import os
 from typing import Any
@@ -23,7 +23,7 @@ snapshots = Snapshots(table, watch=Alarms("authorizer"), emergency=emergency_kil
 kms = client("kms", connect_timeout=0.5, read_timeout=2.0)
 keys = KeyPool(tuple(KmsKey(kid, kms) for kid in settings.signing_keys), snapshots)
 legacy = None
-if os.environ.get("HEADGATE_LEGACY_ISSUER"):  # off by default, and then nothing of it is loaded
+if os.environ.get("HEADGATE_LEGACY_ISSUER"):  # off by default, and then not even imported
     from headgate.edge.legacy import legacy_tokens
 
     legacy = legacy_tokens()

@@ -1,12 +1,12 @@
-"""The default worker: a service behind the gate that says who calls and what was decided. Replace it with your own.
+"""The default worker: a service behind the gate that shows the caller and the decision. Replace it with your own.
 
-It routes by the route key, which is what the gate decided on, never by the raw path: a path in an odd encoding cannot
-reach another route than the one that was let through. Without the gate's context nothing is answered but 401.
+It routes by the route key, as the gate does, and never by the raw path: an oddly encoded path cannot reach a route
+other than the one that the gate decided. Without the gate's context, it answers only 401.
 """
 
 import gc
 
-gc.disable()  # imports make no garbage, and looking for it is a twelfth of a cold start
+gc.disable()  # imports create no garbage, and collecting takes a twelfth of a cold start
 
 from typing import Any
 
@@ -23,7 +23,7 @@ gc.enable()
 
 @app.get("/whoami", cache_control="no-store")
 def who_am_i() -> dict[str, Any]:
-    """Who calls."""
+    """Show the caller."""
     caller: Caller = app.context["caller"]
     return {
         "subject": caller.subject,
@@ -36,7 +36,7 @@ def who_am_i() -> dict[str, Any]:
 
 @app.get("/decision", cache_control="no-store")
 def decision() -> dict[str, Any]:
-    """Why the gate let the call through. `asks` are the flags that the manifest has this route ask about."""
+    """Show why the gate admitted the request. `asks` are the flags that this route asks about in the manifest."""
     caller: Caller = app.context["caller"]
     return {
         "class": caller.route_class,
@@ -49,8 +49,8 @@ def decision() -> dict[str, Any]:
 
 @app.not_found
 def no_such_route(_error: Exception) -> Response[str]:
-    """The template has the route and this file has not."""
-    answer = problem("not-found", "This service has no such route.")
+    """Answer for a route that is in the template but not in this file."""
+    answer = problem("not-found", "This service does not have this route.")
     return Response(answer["statusCode"], body=answer["body"], headers=answer["headers"])
 
 
@@ -60,7 +60,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     try:
         caller = caller_from(event)
     except MissingContext:
-        detail = "This service answers only behind its gate."
+        detail = "The request did not pass the gate; call the service through the API."
         return problem("missing-context", detail, headers={"www-authenticate": "Bearer"})
     app.context["caller"] = caller
     response = app.resolve(_by_route_key(event), context)
@@ -69,7 +69,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _by_route_key(event: dict[str, Any]) -> dict[str, Any]:
-    """The event with the route key's method and path where the resolver looks for them."""
+    """Return the event with the route key's method and path, where the resolver looks for them."""
     method, _, path = event["routeKey"].partition(" ")
     context = event["requestContext"]
     http = {**context["http"], "method": method, "path": path}

@@ -1,7 +1,7 @@
-"""Leaves of botocore's data what a cold start needs: `python3 trim.py <botocore/data> <service>…`, run by the build.
+"""Trim botocore's data to what a cold start needs. The build runs `python3 trim.py <botocore/data> <service>…`.
 
-Of 400 services the named ones; of each model what is not documentation, no longer packed; of the table of endpoints
-the named services. It spares a cold start 65 ms (docs/benchmarks.md).
+Keep only the named services of about 400, in the models and in the endpoint table. Drop the documentation from each
+model and store it uncompressed. This saves a cold start 65 ms (docs/benchmarks.md).
 """
 
 import gzip
@@ -13,7 +13,7 @@ from typing import Any
 
 
 def main() -> None:
-    """Trim the folder."""
+    """Trim the folder in place."""
     data, kept = Path(sys.argv[1]), frozenset(sys.argv[2:])
     for folder in data.iterdir():
         if folder.is_dir() and folder.name not in kept:
@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def undocumented(value: Any) -> Any:
-    """The value without `documentation` texts. A shape's member of that name is an object, and stays."""
+    """Return the value without its `documentation` texts. A shape's member of that name is an object and stays."""
     if isinstance(value, dict):
         return {
             name: undocumented(inner)
@@ -39,7 +39,7 @@ def undocumented(value: Any) -> Any:
 
 
 def write(file: Path, value: Any) -> None:
-    """As JSON without blanks."""
+    """Write the value as JSON without whitespace."""
     file.write_text(json.dumps(value, separators=(",", ":")))
 
 

@@ -296,7 +296,7 @@ def test_an_id_that_the_api_refuses_is_told_with_its_line(invoke: Any, server: S
     fault = {"path": "ids.200", "message": "must hold opaque ids"}
     problem = {
         "type": "urn:headgate:invalid-body",
-        "title": "The request is not valid",
+        "title": "Invalid request",
         "status": 400,
         "errors": [fault],
     }
@@ -335,7 +335,7 @@ def test_what_was_staged_by_another_is_not_built_on(invoke: Any, server: Server,
 
 def test_taking_off_without_leave_keeps_what_is_staged(invoke: Any, server: Server, tmp_path: Path) -> None:
     file = listed(tmp_path, 3)
-    problem = {"type": "urn:headgate:would-shrink", "title": "The change takes access away", "status": 409}
+    problem = {"type": "urn:headgate:would-shrink", "title": "Change would remove access", "status": 409}
     server.trouble = lambda request: (
         server.reply(409, problem) if "commit" in request.path and "allow_shrink" not in request.json else None
     )

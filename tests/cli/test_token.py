@@ -68,7 +68,7 @@ def test_a_session_is_started_by_an_access_token(headgate: Any, granted: Any, re
 
 
 def test_with_access_gone_a_session_is_renewed_by_identity(headgate: Any, granted: Any, reply: Any) -> None:
-    denied = reply(403, {"error": "access_denied", "error_description": "access is not open to this subject"})
+    denied = reply(403, {"error": "access_denied", "error_description": "this subject does not have access"})
     granted.on(TOKEN, denied, reply(body={"access_token": "session"}))
     done = headgate("token", "--sub", "alice", "--idp", granted.url, "--session", "town:1")
     assert done.stdout == "session\n"

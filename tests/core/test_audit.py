@@ -179,7 +179,10 @@ def test_any_number_of_notes_hold_on_a_chain_that_went_on() -> None:
     assert verify_chain(whole, head(whole), {entry["revision"]: entry["digest"] for entry in whole[:9]}) is None
     found = verify_chain(whole, head(whole), {3: whole[2]["digest"], 7: whole[7]["digest"]})
     assert found is not None
-    assert (found.revision, found.what) == (7, "it is not the entry that was noted: the log was rewritten")
+    assert (found.revision, found.what) == (
+        7,
+        "its digest differs from the anchor or checkpoint: the log was rewritten",
+    )
 
 
 @pytest.mark.parametrize(

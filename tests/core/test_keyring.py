@@ -49,7 +49,7 @@ def test_a_pool_of_three_goes_round() -> None:
     second = rotated(first, POOL, NOW + 10)
     assert shown(second) == "ppa"
     for too_soon in (NOW + 10, NOW + LONGEST_TOKEN_LIFE - 1):
-        with pytest.raises(CannotRotate, match="still live"):
+        with pytest.raises(CannotRotate, match="still valid"):
             rotated(second, POOL, too_soon)
     third = rotated(second, POOL, NOW + LONGEST_TOKEN_LIFE)
     assert shown(third) == "app", "the second key's tokens live for ten seconds more"

@@ -7,7 +7,7 @@ from headgate.edge.problems import PROBLEMS, problem
 def test_a_name_that_no_utf_8_can_write_leaves_as_a_question_mark() -> None:
     """Lambda's runtime encodes the answer; a failure there would be a 500."""
     fault = Invalid([("allow.\ud800", "unknown member")])
-    response = problem("invalid-body", "see errors", faults=fault.faults)
+    response = problem("invalid-body", "errors lists each fault", faults=fault.faults)
     assert b'"path":"allow.?"' in response["body"].encode()
 
 

@@ -97,7 +97,7 @@ def refused(answer: Answer, status: int, slug: str) -> Answer:
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json["status"] == status
     assert answer.json["title"]
-    if slug == "invalid-body" and answer.json.get("detail") == "see errors":
+    if slug == "invalid-body" and answer.json.get("detail") == "errors lists each fault":
         assert all(fault["path"] and fault["message"] for fault in answer.json["errors"])
         assert answer.json["errors"]
     return answer

@@ -60,7 +60,7 @@ def one_secret_is_read_by_the_gate_alone(d: Deployment) -> Iterator[str]:
 
 def both_are_said_or_neither(d: Deployment) -> Iterator[str]:
     """CloudFormation refuses one without the other, before it touches anything."""
-    assertions = d.template.get("Rules", {}).get("OldTokensAreSaidWhole", {}).get("Assertions", [])
+    assertions = d.template.get("Rules", {}).get("LegacyParametersGoTogether", {}).get("Assertions", [])
     issuer, secret = ({"Fn::Equals": [{"Ref": name}, ""]} for name in ("LegacyIssuer", "LegacySecret"))
     neither, both = {"Fn::And": [issuer, secret]}, {"Fn::And": [{"Fn::Not": [issuer]}, {"Fn::Not": [secret]}]}
     if [assertion.get("Assert") for assertion in assertions] != [{"Fn::Or": [neither, both]}]:
@@ -93,8 +93,8 @@ BROKEN: dict[Check, dict[str, Edit]] = {
         "by the token function": also("Token", Action="secretsmanager:GetSecretValue", Resource=SECRET),
     },
     both_are_said_or_neither: {
-        "no rule": drop("Rules.OldTokensAreSaidWhole"),
-        "only one way": put("Rules.OldTokensAreSaidWhole.Assertions.0.Assert.Fn::Or.0", True),
+        "no rule": drop("Rules.LegacyParametersGoTogether"),
+        "only one way": put("Rules.LegacyParametersGoTogether.Assertions.0.Assert.Fn::Or.0", True),
     },
 }
 

@@ -207,7 +207,7 @@ def test_a86_an_entry_of_the_audit_is_not_rewritten(as_function: As) -> None:
         table.write([Put(entry_item(forged), absent=True)])
     assert stream(table) == whole
     table.write([Put(entry_item(forged))])
-    assert verify_chain(stream(table)) == Break(2, "it does not follow from the entry before")
+    assert verify_chain(stream(table)) == Break(2, "its prev is not the digest of the entry before it")
 
 
 def stream(table: DynamoTable) -> list[dict[str, Any]]:

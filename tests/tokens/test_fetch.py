@@ -195,7 +195,7 @@ def test_redirects_within_the_same_origin(site: Site, status: int) -> None:
     }
     assert fetch(f"{site.url}/a").body == b"{}"
     site.answers["/c"] = plain(302, b"", location="/d")
-    assert refused(f"{site.url}/a") == "redirected too often"
+    assert refused(f"{site.url}/a") == "too many redirects"
 
 
 def test_redirects_to_another_origin_are_not_followed(site: Site) -> None:
@@ -214,7 +214,11 @@ def test_redirects_to_another_origin_are_not_followed(site: Site) -> None:
             "http://127.0.0.1:99999/",
         ):
             site.answers["/"] = plain(302, b"", location=target)
-            assert refused(f"{site.url}/") in ("redirected to another origin", "redirected to no place", "no URL")
+            assert refused(f"{site.url}/") in (
+                "redirected to another origin",
+                "redirected to an invalid URL",
+                "not a URL",
+            )
         assert other.asked == []
     finally:
         server.shutdown()
@@ -223,7 +227,7 @@ def test_redirects_to_another_origin_are_not_followed(site: Site) -> None:
 
 def test_a_redirect_to_nowhere(site: Site) -> None:
     site.answers["/"] = plain(302, b"")
-    assert refused(f"{site.url}/") == "redirected too often"
+    assert refused(f"{site.url}/") == "too many redirects"
 
 
 def test_a_redirect_cannot_smuggle_a_header(site: Site) -> None:

@@ -122,7 +122,7 @@ def test_all_faults_come_at_once_and_hold_no_value() -> None:
 
 
 def test_an_issuer_is_named_once() -> None:
-    assert faults([GOOD, GOOD]) == {"issuers": "must not name an issuer twice"}
+    assert faults([GOOD, GOOD]) == {"issuers": "must not list an issuer twice"}
 
 
 @pytest.mark.parametrize(

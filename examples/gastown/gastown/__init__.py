@@ -1,1 +1,1 @@
-"""A small Gastown: the reference service behind the gate. Replace it by your own."""
+"""A small Gastown: the reference service behind the gate. Replace it with your own."""

@@ -1,6 +1,7 @@
-"""What a caller can do in a town. START HERE to see what a service asks of the gate (`Caller.allows`, by `towns`).
+"""What a caller can do in a town. Start reading here to see how a service uses the gate (`Caller.allows`, in `towns`).
 
-That a flag which the route names is on, the gate decided before; what it asks about is decided here.
+The gate has already decided the flags that the route requires. The service decides by the flags that the route asks
+about.
 """
 
 from dataclasses import replace
@@ -16,28 +17,28 @@ MAX_LETTER = 16_384
 """Bytes."""
 MAYOR = "mayor"
 
-NO_SECOND_RIG = Refused("forbidden", "A town has one rig unless gastown-multi-rig is on for you.")
-NO_DISPATCH = Refused("forbidden", "No container runs, and gastown-access is off for you: none is started.")
-NO_PR_MERGE = Refused("forbidden", "The merge strategy pr needs gastown-pr-merge to be on for you.")
+NO_SECOND_RIG = Refused("forbidden", "A town can have only one rig unless gastown-multi-rig is on for you.")
+NO_DISPATCH = Refused("forbidden", "The container is stopped, and gastown-access must be on for you to start it.")
+NO_PR_MERGE = Refused("forbidden", "The merge strategy pr requires that gastown-pr-merge is on for you.")
 
 
 def show(_gastown: Gastown, call: Call, town: Town) -> Outcome | None:
-    """The town."""
+    """Show the town."""
     return Done(200, views.town_view(town, call.caller))
 
 
 def show_status(gastown: Gastown, call: Call, town: Town) -> Outcome | None:
-    """The town, what it holds, and its agents."""
+    """Show the town, its contents, and its agents."""
     return Done(200, views.status_view(town, call.caller, *gastown.table.contents(town)))
 
 
 def delete(gastown: Gastown, _call: Call, town: Town) -> Outcome | None:
-    """The town with everything in it; its container ends with it."""
+    """Delete the town with everything in it, its container included."""
     return Done(200, {"id": town.id, "deleted": True}) if gastown.table.delete(town) else None
 
 
 def add_rig(gastown: Gastown, call: Call, town: Town) -> Outcome | None:
-    """The first rig, or a further one where the gate answered that it may be."""
+    """Add the first rig, or another one if the gate allows it."""
     rig = Thing(Kind.RIG, new_id(), name_in(call, "rig"), call.caller.subject, gastown.at())
     if not towns.may_add_rig(call.caller, town):
         return NO_SECOND_RIG
@@ -46,30 +47,30 @@ def add_rig(gastown: Gastown, call: Call, town: Town) -> Outcome | None:
 
 
 def start_convoy(gastown: Gastown, call: Call, town: Town) -> Outcome | None:
-    """A convoy."""
+    """Start a convoy."""
     convoy = Thing(Kind.CONVOY, new_id(), name_in(call, "convoy"), call.caller.subject, gastown.at())
     return created(town, convoy) if gastown.table.add(town, convoy) else None
 
 
 def create_molecule(gastown: Gastown, call: Call, town: Town) -> Outcome | None:
-    """A molecule."""
+    """Create a molecule."""
     molecule = Thing(Kind.MOLECULE, new_id(), name_in(call, "molecule"), call.caller.subject, gastown.at())
     return created(town, molecule) if gastown.table.add(town, molecule) else None
 
 
 def created(town: Town, thing: Thing) -> Outcome:
-    """The new thing."""
+    """Answer with the new thing."""
     return Done(201, views.thing_view(town, thing))
 
 
 def show_config(_gastown: Gastown, call: Call, town: Town) -> Outcome | None:
-    """The town's settings."""
+    """Show the town's settings."""
     shown = views.town_view(town, call.caller)
     return Done(200, {name: shown[name] for name in ("id", "merge_strategy", "merge_strategy_set")})
 
 
 def change_config(gastown: Gastown, call: Call, town: Town) -> Outcome | None:
-    """`merge_strategy`: `direct`, `pr`, or null for unset. Nothing else: a misspelt setting is not taken for done."""
+    """Set `merge_strategy` to `direct`, `pr`, or null for unset. Unknown settings are refused."""
     read = Reader(call.fields, known=("merge_strategy",))
     unset = call.fields.get("merge_strategy", "") is None
     strategy = Strategy.DIRECT if unset else read.choice("merge_strategy", Strategy, Strategy.DIRECT)
@@ -85,7 +86,7 @@ def change_config(gastown: Gastown, call: Call, town: Town) -> Outcome | None:
 
 
 def start_container(gastown: Gastown, call: Call, town: Town) -> Outcome | None:
-    """Let it run: unchanged where it runs, else a dispatch, which is new use and needs the gate's answer."""
+    """Start the container if it is stopped. That is new use, so the access flag must be on."""
     if town.container is not None:
         return Done(200, views.container_view(town))
     if not towns.may_start_container(call.caller):
@@ -97,19 +98,19 @@ def start_container(gastown: Gastown, call: Call, town: Town) -> Outcome | None:
 
 
 def show_container(_gastown: Gastown, _call: Call, town: Town) -> Outcome | None:
-    """Whether it runs."""
+    """Show whether the container runs."""
     return Done(200, views.container_view(town))
 
 
 def stop_container(gastown: Gastown, _call: Call, town: Town) -> Outcome | None:
-    """Let it stop; no flag is asked for that."""
+    """Stop the container. This requires no flag."""
     if not gastown.table.stop_container(town):
         return None
     return Done(200, views.container_view(replace(town, container=None)))
 
 
 def tell_mayor(gastown: Gastown, call: Call, town: Town) -> Outcome | None:
-    """A message for the mayor, who lives in the container and is woken where that does not run."""
+    """Send the mayor a message. The mayor lives in the container, which is started if it is stopped."""
     read = Reader(call.fields)
     message = prose(read, "message", limit=MAX_LETTER)
     read.check()
@@ -118,7 +119,7 @@ def tell_mayor(gastown: Gastown, call: Call, town: Town) -> Outcome | None:
 
 
 def send(gastown: Gastown, town: Town, to: str, letter: dict[str, str]) -> Outcome:
-    """Keep a letter for an agent."""
+    """Store a letter for an agent."""
     letter_id, sent_at = new_id(), gastown.at()
     gastown.table.send(town, to, {"id": letter_id, "sent_at": sent_at, **letter}, seconds=gastown.seconds())
     return Done(200, {"id": letter_id, "to": to, "sent_at": sent_at})

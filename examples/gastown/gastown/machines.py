@@ -1,7 +1,7 @@
-"""What an agent or a container does in its own town, by a session token. A kill does not cut it.
+"""What an agent or a container does in its town, with a session token. A kill does not interrupt it.
 
-The session must be this town's (`town:<id>`), and its subject must own the town: the gate knows neither. Agents
-need not be known beforehand.
+The session must be this town's (`town:<id>`), and its subject must own the town: the gate knows neither. Agents need no
+registration.
 """
 
 import re
@@ -17,14 +17,14 @@ from headgate.core.documents import Reader
 
 AGENT_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
-NO_AGENT = Refused("not-found", "There is no such agent: an id has letters, digits, dot, _, : or -.")
-NOT_ITS_OWN = Refused("forbidden", "Only a session of this town (town:<id>) may do that.")
+NO_AGENT = Refused("not-found", "Invalid agent id: use 1 to 128 of the characters A-Z a-z 0-9 . _ : -")
+NOT_ITS_OWN = Refused("forbidden", "Only a session of this town (town:<id>) may do this.")
 
 Deed = Callable[[Gastown, Call, Town, str], Outcome | None]
 
 
 def by_agent(agent: str, deed: Deed) -> Action:
-    """What an agent does, as an action in its town."""
+    """Return an agent's deed as an action in its town."""
 
     def action(gastown: Gastown, call: Call, town: Town) -> Outcome | None:
         if not towns.speaks_for(call.caller, town):
@@ -35,21 +35,21 @@ def by_agent(agent: str, deed: Deed) -> Action:
 
 
 def heartbeat(gastown: Gastown, _call: Call, town: Town, agent: str) -> Outcome | None:
-    """An agent lives."""
+    """Record that an agent is alive."""
     return _note(gastown, town, Agent(agent, last_heartbeat=gastown.at()))
 
 
 def done(gastown: Gastown, _call: Call, town: Town, agent: str) -> Outcome | None:
-    """An agent has finished."""
+    """Record that an agent is done."""
     return _note(gastown, town, Agent(agent, done_at=gastown.at()))
 
 
 def mail(gastown: Gastown, call: Call, town: Town, agent: str) -> Outcome | None:
-    """A letter from an agent: `to` (else the mayor), `subject`, `body`."""
+    """Send a letter from an agent: `to` (by default the mayor), `subject`, `body`."""
     read = Reader(call.fields)
     to = read.text("to", default=MAYOR, limit=128)
     if not AGENT_ID.fullmatch(to):
-        read.fault("to", "must be an agent's id")
+        read.fault("to", "must be an agent id")
     subject = read.text("subject", default="", limit=MAX_NAME)
     body = prose(read, "body", limit=MAX_LETTER)
     read.check()
@@ -57,7 +57,7 @@ def mail(gastown: Gastown, call: Call, town: Town, agent: str) -> Outcome | None
 
 
 def start_convoy(gastown: Gastown, call: Call, town: Town, agent: str) -> Outcome | None:
-    """A convoy that an agent begins; the gate decided the flag for the session's subject."""
+    """Start a convoy for an agent. The gate decided the flag for the session's subject."""
     convoy = Thing(Kind.CONVOY, new_id(), name_in(call, "convoy"), agent, gastown.at())
     return created(town, convoy) if gastown.table.add(town, convoy) else None
 

@@ -1,4 +1,4 @@
-"""What can come of a call: it is done, or it is refused. A refusal tells a caller nothing of others."""
+"""The outcome of a call: done or refused. A refusal reveals nothing about other users."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from typing import Any
 
 from headgate.edge.problems import PROBLEMS
 
-Json = Any  # what `json.loads` gives
+Json = Any  # what `json.loads` returns
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """It is done; `body` tells the caller what is now."""
+    """The call is done. `body` is the new state."""
 
     status: int
     body: Mapping[str, Json]
@@ -19,7 +19,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """It is refused. `slug` is one of the problems' (`headgate.edge.problems`); `faults` lists (path, message)."""
+    """The call is refused. `slug` is a key of `headgate.edge.problems.PROBLEMS`; `faults` are pairs (path, message)."""
 
     slug: str
     detail: str
@@ -33,11 +33,11 @@ class Refused:
 
 Outcome = Done | Refused
 
-NO_TOWN = Refused("not-found", "There is no such town of yours.")
-BUSY = Refused("busy", "Others were quicker each time. Try again.")
+NO_TOWN = Refused("not-found", "You have no town with this id.")
+BUSY = Refused("busy", "Other requests changed the town at the same time. Try again.")
 UNAVAILABLE = Refused("unavailable", "The store did not answer. Try again.")
 
 
 def unfit(faults: tuple[tuple[str, str], ...]) -> Refused:
-    """A body that was read, but does not fit."""
-    return Refused("invalid-body", "See errors for each fault.", faults)
+    """Refuse a body with faults."""
+    return Refused("invalid-body", "errors lists each fault", faults)

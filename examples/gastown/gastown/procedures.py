@@ -1,6 +1,6 @@
-"""Which procedures Gastown has, and which of them this small one carries out. The rest it names, and says so.
+"""Gastown's procedures: those that this small one serves, and those that it answers with 501.
 
-The gate decided each procedure of a call before the worker saw it. Inputs have the names that Gastown's clients send.
+The gate decides each procedure of a call before the worker sees it. Inputs have the names that Gastown's clients send.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,14 +17,14 @@ Run = Callable[[Gastown, Call], Outcome]
 
 @dataclass(frozen=True, slots=True)
 class Procedure:
-    """`only` picks one member of the answer, where clients expect that alone. A mutation is not to be called by GET."""
+    """A procedure. `only` is the one member of the answer that clients expect. A mutation must be called by POST."""
 
     run: Run
     mutation: bool = False
     only: str | None = None
 
     def data(self, body: Mapping[str, Json]) -> Json:
-        """What the client gets."""
+        """Return what the client gets."""
         return body if self.only is None else body[self.only]
 
 
@@ -62,7 +62,7 @@ def _update_config(gastown: Gastown, call: Call) -> Outcome:
     return gastown.in_town(changed, _text(call, "townId"), actions.change_config)
 
 
-NOT_YOUR_ORG = Refused("forbidden", "The towns of an org are for its members.")
+NOT_YOUR_ORG = Refused("forbidden", "You are not a member of this org.")
 
 SERVED: Mapping[str, Procedure] = {
     "gastown.createTown": Procedure(_create_town, mutation=True),

@@ -1,6 +1,7 @@
-"""Towns and what is in them, as items of the table and back. It must not know how the table is asked.
+"""Converts towns and their contents to items of the table and back. It must not know how the table is queried.
 
-Keys are prefixes with the id behind: a kind of owner holds no `#`, so no owner's id can reach into another's list.
+A key is a prefix and then the id. The prefix of an owner's list contains no other `#`, so no owner's id can reach
+another's list.
 """
 
 from collections.abc import Mapping
@@ -8,7 +9,7 @@ from typing import Any
 
 from gastown.towns import Agent, Choice, Container, Kind, Owner, OwnerKind, Strategy, Thing, Town
 
-Item = Mapping[str, Mapping[str, Any]]  # as DynamoDB types it
+Item = Mapping[str, Mapping[str, Any]]  # with DynamoDB's types
 Plain = dict[str, str | int]
 
 TOWN, AGENT = "TOWN", "AGENT"
@@ -16,22 +17,22 @@ KINDS: Mapping[str, Kind] = {kind.value.upper(): kind for kind in Kind}
 
 
 def town_partition(town_id: str) -> str:
-    """Where a town and everything in it lies."""
+    """Return the partition of a town and everything in it."""
     return f"TOWN#{town_id}"
 
 
 def mail_partition(town_id: str) -> str:
-    """Where a town's letters lie: apart, so that reading a town does not read them."""
+    """Return the partition of a town's letters, a separate one, so that reading a town does not read them."""
     return f"MAIL#{town_id}"
 
 
 def owner_partition(owner: Owner) -> str:
-    """Where an owner's list of towns lies."""
+    """Return the partition of an owner's list of towns."""
     return f"OWNER#{owner.kind}#{owner.id}"
 
 
 def child_key(town_id: str, kind: str, child_id: str) -> Plain:
-    """The key of something in a town."""
+    """Return the key of something in a town."""
     return {"pk": town_partition(town_id), "sk": f"{kind}#{child_id}"}
 
 
@@ -47,28 +48,28 @@ def _created(town: Town) -> Plain:
 
 
 def town_item(town: Town) -> Plain:
-    """A new town: no rig, no strategy, no container yet."""
+    """Return the item of a new town, with no rig, strategy, or container."""
     return {"pk": town_partition(town.id), "sk": TOWN, "rigs": 0, **_created(town)}
 
 
 def index_item(town: Town) -> Plain:
-    """The town in its owner's list."""
+    """Return the town's item in its owner's list."""
     return {"pk": owner_partition(town.owner), "sk": f"TOWN#{town.id}", **_created(town)}
 
 
 def thing_item(town: Town, thing: Thing) -> Plain:
-    """A rig, a convoy or a molecule."""
-    said: Plain = {
+    """Return the item of a rig, a convoy, or a molecule."""
+    members: Plain = {
         "id": thing.id,
         "name": thing.name,
         "created_by": thing.created_by,
         "created_at": thing.created_at,
     }
-    return {**child_key(town.id, thing.kind.value.upper(), thing.id), **said}
+    return {**child_key(town.id, thing.kind.value.upper(), thing.id), **members}
 
 
 def town_from(item: Item) -> Town:
-    """Raises KeyError or ValueError for what this module did not write."""
+    """Read a town. Raises KeyError or ValueError if this module did not write the item."""
     plain = _plain(item)
     choice = container = None
     if "strategy" in plain:
@@ -88,7 +89,7 @@ def town_from(item: Item) -> Town:
 
 
 def thing_from(item: Item) -> Thing:
-    """Raises KeyError for what this module did not write."""
+    """Read a thing. Raises KeyError if this module did not write the item."""
     plain = _plain(item)
     kind = KINDS[str(plain["sk"]).partition("#")[0]]
     texts = {name: str(plain[name]) for name in ("id", "name", "created_by", "created_at")}
@@ -96,14 +97,14 @@ def thing_from(item: Item) -> Thing:
 
 
 def agent_from(item: Item) -> Agent:
-    """Raises KeyError for what this module did not write."""
+    """Read an agent. Raises KeyError if this module did not write the item."""
     plain = _plain(item)
     agent_id = str(plain["sk"]).partition("#")[2]
     return Agent(agent_id, str(plain.get("last_heartbeat", "")), str(plain.get("done_at", "")))
 
 
 def typed(plain: Mapping[str, str | int]) -> dict[str, dict[str, str]]:
-    """As DynamoDB types it: strings and whole numbers are all there is."""
+    """Return an item with DynamoDB's types; all values are strings or integers."""
     return {name: {"N": str(value)} if isinstance(value, int) else {"S": value} for name, value in plain.items()}
 
 

@@ -1,8 +1,7 @@
-"""The HTTP routes: from an event to an action, from what came of it to a response.
+"""The HTTP routes: from an event to an action, and from its outcome to a response.
 
-A request is routed by its route key and its path parameters, never by the raw path: they are what the gate decided on,
-and an oddly encoded path cannot make the worker do another thing than the gate allowed. Without the gate's context
-nothing is done at all.
+A request is routed by its route key and path parameters, as in the gate, and never by the raw path: an oddly encoded
+path cannot make the worker do anything other than what the gate decided. Without the gate's context, nothing is done.
 """
 
 import re
@@ -43,16 +42,16 @@ BY_AGENT: Mapping[str, machines.Deed] = {
 WITH_BODY = ("POST", "PATCH")
 PROCEDURES = ("GET /trpc/{procedures}", "POST /trpc/{procedures}")
 
-UNKNOWN_ROUTE = Refused("not-found", "This service has no such route.")
-NO_CONTEXT = Refused("missing-context", "This service answers only behind its gate.")
-BROKEN = Refused("internal", "The request was not carried out.")
+UNKNOWN_ROUTE = Refused("not-found", "This service does not have this route.")
+NO_CONTEXT = Refused("missing-context", "The request did not pass the gate; call the service through the API.")
+BROKEN = Refused("internal", "The request failed.")
 
 Handle = Callable[[Call, Mapping[str, str]], Outcome]
 Answering = powertools.Response[str]
 
 
 class Worker:
-    """The service on HTTP, one request at a time."""
+    """The service over HTTP, one request at a time."""
 
     def __init__(self, gastown: Gastown) -> None:
         self._gastown = gastown
@@ -61,7 +60,7 @@ class Worker:
         self._declare()
 
     def answer(self, event: Event, context: Any) -> Response:
-        """Answer one payload 2.0 event; one line in the log says how, never for whom."""
+        """Answer one payload 2.0 event. Logs one line with the outcome and no user."""
         try:
             caller = caller_from(event)
         except MissingContext:
@@ -138,7 +137,7 @@ _NAMED = re.compile(r"{(\w+)}")
 
 
 def _decided(request: Request) -> dict[str, Any]:
-    """An event for the resolver, with the route key, which the gate decided on, where it looks for a path."""
+    """Return an event with the route key's method and path, where the resolver looks for them."""
     method, _, path = request.route_key.partition(" ")
     return {"rawPath": path, "requestContext": {"stage": "$default", "http": {"method": method, "path": path}}}
 

@@ -1,7 +1,7 @@
-"""The service: who calls with what, whose towns there are, and how something is done in one of them.
+"""The service: create and list towns, and do something in one of them.
 
-An action takes the call and the town as it is now, owned by the caller. It answers what came of it, or None: somebody
-was quicker, look at the town again and decide again. So a limit holds under a race.
+An action gets the call and the caller's town as it is now. It returns an outcome, or None if another request changed
+the town first: then the town is read and decided again. So a limit holds under a race.
 """
 
 import re
@@ -18,7 +18,7 @@ from headgate.core.documents import Reader
 from headgate.sdk.caller import Caller
 
 ATTEMPTS = 5
-"""Looks at a town before giving up: a race for its first rig is settled by the second."""
+"""Reads of a town before giving up. A race for its first rig is settled by the second."""
 MAX_NAME = 256
 """Bytes."""
 TOWN_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -26,7 +26,7 @@ TOWN_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Who calls, and with which members in the body."""
+    """The caller, and the members of the body."""
 
     caller: Caller
     fields: dict[str, Json]
@@ -34,29 +34,29 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Gastown:
-    """A small Gastown on a table. `now` gives the time in UTC."""
+    """A small Gastown on a table. `now` returns the time in UTC."""
 
     table: TownTable
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def create_user_town(self, call: Call, user: str) -> Outcome:
-        """A town of the caller's own. Raises `Invalid`, `Unavailable`."""
+        """Create a town for the caller. Raises `Invalid`, `Unavailable`."""
         if user != call.caller.subject:
-            return Refused("forbidden", "A town is made in one's own name.")
+            return Refused("forbidden", "You can create a town only for yourself.")
         return self._create_town(call, Owner(OwnerKind.USER, user))
 
     def create_org_town(self, call: Call, org: str) -> Outcome:
-        """A town of an org of the caller's. Raises `Invalid`, `Unavailable`."""
+        """Create a town for one of the caller's orgs. Raises `Invalid`, `Unavailable`."""
         if org not in call.caller.orgs:
-            return Refused("forbidden", "A town is made for an org of one's own.")
+            return Refused("forbidden", "You can create a town only for an org that you belong to.")
         return self._create_town(call, Owner(OwnerKind.ORG, org))
 
     def list_towns(self, owners: tuple[Owner, ...]) -> Outcome:
-        """All towns of these owners. Raises `Unavailable`."""
+        """List all towns of these owners. Raises `Unavailable`."""
         return Done(200, {"towns": [views.listed_view(town) for town in self.table.towns_of(owners)]})
 
     def in_town(self, call: Call, town_id: str, action: "Action") -> Outcome:
-        """Do something in a town of the caller's; another's is as good as none. Raises `Invalid`, `Unavailable`."""
+        """Do something in the caller's town. Anyone else's is not found. Raises `Invalid`, `Unavailable`."""
         if not TOWN_ID.fullmatch(town_id):
             return NO_TOWN
         for _ in range(ATTEMPTS):
@@ -69,11 +69,11 @@ class Gastown:
         return BUSY
 
     def at(self) -> str:
-        """Now, RFC 3339."""
+        """Return the current time in RFC 3339."""
         return self.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def seconds(self) -> int:
-        """Now, since the epoch."""
+        """Return the current time in Unix seconds."""
         return int(self.now().timestamp())
 
     def _create_town(self, call: Call, owner: Owner) -> Outcome:
@@ -86,7 +86,7 @@ Action = Callable[[Gastown, Call, Town], Outcome | None]
 
 
 def name_in(call: Call, default: str) -> str:
-    """The `name` that the body gives. Raises `Invalid`."""
+    """Return the body's `name`. Raises `Invalid`."""
     read = Reader(call.fields)
     name = read.text("name", default=default, limit=MAX_NAME, blank=False)
     read.check()
@@ -94,5 +94,5 @@ def name_in(call: Call, default: str) -> str:
 
 
 def new_id() -> str:
-    """An id that nobody can guess."""
+    """Return an id that nobody can guess."""
     return str(uuid.uuid4())

@@ -1,12 +1,12 @@
-"""Keeps towns in the worker's own DynamoDB table. It must not know callers or flags.
+"""Stores towns in the worker's own DynamoDB table. It must not know callers or flags.
 
-A method that returns a bool says False when somebody was quicker: the town changed or went. Look again, decide again.
+A method that returns a bool returns False if another request changed or deleted the town: read it and decide again.
 
-  pk                    sk                written by    holds
+  pk                    sk                written by    contains
   TOWN#<id>             TOWN              Town          name, owner, count of rigs, merge strategy, container
   TOWN#<id>             <KIND>#<id>       Thing         a rig, a convoy, a molecule
-  TOWN#<id>             AGENT#<id>        Agent         last heartbeat, done; gone 30 days after the last (`expires`)
-  MAIL#<town id>        <agent>#<id>      mail          one letter; gone after 7 days (`expires`)
+  TOWN#<id>             AGENT#<id>        Agent         last heartbeat, done; expires 30 days after the last (`expires`)
+  MAIL#<town id>        <agent>#<id>      mail          one letter; expires after 7 days (`expires`)
   OWNER#<kind>#<id>     TOWN#<town id>    Town          the list of an owner's towns
 """
 
@@ -36,9 +36,9 @@ from gastown.records import (
 from gastown.towns import Agent, Choice, Container, Owner, Thing, Town
 
 LISTED_TOWNS = 1_000
-"""At most so many towns are listed: what fits an answer of 6 MB with room to spare."""
+"""Maximum towns in a list, which fit Lambda's 6 MB response with room to spare."""
 AGENT_LIFE, MAIL_LIFE = 30 * 86_400, 7 * 86_400
-"""Seconds until DynamoDB's TTL may drop them."""
+"""Seconds until DynamoDB's TTL may delete them."""
 
 _LOST = frozenset({"None", "ConditionalCheckFailed", "TransactionConflict"})
 _LOST_ALONE = frozenset({"ConditionalCheckFailedException", "TransactionConflictException"})
@@ -49,11 +49,11 @@ T = TypeVar("T")
 
 
 class Unavailable(Exception):
-    """The store did not answer, refused, or held what nobody here wrote."""
+    """The store did not answer, refused, or returned an item that this module did not write."""
 
 
 def dynamodb() -> Any:
-    """A client that gives up in time: 0.5 s to connect, 1 s to read, three attempts in all."""
+    """Return a client with short limits: 0.5 s to connect, 1 s to read, three attempts."""
     config = Config(connect_timeout=0.5, read_timeout=1, retries={"total_max_attempts": 3, "mode": "standard"})
     return botocore.session.get_session().create_client("dynamodb", config=config)
 
@@ -65,17 +65,17 @@ class TownTable:
         self._name, self._api = name, api
 
     def create(self, town: Town) -> None:
-        """Keep a new town, and list it with its owner."""
+        """Store a new town, and add it to its owner's list."""
         puts = [{"Put": self._of(Item=typed(item))} for item in (town_item(town), index_item(town))]
         self._call("transact_write_items", TransactItems=puts)
 
     def find(self, town_id: str) -> Town | None:
-        """The town as it is now."""
+        """Return the town as it is now."""
         found = self._call("get_item", **self._at(town_id), ConsistentRead=True)
         return _read(town_from, found["Item"]) if "Item" in found else None
 
     def towns_of(self, owners: Sequence[Owner]) -> list[Town]:
-        """Their towns as created: id, name, owner, by whom and when; what changes later is not in the list."""
+        """Return the owners' towns as created: id, name, owner, creator, and time, without later changes."""
         towns: list[Town] = []
         for owner in owners:
             for item in self._partition(owner_partition(owner)):
@@ -85,7 +85,7 @@ class TownTable:
         return towns
 
     def contents(self, town: Town) -> tuple[list[Thing], list[Agent]]:
-        """Everything that the town holds, and its agents."""
+        """Return everything in the town, and its agents."""
         things, agents = [], []
         for item in self._partition(town_partition(town.id)):
             kind = item["sk"]["S"].partition("#")[0]
@@ -96,7 +96,7 @@ class TownTable:
         return things, agents
 
     def add_rig(self, town: Town, rig: Thing, *, only_first: bool) -> bool:
-        """Keep a rig and count it. With `only_first`, of two at once the second finds no empty town."""
+        """Store a rig and count it. With `only_first`, only one of two concurrent requests succeeds."""
         condition, values = _EXISTS, {":one": 1}
         if only_first:
             condition, values = f"{_EXISTS} AND rigs = :none", values | {":none": 0}
@@ -104,30 +104,30 @@ class TownTable:
         return self._put(town, rig, {"Update": count})
 
     def add(self, town: Town, thing: Thing) -> bool:
-        """Keep a convoy or a molecule, if the town still stands."""
+        """Store a convoy or a molecule, if the town still exists."""
         return self._put(town, thing, {"ConditionCheck": self._at(town.id) | {"ConditionExpression": _EXISTS}})
 
     def choose(self, town: Town, choice: Choice | None) -> bool:
-        """Set the merge strategy, or unset it."""
+        """Set or unset the merge strategy."""
         if choice is None:
             return self._update(town, "REMOVE strategy, strategy_revision", _EXISTS)
         values = {":strategy": choice.strategy.value, ":revision": choice.revision}
         return self._update(town, "SET strategy = :strategy, strategy_revision = :revision", _EXISTS, values)
 
     def start_container(self, town: Town, container: Container) -> bool:
-        """Keep that the container runs, if none runs yet."""
+        """Record that the container runs, if none does yet."""
         values: dict[str, str | int] = {":id": container.id, ":at": container.started_at}
         free = f"{_EXISTS} AND attribute_not_exists(container_id)"
         return self._update(town, "SET container_id = :id, container_started_at = :at", free, values)
 
     def stop_container(self, town: Town) -> bool:
-        """Keep that no container runs."""
+        """Record that no container runs."""
         return self._update(town, "REMOVE container_id, container_started_at", _EXISTS)
 
     def note(self, town: Town, agent: Agent, *, seconds: int) -> Agent:
-        """Keep what is new of an agent and give all that is known; empty members stay as they were.
+        """Record news of an agent and return all that is known. Empty members are not changed.
 
-        `seconds` is now, since the epoch.
+        `seconds` is the current Unix time.
         """
         news = {"last_heartbeat": agent.last_heartbeat, "done_at": agent.done_at}
         values: dict[str, str | int] = {f":{name}": value for name, value in news.items() if value}
@@ -138,14 +138,14 @@ class TownTable:
         return _read(_noted, kept)
 
     def send(self, town: Town, agent: str, letter: dict[str, str | int], *, seconds: int) -> None:
-        """Keep a letter (`id` and whatever it says) for an agent."""
+        """Store a letter (`id` and its other members) for an agent."""
         key = {"pk": mail_partition(town.id), "sk": f"{agent}#{letter['id']}"}
         self._call("put_item", **self._of(Item=typed(letter | key | {"expires": seconds + MAIL_LIFE})))
 
     def delete(self, town: Town) -> bool:
-        """Delete the town, last of all itself: what breaks off half-way can be deleted again.
+        """Delete the town's contents and then the town, so that an interrupted deletion can be repeated.
 
-        What somebody adds at that very moment stays behind, where nobody reaches it.
+        Anything that is added at the same time remains in the table, unreachable.
         """
         for partition in (mail_partition(town.id), town_partition(town.id)):
             for item in self._partition(partition):
@@ -171,7 +171,7 @@ class TownTable:
         return self._won("update_item", **self._change(town, change, condition, values))
 
     def _put(self, town: Town, thing: Thing, beside: dict[str, Any]) -> bool:
-        """An attempt whose answer got lost may have been carried out: then the next finds the thing there already."""
+        """A retry finds the thing already stored if an earlier attempt succeeded and its answer was lost."""
         item = typed(thing_item(town, thing))
         put = {"Put": self._of(Item=item, ConditionExpression="attribute_not_exists(pk)")}
         if self._transact([beside, put]):
@@ -210,7 +210,7 @@ class TownTable:
 
 
 class _Lost(Unavailable):
-    """Somebody was quicker."""
+    """Another request was faster."""
 
 
 def _failure(error: ClientError) -> Unavailable:
@@ -234,4 +234,4 @@ def _read(decode: Callable[[Any], T], item: Any) -> T:
     try:
         return decode(item)
     except (KeyError, ValueError):
-        raise Unavailable("a stored item does not parse") from None
+        raise Unavailable("a stored item cannot be parsed") from None

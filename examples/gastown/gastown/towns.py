@@ -1,7 +1,8 @@
-"""What a town is, and what its rules say of a caller. Pure: no clock, no store, no event.
+"""What a town is, and what its rules allow a caller. Pure: no clock, no store, no event.
 
-The gate decided already whether the route is open to the caller. What is left is what only the service knows: whose a
-town is, how many rigs it has, whether its container runs. `Caller.allows` answers the flags that the route asks about.
+The gate has already decided whether the caller may use the route. What remains is what only the service knows: who
+owns a town, how many rigs it has, and whether its container runs. `Caller.allows` reads the flags that the route asks
+about.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ ACCESS, MULTI_RIG, PR_MERGE = "gastown-access", "gastown-multi-rig", "gastown-pr
 
 
 class OwnerKind(StrEnum):
-    """A town belongs to its creator or to an org. The two never mix."""
+    """What owns a town: its creator or an org."""
 
     USER = "user"
     ORG = "org"
@@ -27,7 +28,7 @@ class Strategy(StrEnum):
 
 
 class Kind(StrEnum):
-    """What a town holds."""
+    """What a town contains."""
 
     RIG = "rig"
     CONVOY = "convoy"
@@ -36,7 +37,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose a town is."""
+    """The owner of a town."""
 
     kind: OwnerKind
     id: str
@@ -44,7 +45,7 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A merge strategy as it was set, and the gate's revision at which that was allowed."""
+    """A merge strategy that was set, and the gate's revision that allowed it."""
 
     strategy: Strategy
     revision: int
@@ -60,7 +61,7 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Town:
-    """A town. `rigs` counts them; a container that does not run is None."""
+    """A town. `rigs` is their number. `container` is None if it is stopped."""
 
     id: str
     name: str
@@ -74,7 +75,7 @@ class Town:
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """A rig, a convoy or a molecule. `created_by` is a user's id, or an agent's for a convoy that an agent began."""
+    """A rig, a convoy, or a molecule. `created_by` is a user's id, or an agent's for a convoy that an agent started."""
 
     kind: Kind
     id: str
@@ -85,7 +86,7 @@ class Thing:
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """What is known of an agent: when it last spoke and when it said that it was done (RFC 3339, or empty)."""
+    """An agent: when it sent its last heartbeat and when it reported that it was done (RFC 3339, or empty)."""
 
     id: str
     last_heartbeat: str = ""
@@ -93,41 +94,41 @@ class Agent:
 
 
 def owners(caller: Caller) -> tuple[Owner, ...]:
-    """Everybody in whose name the caller may act: the user and each of the user's orgs."""
+    """Return the owners that the caller may act for: the user and each of the user's orgs."""
     return (Owner(OwnerKind.USER, caller.subject), *(Owner(OwnerKind.ORG, org) for org in caller.orgs))
 
 
 def is_theirs(caller: Caller, owner: Owner) -> bool:
-    """Ids are compared byte for byte, and an org's id is never a user's."""
+    """Whether the owner is the caller or one of their orgs. Ids are compared byte for byte."""
     return owner in owners(caller)
 
 
 def speaks_for(caller: Caller, town: Town) -> bool:
-    """Whether this is a machine of that very town: one town's agent has no business in the next."""
+    """Whether the caller is a machine of this town. One town's agent may not act in another."""
     return caller.credential == SESSION and caller.session == f"town:{town.id}"
 
 
 def may_add_rig(caller: Caller, town: Town) -> bool:
-    """The first rig is anybody's who came in; from the second on the flag must be on."""
+    """Whether the caller may add a rig. Only the first one requires no flag."""
     return town.rigs == 0 or caller.allows(MULTI_RIG)
 
 
 def may_start_container(caller: Caller) -> bool:
-    """Waking a container widens use, on whatever route it happens."""
+    """Whether the caller may start a container, which is new use on any route."""
     return caller.allows(ACCESS)
 
 
 def may_choose(caller: Caller, strategy: Strategy) -> bool:
-    """Everybody may go back to `direct`."""
+    """Whether the caller may choose this strategy. `direct` requires no flag."""
     return strategy is Strategy.DIRECT or caller.allows(PR_MERGE)
 
 
 def strategy_for(caller: Caller, town: Town) -> Strategy:
-    """The effective strategy: `pr` only if it was set and this request shows the flag to be on, else `direct`.
+    """Return the effective strategy: `pr` only if it was set and this request shows that the flag is on, else `direct`.
 
-    A route that asks knows it live. A route that only reads asks nothing (reading costs no live decision), so it goes
-    by what it has: no rule has changed since the choice was allowed, or the token was made with the flag on. Whoever
-    acts on the strategy must ask.
+    A route that asks has the live value. A route that only reads does not ask, so that it needs no live decision: the
+    flag then counts as on if no rule has changed since the choice was allowed, or if the token was issued with the flag
+    on. A route that acts on the strategy must ask.
     """
     if town.choice is None or town.choice.strategy is Strategy.DIRECT:
         return Strategy.DIRECT

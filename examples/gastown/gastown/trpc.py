@@ -1,8 +1,8 @@
 """A call of one or more procedures, `/trpc/a,b`: tRPC's HTTP form without a transformer.
 
-Source: trpc.io, "HTTP RPC Specification". Inputs: a query's in `?input=`, a mutation's in the body; with `?batch=1`, or
-where several procedures are named, an object of inputs by index. A batch answers a list, in the order of the call.
-The names are split as the gate splits them, so what runs is what was decided.
+Source: trpc.io, "HTTP RPC Specification". A query's input is in `?input=`, a mutation's in the body. With `?batch=1`,
+or with several procedures, it is an object of inputs by index, and the answer is a list in the order of the call. The
+names are split as the gate splits them, so what runs is what was decided.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,25 +27,26 @@ CODES: Mapping[int, tuple[str, int]] = {
     501: ("NOT_IMPLEMENTED", -32603),
     503: ("SERVICE_UNAVAILABLE", -32603),
 }
-"""tRPC's name and JSON-RPC number for a status."""
+"""tRPC's name and JSON-RPC number for each status."""
 
 MIXED = 207
-UNKNOWN = "There is no such procedure."
+UNKNOWN = "Procedure not found."
+NOT_SERVED = "This example does not implement this procedure."
 
-NOT_A_CALL = unfit((("$", f"name 1 to {MAX_BATCH} procedures"),))
-NOT_INPUTS = unfit((("$", "a batch's inputs are an object by index"),))
+NOT_A_CALL = unfit((("$", f"must name 1 to {MAX_BATCH} procedures"),))
+NOT_INPUTS = unfit((("$", "a batch's inputs must be an object by index"),))
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """One answer for the whole call: the status that all share, else 207."""
+    """The answer to the whole call. `status` is the one that all results share, or 207."""
 
     status: int
     document: Json
 
 
 def answer(gastown: Gastown, caller: Caller, request: Request) -> Results | Refused:
-    """Carry out the call. Refused as a whole only where it cannot be read."""
+    """Run the call. It is refused as a whole only if it cannot be read."""
     names = request.path.get("procedures", "").split(",")
     if len(names) > MAX_BATCH or not all(names):
         return NOT_A_CALL
@@ -62,7 +63,7 @@ def answer(gastown: Gastown, caller: Caller, request: Request) -> Results | Refu
 
 
 def _inputs(sent: bytes, *, batch: bool) -> dict[str, Json] | Refused:
-    """Inputs by index. A call without any has none."""
+    """Return the inputs by index, or none for a call without inputs."""
     document = read_document(sent or b"null")
     if isinstance(document, Refused):
         return document
@@ -74,14 +75,14 @@ def _inputs(sent: bytes, *, batch: bool) -> dict[str, Json] | Refused:
 def _results(
     gastown: Gastown, caller: Caller, calls: list[tuple[str, Json]], *, by_get: bool
 ) -> Iterator[dict[str, Json]]:
-    silent = False  # once the store was silent, the rest is not tried: it would wait as long again
+    silent = False  # if the store does not answer once, the rest is not tried: each would wait as long
     for name, given in calls:
         procedure = SERVED.get(name)
         if procedure is None:
             known = name in NAMED_ONLY
-            yield _error(name, 501, "This small Gastown does not do that.") if known else _error(name, 404, UNKNOWN)
+            yield _error(name, 501, NOT_SERVED) if known else _error(name, 404, UNKNOWN)
         elif by_get and procedure.mutation:
-            yield _error(name, 405, "A mutation is sent by POST.")
+            yield _error(name, 405, "Call a mutation with POST.")
         else:
             outcome = outcomes.UNAVAILABLE if silent else _run(gastown, caller, procedure, given)
             silent = outcome is outcomes.UNAVAILABLE

@@ -1,4 +1,4 @@
-"""What a caller is shown of a town. It decides nothing; the effective strategy is `towns.strategy_for`'s."""
+"""What a caller sees of a town. Decides nothing: `towns.strategy_for` decides the effective strategy."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,7 +8,7 @@ from headgate.sdk.caller import Caller
 
 
 def town_view(town: Town, caller: Caller) -> dict[str, Any]:
-    """The town: `merge_strategy` is the effective one, `merge_strategy_set` the one that was chosen, or null."""
+    """Return the town. `merge_strategy` is the effective one; `merge_strategy_set` is the one that was set, or null."""
     return listed_view(town) | {
         "rig_count": town.rigs,
         "merge_strategy": strategy_for(caller, town).value,
@@ -18,7 +18,7 @@ def town_view(town: Town, caller: Caller) -> dict[str, Any]:
 
 
 def listed_view(town: Town) -> dict[str, Any]:
-    """The town as lists show it: what never changes."""
+    """Return the town as lists show it: members that never change."""
     return {
         "id": town.id,
         "name": town.name,
@@ -29,7 +29,7 @@ def listed_view(town: Town) -> dict[str, Any]:
 
 
 def container_view(town: Town) -> dict[str, Any]:
-    """The town's container, running or stopped."""
+    """Return the town's container, running or stopped."""
     if town.container is None:
         return {"town": town.id, "state": "stopped"}
     return {
@@ -41,7 +41,7 @@ def container_view(town: Town) -> dict[str, Any]:
 
 
 def thing_view(town: Town, thing: Thing) -> dict[str, Any]:
-    """A rig, a convoy or a molecule."""
+    """Return a rig, a convoy, or a molecule."""
     return {
         "id": thing.id,
         "town": town.id,
@@ -52,7 +52,7 @@ def thing_view(town: Town, thing: Thing) -> dict[str, Any]:
 
 
 def status_view(town: Town, caller: Caller, things: Iterable[Thing], agents: Iterable[Agent]) -> dict[str, Any]:
-    """The town with everything in it."""
+    """Return the town with everything in it."""
     held: dict[Kind, list[dict[str, Any]]] = {kind: [] for kind in Kind}
     for thing in things:
         held[thing.kind].append(thing_view(town, thing))
@@ -65,5 +65,5 @@ def status_view(town: Town, caller: Caller, things: Iterable[Thing], agents: Ite
 
 
 def agent_view(agent: Agent) -> dict[str, Any]:
-    """An agent: when it last spoke, when it was done; null for never."""
+    """Return an agent. `last_heartbeat` and `done_at` are null if it never sent them."""
     return {"id": agent.id, "last_heartbeat": agent.last_heartbeat or None, "done_at": agent.done_at or None}

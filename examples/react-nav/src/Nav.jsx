@@ -1,4 +1,4 @@
-// The navigation. An item with a flag shows only while that is on; no answer is off. The server decides again anyway.
+// The navigation. An item with a flag shows only while the flag is on; no answer means off. The server decides too.
 
 import { useBooleanFlagValue } from "@openfeature/react-sdk";
 

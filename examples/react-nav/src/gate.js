@@ -1,29 +1,29 @@
-// How a page comes to its flags: an evaluation token for whoever is signed in, and the OpenFeature provider that uses it.
+// How a page gets its flags: an evaluation token for the signed-in user, and an OpenFeature provider that uses it.
 
 import { OFREPWebProvider } from "@openfeature/ofrep-web-provider";
 
 const EXCHANGE = {
   grant_type: "urn:ietf:params:oauth:grant-type:token-exchange",
   subject_token_type: "urn:ietf:params:oauth:token-type:id_token",
-  scope: "evaluate", // for everybody who is signed in, let in or not; good for nothing but asking
+  scope: "evaluate", // for every signed-in user, with access or not; it can only evaluate flags
 };
 const EARLY = 30_000;
 
 /**
- * The flags of one person, as an OpenFeature provider. Make a new one when somebody else signs in.
+ * The flags of one user, as an OpenFeature provider. Create a new one when another user signs in.
  * @param {{api: string, identityToken: () => Promise<string>, pollInterval?: number}} options
  */
 export function gateProvider({ api, identityToken, pollInterval = 15_000 }) {
   const token = evaluationTokens(api, identityToken);
   return new OFREPWebProvider({
     baseUrl: api,
-    pollInterval, // 304 while nothing changed
-    cacheMode: "disabled", // yesterday's flags are no answer to who may enter today
+    pollInterval, // 304 if nothing changed
+    cacheMode: "disabled", // cached flags may be out of date
     headersFactory: async () => [["Authorization", `Bearer ${await token()}`]],
   });
 }
 
-/** The current evaluation token: fetched when first needed, and again shortly before it ends. */
+/** Returns the current evaluation token: fetched on first use, and again shortly before it expires. */
 function evaluationTokens(api, identityToken) {
   let held;
   let until = 0;
@@ -37,7 +37,7 @@ function evaluationTokens(api, identityToken) {
   };
   return () => {
     if (!held || Date.now() >= until) {
-      until = Infinity; // one fetch at a time; who asks meanwhile waits for it
+      until = Infinity; // one fetch at a time; other callers wait for it
       held = fetched().catch((error) => {
         held = undefined;
         throw error;

@@ -1,4 +1,4 @@
-// The page: the application calls `show` once somebody is signed in, and again when somebody else is.
+// The page: the application calls `show` when a user signs in, and again when another user does.
 
 import { OpenFeature, OpenFeatureProvider } from "@openfeature/react-sdk";
 import { createRoot } from "react-dom/client";
@@ -7,7 +7,7 @@ import { Nav } from "./Nav.jsx";
 
 let root;
 
-/** Show the navigation in `element`; resolves once the flags are there. `options`: see gateProvider. */
+/** Show the navigation in `element`. Resolves when the flags are loaded. `options`: see gateProvider. */
 export async function show(element, options) {
   root ??= createRoot(element);
   root.render(

@@ -1,4 +1,4 @@
-// Prints the navigation as somebody sees it: `npm run nav -- alice`, `npm run nav -- root admin`.
+// Prints the navigation that a user sees: `npm run nav -- alice`, `npm run nav -- root admin`.
 
 import { OpenFeature, OpenFeatureProvider } from "@openfeature/react-sdk";
 import { renderToStaticMarkup } from "react-dom/server";
@@ -8,7 +8,7 @@ import { Nav } from "./Nav.jsx";
 const { HEADGATE_API: api, HEADGATE_IDP: idp } = process.env;
 const [sub, admin] = process.argv.slice(2);
 
-/** Signing in at the dev identity provider; an application has its own. */
+/** Signs in at the dev identity provider. An application uses its own. */
 async function identityToken() {
   const form = new URLSearchParams({ sub, ...(admin === "admin" && { admin: "true" }) });
   const response = await fetch(`${idp}/token`, { method: "POST", body: form });

@@ -1,4 +1,4 @@
-// The gate as Hono middleware and as tRPC procedures. The route says which gate it is behind; nothing else decides.
+// The gate as Hono middleware and as tRPC procedures. Each route names its own flag.
 
 import { initTRPC, TRPCError } from "@trpc/server";
 import { headgate, Refused } from "./gate.js";
@@ -6,13 +6,13 @@ import { headgate, Refused } from "./gate.js";
 const WORDS = { 401: "UNAUTHORIZED", 403: "FORBIDDEN", 503: "SERVICE_UNAVAILABLE" };
 const gates = new Map();
 
-/** The gate that the Worker's variables name: one for each isolate, since it keeps the keys. */
+/** Returns the gate that the Worker's variables name: one per isolate, because it caches the keys. */
 export function gateOf({ HEADGATE_ISSUER: issuer, HEADGATE_AUDIENCE: audience }) {
   if (!gates.has(issuer)) gates.set(issuer, headgate({ issuer, audience }));
   return gates.get(issuer);
 }
 
-/** Lets a verified caller through whose `flag` is on: by the token, or with `live: true` as of now. */
+/** Admits a verified caller if `flag` is on: when the token was issued, or with `live: true`, now. */
 export function gated({ flag, live = false }) {
   return async (context, next) => {
     context.set("caller", await pass(gateOf(context.env), context.req.header("authorization"), { flag, live }));
@@ -20,18 +20,18 @@ export function gated({ flag, live = false }) {
   };
 }
 
-/** Hono's error handler: a refusal as problem+json, anything else as a 500 that says nothing. */
+/** Hono's error handler: a refusal as problem+json, any other error as a generic 500. */
 export function refuse(error, context) {
   const status = error instanceof Refused ? error.status : 500;
   if (status === 401) context.header("www-authenticate", "Bearer");
   if (status === 503) context.header("retry-after", "1");
-  const detail = status === 500 ? "something went wrong" : error.message;
+  const detail = status === 500 ? "internal error" : error.message;
   return context.json({ type: "about:blank", status, detail }, status, { "content-type": "application/problem+json" });
 }
 
-export const t = initTRPC.context().create({ isDev: false }); // no stack traces in answers
+export const t = initTRPC.context().create({ isDev: false }); // no stack traces in responses
 
-/** A procedure behind the gate. In a batch each procedure is decided by itself. */
+/** A procedure behind the gate. In a batch, each procedure is decided separately. */
 export const gatedProcedure = (needs) =>
   t.procedure.use(async ({ ctx, next }) => {
     const caller = await pass(ctx.gate, ctx.authorization, needs).catch((error) => {

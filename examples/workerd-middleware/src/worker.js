@@ -1,4 +1,4 @@
-// A small Worker behind the gate: what reads goes by the token, what starts something is asked live.
+// A small Worker behind the gate: reads use the token's entitlements, starting something evaluates the flag.
 
 import { fetchRequestHandler } from "@trpc/server/adapters/fetch";
 import { Hono } from "hono";

@@ -1,7 +1,7 @@
 """Headgate inside your own service: `from headgate import Gate, HeadgateProvider, caller_subject`.
 
-What `__all__` lists is the one documented import path. It changes only with a new major version, and CHANGELOG.md says
-so; every other module is internal. Each name is loaded when it is first used, so importing `headgate` costs nothing.
+The names in `__all__` are the public API. They change only in a major version, and CHANGELOG.md lists each change.
+Every other module is internal. Each name is loaded on first use, so importing `headgate` costs nothing.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""A flag's list between JSON and frozen types: users, orgs, and rules on attributes."""
+"""Convert a flag's list between JSON and frozen types: users, orgs, and rules on attributes."""
 
 from math import isfinite
 from typing import Any
@@ -10,20 +10,21 @@ from headgate.core.members import FOREVER
 from headgate.core.model import Allow, Clause, Json, LongList, Rule
 
 LOST_LIST = LongList(since=FOREVER)
-"""A long part that cannot be read: nobody is on it, and whoever mends the flag begins it anew."""
+"""A long list that cannot be read: nobody is on it. Replacing the flag starts the list again, empty."""
 
 
 def is_member_id(text: str) -> bool:
-    """Whether this may stand in a list: no blanks, no control characters, at most 256 bytes."""
+    """Whether the text may be an id on a list: 1 to 256 bytes without whitespace or control characters."""
     plain = bool(text) and is_plain(text) and not any(ch.isspace() for ch in text)
     return plain and len(text.encode("utf-8", "surrogatepass")) <= limits.MAX_ID_BYTES
 
 
 def read_allow(read: Reader) -> Allow:
-    inner = Reader(read.members.get("allow", {}), _at(read, "allow"), known=("users", "orgs", "rules"))
+    """Read the `allow` member of a flag's document. Faults are added to `read`."""
+    inner = Reader(read.members.get("allow", {}), read.at("allow"), known=("users", "orgs", "rules"))
     users, orgs = _read_members(inner)
     if len(users) + len(orgs) > limits.MAX_INLINE_MEMBERS:
-        inner.fault("", f"must list at most {limits.MAX_INLINE_MEMBERS} users and orgs")
+        inner.fault("", f"must list at most {limits.MAX_INLINE_MEMBERS} users and orgs; add more with an import")
     rules = []
     for index, document in enumerate(inner.objects("rules", limits.MAX_RULES)):
         rules.append(_read_rule(inner, document, f"rules.{index}"))
@@ -32,29 +33,25 @@ def read_allow(read: Reader) -> Allow:
 
 
 def _read_members(read: Reader) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The `users` and `orgs` of a list."""
-    what = "ids of 1 to 256 bytes without blanks or control characters"
+    """Read the `users` and `orgs` of a list."""
+    what = "ids of 1 to 256 bytes without whitespace or control characters"
     users = read.strings("users", limit=limits.MAX_MEMBERS_A_CALL, accept=is_member_id, what=what)
     orgs = read.strings("orgs", limit=limits.MAX_MEMBERS_A_CALL, accept=is_member_id, what=what)
     return users, orgs
 
 
-def _at(read: Reader, name: str) -> str:
-    return f"{read.path}.{name}" if read.path else name
-
-
 def _read_rule(parent: Reader, document: Json, name: str) -> Rule:
-    read = Reader(document, _at(parent, name), known=("clauses",))
+    read = Reader(document, parent.at(name), known=("clauses",))
     documents = read.objects("clauses", limits.MAX_CLAUSES)
     if not documents:
-        read.fault("clauses", "must hold at least one clause")  # an empty AND would list everybody
+        read.fault("clauses", "must contain at least one clause")  # an empty AND would match everybody
     clauses = tuple(_read_clause(read, item, f"clauses.{index}") for index, item in enumerate(documents))
     parent.absorb(read)
     return Rule(clauses)
 
 
 def _read_clause(parent: Reader, document: Json, name: str) -> Clause:
-    read = Reader(document, _at(parent, name), known=("attribute", "op", "value", "kind"))
+    read = Reader(document, parent.at(name), known=("attribute", "op", "value", "kind"))
     attribute = read.text("attribute", limit=64, blank=False)
     op = read.text("op", limit=32)
     kind = read.text("kind", default="number", limit=16)
@@ -66,7 +63,7 @@ def _read_clause(parent: Reader, document: Json, name: str) -> Clause:
         if fault:
             read.fault("value", fault)
         if "kind" in read.members and op not in ("less", "greater"):
-            read.fault("kind", "belongs to less and greater alone")
+            read.fault("kind", "is allowed only with less and greater")
     parent.absorb(read)
     return Clause(attribute, op, tuple(value) if isinstance(value, list) else value, kind)
 
@@ -74,19 +71,17 @@ def _read_clause(parent: Reader, document: Json, name: str) -> Clause:
 def _operand_fault(op: str, kind: str, value: Json) -> str | None:
     if op in ("in", "not_in"):
         short = isinstance(value, list) and 0 < len(value) <= limits.MAX_OPERANDS
-        return (
-            None
-            if short and all(_is_scalar(item) for item in value)
-            else "must be a list of strings, numbers or booleans"
-        )
+        fits = short and all(_is_scalar(item) for item in value)
+        return None if fits else f"must be a list of 1 to {limits.MAX_OPERANDS} strings, numbers, or booleans"
     if op in ("starts_with", "ends_with"):
-        return None if isinstance(value, str) and value and len(value) <= 1_024 else "must be a string"
+        fits = isinstance(value, str) and 0 < len(value) <= 1_024
+        return None if fits else "must be a string of 1 to 1024 characters"
     if op in ("less", "greater"):
         fits = kind in COMPARABLE and _is_scalar(value) and COMPARABLE[kind](value) is not None
-        return None if fits else "must be a number, or a date or semver with that kind named"
+        return None if fits else "must be a number; for a date or a version, set kind to date or semver"
     if op == "exists":
-        return None if value is None else "must be absent"
-    return None if _is_scalar(value) else "must be a string, number or boolean"
+        return None if value is None else "must be left out"
+    return None if _is_scalar(value) else "must be a string, number, or boolean"
 
 
 def _is_scalar(value: Json) -> bool:
@@ -96,7 +91,7 @@ def _is_scalar(value: Json) -> bool:
 
 
 def allow_document(allow: Allow) -> dict[str, Any]:
-    """The list as the manifest writes it."""
+    """Return the list as written in a manifest."""
     return {
         "users": sorted(allow.users),
         "orgs": sorted(allow.orgs),
@@ -114,7 +109,7 @@ def _clause_document(clause: Clause) -> dict[str, Any]:
 
 
 def read_long(read: Reader) -> LongList | None:
-    """The long part as the flag's document tells of it; None where there is none."""
+    """Read the state of the long list from the flag's document; None if there is none."""
     document = read.members.get("members")
     if document is None:
         return None
@@ -132,7 +127,7 @@ def _read_imports(read: Reader) -> tuple[tuple[int, int], ...]:
     document = read.members.get("imports", [])
     if isinstance(document, list) and all(map(_is_switched, document)):
         return tuple((ordinal, revision) for ordinal, revision in document)
-    read.fault("imports", "must list pairs of an ordinal and a revision")
+    read.fault("imports", "must be a list of [ordinal, revision] pairs")
     return ()
 
 
@@ -141,6 +136,6 @@ def _is_switched(pair: Json) -> bool:
 
 
 def long_document(long: LongList) -> dict[str, Json]:
-    """As the flag's document tells of it."""
+    """Return the state of the long list as written in the flag's document."""
     return {"users": long.users, "orgs": long.orgs, "imports": [list(pair) for pair in long.imports],
             "changed": dict(long.changed), **({"since": long.since} if long.since else {})}  # fmt: skip

@@ -1,7 +1,7 @@
-"""The audit chain: each entry holds the digest of the one before, so an edit, a deletion or a reordering shows.
+"""The audit chain: each entry contains the digest of the one before it, so edits, deletions, and reordering show.
 
-The digest is SHA-256 over the entry's canonical JSON without its own `digest`: UTF-8, members sorted by code point,
-no blanks (as RFC 8785 has it for the values used here). The first entry's `prev` is 64 zeros.
+The digest is the SHA-256 of the entry's canonical JSON without its own `digest`: UTF-8, members sorted by code point,
+no whitespace (as in RFC 8785 for the values used here). The `prev` of the first entry is 64 zeros.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,62 +16,62 @@ Entry = Mapping[str, Any]
 
 
 def digest(entry: Mapping[str, Any]) -> str:
-    """SHA-256 in hex over everything in the entry but its digest."""
+    """Return the SHA-256, in hex, of everything in the entry except its digest."""
     covered = {name: value for name, value in entry.items() if name != "digest"}
     return sha256(canonical(covered).encode()).hexdigest()
 
 
 def sealed(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """The entry with its digest."""
+    """Return the entry with its digest."""
     return {**entry, "digest": digest(entry)}
 
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """The first place where the chain does not hold."""
+    """The first place where the chain is broken, and why."""
 
     revision: int
     what: str
 
 
 def is_sealed(entry: Mapping[str, Any]) -> bool:
-    """Whether the entry is as it was written."""
+    """Whether the entry's digest matches its content."""
     try:
         return bool(entry.get("digest") == digest(entry))
-    except (ValueError, RecursionError):  # what no canonical JSON can hold was never written by us
+    except (ValueError, RecursionError):  # it has no canonical JSON, so we did not write it
         return False
 
 
 def verify_chain(
     entries: Iterable[Mapping[str, Any]],
     head: Mapping[str, Any] | None = None,
-    noted: Mapping[int, str] | None = None,
+    anchors: Mapping[int, str] | None = None,
 ) -> Break | None:
-    """Walk entries, oldest first from revision 1, and against the head (`revision`, `digest`) when given.
+    """Verify entries, oldest first from revision 1. Compare their end with the head (`revision`, `digest`) if given.
 
-    `noted` are digests by revision that were kept elsewhere: only they tell of entries cut from the end together with
-    the head, or of a chain that was written anew as a whole.
+    `anchors` are digests by revision that were kept elsewhere. Only they reveal that entries were cut off together with
+    the head, or that the whole chain was rewritten. Return the first break, or None.
     """
-    noted = noted or {}
+    anchors = anchors or {}
     previous, revision = GENESIS, 0
     for entry in entries:
         revision += 1
         if entry.get("revision") != revision:
             return Break(revision, "this revision is missing or out of order")
         if entry.get("prev") != previous:
-            return Break(revision, "it does not follow from the entry before")
+            return Break(revision, "its prev is not the digest of the entry before it")
         if not is_sealed(entry):
             return Break(revision, "its content was changed")
         previous = entry["digest"]
-        if noted.get(revision, previous) != previous:
-            return Break(revision, "it is not the entry that was noted: the log was rewritten")
-    return _ends_wrong(revision, previous, head, noted)
+        if anchors.get(revision, previous) != previous:
+            return Break(revision, "its digest differs from the anchor or checkpoint: the log was rewritten")
+    return _ends_wrong(revision, previous, head, anchors)
 
 
-def _ends_wrong(revision: int, digest: str, head: Mapping[str, Any] | None, noted: Mapping[int, str]) -> Break | None:
-    """Whether a chain that holds so far ends where it should."""
+def _ends_wrong(revision: int, digest: str, head: Mapping[str, Any] | None, anchors: Mapping[int, str]) -> Break | None:
+    """Return a break if the chain, valid so far, does not end where it should."""
     if head is not None and (head.get("revision"), head.get("digest")) != (revision, digest):
-        return Break(revision + 1, "the chain does not end where the head says")
-    if max(noted, default=0) > revision:
-        return Break(revision + 1, f"entries were cut off: revision {max(noted)} was noted")
+        return Break(revision + 1, "the chain does not end at the revision and digest of the head")
+    if max(anchors, default=0) > revision:
+        return Break(revision + 1, f"entries were cut off: an anchor or checkpoint has revision {max(anchors)}")
     return None

@@ -1,11 +1,12 @@
-"""Where an id falls on the percentage scale. Pure; the same answer in every process and every version of Python.
+"""Place an id on the percentage scale. Pure: the same result in every process and every version of Python.
 
-`sha256-v1`: the first 8 bytes of SHA-256 over salt, flag key and id, joined by NUL. Salt and key hold no NUL, so the
-join is unambiguous whatever the id holds. The integer is compared with a threshold on the fixed space of 2**64: a
-higher percent only ever adds ids.
+`sha256-v1`: the first 8 bytes of the SHA-256 of salt, flag key, and id, joined by NUL. Salt and key contain no NUL, so
+the join is unambiguous for every id. The integer is compared with a threshold on the fixed space of 2**64, so a higher
+percent only adds ids.
 
-`posthog-v1`: PostHog's published rule, so that a team which moves keeps its users where they are: SHA-1 over
-`key.id` and the salt, the first 15 hex digits as a fraction of 0xFFFFFFFFFFFFFFF, in when at most the percentage.
+`posthog-v1`: PostHog's published rule, so that a team that migrates keeps its users where they are: the first 15 hex
+digits of the SHA-1 of `key.id` and the salt, as a fraction of 0xFFFFFFFFFFFFFFF. An id is in if the fraction is at most
+the percentage.
 """
 
 from hashlib import sha1, sha256
@@ -17,7 +18,7 @@ POSTHOG_SCALE = 0xFFFFFFFFFFFFFFF
 
 
 def position(flag: Flag, unit_id: str) -> int:
-    """The id's place on the flag's scale: 0 to 2**64 - 1 (`sha256-v1`) or to `POSTHOG_SCALE` (`posthog-v1`)."""
+    """The id's position on the flag's scale: 0 to 2**64 - 1 (`sha256-v1`) or to `POSTHOG_SCALE` (`posthog-v1`)."""
     if flag.algorithm is Algorithm.POSTHOG_V1:
         text = f"{flag.key}.{unit_id}{flag.salt}".encode("utf-8", "surrogatepass")
         return int(sha1(text, usedforsecurity=False).hexdigest()[:15], 16)
@@ -25,17 +26,17 @@ def position(flag: Flag, unit_id: str) -> int:
 
 
 def prefix(flag: Flag) -> str:
-    """What stands before the id in the text that `sha256-v1` hashes."""
+    """What precedes the id in the text that `sha256-v1` hashes."""
     return f"{flag.salt}\0{flag.key}\0"
 
 
 def threshold(flag: Flag) -> int:
-    """The first place on the scale of `sha256-v1` that is out."""
+    """The first position on the scale of `sha256-v1` that is out."""
     return (flag.steps << 64) // PERCENT_STEPS
 
 
 def is_in(flag: Flag, unit_id: str) -> bool:
-    """Whether the id is within the flag's percentage; 0 % holds nobody, 100 % everybody."""
+    """Whether the id is within the flag's percentage. 0 % lets nobody in, 100 % everybody."""
     if flag.steps == 0:
         return False
     if flag.algorithm is Algorithm.POSTHOG_V1:
@@ -44,7 +45,7 @@ def is_in(flag: Flag, unit_id: str) -> bool:
 
 
 def unit_ids(unit: Unit, subject: Subject) -> tuple[str, ...]:
-    """The ids that may put the subject in. None at all is out: an absent id is never bucket 0."""
+    """The ids that can let the subject in. Without any, the subject is out: a missing id is never bucket 0."""
     user = (subject.user,) if subject.user else ()
     if unit is Unit.USER:
         return user
@@ -53,13 +54,16 @@ def unit_ids(unit: Unit, subject: Subject) -> tuple[str, ...]:
 
 
 def compile_share(flag: Flag) -> Test:
-    """Whether a subject is within the flag's percentage. By user and SHA-256: one hash, one comparison of bytes."""
+    """Return a test of whether a subject is within the flag's percentage.
+
+    By user with SHA-256, the test costs one hash and one comparison of bytes.
+    """
     unit = flag.unit
     if unit is not Unit.USER or flag.algorithm is not Algorithm.SHA256_V1 or not 0 < flag.steps < PERCENT_STEPS:
         return lambda subject: any(is_in(flag, unit_id) for unit_id in unit_ids(unit, subject))
-    # copying a started hash takes 360 ns, starting one 440, however long the salt
+    # copying a started hash takes 360 ns, starting one 440, whatever the salt's length
     begin = sha256(prefix(flag).encode("utf-8", "surrogatepass")).copy
-    limit = threshold(flag).to_bytes(8)  # 32 bytes are below 8 exactly when their first 8 are
+    limit = threshold(flag).to_bytes(8)  # 32 bytes sort below 8 bytes exactly when their first 8 do
 
     def is_inside(subject: Subject) -> bool:
         user = subject.user
@@ -68,7 +72,7 @@ def compile_share(flag: Flag) -> Test:
         digest = begin()
         try:
             digest.update(user.encode())
-        except UnicodeEncodeError:  # a lone surrogate, which JSON can spell
+        except UnicodeEncodeError:  # a lone surrogate, which JSON can express
             digest.update(user.encode("utf-8", "surrogatepass"))
         return digest.digest() < limit
 

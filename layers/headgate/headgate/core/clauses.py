@@ -1,7 +1,7 @@
-"""The operators of attribute rules: one table; adding one is a row here and a vector.
+"""The operators of attribute rules, in one table. To add one, add a row here and a vector.
 
-An absent attribute never matches, for the negative operators too. Types do not mix: `true` is not 1, `"1"` is not 1.
-No regular expressions, so no input can make a rule slow.
+A missing attribute never matches, not even with a negative operator. Types do not mix: `true` is not 1, and `"1"` is
+not 1. There are no regular expressions, so no input can make a rule slow.
 """
 
 import re
@@ -21,7 +21,7 @@ _SEMVER = re.compile(
 
 
 def same(left: Json, right: Json) -> bool:
-    """JSON equality: numbers by value, booleans only with booleans."""
+    """JSON equality: numbers by value; a boolean equals only a boolean."""
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
     if isinstance(left, (int, float)) and isinstance(right, (int, float)):
@@ -48,7 +48,7 @@ def _semver(value: Json) -> tuple[Any, ...] | None:
     if match is None:
         return None
     major, minor, patch, pre = match.groups()
-    parts: list[tuple[int, int, str]] = [(3, 0, "")]  # a release is above each of its pre-releases (semver §11)
+    parts: list[tuple[int, int, str]] = [(3, 0, "")]  # a release ranks above its pre-releases (semver §11)
     if pre is not None:
         parts = [(1, int(p[:18]), "") if p.isascii() and p.isdigit() else (2, 0, p) for p in pre.split(".")]
     return int(major), int(minor), int(patch), parts
@@ -114,11 +114,11 @@ OPERATORS: dict[str, Callable[[Clause], ValueTest]] = {
     "less": lambda clause: _compares(clause, lt),
     "greater": lambda clause: _compares(clause, gt),
 }
-"""From a clause to the test of a value, with all that is known of the clause worked out beforehand."""
+"""Each row compiles a clause into a test of a value. What depends only on the clause is computed once."""
 
 
 def compile_rule(rule: Rule) -> Test:
-    """Whether every clause of the rule holds for a subject's attributes."""
+    """Return a test of whether every clause of the rule holds for a subject's attributes."""
     tests = tuple((clause.attribute, OPERATORS[clause.op](clause)) for clause in rule.clauses)
 
     def holds(subject: Subject) -> bool:

@@ -1,6 +1,6 @@
 """START HERE. The decision: is this flag on for this subject?
 
-One pure function, used by mint, evaluate, authorizer, preview, explain, the CLI and the SDK alike. First match wins:
+One pure function, used by mint, evaluate, authorizer, preview, explain, the CLI, and the SDK. The first match wins:
 
     1 no such flag          off  FLAG_NOT_FOUND   (at a gate: on for admins, off for everyone else)
     2 a parent is off       off  PREREQUISITE_FAILED
@@ -12,8 +12,8 @@ One pure function, used by mint, evaluate, authorizer, preview, explain, the CLI
     8 stage percentage      on or off  SPLIT      (bucket below the threshold)
     9 stage ga              on   GA
 
-`decide` applies 1 and 2; `steps` holds 3 to 9, the only copy of that order. The steps of a flag are compiled into one
-closure when the flag is first asked for. Nothing here validates, reads a clock, or raises.
+`decide` applies steps 1 and 2. `steps` holds 3 to 9, the only copy of that order. A flag's steps are compiled into one
+closure at its first decision. Nothing here validates, reads a clock, or raises.
 """
 
 from collections.abc import Iterable, Iterator
@@ -25,10 +25,10 @@ from headgate.core.ruleset import Ruleset
 
 
 def decide(rules: Ruleset, key: str, subject: Subject, *, gate: bool = False) -> Decision:
-    """Decide one flag. Set `gate` where access depends on it (mint, authorizer): a missing flag lets admins in."""
+    """Decide one flag. Set `gate` where access depends on it (mint, authorizer): a missing flag then lets admins in."""
     try:
         return rules.evaluators[key](subject)
-    except KeyError:  # not asked for before, or no such flag
+    except KeyError:  # not compiled yet, or no such flag
         return _decide_first(rules, key, subject, gate=gate)
 
 
@@ -48,7 +48,7 @@ def _decide_first(rules: Ruleset, key: str, subject: Subject, *, gate: bool) -> 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One line of the order. `applies` and `value` follow from the flag alone, or are tests of the subject."""
+    """One step of the order. `applies` and `value` are constants derived from the flag, or tests of the subject."""
 
     name: str
     applies: bool | Test
@@ -57,7 +57,7 @@ class Step:
 
 
 def steps(flag: Flag) -> tuple[Step, ...]:
-    """Steps 3 to 9 for one flag. The first that applies decides."""
+    """Return steps 3 to 9 for one flag. The first that applies decides."""
     stage, by_share = flag.stage, flag.stage is Stage.PERCENTAGE
     return (
         Step("admin", _is_admin, True, Reason.ADMIN),
@@ -75,10 +75,10 @@ def _is_admin(subject: Subject) -> bool:
 
 
 def _is_listed(flag: Flag) -> bool | Test:
-    """Whether a subject is on the flag's list; False where the list is empty."""
+    """Return a test of whether a subject is on the flag's list, or False if the list is empty."""
     key, users, is_disjoint = flag.key, flag.allow.users, flag.allow.orgs.isdisjoint
     rules = tuple(map(clauses.compile_rule, flag.allow.rules))
-    if flag.members is None and not flag.allow.orgs and len(rules) <= 1:  # the common lists, each as one test
+    if flag.members is None and not flag.allow.orgs and len(rules) <= 1:  # the common cases, each as one test
         if not users:
             return rules[0] if rules else False
         if not rules:
@@ -96,7 +96,7 @@ def _is_listed(flag: Flag) -> bool | Test:
 
 
 def trace(rules: Ruleset, key: str, subject: Subject) -> Iterator[tuple[str, str, Decision | None]]:
-    """The decision at a gate, step by step: flag, step, and the decision, or None where the step does not apply."""
+    """Yield each step of a decision at a gate: flag, step, and the decision, or None if the step does not apply."""
     if key not in rules.flags:
         yield key, "exists", decide(rules, key, subject, gate=True)
         return
@@ -116,7 +116,7 @@ def trace(rules: Ruleset, key: str, subject: Subject) -> Iterator[tuple[str, str
 
 
 def compile_flag(rules: Ruleset, key: str) -> Evaluator:
-    """Steps 2 to 9 as one closure. `lineage` holds every ancestor, so each is asked for its own steps only."""
+    """Compile steps 2 to 9 into one closure. `lineage` holds every ancestor, so only their own steps are checked."""
     own = _compile_own(rules, key)
     parents = tuple(_compile_own(rules, parent) for parent in rules.lineage[key])
     if not parents:
@@ -136,7 +136,7 @@ def compile_flag(rules: Ruleset, key: str) -> Evaluator:
 
 
 def _compile_own(rules: Ruleset, key: str) -> Evaluator:
-    """Steps 3 to 9 as the leanest closure: whatever the flag alone settles is settled here.
+    """Compile steps 3 to 9 into the smallest closure: what depends only on the flag is resolved here.
 
     A parent that does not exist counts as stage `admin_only`.
     """
@@ -168,7 +168,7 @@ def _compile_own(rules: Ruleset, key: str) -> Evaluator:
 
 
 def _reached(flag: Flag) -> list[Step]:
-    """The steps that can apply, up to the first that always does: `admin`, perhaps `listed`, and a last one."""
+    """Return the steps that can apply, up to the first that always does: `admin`, perhaps `listed`, and a last one."""
     reached = []
     for step in steps(flag):
         if step.applies is not False:

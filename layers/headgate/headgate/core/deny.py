@@ -1,7 +1,7 @@
-"""What is refused although its signature holds: revoked subjects and tokens, ended sessions.
+"""The deny set: revoked subjects, revoked tokens, and ended sessions, refused although their signature is valid.
 
-Part of the rules, so that it reaches every environment as they do: at once where a decision is live, within 5 s
-elsewhere. Keyed by `sub`, `jti` and session, never by a token's text, which has twins (ECDSA is malleable).
+It is part of the rules and reaches every environment with them: at once where a decision is live, within 5 s elsewhere.
+Its keys are `sub`, `jti`, and session, never a token's text: ECDSA is malleable, so one token can have two texts.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ from headgate.core.model import Json
 
 
 class DenyKind(StrEnum):
-    """What a refusal hangs on."""
+    """What a denial applies to."""
 
     SUBJECT = "subject"
     JTI = "jti"
@@ -23,7 +23,7 @@ class DenyKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """Refuses what was issued up to `at`; of no use any more after `expires` (both Unix seconds)."""
+    """Refuses what was issued up to `at`. Not needed after `expires` (both Unix seconds)."""
 
     kind: DenyKind
     value: str
@@ -32,18 +32,18 @@ class Denial:
 
     @property
     def document(self) -> dict[str, Any]:
-        """As stored and recorded."""
+        """The denial as stored and recorded."""
         return {"kind": self.kind.value, "value": self.value, "at": self.at, "expires": self.expires}
 
 
 @dataclass(frozen=True, slots=True)
 class DenySet:
-    """Every denial in force: by kind and value, the second up to which what was issued is refused."""
+    """All denials in force: by kind and value, the Unix second up to which issued tokens are refused."""
 
     held: Mapping[tuple[DenyKind, str], int] = field(default_factory=dict)
 
     def with_denials(self, denials: Iterable[Denial]) -> "DenySet":
-        """The set with more; the later `at` of two on one thing counts."""
+        """Return the set with more denials. If two apply to the same thing, the later `at` counts."""
         held = dict(self.held)
         for denial in denials:
             place = denial.kind, denial.value
@@ -51,7 +51,7 @@ class DenySet:
         return DenySet(held)
 
     def refuses(self, *, subject: str, jti: str, issued_at: int, session: str | None) -> bool:
-        """Whether a verified token is refused; `session` is the session's record id where it has one."""
+        """Whether a verified token is refused. `session` is the record id of its session, if it has one."""
         held = self.held
         if not held:
             return False

@@ -1,4 +1,4 @@
-"""JSON documents: read with every fault found, each with its path; written in one way. Times as text."""
+"""JSON documents: read with a path to every fault, written in one canonical form. Times as text."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -13,7 +13,7 @@ E = TypeVar("E", bound=StrEnum)
 
 
 class Invalid(ValueError):
-    """The document is refused whole. `faults` lists (path, message), never a value from the document."""
+    """The whole document is refused. `faults` lists (path, message) pairs, never a value from the document."""
 
     def __init__(self, faults: Iterable[tuple[str, str]]) -> None:
         self.faults = tuple(faults)
@@ -21,7 +21,7 @@ class Invalid(ValueError):
 
 
 class Reader:
-    """Reads members of one JSON object, collecting faults instead of stopping at the first."""
+    """Reads members of one JSON object and collects all faults."""
 
     def __init__(self, document: Json, path: str = "", *, known: Iterable[str] | None = None) -> None:
         self.path = path
@@ -35,33 +35,37 @@ class Reader:
             for name in document.keys() - set(known):
                 self.fault(name if len(name) <= 64 else "", "unknown member")
 
+    def at(self, name: str) -> str:
+        """The path of a member of this object."""
+        return ".".join(part for part in (self.path, name) if part)
+
     def fault(self, name: str, message: str) -> None:
         """Record a fault at a member of this object."""
-        self.faults.append((".".join(part for part in (self.path, name) if part) or "$", message))
+        self.faults.append((self.at(name) or "$", message))
 
     def absorb(self, other: "Reader") -> None:
-        """Take over the faults of a reader of a nested object."""
+        """Add the faults of a nested object's reader."""
         self.faults.extend(other.faults)
 
     def check(self) -> None:
-        """Raise `Invalid` if anything was wrong."""
+        """Raise `Invalid` if there are faults."""
         if self.faults:
             raise Invalid(self.faults)
 
     def text(self, name: str, *, default: str | None = None, limit: int = 1_024, blank: bool = True) -> str:
-        """A string of at most `limit` bytes without control characters; required when there is no default."""
+        """A string of at most `limit` bytes without control characters; required if there is no default."""
         value = self.members.get(name, default)
         if not isinstance(value, str):
             self.fault(name, "must be a string")
             return ""
         if not is_plain(value) or len(value.encode("utf-8", "replace")) > limit:
-            self.fault(name, f"must be at most {limit} bytes without control characters")
+            self.fault(name, f"must be at most {limit} bytes and contain no control characters")
         elif not blank and not value.strip():
             self.fault(name, "must not be blank")
         return value
 
     def choice(self, name: str, options: type[E], default: E | None = None) -> E:
-        """One of an enumeration's values."""
+        """A value of the enumeration."""
         value = self.members.get(name, default)
         if isinstance(value, str) and value in {option.value for option in options}:
             return options(value)
@@ -69,7 +73,7 @@ class Reader:
         return next(iter(options))
 
     def whole(self, name: str, default: int, low: int, high: int) -> int:
-        """An integer between two bounds; a boolean is not one."""
+        """An integer from `low` to `high`. A boolean is not an integer."""
         value = self.members.get(name, default)
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
             self.fault(name, f"must be a whole number from {low} to {high}")
@@ -77,7 +81,7 @@ class Reader:
         return value
 
     def flag(self, name: str, default: bool = False) -> bool:
-        """A JSON boolean, strictly."""
+        """A JSON boolean."""
         value = self.members.get(name, default)
         if not isinstance(value, bool):
             self.fault(name, "must be true or false")
@@ -85,21 +89,21 @@ class Reader:
         return value
 
     def strings(self, name: str, *, limit: int, accept: Callable[[str], bool], what: str) -> tuple[str, ...]:
-        """A list of distinct strings, each accepted by `accept`."""
+        """A list of distinct strings that pass `accept`; `what` describes them in the fault."""
         value = self.members.get(name, [])
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             self.fault(name, "must be a list of strings")
             return ()
         if len(value) > limit:
-            self.fault(name, f"must hold at most {limit} items")
+            self.fault(name, f"must have at most {limit} items")
         elif len(set(value)) != len(value):
-            self.fault(name, "must not repeat an item")
+            self.fault(name, "must not list an item twice")
         elif not all(accept(item) for item in value):
-            self.fault(name, f"must hold {what}")
+            self.fault(name, f"must contain only {what}")
         return tuple(value)
 
     def objects(self, name: str, limit: int) -> list[Json]:
-        """A list of anything, bounded; the caller reads each item."""
+        """A list of at most `limit` items of any type. The caller reads each item."""
         value = self.members.get(name, [])
         if not isinstance(value, list) or len(value) > limit:
             self.fault(name, f"must be a list of at most {limit} items")
@@ -108,7 +112,7 @@ class Reader:
 
 
 def canonical(value: Any) -> str:
-    """The one way to write a JSON value."""
+    """Return the canonical JSON of a value: sorted members, no whitespace."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
@@ -118,7 +122,7 @@ def is_key(text: str) -> bool:
 
 
 def is_plain(text: str) -> bool:
-    """No control characters, no lone surrogates: safe to store, to hash and to print on one line."""
+    """Whether the text has no control characters and no lone surrogates: safe to store, hash, and print on one line."""
     return all(
         ch >= " "
         and ch != "\x7f"
@@ -130,18 +134,18 @@ def is_plain(text: str) -> bool:
 
 
 def refuse(path: str, message: str) -> NoReturn:
-    """Refuse a document for one fault."""
+    """Raise `Invalid` with one fault."""
     raise Invalid([(path, message)])
 
 
 def rfc3339(seconds: float) -> str:
-    """Unix seconds as text."""
+    """Format Unix seconds as RFC 3339 text."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def unix(text: str) -> float:
-    """RFC 3339 text as Unix seconds. Raises `ValueError` when it is not a time with an offset."""
+    """Parse RFC 3339 text into Unix seconds. Raises `ValueError` if it is not a time with an offset."""
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
-        raise ValueError("a time needs an offset")
+        raise ValueError("the time has no offset")
     return moment.timestamp()

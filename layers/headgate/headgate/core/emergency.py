@@ -1,8 +1,8 @@
-"""The emergency kill: laid over the rules from outside the table, by a function's environment variables.
+"""The emergency kill: flags killed through a function's environment variables, without the table.
 
-It holds whatever the table says, and when the table says nothing: the flags that it names count as killed (reach
-`gate`), or every flag. So that running work goes on in an environment that never saw a rule, it may carry the policies
-of the routes that running work uses. They count only while the table's own are not known.
+It applies whatever the table says, and also when the table does not answer: the flags that it names count as killed
+(reach `gate`), or every flag. So that running work continues in an environment that has never loaded rules, it may
+carry the policies of the routes that running work uses. They count only while the table's own policies are unknown.
 """
 
 import base64
@@ -18,24 +18,24 @@ from headgate.core.routes import RouteTable, parse_routes, policy_document
 from headgate.core.snapshot import EMPTY, Snapshot, with_kills
 
 EVERY = "*"
-"""Every flag, those that do not exist yet among them."""
+"""Every flag, including flags that do not exist yet."""
 
 CARRIED = (RouteClass.STOP, RouteClass.MACHINE, RouteClass.CONTINUE, RouteClass.OBSERVE)
-"""The classes of running work, the most needed first: what does not fit is left out from the end."""
+"""The route classes of running work, most needed first. What does not fit is dropped from the end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Emergency:
-    """`flags` is empty where there is none. `malformed` names the variables that could not be read."""
+    """`flags` is empty if there is no emergency kill. `malformed` names the variables that could not be read."""
 
     flags: frozenset[str] = frozenset()
     routes: RouteTable = field(default_factory=RouteTable)
     malformed: tuple[str, ...] = ()
 
     def laid_over(self, snapshot: Snapshot) -> Snapshot:
-        """The snapshot with the flags killed. A kill that is there already keeps its reach.
+        """Return the snapshot with the flags killed. A flag that is already killed keeps its reach.
 
-        A name that is no flag's (a slip, or `true` put in by hand) kills every flag: better all than none.
+        A name that is not a flag's (a typo, or `true` set by hand) kills every flag: too many is safer than none.
         """
         given = snapshot.rules.given
         killed = self.flags if self.flags <= given.keys() else given
@@ -43,7 +43,7 @@ class Emergency:
 
     @property
     def unknown(self) -> Snapshot:
-        """What holds before any rule was seen: admins in, all others out, but for the routes carried along."""
+        """The rules before any were loaded: only admins pass, except on the carried routes."""
         return replace(EMPTY, routes=self.routes)
 
 
@@ -51,9 +51,9 @@ NO_EMERGENCY = Emergency()
 
 
 def read_emergency(kill: str, routes: str) -> Emergency:
-    """Read the two variables. Never fails: a kill that cannot be read kills every flag, routes that cannot, none."""
+    """Read the two variables. Never fails: an unreadable kill kills every flag, and unreadable routes carry none."""
     if not kill.strip():
-        return NO_EMERGENCY  # routes without a kill would widen what a cold start lets through
+        return NO_EMERGENCY  # routes without a kill would widen what a cold start allows
     named = frozenset(name.strip() for name in kill.split(","))
     malformed = () if all(name == EVERY or is_key(name) for name in named) else ("kill",)
     try:
@@ -64,19 +64,19 @@ def read_emergency(kill: str, routes: str) -> Emergency:
 
 
 def running_work(table: RouteTable) -> tuple[RoutePolicy, ...]:
-    """The policies worth carrying, the most needed first. What decides a flag live is not: nothing could decide it."""
+    """The policies to carry, most needed first. Those with flags are left out: no rules, no live decision."""
     wanted = (policy for policy in table.policies() if policy.route_class in CARRIED and not policy.flags)
     return tuple(sorted(wanted, key=lambda policy: CARRIED.index(policy.route_class)))
 
 
 def packed(policies: Sequence[RoutePolicy]) -> str:
-    """Policies as a variable's text: deflated JSON in base64."""
+    """Encode policies as a variable's text: deflated JSON in base64."""
     text = json.dumps([policy_document(policy) for policy in policies], separators=(",", ":"))
     return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
 
 
 def unpacked(text: str) -> RouteTable:
-    """The policies of a variable's text. Raises `Invalid`; a class that is not of running work is refused too."""
+    """Decode the policies in a variable's text. Raises `Invalid`, also for a class that is not of running work."""
     try:
         inflate = zlib.decompressobj()
         document = inflate.decompress(base64.b64decode(text, validate=True), MAX_ROUTES_BYTES)
@@ -84,5 +84,5 @@ def unpacked(text: str) -> RouteTable:
     except (ValueError, zlib.error, RecursionError) as error:
         raise Invalid([("routes", "cannot be read")]) from error
     if len(running_work(table)) != len(table.policies()):
-        raise Invalid([("routes", "must be of running work and name no flags")])
+        raise Invalid([("routes", "must only have classes of running work and name no flags")])
     return table

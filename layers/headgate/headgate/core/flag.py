@@ -1,4 +1,4 @@
-"""Flags between JSON and frozen types. The same reading on write and on load; evaluation trusts its result."""
+"""Convert flags between JSON and frozen types. Writes and loads share one reader; evaluation trusts its result."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -14,7 +14,7 @@ OWN_MEMBERS = tuple("key description owner stage percent unit algorithm salt req
 
 
 def parse_flag(document: Json, *, salt: str, path: str = "") -> Flag:
-    """Read a flag as an operator writes it (no server members). `salt` is used where the document has none.
+    """Read a flag as an operator writes it, without server members. `salt` is the default.
 
     Raises `Invalid` with every fault.
     """
@@ -25,12 +25,12 @@ def parse_flag(document: Json, *, salt: str, path: str = "") -> Flag:
 
 
 NEVER_LEFT_OUT = ("requires", "killed", "unit", "algorithm")
-"""What a stored flag always says. Lost, and read as left out, each would let somebody in: no parent, no kill, other
-buckets. The rest would let in fewer."""
+"""Members that every stored flag has. If one of these is lost, its default could let somebody in: no parent, no kill,
+other buckets. The defaults of all others only let in fewer."""
 
 
 def load_flag(document: Json) -> Flag:
-    """Read a stored flag, server members included. Raises `Invalid`: the caller quarantines that flag."""
+    """Read a stored flag, including server members. Raises `Invalid`; the caller quarantines the flag."""
     read = Reader(document, known=(*OWN_MEMBERS, *SERVER_MEMBERS))
     for name in NEVER_LEFT_OUT:
         if name not in read.members:
@@ -50,7 +50,7 @@ def load_flag(document: Json) -> Flag:
 
 
 def read_flag(key: str, document: Json) -> Flag:
-    """A stored flag, quarantined when it cannot be used. A kill of it holds all the same, sessions included."""
+    """Return a stored flag, quarantined if it cannot be read. Its kill still applies, also to sessions."""
     try:
         flag: Flag | None = load_flag(document)
     except (Invalid, RecursionError):
@@ -61,14 +61,14 @@ def read_flag(key: str, document: Json) -> Flag:
 
 
 def load_kill(document: Json) -> Kill | None:
-    """The kill in a stored flag of which the rest may be unreadable; None when there is none that can be read."""
+    """Return the kill of a stored flag that may otherwise be unreadable; None if no kill can be read."""
     read = Reader(document)
     kill = _read_kill(read)
     return None if read.faults else kill
 
 
 def load_long(document: Json) -> LongList | None:
-    """The long part of the list of an unreadable stored flag; `LOST_LIST` when that part is unreadable, too."""
+    """Return the long list of an unreadable stored flag; `LOST_LIST` if that part is unreadable, too."""
     read = Reader(document)
     long = read_long(read)
     return LOST_LIST if read.faults else long
@@ -100,33 +100,30 @@ def _read_own(read: Reader, salt: str | None) -> Flag:
 
 
 def read_percent(read: Reader) -> int:
-    """`percent` in steps of 0.001 (0 to 100,000)."""
+    """Read `percent` in steps of 0.001 (0 to 100,000)."""
     value = read.members.get("percent", 0)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        read.fault("percent", "must be a number from 0 to 100")
-        return 0
-    if not 0 <= value <= 100:  # nor is NaN between them
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 100:  # NaN fails too
         read.fault("percent", "must be a number from 0 to 100")
         return 0
     exact = Decimal(repr(value)) * 1_000
     if exact != exact.to_integral_value():
-        read.fault("percent", "must have at most 3 decimals")
+        read.fault("percent", "must have at most 3 decimal places")
     return int(exact)
 
 
 def _read_values(read: Reader) -> tuple[Json, Json]:
     values = read.members.get("values", {"on": True, "off": False})
     if not isinstance(values, dict) or values.keys() != {"on", "off"}:
-        read.fault("values", "must hold exactly on and off")
+        read.fault("values", "must have exactly the members on and off")
         return True, False
     on, off = values["on"], values["off"]
     kinds = [float if isinstance(v, (int, float)) and not isinstance(v, bool) else type(v) for v in (on, off)]
     if kinds[0] is not kinds[1] or kinds[0] not in (bool, str, float, dict):
-        read.fault("values", "on and off must be of one type: boolean, string, number or object")
+        read.fault("values", "on and off must have the same type: boolean, string, number, or object")
     if kinds[0] is bool and (on, off) != (True, False):
-        read.fault("values", "a boolean flag is true when on and false when off")
+        read.fault("values", "booleans must be true for on and false for off")
     if not _is_storable(values):
-        read.fault("values", "must be JSON in UTF-8")
+        read.fault("values", "must be valid JSON in UTF-8")
     return on, off
 
 
@@ -142,7 +139,7 @@ def _read_claim(read: Reader) -> str | None:
     if claim is None:
         return None
     if not isinstance(claim, str) or not is_claim_name(claim):
-        read.fault("claim", "must be a claim name of letters, digits and _ that no standard claim has")
+        read.fault("claim", "must be 1 to 64 letters, digits, or _, and not the name of a standard claim")
         return None
     return claim
 
@@ -154,7 +151,7 @@ RESERVED_CLAIMS = frozenset(
 
 
 def is_claim_name(name: str) -> bool:
-    """Whether the token profile may add a claim of this name."""
+    """Whether the token profile may add a claim with this name."""
     return 0 < len(name) <= 64 and name.isascii() and name.replace("_", "a").isalnum() and name not in RESERVED_CLAIMS
 
 
@@ -171,7 +168,7 @@ def _read_kill(read: Reader) -> Kill | None:
         drain_until=None if inner.members.get("drain_until") is None else _read_moment(inner, "drain_until"),
     )
     if (kill.reach is Reach.DRAIN) != (kill.drain_until is not None):
-        inner.fault("drain_until", "belongs to reach drain, and reach drain needs it")
+        inner.fault("drain_until", "is required for reach drain, and allowed only there")
     read.absorb(inner)
     return kill
 
@@ -181,12 +178,12 @@ def _read_moment(read: Reader, name: str) -> str:
     try:
         unix(text)
     except (ValueError, OverflowError):
-        read.fault(name, "must be a time in RFC 3339 with an offset")
+        read.fault(name, "must be an RFC 3339 time with an offset")
     return text
 
 
 def flag_document(flag: Flag) -> dict[str, Any]:
-    """The flag as the admin API shows it and the table stores it."""
+    """Return the flag as the admin API shows it and the table stores it."""
     return {
         "key": flag.key,
         "description": flag.description,
@@ -210,7 +207,7 @@ def flag_document(flag: Flag) -> dict[str, Any]:
 
 
 def percent_number(steps: int) -> int | float:
-    """Steps back to the number an operator wrote."""
+    """Convert steps to the number that an operator writes."""
     return steps // 1_000 if steps % 1_000 == 0 else steps / 1_000
 
 
@@ -222,5 +219,5 @@ def _kill_document(kill: Kill | None) -> dict[str, Any] | None:
 
 
 def stored_bytes(flag: Flag) -> int:
-    """The size of a flag as it is stored, but for what the server says of member items."""
+    """The size of a flag as stored, without what the server records about its long list."""
     return len(canonical(flag_document(replace(flag, members=None))).encode())

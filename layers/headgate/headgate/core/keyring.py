@@ -1,8 +1,8 @@
-"""Which signing key stands where: the states of the pool's keys, and how a rotation moves them. Knows no key itself.
+"""The state of each signing key, and how a rotation changes it. Contains no key.
 
-KMS does not rotate asymmetric keys, so the template declares a small pool and an operator moves it on: next -> active
--> previous, and the oldest previous becomes next again once its last token is dead. A key of the pool that is not on
-record stands next: verifiers know it long before it signs.
+KMS does not rotate asymmetric keys, so the template declares a small pool and an operator rotates it: next -> active ->
+previous. The oldest previous key becomes next again once its last token has expired. A key of the pool without a record
+is next: verifiers know it long before it signs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,11 +13,11 @@ from headgate.core.documents import Reader
 from headgate.core.model import Json
 
 LONGEST_TOKEN_LIFE = 3_660
-"""Seconds after which the last token that a key signed is dead: the longest life of any token, and the leeway."""
+"""Seconds after which every token that a key signed has expired: the longest life of any token, plus leeway."""
 
 
 class KeyState(StrEnum):
-    """Where a key stands in rotation. All but `revoked` verify; only `active` signs."""
+    """A key's state in the rotation. All but `revoked` verify; only `active` signs."""
 
     NEXT = "next"
     ACTIVE = "active"
@@ -27,7 +27,7 @@ class KeyState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """One key's state, and since when (Unix seconds; 0 for a key that was never moved)."""
+    """One key's state, and since when (Unix seconds; 0 for a key whose state never changed)."""
 
     kid: str
     state: KeyState
@@ -38,17 +38,17 @@ Keyring = tuple[KeyRecord, ...]
 
 
 LOST_KEYRING: Keyring = (KeyRecord("", KeyState.REVOKED),)
-"""What an unreadable record counts as: no key at all. Taking it for none on record could bring back a revoked key."""
+"""Stands for an unreadable record: no key at all. Treating it as an empty record could bring back a revoked key."""
 
 
 class CannotRotate(ValueError):
-    """No key can take the place. The text says why."""
+    """No key can become active. The text says why."""
 
 
 def in_use(ring: Keyring, pool: Sequence[str]) -> Keyring:
-    """The keys on record and the pool's others, which stand next; with nothing on record, the pool's first is active.
+    """Return the recorded keys, and the pool's other keys as next. Without a record, the pool's first key is active.
 
-    A key that left the pool cannot be used whatever the record says; that it was revoked is kept.
+    A key that left the pool cannot be used, whatever its record says. That it was revoked is kept.
     """
     if ring == LOST_KEYRING:
         return ()
@@ -66,24 +66,27 @@ def states(ring: Keyring, pool: Sequence[str]) -> Mapping[str, KeyState]:
 
 
 def is_revoked(ring: Keyring, kid: str) -> bool:
-    """Whether no token of this key is taken."""
+    """Whether every token of this key is refused."""
     return ring == LOST_KEYRING or any(key.kid == kid and key.state is KeyState.REVOKED for key in ring)
 
 
 def rotated(ring: Keyring, pool: Sequence[str], now: int) -> Keyring:
-    """Next becomes active, active becomes previous; where none is left, the oldest previous whose tokens are dead
-    becomes next. Raises `CannotRotate` when nothing can become active."""
+    """Rotate the keys: next becomes active, active becomes previous.
+
+    If no next key is left, the oldest previous key whose tokens have expired becomes next. Raises `CannotRotate` if no
+    key can become active.
+    """
     held = _with_next(_readable(ring, pool), now)
     if not _has(held, KeyState.NEXT):
-        raise CannotRotate("the tokens of the previous keys still live")
+        raise CannotRotate("tokens of the previous keys are still valid; retry after they expire")
     return _with_next(_promoted(held, KeyState.PREVIOUS, now), now)
 
 
 def revoked(ring: Keyring, pool: Sequence[str], kid: str, now: int) -> Keyring:
-    """The key is never used again; if it was active, another signs from now on. Raises `CannotRotate`."""
+    """Revoke a key for good. If it was active, another key becomes active. Raises `CannotRotate`."""
     held = _readable(ring, pool)
     if kid not in pool:
-        raise CannotRotate("there is no such key in the pool")
+        raise CannotRotate("no such key in the pool")
     state = states(held, pool)[kid]
     if state is KeyState.REVOKED:
         return held
@@ -95,7 +98,7 @@ def revoked(ring: Keyring, pool: Sequence[str], kid: str, now: int) -> Keyring:
 
 def _readable(ring: Keyring, pool: Sequence[str]) -> Keyring:
     if ring == LOST_KEYRING:
-        raise CannotRotate("the keys on record cannot be read; put the record back first")
+        raise CannotRotate("the record of the keys cannot be read; restore it first")
     return in_use(ring, pool)
 
 
@@ -110,7 +113,7 @@ def _promoted(ring: Keyring, former: KeyState, now: int) -> Keyring:
 
 
 def _with_next(ring: Keyring, now: int) -> Keyring:
-    """With the oldest previous key as next, where there is no next and its tokens are dead."""
+    """Add a next key if there is none: the oldest previous key whose tokens have expired."""
     dead = [key for key in ring if key.state is KeyState.PREVIOUS and key.since + LONGEST_TOKEN_LIFE <= now]
     if _has(ring, KeyState.NEXT) or not dead:
         return ring
@@ -119,14 +122,16 @@ def _with_next(ring: Keyring, now: int) -> Keyring:
 
 
 def _with_heir(ring: Keyring, now: int) -> Keyring:
-    """In an emergency a previous key signs again though its tokens live: it is as good as it was. Raises
-    `CannotRotate`."""
+    """Ensure a next key, in an emergency even a previous key whose tokens are still valid: it was not revoked.
+
+    Raises `CannotRotate`.
+    """
     ring = _with_next(ring, now)
     previous = [key for key in ring if key.state is KeyState.PREVIOUS]
     if _has(ring, KeyState.NEXT):
         return ring
     if not previous:
-        raise CannotRotate("it is the last key that is left; bring another into the pool first")
+        raise CannotRotate("this is the last key; add another to the pool first")
     return _as_next(ring, max(previous, key=lambda key: key.since), now)
 
 
@@ -135,7 +140,7 @@ def _as_next(ring: Keyring, chosen: KeyRecord, now: int) -> Keyring:
 
 
 def parse_keyring(document: Json) -> Keyring:
-    """Read a stored keyring: no key twice, and at most one that signs. Raises `Invalid`."""
+    """Read a stored keyring: no key twice, and at most one active key. Raises `Invalid`."""
     read = Reader(document, known=("keys", "version", "revision"))
     ring = []
     for index, item in enumerate(read.objects("keys", 100)):
@@ -147,7 +152,7 @@ def parse_keyring(document: Json) -> Keyring:
         )
         read.absorb(inner)
     if len({key.kid for key in ring}) != len(ring) or sum(key.state is KeyState.ACTIVE for key in ring) > 1:
-        read.fault("keys", "must not repeat a key, nor have two active ones")
+        read.fault("keys", "must not list a key twice or have two active keys")
     read.check()
     return tuple(ring)
 

@@ -1,7 +1,7 @@
-"""What is known of a subject's place on long lists, and whether a verdict hangs on what is not.
+"""A subject's known memberships in long lists, and whether a decision depends on one that could not be read.
 
-To be listed only ever opens: so what is on without an unread list is on, and what is off with it is off. Between the
-two nothing can be said, and nobody is let in.
+Being listed can only turn a flag on. So a flag that is on without the unread list is on, and one that is off with it is
+off. Otherwise the decision is unknown, and nobody is let in.
 """
 
 from collections.abc import Iterable
@@ -14,13 +14,13 @@ from headgate.core.ruleset import Ruleset
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The subject with the long lists on which it stands; `unread` are flags of which that could not be read."""
+    """A subject with the long lists it is on. `unread` are the flags whose long list could not be read."""
 
     subject: Subject
     unread: frozenset[str] = frozenset()
 
     def unsure(self, rules: Ruleset, keys: Iterable[str]) -> frozenset[str]:
-        """The flags among `keys` whose verdict hangs on a list that could not be read."""
+        """The flags among `keys` whose decision depends on a list that could not be read."""
         if not self.unread:
             return frozenset()
         most = replace(self.subject, listed=self.subject.listed | self.unread)
@@ -30,7 +30,7 @@ class Listing:
 
 
 def concerned(rules: Ruleset, keys: Iterable[str]) -> frozenset[str]:
-    """The flags whose long lists these hang on: their own, and those of their lineage."""
+    """The flags whose long lists affect `keys`: themselves and their ancestors, if they have one."""
     if not rules.long:
         return frozenset()
     return frozenset(flag for key in keys for flag in (key, *rules.lineage.get(key, ())) if flag in rules.long)

@@ -1,9 +1,9 @@
-"""The long part of a flag's list: who was on it as of a flag's document, from the history of each member.
+"""The long part of a flag's list: who is on it as of a flag's document, derived from each member's history.
 
-A member's history is its events in the order in which they were written: `[revision, 1]` came, `[revision, 0]` went by
-a change of that revision; `["<ordinal>", 1]` came by an import, which counts from the revision that the flag's document
-gives for its ordinal. An import that has none was not switched on (yet, or for good) and counts for nothing. So whoever
-holds a flag's document can tell who was on the list then, whatever has been written since.
+A member's history is its events in the order in which they were written. `[revision, 1]` means added, `[revision, 0]`
+removed, by a change at that revision. `["<ordinal>", 1]` means added by an import, which takes effect at the revision
+that the flag's document gives for its ordinal. An import that the document does not name has no effect: it is open or
+abandoned. So a flag's document is enough to tell who was on the list at that time, whatever was written since.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,17 +16,18 @@ Member = tuple[str, str]
 """Kind and id."""
 
 MemberEvent = tuple[int | str, bool]
-"""When (a revision, or an import's ordinal as text), and whether the member came or went."""
+"""When (a revision, or an import's ordinal as text), and whether the member was added."""
 
 KINDS = ("user", "org")
 FOREVER = 10**12
-"""Above every revision: these have 12 digits."""
+"""Greater than every revision: revisions have at most 12 digits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standpoint:
-    """A flag's document as membership hangs on it: its revision, since when each import counts, by ordinal, and before
-    which revision nothing counts.
+    """What a flag's document says about membership.
+
+    `switched` is the revision at which each import took effect, by ordinal. Nothing counts before `floor`.
     """
 
     revision: int
@@ -35,13 +36,13 @@ class Standpoint:
 
     @classmethod
     def of(cls, flag: Flag, *, now: bool = False) -> "Standpoint":
-        """That of a flag as it is stored; `now` counts what changes of single members wrote since, too."""
+        """The standpoint of a stored flag. With `now`, changes of single members written since then count, too."""
         long = flag.members or LongList()
         switched = {str(ordinal): revision for ordinal, revision in long.imports}
         return cls(FOREVER if now else flag.revision, switched, long.since)
 
     def holds(self, events: Iterable[MemberEvent]) -> bool:
-        """Whether who has this history was on the list then: the last event that counted by then says so."""
+        """Whether the member with this history was on the list then: the last event in effect decides."""
         last, came = self.floor, False
         for when, is_in in events:
             since = self.switched.get(when) if isinstance(when, str) else when
@@ -50,19 +51,19 @@ class Standpoint:
         return came
 
     def kept(self, events: Iterable[MemberEvent], ordinal: int | None) -> tuple[MemberEvent, ...]:
-        """The history without the events of imports that were abandoned; those of the open one stay."""
+        """Return the history without events of abandoned imports. Those of the open import (`ordinal`) stay."""
         return tuple(
             one for one in events if isinstance(one[0], int) or one[0] in self.switched or one[0] == f"{ordinal}"
         )
 
 
 def staged(events: Iterable[MemberEvent], ordinal: int | None) -> bool | None:
-    """What the open import holds in store: True comes, False goes, None for nothing."""
+    """What the open import has staged for the member: True to add, False to remove, None for nothing."""
     return next((came for when, came in events if when == f"{ordinal}"), None)
 
 
 def chained(digest: str, lines: Iterable[str]) -> str:
-    """The running digest of an import's ids, one after another; it begins at 64 zeros."""
+    """Return the running digest of an import's ids after these lines. It starts as 64 zeros."""
     for line in lines:
         digest = sha256(f"{digest}\n{line}".encode("utf-8", "surrogatepass")).hexdigest()
     return digest

@@ -1,4 +1,4 @@
-"""The nouns of the gate, as frozen types. Parsed once at the door (`parse`), never validated again."""
+"""The gate's types, all frozen. Documents are parsed into them once and never validated again."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -6,17 +6,17 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
-Json = Any  # what `json.loads` gives
+Json = Any  # what `json.loads` returns
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 def nothing() -> Mapping[str, Any]:
-    """The default of every mapping here: empty, shared, not to be written to."""
+    """The default of every mapping here: one empty, shared, read-only mapping."""
     return NOTHING
 
 
 class Stage(StrEnum):
-    """How far a flag is open; each stage keeps what the earlier one let in."""
+    """How far a flag is open. Each stage keeps everyone that the earlier one let in."""
 
     ADMIN_ONLY = "admin_only"
     ALLOWLIST = "allowlist"
@@ -29,7 +29,7 @@ STAGES = tuple(Stage)
 
 
 class Unit(StrEnum):
-    """Whose id is put into the bucket."""
+    """What a percentage counts."""
 
     USER = "user"
     ORG = "org"
@@ -37,7 +37,7 @@ class Unit(StrEnum):
 
 
 class Algorithm(StrEnum):
-    """How an id becomes a bucket; stored on the flag, so a bucket never moves."""
+    """How an id is mapped to a bucket. Stored with the flag, so that a bucket never moves."""
 
     SHA256_V1 = "sha256-v1"
     POSTHOG_V1 = "posthog-v1"
@@ -58,7 +58,7 @@ class Reach(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """One test of one attribute (`clauses` holds the operators)."""
+    """One test of one attribute. `core.clauses` has the operators."""
 
     attribute: str
     op: str
@@ -68,14 +68,14 @@ class Clause:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """All clauses must hold."""
+    """Holds if all clauses hold."""
 
     clauses: tuple[Clause, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Allow:
-    """Who is listed: ids compared byte for byte, users and orgs never mixed, or any one rule."""
+    """Who is listed: users and orgs by id (byte for byte, never mixed), or anyone for whom a rule holds."""
 
     users: frozenset[str] = frozenset()
     orgs: frozenset[str] = frozenset()
@@ -84,10 +84,10 @@ class Allow:
 
 @dataclass(frozen=True, slots=True)
 class LongList:
-    """The part of a list that lies in member items: how many there are, and since which revision each import counts.
+    """The part of a list that is in member items: how many there are, and when each import took effect.
 
-    `imports` holds (ordinal, revision), oldest first. `changed` says what the last change did to member items. `since`
-    is the revision at which the list began anew, empty, because what was stored of it could not be read.
+    `imports` holds (ordinal, revision), oldest first. `changed` describes the last change to member items. `since` is
+    the revision at which the list started again, empty, because it could not be read.
     """
 
     users: int = 0
@@ -99,7 +99,7 @@ class LongList:
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """The switch over the stage; `drain_until` is an RFC 3339 time and only there when draining."""
+    """The switch on top of the stage. `drain_until` is an RFC 3339 time, set only for reach `drain`."""
 
     reach: Reach
     reason: str
@@ -136,9 +136,9 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Who is asking, from a verified credential only. `acting_org` is one of `orgs`, or nothing.
+    """Who is asking, always from a verified credential. `acting_org` is one of `orgs`, or None.
 
-    `listed` names the flags on whose long list (member items) this subject stands, as far as they were looked up.
+    `listed` names the flags whose long list (member items) this subject is on, as far as they were looked up.
     """
 
     user: str | None = None
@@ -150,7 +150,7 @@ class Subject:
 
 
 class RouteClass(StrEnum):
-    """What a worker route does, and so which credential passes (design: entry starts or widens use)."""
+    """What a route does, and so which credential passes."""
 
     ENTRY = "entry"
     CONTINUE = "continue"
@@ -163,7 +163,7 @@ class RouteClass(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RoutePolicy:
-    """What one route needs. `name` is a route key (`POST /orders`) or a procedure (`orders.create`)."""
+    """What one route requires. `name` is a route key (`POST /orders`) or a procedure (`orders.create`)."""
 
     name: str
     route_class: RouteClass = RouteClass.ENTRY
@@ -174,7 +174,7 @@ class RoutePolicy:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What the manifest says of tokens: the access flag, staleness in seconds, lifetime in seconds, added claims."""
+    """What the manifest says about tokens: access flag, `max_stale` and `lifetime` in seconds, added claims."""
 
     access: str | None = None
     max_stale: int = 60
@@ -184,7 +184,7 @@ class Profile:
 
 
 class Reason(StrEnum):
-    """Why a decision came out as it did."""
+    """The reason for a decision."""
 
     FLAG_NOT_FOUND = "FLAG_NOT_FOUND"
     PREREQUISITE_FAILED = "PREREQUISITE_FAILED"
@@ -199,7 +199,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The verdict on one flag, stamped with the revision of the rules it was made under."""
+    """The answer for one flag and one subject, with the revision of the rules it was made under."""
 
     value: bool
     reason: Reason
@@ -209,4 +209,4 @@ class Decision:
 
 Test = Callable[[Subject], bool]
 Evaluator = Callable[[Subject], Decision]
-"""One flag's whole decision, compiled."""
+"""The whole decision of one flag, compiled."""

@@ -1,4 +1,4 @@
-"""The manifest's part on tokens: the access flag, the bound on staleness, lifetime and added claims."""
+"""The manifest's token profile: access flag, limit on staleness, lifetime, and added claims."""
 
 import json
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ from headgate.core.routes import RouteTable
 
 USER_CLAIM, ADMIN_CLAIM = "$user", "$admin"
 MAX_STALE_LIMIT = 3_600
-"""An hour: a longer outage than that is better answered by the emergency path than by old rules."""
+"""One hour. In a longer outage, the emergency kill is better than old rules."""
 LIFETIME_LOW, LIFETIME_HIGH = 60, 3_600
-"""Seconds an access token may live: below, clients only renew; above, `continue` outlives its reason."""
+"""Seconds an access token may live. Below, clients would only renew; above, `continue` would outlive its reason."""
 MAX_CLAIMS = 20
 
 
 def parse_profile(document: Json) -> Profile:
-    """Read `access`, `max_stale` and `token`. Raises `Invalid` with every fault."""
+    """Read `access`, `max_stale`, and `token`. Raises `Invalid` with every fault."""
     read = Reader(document, known=("access", "max_stale", "token"))
     access = read.members.get("access")
     if access is not None and not (isinstance(access, str) and is_key(access)):
@@ -40,15 +40,15 @@ def parse_profile(document: Json) -> Profile:
 def _read_claims(read: Reader) -> dict[str, Json]:
     claims = read.members.get("claims", {})
     if not isinstance(claims, dict) or len(claims) > MAX_CLAIMS:
-        read.fault("claims", f"must be an object of at most {MAX_CLAIMS} members")
+        read.fault("claims", f"must be an object with at most {MAX_CLAIMS} members")
         return {}
     for name, value in claims.items():
         if not is_claim_name(name):
-            read.fault("claims", "a name must be letters, digits and _, and no standard claim")
+            read.fault("claims", "names must be 1 to 64 letters, digits, or _, and not names of standard claims")
         if not _is_claim_value(value):
             read.fault(
                 f"claims.{name[:64]}",
-                f"must be {USER_CLAIM}, {ADMIN_CLAIM}, or a fixed string, number or boolean",
+                f"must be {USER_CLAIM}, {ADMIN_CLAIM}, or a fixed string, number, or boolean",
             )
     return dict(claims)
 
@@ -61,16 +61,16 @@ def _is_claim_value(value: Json) -> bool:
 
 
 def check_told(profile: Profile, flags: Mapping[str, Flag], routes: RouteTable) -> None:
-    """Refuse rules whose access tokens could grow past what verifiers take, every flag being on. Raises `Invalid`."""
+    """Refuse rules whose access tokens could exceed the verifiers' limit with every flag on. Raises `Invalid`."""
     claimed = {key: flag.claim for key, flag in flags.items() if flag.claim}
     keys = sorted(routes.flags | claimed.keys() | set(filter(None, (profile.access,))))
     told = {"entitlements": keys, **profile.claims, **dict.fromkeys(filter(None, claimed.values()), True)}
     if len(json.dumps(told, separators=(",", ":"))) > limits.MAX_TOLD_BYTES:
-        refuse("token", f"flags and claims would take more than {limits.MAX_TOLD_BYTES} bytes of each token")
+        refuse("token", f"flags and claims would take more than {limits.MAX_TOLD_BYTES} bytes of each access token")
 
 
 def profile_document(profile: Profile) -> dict[str, Any]:
-    """The profile as the manifest writes it."""
+    """Return the profile as written in a manifest."""
     return {
         "access": profile.access,
         "max_stale": profile.max_stale,

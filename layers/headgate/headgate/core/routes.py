@@ -1,6 +1,6 @@
-"""What a worker route needs: which credential passes its class, and which flags are decided live.
+"""What a route requires: which credential passes its class, and which flags are decided live.
 
-A route that is not listed is `entry`: forgetting to list it cannot leak.
+A route that is not listed is `entry`, so forgetting to list one cannot open it.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from headgate.core.model import Json, RouteClass, RoutePolicy
 
 
 class Pass(StrEnum):
-    """The credential in hand, as far as a route's class asks."""
+    """The credential of a request, as far as route classes distinguish it."""
 
     ACCESS = "access"
     ADMIN = "admin"  # an access token with `admin`
@@ -35,7 +35,7 @@ PASSES: Mapping[RouteClass, frozenset[Pass]] = {
 
 @dataclass(frozen=True, slots=True)
 class RouteTable:
-    """Every listed policy, by route key and by procedure; `flags` are all that they name, as condition or as ask."""
+    """All listed policies, by route key and by procedure. `flags` are all flags that they name, including asks."""
 
     routes: Mapping[str, RoutePolicy] = field(default_factory=dict)
     procedures: Mapping[str, RoutePolicy] = field(default_factory=dict)
@@ -51,10 +51,10 @@ class RouteTable:
 
 
 def policies_for(table: RouteTable, route_key: str, path_parameters: Mapping[str, str]) -> tuple[RoutePolicy, ...]:
-    """The policies a request must meet, all of them: one, or one for each procedure of a batched call.
+    """Return the policies that a request must meet, all of them: one, or one per procedure of a batched call.
 
-    Authorised by route key and path parameters, never by the raw path. A batch that is malformed or too long
-    gives no policy at all: the caller denies.
+    They are found by route key and path parameters, never by the raw path. A malformed or oversized batch has no
+    policy: the caller denies.
     """
     names = path_parameters.get("procedures")
     if names is None:
@@ -67,10 +67,10 @@ def policies_for(table: RouteTable, route_key: str, path_parameters: Mapping[str
 
 
 def live_flags(policy: RoutePolicy, access: str | None) -> tuple[str, ...]:
-    """The flags that must be on, decided live. `entry` without flags means the manifest's access flag."""
+    """The flags that must be on, decided live. An `entry` policy without flags requires the manifest's access flag."""
     if policy.flags or policy.route_class is not RouteClass.ENTRY:
         return policy.flags
-    return (access or "",)  # with no manifest: a flag that cannot exist, so admins in, all others out
+    return (access or "",)  # without a manifest: a flag that cannot exist, so only admins pass
 
 
 def parse_routes(document: Json, path: str = "routes") -> RouteTable:
@@ -93,12 +93,12 @@ def parse_routes(document: Json, path: str = "routes") -> RouteTable:
 def _read_policy(read: Reader) -> RoutePolicy:
     procedure = "procedure" in read.members
     if procedure == ("route" in read.members):
-        read.fault("", "must name either a route or a procedure")
+        read.fault("", "must have either route or procedure")
     name = read.text("procedure" if procedure else "route", default="", limit=512, blank=False)
     if not procedure and not _is_route_key(name):
         read.fault("route", "must be a route key such as POST /orders/{order}")
     if procedure and not all(ch.isalnum() or ch in "._-" for ch in name):
-        read.fault("procedure", "must be letters, digits, dot, _ or -")
+        read.fault("procedure", "must contain only letters, digits, and . _ -")
     policy = RoutePolicy(
         name=name,
         route_class=read.choice("class", RouteClass, RouteClass.ENTRY),
@@ -107,7 +107,7 @@ def _read_policy(read: Reader) -> RoutePolicy:
         procedure=procedure,
     )
     if policy.route_class is RouteClass.OPEN and (policy.flags or policy.asks):
-        read.fault("class", "an open route can name no flag: nobody is known there")
+        read.fault("class", "an open route must not name flags: its callers are not identified")
     return policy
 
 
@@ -122,7 +122,7 @@ def _is_route_key(name: str) -> bool:
 
 
 def policy_document(policy: RoutePolicy) -> dict[str, Any]:
-    """A policy as the manifest writes it."""
+    """Return a policy as written in a manifest."""
     document: dict[str, Any] = {
         "procedure" if policy.procedure else "route": policy.name,
         "class": policy.route_class.value,
@@ -135,11 +135,11 @@ def policy_document(policy: RoutePolicy) -> dict[str, Any]:
 
 
 def routes_document(table: RouteTable) -> list[dict[str, Any]]:
-    """All policies as the manifest writes them."""
+    """Return all policies as written in a manifest."""
     return [policy_document(policy) for policy in table.policies()]
 
 
 def check_routes_size(text: str) -> None:
-    """Refuse route policies that would not fit, twice, into one audit entry. Raises `Invalid`."""
+    """Refuse route policies that would not fit into one audit entry twice. Raises `Invalid`."""
     if len(text.encode()) > limits.MAX_ROUTES_BYTES:
         refuse("routes", f"must be at most {limits.MAX_ROUTES_BYTES} bytes of JSON")

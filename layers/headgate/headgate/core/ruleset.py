@@ -1,4 +1,4 @@
-"""All flags at one revision, made ready to decide on: the lineage of each flag is worked out once, here."""
+"""All flags at one revision, ready for decisions: the lineage of each flag is computed once, here."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -9,12 +9,12 @@ from headgate.core.model import Evaluator, Flag, LongList, Stage
 
 @dataclass(frozen=True, slots=True)
 class Ruleset:
-    """`lineage[key]` holds every ancestor of a flag: it is on only while each of them is on for the subject.
+    """`lineage[key]` holds every ancestor of a flag: the flag is on only while each of them is on for the subject.
 
-    `given` are the flags as they were given: what is built on them is not built on a quarantine that may be over.
-    `long` names the flags whose decision may hang on the long part of their list.
-    `evaluators` are the flags compiled so far: a cold start pays for what it uses. A plain dict: its lookup is on the
-    path of every decision, and a subclass that compiles on a miss costs 15 ns more at each (of 100).
+    `given` are the flags before quarantine: later rules are built on them, since a later change may resolve a cycle.
+    `long` names the flags whose decision may depend on the long part of their list. `evaluators` are the flags compiled
+    so far, so that a cold start compiles only what it uses. It is a plain dict: its lookup is part of every decision,
+    and a subclass that compiles on a miss costs 15 ns more each time (of 100).
     """
 
     flags: Mapping[str, Flag]
@@ -26,7 +26,7 @@ class Ruleset:
 
 
 def ruleset(flags: Mapping[str, Flag], revision: int = 0) -> Ruleset:
-    """Build the rules. A flag in a cycle, or too deep, is quarantined: it denies (admins in), the rest is served."""
+    """Build the rules. A flag in a cycle, or too deep, is quarantined: it denies everyone but admins."""
     lineage: dict[str, tuple[str, ...]] = {}
     ready = dict(flags)
     for key, flag in flags.items():
@@ -39,12 +39,12 @@ def ruleset(flags: Mapping[str, Flag], revision: int = 0) -> Ruleset:
 
 
 def _reads_long(flag: Flag, long: LongList) -> bool:
-    """At `admin_only` and while killed no list is looked at."""
+    """Lists have no effect at `admin_only` and while killed."""
     return bool(long.users or long.orgs) and flag.killed is None and flag.stage is not Stage.ADMIN_ONLY
 
 
 def ancestry(flags: Mapping[str, Flag], key: str) -> tuple[str, ...] | None:
-    """Every ancestor of a flag, nearest first; None when its parents form a cycle or go too deep."""
+    """Every ancestor of a flag, nearest first; None if its parents form a cycle or go too deep."""
     found: dict[str, None] = {}
     level = flags[key].requires
     for _depth in range(MAX_DEPTH + 1):

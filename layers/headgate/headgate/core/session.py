@@ -1,7 +1,7 @@
-"""Sessions: admitted long-lived work, keyed by subject and session id. What is live, and until when.
+"""Sessions: admitted long-lived work, identified by subject and session id. Which are live, and until when.
 
-A session lives while its newest token lives, renewed at most to its maximum life. Ended is for good: the same id may
-then be started anew, by a live decision like any other start.
+A session lives while its newest token lives, and can be renewed up to its maximum life. An ended session stays ended.
+Its id may be used to start a new session, by a live decision like any other start.
 """
 
 import re
@@ -13,16 +13,17 @@ from headgate.core.model import Json, nothing
 
 SESSION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 SESSION_TOKEN_LIFE = 3_600
-"""Seconds a session token lives: long enough to survive an outage of the gate, short enough to count who is inside."""
+"""Seconds that a session token lives: long enough to survive an outage of the gate, short enough to count live
+sessions."""
 MAX_LIFE = 86_400
-"""Seconds from start to the end of the last renewal: work that runs longer is admitted anew once a day."""
+"""Seconds from a session's start to the end of its last renewal. Longer work is admitted again once a day."""
 MAX_PER_SUBJECT = 50
-"""Live sessions of one subject: more is a leak or an attack, and listing them stays one query."""
+"""Live sessions of one subject. More are a leak or an attack, and up to this many are listed with one query."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One session's record. Times are Unix seconds; `admin` is read by flag decisions, never by route class `admin`."""
+    """One session's record. Times are Unix seconds. Flag decisions read `admin`; route class `admin` never does."""
 
     subject: str
     session_id: str
@@ -36,7 +37,7 @@ class Session:
 
     @property
     def ends_at(self) -> int:
-        """The second after which no renewal reaches."""
+        """The second that no renewal can exceed."""
         return self.started_at + MAX_LIFE
 
     def is_live(self, now: float) -> bool:
@@ -44,21 +45,21 @@ class Session:
         return not self.ended and now < self.expires_at
 
     def renewed(self, now: int, until: int | None = None) -> "Session":
-        """The session with its next token's end, at most `until` where sessions are being drained."""
+        """Return the session with its next token's expiry, at most `until` while sessions are being drained."""
         return replace(self, expires_at=min(now + SESSION_TOKEN_LIFE, self.ends_at, until or self.ends_at))
 
 
 def start(*, subject: str, session_id: str, now: int, orgs: tuple[str, ...], admin: bool,
           attributes: Mapping[str, Json], client_id: str) -> Session:  # fmt: skip
-    """A new session from now on."""
+    """Return a new session that starts now."""
     return Session(subject, session_id, now, now + SESSION_TOKEN_LIFE, orgs, admin, attributes, client_id)
 
 
 def subject_hash(subject: str) -> str:
-    """128 bits of SHA-256: the part of the record's id that all sessions of a subject share."""
+    """128 bits of SHA-256: the part of the record id that all sessions of a subject share."""
     return sha256(subject.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def record_id(subject: str, session_id: str) -> str:
-    """The record's id: made here, URL-safe, telling nothing of the subject."""
+    """The record's id: computed here, URL-safe, and revealing nothing about the subject."""
     return subject_hash(subject) + sha256(session_id.encode()).hexdigest()[:32]

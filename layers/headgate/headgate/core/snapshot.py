@@ -1,7 +1,8 @@
-"""The rules at one revision: flags, route policies, token profile. A fold over the audit stream, or a whole load.
+"""The rules at one revision: flags, route policies, token profile, keys, and denials.
 
-Never stamped with a revision that it does not wholly contain. A stored flag that does not parse is quarantined: it
-denies (admins in) and is listed in `quarantined`, the rest is served.
+A snapshot is loaded whole, or built from an older one by applying audit entries. It never has a revision that it does
+not fully contain. A stored flag that does not parse is quarantined: it denies everyone but admins and is listed in
+`quarantined`; all others are served.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,7 +22,7 @@ from headgate.core.ruleset import Ruleset, ruleset
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """`routes` and `profile` carry the version of their stored item; `keyring` is empty until a rotation."""
+    """`routes` and `profile` have the version of their stored item. `keyring` is empty until the first rotation."""
 
     rules: Ruleset
     routes: RouteTable = field(default_factory=RouteTable)
@@ -31,21 +32,21 @@ class Snapshot:
 
     @property
     def revision(self) -> int:
-        """The number of the newest audit entry it contains."""
+        """The revision of the newest audit entry it contains."""
         return self.rules.revision
 
     @property
     def quarantined(self) -> tuple[str, ...]:
-        """Flags whose stored form could not be used."""
+        """Flags whose stored form cannot be used."""
         return tuple(key for key, flag in self.rules.flags.items() if flag.quarantined)
 
 
 EMPTY = Snapshot(ruleset({}))
-"""Nothing known: at a gate admins in, all others out; every route is `entry`."""
+"""No rules: at a gate only admins pass, and every route is `entry`."""
 
 
 def read_routes(document: Json) -> RouteTable:
-    """Stored route policies. Unusable ones list nothing: then every route is `entry`."""
+    """Read stored route policies. If they are unusable, none is listed, so every route is `entry`."""
     try:
         return replace(parse_routes(document["routes"]), version=document["version"])
     except (Invalid, KeyError, TypeError, RecursionError):
@@ -53,7 +54,7 @@ def read_routes(document: Json) -> RouteTable:
 
 
 def read_profile(document: Json) -> Profile:
-    """The stored token profile. An unusable one names no access flag: admins in, all others out."""
+    """Read the stored token profile. An unusable one names no access flag, so only admins pass."""
     try:
         profile = parse_profile(
             {name: value for name, value in document.items() if name not in ("version", "revision")}
@@ -64,7 +65,7 @@ def read_profile(document: Json) -> Profile:
 
 
 def read_keyring(document: Json) -> Keyring:
-    """The stored keyring; an unusable one holds no key, so that no token passes."""
+    """Read the stored keyring. An unusable one has no key, so no token passes."""
     try:
         return parse_keyring(document) or LOST_KEYRING
     except (Invalid, RecursionError):
@@ -72,7 +73,7 @@ def read_keyring(document: Json) -> Keyring:
 
 
 def with_denials(denied: DenySet, documents: Iterable[Json]) -> DenySet:
-    """The deny set with stored denials, as far as they can be read."""
+    """Return the deny set with the stored denials that can be read."""
     return denied.with_denials(_readable(documents))
 
 
@@ -83,7 +84,7 @@ def _readable(documents: Iterable[Json]) -> Iterator[Denial]:
 
 
 def apply_entries(snapshot: Snapshot, entries: Iterable[Mapping[str, Any]]) -> Snapshot:
-    """The snapshot after the audit entries that follow it, in order. Entries it already contains are passed over."""
+    """Return the snapshot after the audit entries that follow it, in order. Entries it already contains are skipped."""
     flags, revision = dict(snapshot.rules.given), snapshot.revision
     routes, profile, keyring, denials = snapshot.routes, snapshot.profile, snapshot.keyring, []
     for entry in entries:
@@ -108,7 +109,7 @@ def apply_entries(snapshot: Snapshot, entries: Iterable[Mapping[str, Any]]) -> S
 
 
 def with_kills(snapshot: Snapshot, killed: Mapping[str, Any]) -> Snapshot:
-    """The snapshot with the head's set of killed flags laid over it: a kill needs nothing else to be loaded."""
+    """Return the snapshot with the head's killed flags applied: a kill needs nothing else to be loaded."""
     flags, dropped = snapshot.rules.given, {}
     for key, reach in killed.items():
         flag = flags.get(key)
@@ -119,19 +120,19 @@ def with_kills(snapshot: Snapshot, killed: Mapping[str, Any]) -> Snapshot:
 
 
 def gate_flags(snapshot: Snapshot) -> frozenset[str]:
-    """The flags that a token tells of: those that a route, an ask or a claim names, and the access flag."""
+    """The flags that tokens report: those that a route, an ask, or a claim names, and the access flag."""
     claimed = frozenset(key for key, flag in snapshot.rules.flags.items() if flag.claim)
     access = frozenset(filter(None, (snapshot.profile.access,)))
     return snapshot.routes.flags | claimed | access
 
 
 def named_attributes(snapshot: Snapshot) -> frozenset[str]:
-    """The attributes that some rule reads: only these travel in a token."""
+    """The attributes that some rule reads: only these are put into tokens."""
     flags = snapshot.rules.flags.values()
     return frozenset(c.attribute for flag in flags for rule in flag.allow.rules for c in rule.clauses)
 
 
 def missing_flags(snapshot: Snapshot) -> tuple[str, ...]:
-    """Flags that are named somewhere and do not exist: admins in, all others out, until someone creates them."""
+    """Flags that are named but do not exist: only admins pass until somebody creates them."""
     parents = frozenset(parent for flag in snapshot.rules.flags.values() for parent in flag.requires)
     return tuple(sorted((gate_flags(snapshot) | parents) - snapshot.rules.flags.keys()))

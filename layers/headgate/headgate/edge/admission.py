@@ -1,11 +1,11 @@
-"""Sessions at the token endpoint: work that is let in once and renews itself.
+"""Sessions at the token endpoint: work that is admitted once and then renews its own token.
 
-One rule: a live session of this subject is renewed, by its own session token, an access token or an identity token;
-no flag is decided for that, so a kill leaves running work alone. Else only an access token starts one, by a live
-decision. A kill that drains or severs also ends renewals.
+A subject renews its live session with the session token, an access token, or an identity token. No flag is decided on
+renewal, so a kill does not stop running work. Only an access token starts a session, after a live decision. A kill with
+reach `drain` or `sever` also ends renewals.
 
-Session and rules are read together, as of this request: a renewal under older rules would give a revoked subject a
-token that is newer than its revocation, and so outlives it.
+The session and the rules are read together, as of this request. A renewal under older rules would give a revoked
+subject a token issued after its revocation, which the revocation would not refuse.
 """
 
 import time
@@ -28,7 +28,7 @@ from headgate.tokens.claims import Credential, Kind
 
 @dataclass(frozen=True, slots=True)
 class Applicant:
-    """Who asks for a token. `own` is the token of ours that they sent, or None for an identity token."""
+    """Who requests a token. `own` is the Headgate token they sent, or None for an identity token."""
 
     user: str = field(repr=False)
     subject: Subject = field(repr=False)
@@ -43,10 +43,10 @@ class Admission:
         self._snapshots, self._sessions, self._clock = snapshots, sessions, clock
 
     def admit(self, applicant: Applicant, session_id: str) -> dict[str, Any]:
-        """What the session's token is to hold. Raises `OAuthError`, or `Refused` for an own token that was revoked."""
+        """Return the session token's grant. Raises `OAuthError`, or `TokenRefused` if the sent token is revoked."""
         own = applicant.own
         if own is not None and own.sid not in (None, session_id):
-            raise invalid_request("this token belongs to another session")
+            raise invalid_request("subject_token belongs to another session")
         now = int(self._clock())
         key = session_key(applicant.user, session_id)
         view = self._snapshots.live(key)
@@ -54,7 +54,7 @@ class Admission:
         if own is not None:
             check_denied(snapshot, own)
         if view.standing is not Standing.FRESH and not view.items:
-            raise temporarily_unavailable("the session store is")
+            raise temporarily_unavailable("the session store is not available")
         held = session_in(view.items, key)
         try:
             if held is not None and held.is_live(now) and not _is_revoked(held, snapshot):
@@ -63,7 +63,7 @@ class Admission:
                 raise access_denied(snapshot.revision)
             return self._start(applicant, view, session_id, now)
         except (Unavailable, Throttled, Contended):
-            raise temporarily_unavailable("the session store is") from None
+            raise temporarily_unavailable("the session store is not available") from None
 
     def _renew(self, held: Session, snapshot: Snapshot, now: int) -> dict[str, Any]:
         until = _drained_at(snapshot)
@@ -76,25 +76,25 @@ class Admission:
             changed = self._sessions.find(held.subject, held.session_id)
             if changed is None or not changed.is_live(now):
                 raise access_denied(snapshot.revision)
-            held = changed  # another renewal came first
-        raise temporarily_unavailable("a session that others renew is")
+            held = changed  # a concurrent renewal won
+        raise temporarily_unavailable("other requests are renewing this session")
 
     def _start(self, applicant: Applicant, view: View, session_id: str, now: int) -> dict[str, Any]:
         snapshot = view.snapshot
         if view.standing is Standing.EXPIRED and not applicant.subject.admin:
-            raise temporarily_unavailable("the rules are")
+            raise temporarily_unavailable("the rules are not available")
         access = snapshot.profile.access or ""
         listing = self._snapshots.with_lists(view, applicant.subject, (access,))
         if listing.unread and listing.unsure(snapshot.rules, (access,)):
-            raise temporarily_unavailable("an allowlist is")
+            raise temporarily_unavailable("an allowlist is not available")
         if not decide(snapshot.rules, access, listing.subject, gate=True).value:
             raise access_denied(snapshot.revision)
         subject = applicant.subject
         session = start(subject=applicant.user, session_id=session_id, now=now, orgs=subject.orgs,
                         admin=subject.admin, attributes=subject.attributes,
                         client_id=applicant.client_id)  # fmt: skip
-        if _is_ended(session, snapshot):  # this very second: its token would be refused with those before it
-            raise temporarily_unavailable("a session of this id is")
+        if _is_ended(session, snapshot):  # in this second: the new token would be refused too
+            raise temporarily_unavailable("the session with this id has just ended")
         try:
             self._sessions.start(session)
         except Capped:
@@ -103,7 +103,7 @@ class Admission:
 
 
 def _is_revoked(held: Session, snapshot: Snapshot) -> bool:
-    """Whether what its subject had was revoked since it started; such a session is over, and may be started anew."""
+    """Whether its subject was revoked after it started. Such a session is over, and a new one may be started."""
     return snapshot.denied.refuses(subject=held.subject, jti="", issued_at=held.started_at, session=None)
 
 
@@ -113,7 +113,7 @@ def _is_ended(session: Session, snapshot: Snapshot) -> bool:
 
 
 def _drained_at(snapshot: Snapshot) -> int | None:
-    """When sessions end by a kill's reach (Unix seconds): 0 when severed, None when they run on."""
+    """When a kill ends sessions (Unix seconds): 0 with reach `sever`, None if sessions continue."""
     access = snapshot.rules.flags.get(snapshot.profile.access or "")
     if access is None or access.killed is None or access.killed.reach is Reach.GATE:
         return None

@@ -1,10 +1,10 @@
-"""The gate in front of the worker: is this request let through to its route?
+"""The gate in front of the worker: decide whether a request may reach its route.
 
     credential -> policies of the route (one per procedure of a batch) -> class -> flags and asks, live -> context
 
-Flags and asks are decided on the head as of this request, whatever class names them; everything else does no I/O
-beyond the refresh of the rules every 4 to 5 s. Whatever goes wrong is a denial. The answer is API Gateway's simple
-response, so a denial is 403 and its reason stands in the log only.
+Flags and asks are decided on the head as of this request, for every class that names them. Everything else does no I/O
+except to refresh the rules every 4 to 5 s. Every failure is a denial. The answer is API Gateway's simple response, so
+a denial is a 403 and its reason is only in the log.
 """
 
 import json
@@ -28,11 +28,11 @@ from headgate.tokens.claims import Credential, Kind
 from headgate.tokens.refusals import TokenRefused
 
 NOTHING_DECIDED = "NONE"
-"""The reason in the context where the class alone let the request through."""
+"""The reason in the context when the class alone admitted the request."""
 
 
 class Denied(Exception):
-    """Not let through. Holds the code for the log."""
+    """The request is denied. Holds the code for the log."""
 
 
 class Authorizer:
@@ -44,7 +44,7 @@ class Authorizer:
         self._credentials, self._snapshots, self._clock = credentials, snapshots, clock
 
     def __call__(self, event: Event) -> dict[str, Any]:
-        """A simple response: `isAuthorized`, and the context for the worker."""
+        """Return a simple response: `isAuthorized` and the context for the worker."""
         request = read_request(event)
         try:
             context = self.admit(request)
@@ -54,7 +54,7 @@ class Authorizer:
         return {"isAuthorized": True, "context": context}
 
     def admit(self, request: Request) -> dict[str, Any]:
-        """The context of an admitted request. Raises `TokenRefused` or `Denied`."""
+        """Return the context of an admitted request. Raises `TokenRefused` or `Denied`."""
         credential = self._credentials.bearer(request, self._clock(), Kind.ACCESS, Kind.SESSION)
         view = self._view(request, credential)
         snapshot = view.snapshot
@@ -85,7 +85,7 @@ class Authorizer:
         }
 
     def _view(self, request: Request, credential: Credential) -> View:
-        """One consistent read where the route decides something live, else at most the refresh that is due."""
+        """One consistent read if the route needs a live decision, otherwise at most a due refresh."""
         held = self._snapshots.held
         if held is not None and _is_live(held, request):
             return self._live(credential)
@@ -104,7 +104,7 @@ class Authorizer:
                 raise Denied(f"class:{policy.route_class}")
 
     def _check_reach(self, snapshot: Snapshot, credential: Credential) -> None:
-        """A kill that drains or severs refuses session tokens on every route."""
+        """A kill with reach `drain` or `sever` refuses session tokens on every route."""
         access = snapshot.rules.flags.get(snapshot.profile.access or "")
         if credential.kind is not Kind.SESSION or access is None or access.killed is None:
             return
@@ -132,7 +132,7 @@ def _is_live(snapshot: Snapshot, request: Request) -> bool:
 
 
 def _is_current(view: View, subject: Subject) -> bool:
-    """Past the hard bound on staleness nobody is let in by the rules, but admins, whom no rule keeps out."""
+    """Expired rules admit nobody except admins, who pass under any rules."""
     return view.standing is not Standing.EXPIRED or subject.admin
 
 

@@ -1,4 +1,4 @@
-"""What mint, authorizer and evaluate share: a credential as a subject, and decisions on a view of the rules."""
+"""What mint, authorizer, and evaluate share: verify a token, check it against the deny set, and read its subject."""
 
 from collections.abc import Callable
 
@@ -14,27 +14,27 @@ from headgate.tokens.refusals import RefusalCode, TokenRefused
 from headgate.tokens.verify import VerifiedTokens, Verifier
 
 NOT_OURS = frozenset((RefusalCode.ALGORITHM, RefusalCode.HEADER_MEMBER))
-"""Said of a header by which no token can be our own: the only ones that a legacy issuer is asked about."""
+"""Refusals of a header that no Headgate token can have. Only these tokens are tried with the legacy issuer."""
 
 _Legacy = Callable[[str, float], Credential]
-"""The credential in an old token at a time (unix seconds), or `TokenRefused`: `edge.legacy`, where it is configured."""
+"""Verify a legacy token at a time (Unix seconds). Raises `TokenRefused`. Implemented by `edge.legacy`."""
 
 
 class Credentials:
-    """Verifies our own tokens as they come in the Authorization header, and old ones where `legacy` is given."""
+    """Verifies Headgate's tokens from the Authorization header, and legacy tokens if `legacy` is set."""
 
     def __init__(self, settings: GateSettings, keys: KeyPool, legacy: _Legacy | None = None) -> None:
         self._settings, self._keys, self._seen, self._legacy = settings, keys, VerifiedTokens(), legacy
 
     def bearer(self, request: Request, now: float, *kinds: Kind) -> Credential:
-        """The credential of a request. Raises `TokenRefused`."""
+        """Return the credential of a request. Raises `TokenRefused`."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             raise TokenRefused(RefusalCode.SHAPE)
         return self.token(token, request, now, *kinds)
 
     def token(self, token: str, request: Request, now: float, *kinds: Kind) -> Credential:
-        """The credential in a token. Raises `TokenRefused`."""
+        """Return the credential in a token. Raises `TokenRefused`."""
         issuer = self._settings.issuer or request.origin
         verifier = Verifier(issuer, self._settings.audience, self._keys, self._seen)
         try:
@@ -46,7 +46,7 @@ class Credentials:
 
 
 def check_denied(snapshot: Snapshot, credential: Credential) -> None:
-    """Refuse what was revoked or ended, as of a view that may be newer than the verification. Raises `TokenRefused`."""
+    """Refuse a revoked token or ended session; the view may be newer than the verification. Raises `TokenRefused`."""
     if is_revoked(snapshot.keyring, credential.kid):
         raise TokenRefused(RefusalCode.REVOKED_KEY)
     if not snapshot.denied.held:
@@ -59,7 +59,7 @@ def check_denied(snapshot: Snapshot, credential: Credential) -> None:
 
 
 def subject_of(credential: Credential, session: Session | None = None, acting_org: str | None = None) -> Subject:
-    """Who is asking. A session token carries no `admin`: its record does, and only for flag decisions."""
+    """Return who is asking. A session token has no `admin`: the session's record does, for flag decisions only."""
     return Subject(
         user=credential.subject,
         orgs=credential.orgs,

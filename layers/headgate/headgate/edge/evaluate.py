@@ -1,7 +1,8 @@
 """Flags for a subject, over OFREP 0.3.0 (OpenFeature Remote Evaluation Protocol).
 
-A user's token sees its own flags only: of the body's context only `targetingKey` is read, and it must be the token's
-subject. A service token may name the subject and its attributes. No answer holds lists, salts or other subjects.
+A user's token reads its own flags only: `targetingKey` is the only member of the body's context that is read, and it
+must be the token's subject. A service token may name the subject and its attributes. No answer contains lists, salts,
+or other subjects.
 """
 
 import time
@@ -26,7 +27,7 @@ _MAX_BODY = 32_768
 
 
 class Failed(Exception):
-    """The request is answered with a failure. OFREP has bodies of its own: `errorCode` and `errorDetails`."""
+    """The request failed. OFREP defines the body: `errorCode` and `errorDetails`."""
 
     def __init__(self, status: int, details: str, code: str | None = None) -> None:
         super().__init__(details)
@@ -57,7 +58,7 @@ class Evaluate:
         subject = _subject(credential, _context(request))
         view = self._snapshots.soft()
         if view.standing is Standing.EXPIRED:
-            raise Failed(503, "the rules are not available")
+            raise Failed(503, "the rules are not available, try again")
         try:
             check_denied(view.snapshot, credential)
         except TokenRefused as refused:
@@ -65,7 +66,7 @@ class Evaluate:
         rules = view.snapshot.rules
         listing = self._snapshots.with_lists(view, subject, rules.flags if key is None else (key,))
         if listing.unread and listing.unsure(rules, rules.flags if key is None else (key,)):
-            raise Failed(503, "an allowlist is not available")
+            raise Failed(503, "an allowlist is not available, try again")
         subject = listing.subject
         if key is not None:
             return _single(view, key, subject)
@@ -77,7 +78,7 @@ class Evaluate:
             return self._credentials.bearer(request, self._clock(), *kinds)
         except TokenRefused as refused:
             if self._keys.unavailable:
-                raise Failed(503, "the signing keys are not available") from None
+                raise Failed(503, "the signing keys are not available, try again") from None
             raise self._unauthorized(refused, request) from None
 
     def _unauthorized(self, refused: TokenRefused, request: Request) -> Failed:
@@ -89,12 +90,12 @@ class Evaluate:
             return None
         key = request.path.get("key", "")
         if not is_key(key):
-            raise Failed(400, "this is no flag key", "GENERAL")
+            raise Failed(400, "invalid flag key", "GENERAL")
         return key
 
 
 def _context(request: Request) -> dict[str, Json]:
-    """The evaluation context of the body; clients send none, or an empty one, where the token says it all."""
+    """Return the evaluation context of the body. Clients whose token names the subject send none, or an empty one."""
     try:
         body = read_json(request.body, _MAX_BODY)
     except TooLarge as fault:
@@ -103,7 +104,7 @@ def _context(request: Request) -> dict[str, Json]:
         raise Failed(400, str(fault), "PARSE_ERROR") from None
     context = body.get("context", {}) if isinstance(body, dict) else None
     if not isinstance(context, dict):
-        raise Failed(400, "the body must be an object with an object as context", "INVALID_CONTEXT")
+        raise Failed(400, "the body must be an object, and its context an object", "INVALID_CONTEXT")
     return context
 
 
@@ -125,7 +126,7 @@ def _single(view: View, key: str, subject: Subject) -> Response:
     decision, made = evaluate(view.snapshot.rules, key, subject)
     told = {"metadata": metadata(decision, view)}
     if not made:
-        missing = {"key": key, "errorCode": "FLAG_NOT_FOUND", "errorDetails": "there is no such flag"}
+        missing = {"key": key, "errorCode": "FLAG_NOT_FOUND", "errorDetails": "flag not found"}
         return respond(404, missing | told, _headers(view))
     return respond(200, {"key": key, **made, **told}, _headers(view))
 

@@ -1,11 +1,11 @@
 """The token function: a verified identity in, a signed token out (RFC 8693 token exchange).
 
     access       verify identity -> decide the access flag, live -> sign
-    evaluate     verify identity -> sign: never refused to a verified subject
-    service      API Gateway has verified a SigV4 signature -> sign
+    evaluate     verify identity -> sign; every verified subject gets one
+    service      API Gateway verified the SigV4 signature -> sign
     session      see `admission`
 
-No error is ever an allow: without rules non-admins get 503, without keys everybody does.
+An error never allows: without rules, non-admins get 503; without keys, everyone does.
 """
 
 import time
@@ -44,9 +44,9 @@ from headgate.tokens.keys import NotP256, jwks
 from headgate.tokens.refusals import TokenRefused
 
 SHORT_LIFE = 300
-"""Seconds that evaluation and service tokens live."""
+"""Lifetime of evaluation and service tokens, in seconds."""
 JWKS_LIFE = 300
-"""Seconds that others may cache the public keys; the next key is published long before it signs."""
+"""Seconds that clients may cache the public keys. The next key is published long before it signs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +57,14 @@ class Minter:
     keys: KeyPool
 
     def mint(self, request: Request, now: float, **grant: object) -> Response:
-        """The token endpoint's answer for a grant. Raises `OAuthError`."""
+        """Return the token endpoint's answer for a grant. Raises `OAuthError`."""
         filled = Grant(issuer=self.settings.issuer or request.origin, audience=self.settings.audience, **grant)  # type: ignore[arg-type]
         try:
             token, credential = issue(self.keys.signer, filled, now)
         except (Unavailable, NotP256):
-            raise temporarily_unavailable("the signing key is") from None
+            raise temporarily_unavailable("the signing key is not available") from None
         except (TokenTooLarge, InvalidGrant):
-            raise invalid_request("the subject's claims do not fit into a token") from None
+            raise invalid_request("the subject's claims do not fit in a token") from None
         issued = SESSION_TOKEN if filled.kind is Kind.SESSION else ACCESS_TOKEN
         body = {"access_token": token, "issued_token_type": issued, "token_type": "Bearer",
                 "expires_in": credential.exp - int(now), "scope": filled.kind.value}  # fmt: skip
@@ -113,7 +113,7 @@ class TokenFunction:
         try:
             return self.admission.admit(applicant, session_id)
         except TokenRefused:
-            raise invalid_request("subject_token is not taken") from None
+            raise invalid_request("subject_token rejected") from None
 
     @property
     def _minter(self) -> Minter:
@@ -129,21 +129,21 @@ class TokenFunction:
             check_denied(self.snapshots.soft().snapshot, own)
             return Applicant(own.subject, subject_of(own), own.client_id, own)
         except IdentityUnavailable:
-            raise temporarily_unavailable("the identity provider is") from None
+            raise temporarily_unavailable("the identity provider is not available") from None
         except TokenRefused as refused:
             telemetry.denied("token", str(refused), request_id=request.request_id)
             if self.keys.unavailable:
-                raise temporarily_unavailable("the signing keys are") from None
-            raise invalid_request("subject_token is not taken") from None
+                raise temporarily_unavailable("the signing keys are not available") from None
+            raise invalid_request("subject_token rejected") from None
 
     def _access(self, request: Request, applicant: Applicant) -> Response:
         view = self.snapshots.live()
         snapshot, subject = view.snapshot, applicant.subject
         if view.standing is Standing.EXPIRED and not subject.admin:
-            raise temporarily_unavailable("the rules are")
+            raise temporarily_unavailable("the rules are not available")
         listing = self.snapshots.with_lists(view, subject, gate_flags(snapshot))
         if listing.unread and listing.unsure(snapshot.rules, gate_flags(snapshot)):
-            raise temporarily_unavailable("an allowlist is")
+            raise temporarily_unavailable("an allowlist is not available")
         subject = listing.subject
         decision = decide(snapshot.rules, snapshot.profile.access or "", subject, gate=True)
         if not decision.value:
@@ -170,13 +170,13 @@ class TokenFunction:
                                  client_id=arn, rev=revision)  # fmt: skip
 
     def _jwks(self, _request: Request) -> Response:
-        self.snapshots.soft()  # an environment that answers nothing else must hear of rotations too
-        if self.snapshots.held is None:  # which keys are revoked is not known
-            raise temporarily_unavailable("the rules are")
+        self.snapshots.soft()  # learn of rotations even if this environment serves no other route
+        if self.snapshots.held is None:  # revoked keys are unknown
+            raise temporarily_unavailable("the rules are not available")
         try:
             published = jwks(self.keys)
         except KeyError:
-            raise temporarily_unavailable("the signing keys are") from None
+            raise temporarily_unavailable("the signing keys are not available") from None
         return respond(200, published, {"cache-control": f"public, max-age={JWKS_LIFE}"})
 
     def _metadata(self, request: Request) -> Response:
@@ -208,13 +208,13 @@ def _claims(applicant: Applicant, snapshot: Snapshot) -> dict[str, object]:
 
 
 def entitlements(snapshot: Snapshot, subject: Subject) -> tuple[str, ...]:
-    """The flags that are on, sorted, among those that a route, an ask or a claim names."""
+    """Return the flags that are on, sorted, among those that a route, an ask, or a claim names."""
     decided = decide_all(snapshot.rules, sorted(gate_flags(snapshot)), subject)
     return tuple(key for key, decision in decided.items() if decision.value)
 
 
 def added_claims(snapshot: Snapshot, entitled: tuple[str, ...], subject: Subject) -> dict[str, Json]:
-    """The token profile's claims, and a flag's own claim where it is on: true, or absent."""
+    """Return the token profile's claims, and each flag's own claim: true if the flag is on, otherwise absent."""
     claims = {name: value for name, value in _filled(snapshot.profile, subject).items() if value is not None}
     flags = snapshot.rules.flags
     return claims | {claim: True for key in entitled if key in flags and (claim := flags[key].claim)}

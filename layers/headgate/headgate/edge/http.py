@@ -1,4 +1,4 @@
-"""API Gateway's payload 2.0 as plain types: an event in, a response out, strict JSON in between. Decides nothing."""
+"""API Gateway's payload 2.0 as plain types: an event in, a response out, strict JSON in between. Makes no decision."""
 
 import base64
 import binascii
@@ -16,7 +16,7 @@ Response = dict[str, Any]
 Handler = Callable[[Any, Any], Any]
 
 MAX_NESTING = 32
-"""Levels of JSON: deeper than any body needs, far from Python's recursion limit."""
+"""Maximum JSON nesting: more than any body needs, and far below Python's recursion limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +42,12 @@ class Request:
 
     @property
     def origin(self) -> str:
-        """https and the host that the request came to, as named by API Gateway, not by the caller."""
+        """`https://` and the host that the request was sent to, as API Gateway names it, not the caller."""
         return f"https://{self.host}"
 
 
 def read_request(event: Event) -> Request:
-    """The request in an event. A body that is not what it says it is reads as one NUL: no parser takes it."""
+    """Read the request in an event. A body with invalid base64 becomes one NUL byte, which no parser accepts."""
     context = event.get("requestContext") or {}
     http = context.get("http") or {}
     return Request(
@@ -81,7 +81,7 @@ def _body(event: Event) -> bytes:
 
 
 def respond(status: int, body: Any = None, headers: Mapping[str, str] | None = None) -> Response:
-    """A response with a JSON body, or with none."""
+    """Return a response with a JSON body, or without a body."""
     named = {"content-type": "application/json", "cache-control": "no-store", **(headers or {})}
     if body is None:
         del named["content-type"]
@@ -90,7 +90,7 @@ def respond(status: int, body: Any = None, headers: Mapping[str, str] | None = N
 
 
 class Malformed(ValueError):
-    """The body is not valid JSON. The message says what is wrong and quotes nothing of the body."""
+    """The body is not valid JSON. The message says what is wrong and never quotes the body."""
 
 
 class TooLarge(ValueError):
@@ -98,7 +98,7 @@ class TooLarge(ValueError):
 
 
 def read_json(body: bytes, limit: int) -> Json:
-    """The value in a body of at most `limit` bytes. Raises `Malformed` or `TooLarge`."""
+    """Parse a body of at most `limit` bytes. Raises `Malformed` or `TooLarge`."""
     if len(body) > limit:
         raise TooLarge(f"the body must be at most {limit} bytes")
     try:
@@ -106,9 +106,9 @@ def read_json(body: bytes, limit: int) -> Json:
     except Malformed:
         raise
     except (ValueError, RecursionError):
-        raise Malformed("the body is not JSON in UTF-8") from None
+        raise Malformed("the body is not valid JSON in UTF-8") from None
     if _is_deeper(value, MAX_NESTING):
-        raise Malformed(f"nested deeper than {MAX_NESTING}")
+        raise Malformed(f"the body is nested deeper than {MAX_NESTING} levels")
     return value
 
 
@@ -116,13 +116,13 @@ def _members(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     members: dict[str, Any] = {}
     for name, value in pairs:
         if name in members:
-            raise Malformed("a member is there twice")
+            raise Malformed("a member is repeated")
         members[name] = value
     return members
 
 
 def _refuse(_constant: str) -> NoReturn:
-    raise Malformed("NaN and Infinity are not JSON")
+    raise Malformed("NaN and Infinity are not valid JSON")
 
 
 def _finite(digits: str) -> float:
@@ -140,14 +140,14 @@ def _is_deeper(value: Json, depth: int) -> bool:
 
 
 class Bug(Exception):
-    """An unexpected error, reduced to its type and place."""
+    """An unexpected error, reduced to its type and location."""
 
 
 def redact_errors(handler: Handler) -> Handler:
-    """The handler, with the text of unexpected errors removed: it may hold what the caller sent.
+    """Wrap a handler so that the text of an unexpected error is removed: it may contain what the caller sent.
 
-    Lambda's runtime logs the text of whatever leaves a handler. The invocation still fails, so that API Gateway answers
-    500 and the alarm on errors counts it.
+    Lambda's runtime logs the text of every exception that a handler raises. The invocation still fails, so API Gateway
+    answers 500 and the error alarm counts it.
     """
 
     @wraps(handler)
@@ -161,7 +161,7 @@ def redact_errors(handler: Handler) -> Handler:
 
 
 def type_and_place(error: BaseException) -> str:
-    """`KeyError call.py:12`: the innermost frame."""
+    """Return the error's type and innermost frame, such as `KeyError call.py:12`."""
     place = error.__traceback__
     while place is not None and place.tb_next is not None:
         place = place.tb_next

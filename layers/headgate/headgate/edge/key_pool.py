@@ -1,6 +1,6 @@
-"""The pool of signing keys: which one signs, which ones verify. Public keys are fetched once each and kept.
+"""The pool of signing keys: which one signs and which ones verify. Each public key is fetched once and kept.
 
-Their states are part of the rules (`core.keyring`), so a revoked key reaches every environment as any change does.
+Key states are part of the rules (`core.keyring`), so a revocation reaches every environment like any other change.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,14 +14,14 @@ from headgate.tokens.keys import NotP256, PublicKey, Signer
 
 
 class PoolKey(Signer, Protocol):
-    """A key that signs and tells its public half (KMS)."""
+    """A key that signs and returns its public key (KMS)."""
 
     def public_key(self) -> bytes:
-        """DER SubjectPublicKeyInfo."""
+        """Return the DER-encoded SubjectPublicKeyInfo."""
 
 
 class KeyPool(Mapping[str, PublicKey]):
-    """Public keys by key id, as a verifier wants them. A `kid` that is not in use causes no call at all."""
+    """Public keys by key id, for a verifier. An unknown `kid` causes no call to KMS."""
 
     def __init__(self, keys: tuple[PoolKey, ...], snapshots: Snapshots) -> None:
         self._keys = {key.kid: key for key in keys}
@@ -33,7 +33,7 @@ class KeyPool(Mapping[str, PublicKey]):
 
     @property
     def states(self) -> Mapping[str, KeyState]:
-        """The keys in use, as of the rules that are held."""
+        """The keys in use, according to the rules that are held."""
         held = self._snapshots.held or self._snapshots.soft().snapshot
         ring = held.keyring
         if self._read[0] is not ring:
@@ -42,14 +42,14 @@ class KeyPool(Mapping[str, PublicKey]):
 
     @property
     def signer(self) -> Signer:
-        """The active key. Raises `Unavailable` when there is none."""
+        """The active key. Raises `Unavailable` if there is none."""
         for kid, state in self.states.items():
             if state is KeyState.ACTIVE:
                 return self._keys[kid]
         raise Unavailable("NoActiveKey")
 
     def __getitem__(self, kid: str) -> PublicKey:
-        """The key. `KeyError` when it is not in use, or when KMS gives none: then `unavailable` says so."""
+        """Return the key. Raises `KeyError` if it is not in use, or if KMS fails; `unavailable` is then true."""
         state = self.states[kid]
         held = self._public.get(kid)
         if held is None:

@@ -1,6 +1,7 @@
-"""Old tokens at the authorizer: verified, counted, and their secret read once. Loaded only where it is configured.
+"""Legacy tokens at the authorizer: verify and count them. Loaded only if a legacy issuer is configured.
 
-When the secret cannot be read, old tokens are refused and an alarm is counted; everything else goes on.
+The shared secret is read once. If it cannot be read, legacy tokens are refused and an alarm metric is counted;
+everything else works.
 """
 
 import os
@@ -20,20 +21,20 @@ from headgate.tokens.refusals import RefusalCode, TokenRefused
 
 
 class LegacyTokens:
-    """Takes old tokens, and counts those that it took: at zero the issuer can be removed from the configuration."""
+    """Accepts and counts legacy tokens. When the count stays at zero, remove the issuer from the configuration."""
 
     def __init__(self, verifier: LegacyVerifier) -> None:
         self._verifier = verifier
 
     def __call__(self, token: str, now: float) -> Credential:
-        """The credential in an old token at `now` (unix seconds). Raises `TokenRefused`."""
+        """Return the credential in a legacy token at `now` (Unix seconds). Raises `TokenRefused`."""
         credential = self._verifier.verify(token, now)
         telemetry.count("LegacyTokens", function="authorizer")
         return credential
 
 
 class HeldSecret:
-    """The shared secret, kept once it was read; after a failure it is not asked for again for a while."""
+    """The shared secret, read once and kept. After a failure, it waits `limits.SECRET_PAUSE` seconds to read again."""
 
     def __init__(self, read: Callable[[], str]) -> None:
         self._read = read
@@ -41,7 +42,7 @@ class HeldSecret:
         self._failed_at = float("-inf")
 
     def __call__(self, now: float) -> bytes:
-        """The key. Raises `TokenRefused`."""
+        """Return the key. Raises `TokenRefused`."""
         if self._key is None:
             self._key = self._fetch(now)
         return self._key
@@ -59,7 +60,7 @@ class HeldSecret:
 
 
 def legacy_tokens(environment: Mapping[str, str] = os.environ) -> LegacyTokens:
-    """What the environment says of the legacy issuer. Raises `Misconfigured` or `Invalid`, with every fault."""
+    """Build the verifier from the environment. Raises `Misconfigured` or `Invalid`, which list every fault."""
     needed = required("HEADGATE_LEGACY_ISSUER", "HEADGATE_LEGACY_SECRET_ARN", environment=environment)
     issuer = parse_legacy_issuer(needed["HEADGATE_LEGACY_ISSUER"], time.time())
     secret = Secret(

@@ -1,6 +1,6 @@
-"""A decision in OpenFeature's words: value, variant, reason, metadata; and a subject from an evaluation context.
+"""A decision in OpenFeature's terms (value, variant, reason, metadata), and a subject from an evaluation context.
 
-Shared by the remote function (OFREP) and the in-process provider, so that both say the same.
+Shared by the evaluate function (OFREP) and the in-process provider, so that both give the same answers.
 """
 
 from collections.abc import Mapping
@@ -19,30 +19,30 @@ OPENFEATURE: Mapping[Reason, str] = {
     Reason.GA: "STATIC",
     Reason.KILLED: "DISABLED",
 }
-"""Headgate's reasons as OpenFeature's; the rest are DEFAULT."""
+"""OpenFeature's reason for each of Headgate's. All others are DEFAULT."""
 
 SUBJECT_MEMBERS = ("targetingKey", "orgs", "admin")
 
 
 class InvalidContext(ValueError):
-    """The context does not describe a subject. Holds nothing of it."""
+    """The context does not describe a subject. The message never contains its values."""
 
 
 def subject_in(context: Mapping[str, Json]) -> Subject:
-    """The subject that a trusted caller names: `targetingKey`, `orgs`, `admin`, all else is an attribute.
+    """Read the subject that a trusted caller names: `targetingKey`, `orgs`, `admin`; other members are attributes.
 
-    Raises `InvalidContext`: types are strict, so `"true"` and 1 are no admin.
+    Types are strict: `"true"` and 1 do not make an admin. Raises `InvalidContext`.
     """
     user, orgs, admin = context.get("targetingKey"), context.get("orgs", []), context.get("admin", False)
     listed = isinstance(orgs, (list, tuple)) and len(orgs) <= MAX_ORGS and all(isinstance(org, str) for org in orgs)
     if not (user is None or isinstance(user, str)) or not listed or not isinstance(admin, bool):
-        raise InvalidContext("targetingKey is a string, orgs a list of strings, admin a boolean")
+        raise InvalidContext("targetingKey must be a string, orgs a list of strings, and admin a boolean")
     attributes = {name: value for name, value in context.items() if name not in SUBJECT_MEMBERS}
     return Subject(user=user or None, orgs=tuple(orgs), admin=admin, attributes=attributes)
 
 
 def evaluate(rules: Ruleset, key: str, subject: Subject) -> tuple[Decision, dict[str, Any]]:
-    """The decision, and its value, variant and reason; no such members where there is no such flag."""
+    """Return the decision and its value, variant, and reason. They are absent if the flag does not exist."""
     decision = decide(rules, key, subject)
     if decision.reason is Reason.FLAG_NOT_FOUND:
         return decision, {}
@@ -55,11 +55,11 @@ def evaluate(rules: Ruleset, key: str, subject: Subject) -> tuple[Decision, dict
 
 
 def metadata(decision: Decision, view: View) -> dict[str, bool | int | float | str]:
-    """Why, and under which revision; `stale` where the last known good rules were used."""
+    """Return the reason and the revision, and `stale` if the last known good rules were used."""
     return {"reason": decision.reason.value, **about(view)}
 
 
 def about(view: View) -> dict[str, bool | int | float | str]:
-    """What holds for every decision on a view."""
+    """Return the metadata that every decision on a view shares."""
     stale = {} if view.standing is Standing.FRESH else {"stale": True}
     return {"revision": view.revision, **stale}

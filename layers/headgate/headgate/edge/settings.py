@@ -1,4 +1,4 @@
-"""What each function reads from its environment: once, at start, failing with every fault listed."""
+"""What each function reads from its environment, once, at startup. A failure lists every fault."""
 
 import os
 from collections.abc import Mapping
@@ -11,12 +11,12 @@ KILL, ROUTES = "HEADGATE_EMERGENCY_KILL", "HEADGATE_EMERGENCY_ROUTES"
 
 
 class Misconfigured(RuntimeError):
-    """The function cannot start. Lists every variable that is missing or empty."""
+    """The function cannot start. Lists every variable that is missing or blank."""
 
 
 @dataclass(frozen=True, slots=True)
 class GateSettings:
-    """Token, evaluate and authorizer. An empty `issuer` means the request's origin."""
+    """Settings of token, evaluate, and authorizer. An empty `issuer` means the request's origin."""
 
     table: str
     signing_keys: tuple[str, ...]
@@ -25,7 +25,7 @@ class GateSettings:
 
 
 def gate_settings(environment: Mapping[str, str] = os.environ) -> GateSettings:
-    """Read what the gate functions share. Raises `Misconfigured`."""
+    """Read the settings that these functions share. Raises `Misconfigured`."""
     needed = required("HEADGATE_TABLE", "HEADGATE_SIGNING_KEYS", "HEADGATE_AUDIENCE", environment=environment)
     keys = tuple(key.strip() for key in needed["HEADGATE_SIGNING_KEYS"].split(",") if key.strip())
     return GateSettings(
@@ -34,7 +34,7 @@ def gate_settings(environment: Mapping[str, str] = os.environ) -> GateSettings:
 
 
 def emergency_kill(function: str, environment: Mapping[str, str] = os.environ) -> Emergency:
-    """The emergency kill that the environment tells of. Said and counted at every cold start, lest it be forgotten."""
+    """Read the emergency kill from the environment. Log and count it at every cold start, so that nobody forgets it."""
     found = read_emergency(environment.get(KILL, ""), environment.get(ROUTES, ""))
     if found.flags:
         malformed = ",".join(found.malformed)
@@ -45,8 +45,8 @@ def emergency_kill(function: str, environment: Mapping[str, str] = os.environ) -
 
 
 def required(*names: str, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The variables, all of them there and not blank. Raises `Misconfigured` naming those that are not."""
+    """Return the variables. Raises `Misconfigured`, which names every one that is missing or blank."""
     missing = [name for name in names if not environment.get(name, "").strip()]
     if missing:
-        raise Misconfigured("not set: " + ", ".join(missing))
+        raise Misconfigured("environment variables not set: " + ", ".join(missing))
     return {name: environment[name] for name in names}

@@ -1,4 +1,4 @@
-"""`python -m headgate.openapi FOLDER`: writes docs/openapi.json and manifest.schema.json anew, from the code."""
+"""`python -m headgate.openapi FOLDER`: write docs/openapi.json and manifest.schema.json, generated from the code."""
 
 import json
 import sys

@@ -1,6 +1,6 @@
-"""What the functions answer, as models: nothing is built from them, they describe. A test holds every answer to them.
+"""Models of the responses, for the document only: no response is built from them. A test checks every response.
 
-Members with `ABSENT` may be left out; all others are always there.
+Members with `ABSENT` are optional; all others are always present.
 """
 
 from typing import Annotated, Any, Literal
@@ -15,7 +15,7 @@ from headgate.openapi.parts import ABSENT, JSON, AnswerSchema, Count, Digest, Fl
 
 
 class KilledSchema(AnswerSchema):
-    """The switch over the stage; `drain_until` exactly with reach `drain`."""
+    """A kill. `drain_until` is present only with reach `drain`."""
 
     reach: Reach
     reason: str
@@ -25,7 +25,7 @@ class KilledSchema(AnswerSchema):
 
 
 class AllowSchema(AnswerSchema):
-    """Who is listed."""
+    """The ids and rules that are let in at stage `allowlist`."""
 
     users: list[Annotated[str, named("Member")]]
     orgs: list[Annotated[str, named("Member")]]
@@ -33,14 +33,14 @@ class AllowSchema(AnswerSchema):
 
 
 class ValuesSchema(AnswerSchema):
-    """What clients that want a value get."""
+    """The values that clients get instead of true and false."""
 
     on: JSON
     off: JSON
 
 
 class FlagSchema(AnswerSchema):
-    """A named gate."""
+    """A flag."""
 
     key: FlagKeyText
     description: str
@@ -63,21 +63,21 @@ class FlagSchema(AnswerSchema):
 
 
 class ListedFlagSchema(FlagSchema):
-    """The flag after a change of its list, and how many came and went."""
+    """The flag after a change of its allowlist, and the number of ids added and removed."""
 
     added: Count
     removed: Count
 
 
 class KilledFlagSchema(FlagSchema):
-    """The flag after the kill, and who is inside still; nulls where that could not be told in time."""
+    """The flag after the kill, and the live sessions; null if they could not be counted in time."""
 
     sessions_inside: Count | None
     last_leaves_at: Time | None
 
 
 class FlagPageSchema(AnswerSchema):
-    """Flags, sorted by key."""
+    """A page of flags, sorted by key."""
 
     flags: list[FlagSchema]
     revision: Count
@@ -85,14 +85,14 @@ class FlagPageSchema(AnswerSchema):
 
 
 class MemberCountsSchema(AnswerSchema):
-    """How many are listed."""
+    """The number of listed ids."""
 
     users: Count
     orgs: Count
 
 
 class MemberPageSchema(AnswerSchema):
-    """Ids on a flag's list, each once; those inside the flag first, sorted."""
+    """A page of the ids on a flag's allowlist, each once."""
 
     kind: Literal["user", "org"]
     members: list[Annotated[str, named("Member")]]
@@ -101,7 +101,7 @@ class MemberPageSchema(AnswerSchema):
 
 
 class RoutePolicySchema(AnswerSchema):
-    """What a worker route needs: `route` or `procedure` names it."""
+    """A route policy, for the route or procedure that `route` or `procedure` names."""
 
     route: str = ABSENT
     procedure: str = ABSENT
@@ -111,7 +111,7 @@ class RoutePolicySchema(AnswerSchema):
 
 
 class RoutesSchema(AnswerSchema):
-    """Every route policy."""
+    """All route policies."""
 
     routes: list[RoutePolicySchema]
     version: Count
@@ -119,7 +119,7 @@ class RoutesSchema(AnswerSchema):
 
 
 class ExplainedStepSchema(AnswerSchema):
-    """One step of a decision; `reason` is null where it was passed on."""
+    """One step of a decision. `reason` is null if the step did not decide."""
 
     flag: str
     step: str
@@ -128,7 +128,7 @@ class ExplainedStepSchema(AnswerSchema):
 
 
 class ExplanationSchema(AnswerSchema):
-    """The decision with each step."""
+    """A decision and its steps."""
 
     flag: FlagKeyText
     value: bool
@@ -138,7 +138,7 @@ class ExplanationSchema(AnswerSchema):
 
 
 class RevokedSchema(AnswerSchema):
-    """What was issued up to `at` is refused."""
+    """A revocation. Tokens issued up to `at` are refused."""
 
     kind: Literal["subject", "jti"]
     at: Time
@@ -146,7 +146,7 @@ class RevokedSchema(AnswerSchema):
 
 
 class SessionSchema(AnswerSchema):
-    """Admitted work that lives. `id` is the record's, made here."""
+    """A live session. Headgate assigns `id`; the client chose `session_id`."""
 
     id: Digest
     subject: str
@@ -156,14 +156,14 @@ class SessionSchema(AnswerSchema):
 
 
 class SessionCountsSchema(AnswerSchema):
-    """How many are inside, and when the last must leave; nulls above what one call counts."""
+    """The number of live sessions, and when the last must end; null if there are too many to count."""
 
     inside: Count | None
     last_leaves_at: Time | None
 
 
 class SessionPageSchema(AnswerSchema):
-    """Live sessions."""
+    """A page of live sessions."""
 
     sessions: list[SessionSchema]
     counts: SessionCountsSchema
@@ -171,7 +171,7 @@ class SessionPageSchema(AnswerSchema):
 
 
 class SigningKeySchema(AnswerSchema):
-    """A signing key of the pool; nulls for one that was never moved."""
+    """A signing key. `since` and `age_seconds` are null if its state never changed."""
 
     kid: str
     state: KeyState
@@ -187,7 +187,7 @@ class KeysSchema(AnswerSchema):
 
 
 class HealthSchema(AnswerSchema):
-    """What an operator should look at."""
+    """The state of the gate, for operators."""
 
     status: Literal["ok", "degraded"]
     missing_flags: list[str]

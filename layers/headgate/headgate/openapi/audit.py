@@ -1,4 +1,4 @@
-"""What the functions answer of the audit stream and of its proofs, as models."""
+"""Models of the responses about the audit stream."""
 
 from typing import Annotated, Literal
 
@@ -9,14 +9,14 @@ from headgate.openapi.parts import JSON, AnswerSchema, Count, Digest, Next, Time
 
 
 class HeadSchema(AnswerSchema):
-    """The newest revision, and the digest of its entry."""
+    """The newest revision and the digest of its entry."""
 
     revision: Count
     digest: Digest
 
 
 class ActorSchema(AnswerSchema):
-    """Who asked, as API Gateway verified it."""
+    """Who made the change, as verified by API Gateway."""
 
     arn: str
     session: str
@@ -24,7 +24,7 @@ class ActorSchema(AnswerSchema):
 
 
 class AuditEntrySchema(AnswerSchema):
-    """One change. `digest` covers the rest (SHA-256 of canonical JSON); `prev` is the digest of the entry before."""
+    """One change. `digest` is the SHA-256 of the other members as canonical JSON; `prev` is the previous digest."""
 
     revision: Annotated[int, Field(ge=1)]
     at: Time
@@ -40,7 +40,7 @@ class AuditEntrySchema(AnswerSchema):
 
 
 class AuditPageSchema(AnswerSchema):
-    """Entries, newest first."""
+    """A page of audit entries, newest first."""
 
     entries: list[AuditEntrySchema]
     head: HeadSchema
@@ -48,7 +48,7 @@ class AuditPageSchema(AnswerSchema):
 
 
 class CheckpointSchema(AnswerSchema):
-    """The head at `at`, and `signature`: a compact JWS of the audit key `kid` over issuer, revision, digest and at."""
+    """A signed head. `signature` is a compact JWS by key `kid` over `issuer`, `revision`, `digest`, and `at`."""
 
     revision: Count
     digest: Digest
@@ -71,15 +71,14 @@ class AuditPublicKeySchema(AnswerSchema):
 
 
 class AuditKeySchema(AnswerSchema):
-    """What checkpoints are verified with, and its RFC 7638 thumbprint."""
+    """The key that verifies checkpoints, and its thumbprint (RFC 7638)."""
 
     key: AuditPublicKeySchema
     thumbprint: str
 
 
 class FindingSchema(AnswerSchema):
-    """One disagreement between what is stored and what is recorded. `record` is the stored one, `revision` the entry
-    that it is about."""
+    """A difference between a stored record and the audit stream. `revision` is that of the audit entry."""
 
     what: What
     record: str
@@ -90,7 +89,7 @@ class FindingSchema(AnswerSchema):
 
 
 class ReconciliationSchema(AnswerSchema):
-    """Whether what is stored is what the audit stream says; `findings` are the first 1,000 of `total`."""
+    """Whether what is stored matches the audit stream. `findings` has the first 1,000 of `total`."""
 
     consistent: bool
     findings: Annotated[list[FindingSchema], Field(max_length=1_000)]

@@ -1,4 +1,4 @@
-"""The admin API's calls, described from its table."""
+"""The admin API's calls, described from its table of routes."""
 
 import inspect
 from collections.abc import Mapping
@@ -16,18 +16,18 @@ from headgate.openapi.schemas import component
 Described = dict[str, Any]
 
 GATEWAYS = {
-    403: "API Gateway: the signature does not hold, or the policy of the caller's role has not this route.",
-    429: "API Gateway: more requests than the route takes.",
-    500: "API Gateway: the function could not answer.",
+    403: "From API Gateway: the signature is invalid, or the caller's IAM policy does not allow this route.",
+    429: "From API Gateway: too many requests for this route.",
+    500: "From API Gateway: the function failed.",
 }
-REVISION_HEADER = {"x-headgate-revision": {"description": "The newest revision that is in the answer.",
+REVISION_HEADER = {"x-headgate-revision": {"description": "The newest revision that the response reflects.",
                                     "schema": {"type": "string", "pattern": "^[0-9]+$"}}}  # fmt: skip
-ETAG_HEADER = {"ETag": {"description": "The version, for If-Match.", "schema": {"type": "string"}}}
+ETAG_HEADER = {"ETag": {"description": "The version, to send as If-Match.", "schema": {"type": "string"}}}
 RETRY = {"Retry-After": {"description": "Seconds.", "required": True, "schema": {"const": RETRY_AFTER}}}
 
 
 def calls(routes: Mapping[str, Route]) -> dict[str, Described]:
-    """Every call of the table, by its route key."""
+    """Return every call of the table, by route key."""
     return {route_key: _call(route_key, route) for route_key, route in routes.items()}
 
 
@@ -45,7 +45,7 @@ def _call(route_key: str, route: Route) -> Described:
 
 
 def _words(route: Route) -> Described:
-    """What the handler's docstring says after the route: its first paragraph, and the others."""
+    """Read the handler's docstring after the route: the first paragraph is the summary, the others the description."""
     _, _, told = inspect.cleandoc(route.handler.__doc__ or "").partition(": ")
     first, *others = (" ".join(part.split()) for part in told.split("\n\n"))
     more = {"description": "\n\n".join(others)} if others else {}
@@ -53,14 +53,14 @@ def _words(route: Route) -> Described:
 
 
 def _request(body: type[BaseModel] | str) -> Described:
-    """A body of no members may be left out."""
+    """Describe a request body. It is optional if its model has no members."""
     if isinstance(body, str):
         return {"required": True, "content": in_json(component(body))}
     return {"required": bool(body.model_fields), "content": in_json(component(body.__name__))}
 
 
 def in_json(schema: Described, media_type: str = "application/json") -> Described:
-    """A body of one media type."""
+    """Return the content of one media type."""
     return {media_type: {"schema": schema}}
 
 
@@ -73,10 +73,10 @@ def _answers(route: Route) -> Described:
 
 
 def slugs(route_key: str, route: Route) -> set[str]:
-    """The problems that a call can answer: what follows from what it takes, and what the table says."""
+    """Return the problems that a call can answer: those implied by what it accepts, and those in the table."""
     takes = route.takes.split()
     follows = {
-        "unavailable": 200 not in route.answers or route.answers[200] != "Document",  # which reads nothing
+        "unavailable": 200 not in route.answers or route.answers[200] != "Document",  # this route reads nothing
         "invalid-flag-key": "{key}" in route_key,
         "invalid-json": route.body is not None,
         "too-large": route.body is not None,
@@ -95,13 +95,13 @@ def _refusals(route_key: str, route: Route) -> Described:
     ordered = sorted(slugs(route_key, route), key=lambda slug: (PROBLEMS[slug][0], slug))
     by_status = {status: list(found) for status, found in groupby(ordered, key=lambda slug: PROBLEMS[slug][0])}
     own = {str(status): refusal(status, found) for status, found in by_status.items()}
-    if "{" in route_key and "404" in own:  # a path that matches no route is the gateway's to refuse
+    if "{" in route_key and "404" in own:  # API Gateway answers for a path that matches no route
         own["404"]["content"] |= in_json(component("GatewayAnswer"))
     return dict(sorted({**own, **gateways(*GATEWAYS)}.items()))
 
 
 def refusal(status: int, found: list[str]) -> Described:
-    """A status with the problems that have it."""
+    """Describe a status and the problems that have it."""
     types = [f"urn:headgate:{slug}" for slug in found]
     exact = {"properties": {"type": {"enum": types}, "status": {"const": status}}}
     headers: dict[int, Described] = {503: {"headers": RETRY}, 412: {"headers": ETAG_HEADER}}
@@ -113,12 +113,12 @@ def refusal(status: int, found: list[str]) -> Described:
 
 
 def gateways(*statuses: int) -> Described:
-    """What API Gateway itself answers."""
+    """Reference the responses that API Gateway itself sends."""
     return {str(status): {"$ref": f"#/components/responses/{HTTPStatus(status).name}"} for status in statuses}
 
 
 def gateway_responses() -> Described:
-    """The same, as the document has them once."""
+    """Describe those responses, once for the whole document."""
     return {
         HTTPStatus(status).name: {"description": told, "content": in_json(component("GatewayAnswer"))}
         for status, told in GATEWAYS.items()

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document of everything that a stack serves, the worker behind the gate apart."""
+"""The OpenAPI 3.1 document of everything that a stack serves, except the protected service."""
 
 from typing import Any
 
@@ -11,24 +11,24 @@ from headgate.openapi.schemas import answers_in, documents, of_models
 TITLE = "Headgate"
 ABOUT = """\
 An access gate for progressive rollout: it decides (flags), admits (a signed token), enforces (an authorizer), and
-proves what was done (the audit stream). The protected service's own routes are not part of this document.
+records every change (the audit stream). This document does not include the protected service's own routes.
 
-Admin calls are signed with AWS Signature Version 4 for the service `execute-api`. Their refusals come in this order:
-signature, JSON, idempotency, validation, precondition, shrink."""
+Sign admin calls with AWS Signature Version 4 for the service `execute-api`. They are checked in this order: signature,
+JSON, idempotency, validation, precondition, shrink."""
 SECURITY: Described = {
     "sigv4": {
         "type": "apiKey", "name": "Authorization", "in": "header", "x-amazon-apigateway-authtype": "awsSigv4",
-        "description": "AWS Signature Version 4, service `execute-api`; who may call which route is IAM's.",
+        "description": "AWS Signature Version 4, service `execute-api`. IAM decides who may call which route.",
     },
     "bearer": {
         "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
-        "description": "An access or evaluation token, or a service token.",
+        "description": "An access, evaluation, or service token.",
     },
 }  # fmt: skip
 
 
 def document() -> dict[str, Any]:
-    """The document, as it is served."""
+    """Return the document."""
     described = {**tokens.token_calls(), **evaluation.evaluate_calls(), **calls(SERVED)}
     paths: dict[str, Described] = {}
     for route_key, call in described.items():

@@ -1,4 +1,4 @@
-"""The evaluate function's calls: OpenFeature Remote Evaluation Protocol 0.3.0, with what Headgate always adds."""
+"""The evaluate function's calls: OpenFeature Remote Evaluation Protocol 0.3.0, with Headgate's metadata."""
 
 from typing import Annotated, Any, Literal
 
@@ -13,29 +13,29 @@ from headgate.openapi.schemas import component
 
 FAILURES = {
     400: "The request is malformed: `PARSE_ERROR`, `INVALID_CONTEXT`, `TARGETING_KEY_MISSING` or `GENERAL`.",
-    401: "No valid token.",
+    401: "The token is missing or invalid.",
     403: "`targetingKey` is not the token's subject.",
     413: "The body is too large.",
-    503: "The rules, or the keys, are not available.",
+    503: "The rules, an allowlist, or the signing keys are not available.",
 }
 CHALLENGE = {"WWW-Authenticate": {"required": True, "schema": {"const": "Bearer"}}}
 
 
 class AboutSchema(AnswerSchema):
-    """What holds for every decision of an answer; `stale` where the last known good rules were used."""
+    """The revision of the rules. `stale` is true if the last known good rules were used."""
 
     revision: Count
     stale: Literal[True] = ABSENT
 
 
 class WhySchema(AboutSchema):
-    """Headgate's own reason."""
+    """Headgate's own reason for a decision."""
 
     reason: Reason
 
 
 class EvaluationSchema(AnswerSchema):
-    """A flag's value for the subject, and why."""
+    """A flag's value for the subject, and the reason."""
 
     key: FlagKeyText
     value: Annotated[Any, WithJsonSchema({"type": ["boolean", "string", "number", "object"]})]
@@ -45,20 +45,20 @@ class EvaluationSchema(AnswerSchema):
 
 
 class EvaluationsSchema(AnswerSchema):
-    """Every flag."""
+    """All flags for the subject."""
 
     flags: list[EvaluationSchema]
     metadata: AboutSchema
 
 
 class EvaluationFailureSchema(AnswerSchema):
-    """OFREP's failure. No `errorCode` where the token, or the store, is at fault."""
+    """An OFREP error. There is no `errorCode` if the token or the store is the cause."""
 
     key: str = ABSENT
     errorCode: Literal["PARSE_ERROR", "INVALID_CONTEXT", "TARGETING_KEY_MISSING", "FLAG_NOT_FOUND", "GENERAL"] = (  # noqa: N815  # as OFREP has it
         ABSENT
     )
-    errorDetails: Annotated[str, Field(description="For people.")]  # noqa: N815
+    errorDetails: Annotated[str, Field(description="For humans.")]  # noqa: N815
     metadata: WhySchema = ABSENT
 
 
@@ -66,8 +66,8 @@ CONTEXT: Described = {
     "type": "object",
     "properties": {"context": {
         "type": "object",
-        "description": "A service token names the subject here, each further member being an attribute. For a user's "
-                       "token the subject is its own, and of the context only `targetingKey` is read.",
+        "description": "With a service token, this names the subject; other members are its attributes. With a user's "
+                       "token, only `targetingKey` is read, and it must be the token's subject.",
         "properties": {
             "targetingKey": {"type": "string"},
             "orgs": {"type": "array", "maxItems": MAX_ORGS, "items": {"type": "string"}},
@@ -78,17 +78,17 @@ CONTEXT: Described = {
 
 
 def evaluate_calls() -> dict[str, Described]:
-    """Every call of the evaluate function, by its route key."""
+    """Return every call of the evaluate function, by route key."""
     unchanged = {"in": "header", "name": "If-None-Match", "schema": {"type": "string"},
-                 "description": "The ETag of the answer before."}  # fmt: skip
+                 "description": "The ETag of the previous response."}  # fmt: skip
     key = {"name": "key", "in": "path", "required": True, "schema": IN_PATH["key"]}
     return {
         "POST /ofrep/v1/evaluate/flags": _call(
-            "evaluate_flags", "Every flag for a subject.", [unchanged],
+            "evaluate_flags", "Evaluate all flags for a subject.", [unchanged],
             {"200": _answer("The values.", "Evaluations", REVISION_HEADER | ETAG_HEADER),
-             "304": {"description": "As before.", "headers": REVISION_HEADER | ETAG_HEADER}}),
+             "304": {"description": "Nothing has changed.", "headers": REVISION_HEADER | ETAG_HEADER}}),
         "POST /ofrep/v1/evaluate/flags/{key}": _call(
-            "evaluate_flag", "One flag for a subject.", [key],
+            "evaluate_flag", "Evaluate one flag for a subject.", [key],
             {"200": _answer("The value.", "Evaluation", REVISION_HEADER), "404": _missing()}),
     }  # fmt: skip
 
@@ -116,6 +116,6 @@ def _failure(status: int) -> Described:
 
 
 def _missing() -> Described:
-    """No such flag, or, where the path matches no route, the gateway's own answer."""
+    """Describe a 404: an unknown flag, or API Gateway's answer for a path that matches no route."""
     either = {"anyOf": [component("EvaluationFailure"), component("GatewayAnswer")]}
     return {"description": "`FLAG_NOT_FOUND`.", "headers": REVISION_HEADER, "content": in_json(either)}

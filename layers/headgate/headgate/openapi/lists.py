@@ -1,4 +1,4 @@
-"""What the functions answer of long lists and imports, as models."""
+"""Models of the responses about long lists and imports."""
 
 from typing import Annotated, Literal
 
@@ -9,7 +9,7 @@ from headgate.openapi.parts import ABSENT, AnswerSchema, Count, Digest
 
 
 class ImportingSchema(AnswerSchema):
-    """A batch that was switched on: `kind` and `mode` are empty for one call of many ids."""
+    """A committed import. `kind` and `mode` are empty for a call with many ids."""
 
     id: str
     ordinal: Count
@@ -20,7 +20,7 @@ class ImportingSchema(AnswerSchema):
 
 
 class ChangedSchema(AnswerSchema):
-    """What the last change of member items did: by its ids, or for a batch by count and digest."""
+    """The last change of the long list: its ids, or for an import its count and digest."""
 
     revision: Count
     added: Count
@@ -30,9 +30,9 @@ class ChangedSchema(AnswerSchema):
 
 
 class LongListSchema(AnswerSchema):
-    """The part of the list that does not fit into the flag: how many, and each import's ordinal and revision.
+    """The part of the allowlist that is stored outside the flag: its size, and each import's ordinal and revision.
 
-    `since` is there when the list was lost and begun anew, and is the revision of that.
+    `since` is present if the list was lost and started from scratch, and is the revision of that change.
     """
 
     users: Count
@@ -43,7 +43,7 @@ class LongListSchema(AnswerSchema):
 
 
 class ImportSchema(AnswerSchema):
-    """How far an import is. `added` and `removed` are what its commit does as of now; `revision` is the commit's."""
+    """An import. A commit now would add `added` ids and remove `removed`. `revision` is the commit's, or null."""
 
     id: str
     kind: Literal["user", "org"]

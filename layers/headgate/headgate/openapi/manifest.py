@@ -1,6 +1,7 @@
-"""The manifest's JSON Schema (2020-12), from the core's own limits and choices: what a parser refuses, it refuses.
+"""The manifest's JSON Schema (2020-12), built from the core's limits and enumerations.
 
-What JSON Schema cannot say (parents that exist, sizes in bytes, a percent's decimals) is the parser's alone.
+It accepts whatever the parser accepts. Only the parser checks what JSON Schema cannot express: that parents exist,
+sizes in bytes, and a percent's decimals.
 """
 
 from collections.abc import Iterable
@@ -19,29 +20,29 @@ CLAIM = "^[A-Za-z0-9_]{1,64}$"
 
 
 def ref(name: str) -> Schema:
-    """A definition of this schema."""
+    """Reference a definition of this schema."""
     return {"$ref": f"#/$defs/{name}"}
 
 
 def closed(properties: Schema, *required: str) -> Schema:
-    """An object of these members and no others."""
+    """Return an object with these members and no others."""
     needed = {"required": list(required)} if required else {}
     return {"type": "object", "additionalProperties": False, **needed, "properties": properties}
 
 
 def array_of(items: Schema, most: int, *, distinct: bool = False) -> Schema:
-    """A list of at most so many."""
+    """Return an array of at most `most` items."""
     return {"type": "array", "maxItems": most, **({"uniqueItems": True} if distinct else {}), "items": items}
 
 
 def choice(options: Iterable[StrEnum], description: str = "", **more: Any) -> Schema:
-    """One of an enumeration's values."""
+    """Return a choice of an enumeration's values."""
     told = {"description": description} if description else {}
     return {"enum": [option.value for option in options], **more, **told}
 
 
 def _text(most: int, description: str = "") -> Schema:
-    """A string of at most so many bytes: never more characters."""
+    """Return a string of at most `most` bytes, and so at most as many characters."""
     return {"type": "string", "maxLength": most, **({"description": description} if description else {})}
 
 
@@ -56,18 +57,18 @@ def _claim_value() -> Schema:
 
 TOKEN = closed({
     "lifetime": {"type": "integer", "minimum": LIFETIME_LOW, "maximum": LIFETIME_HIGH, "default": 300,
-                 "description": "Seconds that an access token lives."},
+                 "description": "Lifetime of an access token, in seconds."},
     "claims": {"type": "object", "maxProperties": MAX_CLAIMS, "propertyNames": {"pattern": CLAIM},
-               "description": "Added claims: $user, $admin (true or absent), or a fixed value.",
+               "description": "Claims to add: $user, $admin (true or absent), or a fixed value.",
                "additionalProperties": _claim_value()},
 })  # fmt: skip
 
 MANIFEST_PROPERTIES: Schema = {
     "access": _or_null({"type": "string", "pattern": f"^{limits.KEY.pattern}$"},
-                       "The flag that mint asks for, and entry routes that name none."),
+                       "The access flag: required for an access token and on entry routes that name no flag."),
     "max_stale": {"type": "integer", "minimum": 0, "maximum": MAX_STALE_LIMIT, "default": 60,
-                  "description": "Seconds that the last known good rules may serve while the store does not answer; "
-                                 "0 is strict."},
+                  "description": "Seconds that the last known good rules may be used while the store does not answer. "
+                                 "0 means never."},
     "token": TOKEN,
     "flags": array_of(ref("flag"), limits.MAX_FLAGS),
     "routes": array_of(ref("route"), limits.MAX_ROUTES),
@@ -84,11 +85,11 @@ FLAG: Schema = {
     "key": ref("key"),
     "description": _text(limits.MAX_TEXT_BYTES),
     "owner": _text(limits.MAX_TEXT_BYTES),
-    "stage": choice(Stage, "Left out: as it is; admin_only for a new flag."),
-    "percent": {"type": "number", "minimum": 0, "maximum": 100, "description": "With at most 3 decimals."},
-    "unit": choice(Unit, "Whose id falls into the percentage."),
+    "stage": choice(Stage, "Omit to keep the live stage; a new flag starts at admin_only."),
+    "percent": {"type": "number", "minimum": 0, "maximum": 100, "description": "At most 3 decimals."},
+    "unit": choice(Unit, "What a percentage counts."),
     "algorithm": choice(Algorithm),
-    "salt": _text(128, "Left out: kept, or made for a new flag."),
+    "salt": _text(128, "Omit to keep the live salt; a new flag gets a random one."),
     "requires": array_of(ref("key"), limits.MAX_REQUIRES, distinct=True),
     "allow": closed({
         "users": array_of(ref("member"), limits.MAX_MEMBERS_A_CALL, distinct=True),
@@ -127,8 +128,8 @@ ROUTE: Schema = {
     "type": "object",
     "properties": {
         "class": choice(RouteClass, default=RouteClass.ENTRY.value),
-        "flags": _KEYS | {"description": "All must be on, decided live."},
-        "asks": _KEYS | {"description": "Decided live and handed to the worker."},
+        "flags": _KEYS | {"description": "Flags that must all be on, decided live."},
+        "asks": _KEYS | {"description": "Flags that are decided live and passed to the worker."},
     },
     "unevaluatedProperties": False,
     "oneOf": [
@@ -148,13 +149,12 @@ DEFINITIONS: Schema = {
 
 
 def manifest_schema() -> Schema:
-    """The schema that editors check a manifest by: manifest.schema.json."""
+    """Return the schema for editors: manifest.schema.json."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "urn:headgate:manifest",
         "title": "Headgate manifest",
-        "description": "Flags, route policies and the token profile. A member that a flag leaves out keeps its live "
-        "value.",
+        "description": "Flags, route policies, and the token profile. A member that a flag omits keeps its live value.",
         **closed(MANIFEST_PROPERTIES),
         "$defs": DEFINITIONS,
     }

@@ -1,4 +1,4 @@
-"""What a call takes beside its body, by the names that the table of routes uses."""
+"""Path, query, and header parameters, by the names that the table of routes uses."""
 
 import re
 from typing import Any
@@ -26,21 +26,21 @@ TIME = {"type": "string", "format": "date-time"}
 PARAMETERS: dict[str, Parameter] = {
     parameter["name"]: parameter
     for parameter in (
-        _query("limit", "At most so many.", {"type": "integer", "minimum": 1, "maximum": 1_000, "default": 100}),
-        _query("cursor", "`next` of the page before.", TEXT),
-        _query("kind", "Whose ids.", {"enum": ["user", "org"], "default": "user"}),
-        _query("flag", "Only entries of this flag.", TEXT),
+        _query("limit", "Maximum page size.", {"type": "integer", "minimum": 1, "maximum": 1_000, "default": 100}),
+        _query("cursor", "`next` of the previous page.", TEXT),
+        _query("kind", "Whether to list users or orgs.", {"enum": ["user", "org"], "default": "user"}),
+        _query("flag", "Only entries for this flag.", TEXT),
         _query("actor", "Only entries by this ARN.", TEXT),
-        _query("action", "Only entries of this action, as flag.kill.", TEXT),
-        _query("since", "Only entries from this time on.", TIME),
+        _query("action", "Only entries with this action, such as `flag.kill`.", TEXT),
+        _query("since", "Only entries at or after this time.", TIME),
         _query("until", "Only entries before this time.", TIME),
-        _query("as_of", "As it was at this revision, or time.", MOMENT),
-        _query("after", "Only revisions later than this.", _REVISION),
-        _query("before", "Only revisions earlier than this.", _REVISION),
-        _header("If-Match", "The version to change, as its ETag: 428 without, 412 when it is not the newest.",
+        _query("as_of", "Read the rules as of this revision or time.", MOMENT),
+        _query("after", "Only entries with a higher revision.", _REVISION),
+        _query("before", "Only entries with a lower revision.", _REVISION),
+        _header("If-Match", "The ETag of the version to change. 428 if missing, 412 if it is not the newest.",
                 ETAG.pattern),
-        _header("If-None-Match", "`*` creates; beside it If-Match is not taken.", r"\*"),
-        _header("Idempotency-Key", "The same key and request is one change: a repetition gets the stored answer.",
+        _header("If-None-Match", "`*` creates the flag. Do not combine it with If-Match.", r"\*"),
+        _header("Idempotency-Key", "A retry with the same key makes no second change and gets the stored answer.",
                 IDEMPOTENCY_KEY.pattern),
     )
 }  # fmt: skip
@@ -53,8 +53,8 @@ IN_PATH = {
 
 
 def taken(route_key: str, takes: str) -> list[Parameter]:
-    """The parameters of a call: those in its path, and those it takes. If-Match may be left out where there is
-    If-None-Match to be given in its place.
+    """Return the parameters of a call: those in its path, and those that it accepts. If-Match is optional if
+    If-None-Match may replace it.
     """
     names = takes.split()
     needed = {"Idempotency-Key"} | ({"If-Match"} if "If-None-Match" not in names else set())

@@ -1,4 +1,4 @@
-"""What the models of answers are made of, and the failures that all calls share."""
+"""Parts of the response models, and the errors that all calls share."""
 
 from typing import Annotated, Any
 
@@ -9,11 +9,11 @@ from headgate.edge.problems import PROBLEMS
 ABSENT: Any = None
 JSON = Annotated[Any, WithJsonSchema({"description": "Any JSON."})]
 NAMED = "x-named"
-"""Marks a reference to a schema that is not made from a model; `schemas` puts it in."""
+"""Marks a reference to a schema without a model, which `schemas` resolves."""
 
 
 def named(name: str) -> Any:
-    """A schema that the manifest has."""
+    """Reference one of the manifest's schemas."""
     return WithJsonSchema({NAMED: name})
 
 
@@ -21,17 +21,17 @@ Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 Digest = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{64}$"})]
 FlagKeyText = Annotated[str, named("Key")]
 Count = Annotated[int, Field(ge=0)]
-Next = Annotated[str | None, Field(description="The next page's cursor; null on the last.")]
+Next = Annotated[str | None, Field(description="The cursor of the next page, or null on the last page.")]
 
 
 class AnswerSchema(BaseModel):
-    """These members and no others."""
+    """A response with these members and no others."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class ProblemSchema(AnswerSchema):
-    """A failure (RFC 9457). `errors` names each member at fault; `staged`, `import` say how an import stands."""
+    """An error (RFC 9457). `errors` lists each invalid member. `staged` and `import` describe the import at fault."""
 
     type: Annotated[str, WithJsonSchema({"enum": [f"urn:headgate:{slug}" for slug in PROBLEMS]})]
     title: str
@@ -43,13 +43,13 @@ class ProblemSchema(AnswerSchema):
 
 
 class FaultSchema(AnswerSchema):
-    """One member at fault: a dotted path, $ for the whole."""
+    """One invalid member, by its dotted path; `$` is the whole body."""
 
     path: str
     message: str
 
 
 class GatewayAnswerSchema(AnswerSchema):
-    """What API Gateway itself answers: no right to this route, too many requests, no such route."""
+    """An error from API Gateway itself: not authorized, too many requests, or unknown route."""
 
     message: str

@@ -1,4 +1,4 @@
-"""What the functions answer of changes to come, by preview, plan and apply, as models."""
+"""Models of the responses of preview, plan, and apply."""
 
 from typing import Annotated, Literal
 
@@ -10,16 +10,16 @@ from headgate.openapi.parts import ABSENT, AnswerSchema, Count, FlagKeyText, Nex
 
 
 class StepSchema(AnswerSchema):
-    """One change that a manifest makes; `flag` is null for routes and profile."""
+    """One change that a manifest makes. `flag` is null for routes and profile."""
 
     target: Literal["flag", "routes", "profile"]
     action: Literal["create", "replace", "delete"]
     flag: FlagKeyText | None
-    shrinks: Annotated[bool, Field(description="It takes access away from some.")]
+    shrinks: Annotated[bool, Field(description="Whether it removes access.")]
 
 
 class SampledSchema(AnswerSchema):
-    """A subject; `user` is null for an org of which no more is known."""
+    """A subject. `user` is null for an org without a known user."""
 
     user: str | None
     orgs: list[str]
@@ -34,7 +34,7 @@ class VerdictSchema(AnswerSchema):
 
 
 class SampleSchema(AnswerSchema):
-    """Somebody for whom a flag changes. `source` says how they are known."""
+    """A subject whose decision changes. `source` says how the subject is known."""
 
     subject: SampledSchema
     source: Source
@@ -43,14 +43,14 @@ class SampleSchema(AnswerSchema):
 
 
 class SamplesSchema(AnswerSchema):
-    """The first of those who gain and of those who lose."""
+    """Samples of those who gain and of those who lose access."""
 
     gains: Annotated[list[SampleSchema], Field(max_length=SAMPLES)]
     loses: Annotated[list[SampleSchema], Field(max_length=SAMPLES)]
 
 
 class KnownCountsSchema(AnswerSchema):
-    """How many subjects were looked at; `complete` when these are all that are known."""
+    """The number of subjects in the preview. `complete` is true if these are all known subjects."""
 
     named: Count
     sessions: Count
@@ -59,7 +59,7 @@ class KnownCountsSchema(AnswerSchema):
 
 
 class AffectedSchema(AnswerSchema):
-    """Another flag, that hangs on the changed one and changes for somebody."""
+    """A flag that depends on the changed one and changes for some subjects."""
 
     flag: FlagKeyText
     gains: Count
@@ -67,14 +67,14 @@ class AffectedSchema(AnswerSchema):
 
 
 class OpenSchema(AnswerSchema):
-    """Percent of a unit's ids that a flag's bucket lets in; `unit` is null where there is no flag."""
+    """The percent of a unit's ids that buckets let in. `unit` is null if the flag does not exist."""
 
     percent: Annotated[float, Field(ge=0, le=100)]
     unit: Unit | None
 
 
 class ShareSchema(AnswerSchema):
-    """What the bucket alone does to all ids of its unit, known or not: percent that gain and lose."""
+    """The effect on all ids of the unit by buckets alone, known or not: the percent that gain and lose."""
 
     before: OpenSchema
     after: OpenSchema
@@ -83,7 +83,7 @@ class ShareSchema(AnswerSchema):
 
 
 class PreviewSchema(AnswerSchema):
-    """Who would gain and who would lose. `shrinks`: the change needs `allow_shrink`."""
+    """Who would gain and who would lose access. `shrinks` is true if the change needs `allow_shrink`."""
 
     flag: FlagKeyText
     gains: Count
@@ -97,7 +97,7 @@ class PreviewSchema(AnswerSchema):
 
 
 class PlannedStepSchema(StepSchema):
-    """A change, and for a flag who gains and loses by all changes together."""
+    """A change, and for a flag, who gains and loses by all changes together."""
 
     gains: Count = ABSENT
     loses: Count = ABSENT
@@ -105,7 +105,7 @@ class PlannedStepSchema(StepSchema):
 
 
 class PlanSchema(AnswerSchema):
-    """What applying would change."""
+    """What applying a manifest would change."""
 
     changes: list[PlannedStepSchema]
     affects: list[AffectedSchema]
@@ -115,7 +115,7 @@ class PlanSchema(AnswerSchema):
 
 
 class AppliedSchema(AnswerSchema):
-    """What was changed; `next` where the call's time was spent: send the same again with it."""
+    """What was changed. If `next` is not null, send the request again with it as `cursor`."""
 
     changes: list[StepSchema]
     next: Next

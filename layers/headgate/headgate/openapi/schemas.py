@@ -1,4 +1,4 @@
-"""The schemas of the document: those of the models, and those of what the core reads by itself."""
+"""The document's schemas: those of the models, and those of the bodies that the core parses."""
 
 import inspect
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ IN_MANIFEST = {
 
 
 class _Generator(GenerateJsonSchema):
-    """Components named without the suffix of their classes, no titles, and no null for members that may be absent."""
+    """Names components without the `Schema` suffix, omits titles, and allows no null for optional members."""
 
     def normalize_name(self, name: str) -> str:
         return super().normalize_name(name).removesuffix("Schema")
@@ -38,19 +38,19 @@ class _Generator(GenerateJsonSchema):
 
 
 def component(name: str) -> Schema:
-    """A reference to a schema of the document."""
+    """Reference a schema of the document."""
     return {"$ref": COMPONENTS + name}
 
 
 def of_models(models: Iterable[type[BaseModel]]) -> dict[str, Schema]:
-    """The schemas of models, and of all that they hold, by name."""
+    """Return the schemas of models, and of all models in them, by name."""
     wanted = [(model, "validation") for model in models]
     _, made = models_json_schema(wanted, ref_template=COMPONENTS + "{model}", schema_generator=_Generator)  # type: ignore[arg-type]
     return {name: _placed(schema) for name, schema in made["$defs"].items()}
 
 
 def _placed(schema: Any) -> Any:
-    """With references to where things lie in this document."""
+    """Return the schema with references into this document."""
     if isinstance(schema, list):
         return [_placed(item) for item in schema]
     if not isinstance(schema, dict):
@@ -63,13 +63,13 @@ def _placed(schema: Any) -> Any:
 
 
 def _with(properties: Schema, options: type[BaseModel], *required: str) -> Schema:
-    """A document that the core reads, and a change's own members beside it."""
+    """Add a change's own members to a body that the core parses."""
     model = of_models([options])[options.__name__]
     return closed({**properties, **model["properties"]}, *required, *model.get("required", ()))
 
 
 def documents() -> dict[str, Schema]:
-    """What the core reads: the manifest, its parts, and the bodies that hold them."""
+    """Return the schemas of what the core parses: the manifest, its parts, and the bodies that contain them."""
     bodies = {
         "Manifest": closed(MANIFEST_PROPERTIES),
         "FlagBody": _with(FLAG, ChangeBody),
@@ -82,7 +82,7 @@ def documents() -> dict[str, Schema]:
 
 
 def answers_in(*modules: ModuleType) -> list[type[BaseModel]]:
-    """Every model of an answer that the modules name."""
+    """Return every response model in the modules."""
     named = [value for module in modules for value in vars(module).values()]
     classes = [one for one in named if inspect.isclass(one) and issubclass(one, AnswerSchema)]
     return list(dict.fromkeys(one for one in classes if one is not AnswerSchema))

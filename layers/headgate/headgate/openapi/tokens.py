@@ -1,4 +1,4 @@
-"""The token function's calls: exchange, service token, public keys, metadata. Errors are OAuth's (RFC 6749 §5.2)."""
+"""The token function's calls: exchange, service token, public keys, metadata. Errors follow RFC 6749 §5.2."""
 
 from typing import Annotated, Any, Literal
 
@@ -33,14 +33,14 @@ class TokenSchema(AnswerSchema):
 
 
 class OAuthErrorSchema(AnswerSchema):
-    """A refusal; the description is generic and never holds what was sent."""
+    """An OAuth error. The description is generic and never contains what was sent."""
 
     error: Annotated[str, WithJsonSchema({"enum": sorted({error for errors in ERRORS.values() for error in errors})})]
     error_description: str
 
 
 class PublicKeySchema(AnswerSchema):
-    """A key that verifies tokens (RFC 7517, RFC 7518 §6.2)."""
+    """A public key that verifies tokens (RFC 7517, RFC 7518 §6.2)."""
 
     kty: Literal["EC"]
     crv: Literal["P-256"]
@@ -52,13 +52,13 @@ class PublicKeySchema(AnswerSchema):
 
 
 class KeySetSchema(AnswerSchema):
-    """The keys in states next, active and previous."""
+    """The public keys in the states `next`, `active`, and `previous`."""
 
     keys: list[PublicKeySchema]
 
 
 class MetadataSchema(AnswerSchema):
-    """The authorization server (RFC 8414 §2)."""
+    """Authorization server metadata (RFC 8414 §2)."""
 
     issuer: Url
     token_endpoint: Url
@@ -75,41 +75,41 @@ def _text(description: str, **more: Any) -> Described:
 
 FORM: Described = {
     "type": "object",
-    "description": "RFC 8693 §2.1. Other parameters are ignored; none may come twice.",
+    "description": "RFC 8693 §2.1. Unknown parameters are ignored; none may be repeated.",
     "required": ["grant_type", "subject_token", "subject_token_type"],
     "properties": {
         "grant_type": {"const": GRANT},
-        "subject_token": _text("An identity token; or an own access or session token, only for a session.",
+        "subject_token": _text("An identity token. For a session, also an access or session token.",
                                minLength=1),
         "subject_token_type": {"enum": [ID_TOKEN, ACCESS_TOKEN]},
         "requested_token_type": {"enum": [ACCESS_TOKEN, JWT, SESSION_TOKEN], "default": ACCESS_TOKEN},
-        "session_id": _text("With a session token, and needed there.", pattern=f"^{SESSION_ID.pattern}$"),
+        "session_id": _text("Required for a session token.", pattern=f"^{SESSION_ID.pattern}$"),
         "scope": {"enum": ["access", "evaluate", "session"],
-                  "description": "`evaluate`: a token that only evaluates, for whoever is verified."},
-        "audience": _text("The audience of access tokens, or left out."),
-        "resource": _text("The same."),
+                  "description": "`evaluate`: a token that can only evaluate flags, for every verified subject."},
+        "audience": _text("The audience of access tokens. Optional."),
+        "resource": _text("An alternative to `audience`. Optional."),
     },
 }  # fmt: skip
 
 
 def token_calls() -> dict[str, Described]:
-    """Every call of the token function, by its route key."""
+    """Return every call of the token function, by route key."""
     form = {"required": True, "content": in_json(FORM, "application/x-www-form-urlencoded")}
     minted = {"200": _answer("The token.", "Token", {**REVISION_HEADER})}
     return {
-        "POST /v1/token": _call("exchange", "Exchange a verified identity for a signed token (RFC 8693).",
+        "POST /v1/token": _call("exchange", "Exchange an identity token for a signed token (RFC 8693).",
                                 {**minted, **_errors(*ERRORS)}, requestBody=form),
-        "POST /v1/service-token": _call("service_token", "A token for a backend that evaluates for its subjects.",
+        "POST /v1/service-token": _call("service_token", "Get a token for a backend that names its subjects.",
                                         {**minted, **_errors(400, 503)}, security=[{"sigv4": []}]),
-        "GET /.well-known/jwks.json": _call("jwks", "The public keys that verify tokens.",
+        "GET /.well-known/jwks.json": _call("jwks", "Get the public keys that verify tokens.",
                                             {"200": _answer("The keys; cacheable.", "KeySet"), **_errors(503)}),
-        "GET /.well-known/oauth-authorization-server": _call("metadata", "Where what is, for OAuth clients (RFC 8414).",
-                                                             {"200": _answer("Cacheable.", "Metadata")}),
+        "GET /.well-known/oauth-authorization-server": _call("metadata", "Get the OAuth server metadata (RFC 8414).",
+                                                             {"200": _answer("The metadata; cacheable.", "Metadata")}),
     }  # fmt: skip
 
 
 def _call(name: str, summary: str, responses: Described, **more: Any) -> Described:
-    """One call, open unless it says otherwise."""
+    """Describe one call, open unless `security` says otherwise."""
     signed = (403,) if more.get("security") else ()
     answered = dict(sorted({**gateways(*signed, 429, 500), **responses}.items()))
     return {"operationId": name, "tags": ["token"], "summary": summary, "security": [], **more, "responses": answered}

@@ -1,1 +1,1 @@
-"""What a service imports, exported from `headgate` itself: who is calling, a gate, an OpenFeature provider."""
+"""What a service imports from `headgate`: the caller, a gate, and an OpenFeature provider."""

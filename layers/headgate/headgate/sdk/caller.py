@@ -1,10 +1,10 @@
-"""Who is calling, as the gate in front says. For the function behind it: read this, or refuse the request.
+"""The verified caller of a request, for a function behind the gate.
 
-API Gateway puts what the authorizer decided into `requestContext.authorizer.lambda` (payload format 2.0, Lambda
-authorizer with a simple response). A caller cannot write there. If it is absent, partial or of a wrong type, then no
-gate stood in front, and the only safe answer is 401.
+API Gateway puts the authorizer's context into `requestContext.authorizer.lambda` (payload format 2.0, Lambda
+authorizer with a simple response). A caller cannot write it. If it is absent, partial, or of a wrong type, the request
+did not pass the gate, and the only safe answer is 401.
 
-It must not know tokens, flags' rules, the store or any library: a function of your own needs nothing else from here.
+This module must not import tokens, rules, the store, or any third-party library.
 """
 
 import json
@@ -17,9 +17,9 @@ ACCESS, SESSION = "access", "session"
 
 
 class MissingContext(ValueError):
-    """The authorizer's context is absent, partial or of a wrong type. Answer 401 `urn:headgate:missing-context`.
+    """The authorizer's context is absent, partial, or of a wrong type. Answer 401 `urn:headgate:missing-context`.
 
-    The message names the member at fault and never holds its value.
+    The message names the invalid member and never contains its value.
     """
 
 
@@ -27,9 +27,9 @@ class MissingContext(ValueError):
 class Caller:
     """A verified caller and what the gate decided about this request.
 
-    `entitlements` are the flags that were on when the token was made: good for a display, not for a gate. `asks`
-    holds the live decision on each flag that the route asks about. `session` is the session's id, or None for an
-    access token. `stale` says that the rules were the last known good ones, because the store did not answer.
+    `entitlements` are the flags that were on when the token was issued: use them for display, not as a gate. `asks` has
+    the live decision on each flag that the route asks about. `session` is the session's id, or None for an access
+    token. `stale` is true if the last known good rules were used because the store did not answer.
     """
 
     subject: str
@@ -45,16 +45,16 @@ class Caller:
     stale: bool
 
     def allows(self, flag: str) -> bool:
-        """True only if the route asked about this flag and it is on. A flag that was not asked about is off."""
+        """Whether the route asks about this flag and it is on. False for a flag that the route does not ask about."""
         return self.asks.get(flag) is True
 
 
 def caller_from(event: Mapping[str, Any]) -> Caller:
-    """Read the caller from a payload 2.0 event. Raises `MissingContext`; there is no anonymous caller."""
+    """Read the caller from a payload 2.0 event. Raises `MissingContext`: there is no anonymous caller."""
     context = _context(event)
     credential, session = _text(context, "credential"), _text(context, "session", blank=True)
     if credential not in (ACCESS, SESSION) or (credential == SESSION) != bool(session):
-        raise MissingContext("credential and session do not fit each other")
+        raise MissingContext("credential and session do not match")
     return Caller(
         subject=_text(context, "subject"),
         orgs=tuple(_listed(context, "orgs")),
@@ -75,7 +75,7 @@ def _context(event: Mapping[str, Any]) -> Mapping[str, Any]:
     for name in ("requestContext", "authorizer", "lambda"):
         found = found.get(name) if isinstance(found, Mapping) else None
     if not isinstance(found, Mapping):
-        raise MissingContext("there is no authorizer context")
+        raise MissingContext("the event has no authorizer context")
     return found
 
 
@@ -96,7 +96,7 @@ def _boolean(context: Mapping[str, Any], name: str) -> bool:
 def _revision(context: Mapping[str, Any]) -> int:
     value = context.get("revision")
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise MissingContext("revision must be a whole number")
+        raise MissingContext("revision must be an integer, 0 or more")
     return value
 
 
@@ -118,14 +118,14 @@ def _json(context: Mapping[str, Any], name: str) -> Any:
     try:
         return json.loads(_text(context, name), object_pairs_hook=_distinct)
     except (MissingContext, ValueError, RecursionError):
-        raise MissingContext(f"{name} must be JSON in a string") from None
+        raise MissingContext(f"{name} must be a string of JSON") from None
 
 
 def _distinct(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     members: dict[str, Any] = {}
     for name, value in pairs:
-        if name in members:  # which of two values counts would be a guess
-            raise ValueError("a member is there twice")
+        if name in members:
+            raise ValueError("a member is repeated")
         members[name] = value
     return members
 
@@ -133,6 +133,6 @@ def _distinct(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 def _is_unicode(text: str) -> bool:
     try:
         text.encode()
-    except UnicodeEncodeError:  # a lone surrogate could be stored nowhere
+    except UnicodeEncodeError:  # a lone surrogate
         return False
     return True

@@ -1,7 +1,7 @@
-"""A gate inside a Python service that may read the table: call it, or put it in front of a handler.
+"""A gate inside a Python service that may read the table: call it, or decorate a handler with it.
 
-It decides as mint and the authorizer do: a missing flag admits only admins, and so do rules that are not available.
-Unlike the authorizer's, its rules may be up to 5 s old; with `live` it does one consistent read per decision instead.
+It decides like mint and the authorizer: if the flag is missing or the rules are not available, it admits only admins.
+Unlike the authorizer's, its rules may be up to 5 s old. With `live`, each decision does one consistent read instead.
 """
 
 import random
@@ -21,14 +21,14 @@ from headgate.store.snapshots import Snapshots, Standing
 
 
 class NotAllowed(Exception):
-    """The flag is off for this subject. Holds the reason's code."""
+    """The flag is off for this subject. The message is the reason's code."""
 
 
 class Gate:
-    """Decides on flags, from Headgate's table; one instance per process.
+    """Decides flags from Headgate's table. Create one per process.
 
-    `table` is the table's name (the stack's output `TableName`). With `live`, each decision reads the head, and a kill
-    is seen at once.
+    `table` is the table's name (the stack's output `TableName`). With `live`, each decision reads the head, so that a
+    kill takes effect at once.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Gate:
         return True
 
     def check(self, flag: str, subject: Subject) -> None:
-        """Return if the flag is on. Raises `NotAllowed`. Any framework's dependency is a call of this."""
+        """Return if the flag is on, else raise `NotAllowed`. Any framework's dependency or middleware can call this."""
         view = self._view()
         rules = view.snapshot.rules
         listing = self._snapshots.with_lists(view, subject, (flag,))
@@ -62,9 +62,9 @@ class Gate:
     def required(
         self, flag: str, *, subject: Callable[[Event], Subject] | None = None
     ) -> Callable[[Callable[[Event, Any], Response]], Callable[[Event, Any], Response]]:
-        """A decorator for Lambda handlers behind API Gateway: 403 unless the flag is on, 401 without a caller.
+        """Decorate a Lambda handler behind API Gateway: answer 403 unless the flag is on, and 401 without a caller.
 
-        `subject` says who asks; by default the caller that Headgate's authorizer admitted.
+        `subject` returns who asks; by default, the caller that Headgate's authorizer admitted.
         """
 
         def decorate(handler: Callable[[Event, Any], Response]) -> Callable[[Event, Any], Response]:
@@ -84,6 +84,6 @@ class Gate:
 
 
 def caller_subject(event: Event) -> Subject:
-    """The subject of a request that Headgate's authorizer admitted. Raises `MissingContext`."""
+    """Return the subject of a request that Headgate's authorizer admitted. Raises `MissingContext`."""
     caller = caller_from(event)
     return Subject(user=caller.subject, orgs=caller.orgs, admin=caller.admin)

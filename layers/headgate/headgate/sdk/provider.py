@@ -1,13 +1,13 @@
-"""An in-process OpenFeature provider, for services that may read the table: no call per evaluation.
+"""An in-process OpenFeature provider, for services that may read the table: no network call per evaluation.
 
-The rules are refreshed like the evaluate function's: at most every 4 to 5 s, on the path of an evaluation. A change
-of them is a PROVIDER_CONFIGURATION_CHANGED event with the flags that differ. When the table does not answer, the last
-known good rules are used up to the manifest's `max_stale` (`stale` in the metadata, and an event); after that every
-evaluation is an error, and so gives the caller's default.
+The rules are refreshed like the evaluate function's: at most every 4 to 5 s, during an evaluation. A change of the
+rules emits PROVIDER_CONFIGURATION_CHANGED with the flags that differ. If the table does not answer, the last known good
+rules are used up to the manifest's `max_stale` (`stale` in the metadata, and a PROVIDER_STALE event). After that, every
+evaluation is an error, so OpenFeature returns the caller's default.
 
-The evaluation context is trusted, as it comes from the service itself: `targeting_key` is the user, `orgs` and `admin`
-are strict, everything else is an attribute. OpenFeature gives the caller's default for a flag that does not exist; a
-gate must not rely on that and asks `Gate` instead.
+The evaluation context is trusted, because the service itself provides it: `targeting_key` is the user, `orgs` and
+`admin` are strictly typed, and everything else is an attribute. For a flag that does not exist, OpenFeature returns the
+caller's default, so do not use this as a gate: use `Gate`.
 
 Specification: https://openfeature.dev/specification/sections/providers
 """
@@ -40,7 +40,7 @@ from headgate.store.snapshots import Snapshots, Standing, View
 
 
 class HeadgateProvider(AbstractProvider):
-    """Evaluates from the rules of one table, given by its name. Safe to use from many threads."""
+    """Evaluates flags with the rules in one table, given by its name. Thread-safe."""
 
     def __init__(
         self, table: str | Table, *, clock: Callable[[], float] = time.time, jitter: Callable[[], float] = random.random
@@ -52,16 +52,16 @@ class HeadgateProvider(AbstractProvider):
         self._before: Snapshot | None = None
 
     def get_metadata(self) -> Metadata:
-        """The provider's name."""
+        """Return the provider's name."""
         return Metadata(name="headgate")
 
     def initialize(self, evaluation_context: EvaluationContext) -> None:
-        """Load the rules. Raises `ProviderNotReadyError` when the table does not answer."""
+        """Load the rules. Raises `ProviderNotReadyError` if the table does not answer."""
         if self._view().standing is Standing.EXPIRED:
             raise ProviderNotReadyError("the rules are not available")
 
     def changed(self, snapshot: Snapshot) -> None:
-        """See `Watch.changed`: tell which flags differ."""
+        """See `Watch.changed`. Emits an event with the flags that differ."""
         before, self._before = self._before, snapshot
         if before is not None:
             old, new = before.rules.flags, snapshot.rules.flags
@@ -69,11 +69,11 @@ class HeadgateProvider(AbstractProvider):
             self.emit_provider_configuration_changed(ProviderEventDetails(flags_changed=names))
 
     def failed(self, failure: Exception) -> None:
-        """See `Watch.failed`: the rules may be old from now on."""
+        """See `Watch.failed`. Emits an event: the rules may be stale."""
         self.emit_provider_stale(ProviderEventDetails(message=type(failure).__name__))
 
     def _view(self) -> View:
-        """The rules; while one thread refreshes them, the others use what is held."""
+        """Return the rules. While one thread refreshes them, the others use those that are held."""
         if self._refreshing.acquire(blocking=self._held is None):
             try:
                 was_stale = self._held is not None and self._held.standing is not Standing.FRESH
@@ -88,7 +88,7 @@ class HeadgateProvider(AbstractProvider):
     def _resolve(
         self, key: str, kind: type[Any] | tuple[type[Any], ...], context: EvaluationContext | None
     ) -> FlagResolutionDetails[Any]:
-        """The details of one flag. Raises OpenFeature's errors; the client then gives the caller's default."""
+        """Return the details of one flag. Raises OpenFeature's errors; the client then returns the caller's default."""
         view = self._view()
         if view.standing is Standing.EXPIRED:
             raise GeneralError("the rules are not available")
@@ -103,12 +103,12 @@ class HeadgateProvider(AbstractProvider):
             raise GeneralError("an allowlist is not available")
         decision, made = evaluate(view.snapshot.rules, key, listing.subject)
         if not made:
-            raise FlagNotFoundError("there is no such flag")
+            raise FlagNotFoundError("flag not found")
         value = made["value"]
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise TypeMismatchError("the flag's values are of another type")
+            raise TypeMismatchError("the flag's values have another type")
         if kind == (int, float):
-            value = float(value)  # the client takes no whole number for a float
+            value = float(value)  # the client accepts no int as a float
         return FlagResolutionDetails(
             value=value, variant=made["variant"], reason=made["reason"], flag_metadata=metadata(decision, view)
         )
@@ -116,7 +116,7 @@ class HeadgateProvider(AbstractProvider):
     async def _resolve_async(
         self, key: str, kind: type[Any] | tuple[type[Any], ...], context: EvaluationContext | None
     ) -> FlagResolutionDetails[Any]:
-        """The same, off the event loop where the rules or a long list may have to be fetched."""
+        """Like `_resolve`, but off the event loop if the rules or a long list may need to be read."""
         held = self._snapshots.held
         if held is None or self._snapshots.is_due or concerned(held.rules, (key,)):
             return await asyncio.to_thread(self._resolve, key, kind, context)
@@ -125,7 +125,7 @@ class HeadgateProvider(AbstractProvider):
     def resolve_boolean_details(
         self, flag_key: str, default_value: bool, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[bool]:
-        """Raises OpenFeature's errors, as all of these do; `default_value` is the client's affair."""
+        """Resolve a boolean flag. Like every method here, raises OpenFeature's errors and ignores `default_value`."""
         return self._resolve(flag_key, bool, evaluation_context)
 
     async def resolve_boolean_details_async(
@@ -137,7 +137,7 @@ class HeadgateProvider(AbstractProvider):
     def resolve_string_details(
         self, flag_key: str, default_value: str, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[str]:
-        """A flag whose values are strings."""
+        """Resolve a flag whose values are strings."""
         return self._resolve(flag_key, str, evaluation_context)
 
     async def resolve_string_details_async(
@@ -149,7 +149,7 @@ class HeadgateProvider(AbstractProvider):
     def resolve_integer_details(
         self, flag_key: str, default_value: int, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[int]:
-        """A flag whose values are whole numbers; a boolean is none."""
+        """Resolve a flag whose values are integers. A boolean is not an integer."""
         return self._resolve(flag_key, int, evaluation_context)
 
     async def resolve_integer_details_async(
@@ -161,7 +161,7 @@ class HeadgateProvider(AbstractProvider):
     def resolve_float_details(
         self, flag_key: str, default_value: float, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[float]:
-        """A flag whose values are numbers; a boolean is none."""
+        """Resolve a flag whose values are numbers. A boolean is not a number."""
         return self._resolve(flag_key, (int, float), evaluation_context)
 
     async def resolve_float_details_async(
@@ -174,7 +174,7 @@ class HeadgateProvider(AbstractProvider):
         self, flag_key: str, default_value: Sequence[Any] | Mapping[str, Any],
         evaluation_context: EvaluationContext | None = None,
     ) -> FlagResolutionDetails[Sequence[Any] | Mapping[str, Any]]:  # fmt: skip
-        """A flag whose values are objects."""
+        """Resolve a flag whose values are objects."""
         return self._resolve(flag_key, dict, evaluation_context)
 
     async def resolve_object_details_async(

@@ -1,4 +1,4 @@
-"""The table port on DynamoDB, by botocore. Each attempt is bounded by timeouts, each read by a budget."""
+"""The table port on DynamoDB, with botocore. Timeouts limit each attempt, and a budget limits each read."""
 
 import random
 import re
@@ -16,18 +16,19 @@ from headgate.store.port import ConditionFailed, Contended, Item, Key, Page, Put
 
 THROTTLES = frozenset(
     "ProvisionedThroughputExceededException ThrottlingException RequestLimitExceeded Throttling".split()
-    + "ProvisionedThroughputExceeded ThrottlingError".split()  # as reasons of a cancelled transaction
+    + "ProvisionedThroughputExceeded ThrottlingError".split()  # as cancellation reasons of a transaction
 )
 REQUEST_PATH = {"connect_timeout": 0.3, "read_timeout": 0.45}
-"""Seconds. Two attempts fit the store budget of 1 s; DynamoDB's own p99 is a tenth of this."""
+"""Seconds. Two attempts fit into the store budget of 1 s; DynamoDB's own p99 is a tenth of this."""
 REQUEST_BUDGET = 1.0
 UNREADABLE = (ResponseParserError, AttributeError, KeyError, TypeError, ValueError)
-"""What botocore raises on an answer that is no DynamoDB answer: some of it is no `BotoCoreError`."""
+"""What botocore raises on a response that is not DynamoDB's. Some of these are not a `BotoCoreError`."""
+_FAILURES = (ClientError, BotoCoreError, *UNREADABLE)
 NUMBER = re.compile(r"-?[0-9]{1,38}")
 
 
 def client(service: str, *, connect_timeout: float, read_timeout: float) -> Any:
-    """A botocore client without retries of its own: the caller's budget decides."""
+    """Return a botocore client that does not retry: the caller's budget decides."""
     config = Config(
         connect_timeout=connect_timeout,
         read_timeout=read_timeout,
@@ -41,12 +42,12 @@ def client(service: str, *, connect_timeout: float, read_timeout: float) -> Any:
 
 @cache
 def _session() -> Any:
-    """One for all clients: the second finds read what the first has read, which spares a cold start 50 ms."""
+    """One session for all clients: the second uses what the first has loaded, which saves a cold start 50 ms."""
     return botocore.session.get_session()
 
 
 class DynamoTable:
-    """`budget` is in seconds and bounds a read with all its attempts; a write is tried once."""
+    """`budget` is in seconds and limits a read with all its attempts. A write is tried once."""
 
     def __init__(
         self, name: str, api: Any, *, budget: float = REQUEST_BUDGET,
@@ -73,7 +74,7 @@ class DynamoTable:
             for item in _items(_member(found, "Responses").get(self._name, ())):
                 items[str(item["pk"]), str(item["sk"])] = item
             wanted = found.get("UnprocessedKeys", {}).get(self._name, {}).get("Keys", [])
-            if wanted:  # a throttle by another name
+            if wanted:  # a throttle under another name
                 attempts.another_or(Throttled("UnprocessedKeys"))
         return items
 
@@ -89,7 +90,7 @@ class DynamoTable:
             "ExpressionAttributeValues": _typed(values), "ScanIndexForward": not newest_first,
         }  # fmt: skip
         if limit is not None:
-            request["Limit"] = limit + 2  # BETWEEN includes its ends; they are dropped below
+            request["Limit"] = limit + 2  # BETWEEN includes both ends; they are dropped below
         found = self._read("query", **request)
         items = _items(_member(found, "Items"))
         inner = [item for item in items if str(item["sk"]) > after and (before is None or str(item["sk"]) < before)]
@@ -103,24 +104,16 @@ class DynamoTable:
         items = [{"Put": {"TableName": self._name, "Item": _typed(put.item), **_condition(put)}} for put in puts]
         try:
             self._api.transact_write_items(TransactItems=items)
-        except ClientError as error:
+        except _FAILURES as error:
             raise _failure(error) from None
-        except BotoCoreError as error:
-            raise Unavailable(type(error).__name__) from None
-        except UNREADABLE:
-            raise Unavailable("unreadable") from None
 
     def _read(self, operation: str, attempts: "_Attempts | None" = None, **request: Any) -> Any:
         attempts = attempts or _Attempts(self._budget, self._clock, self._pause)
         while True:
             try:
                 return getattr(self._api, operation)(**request)
-            except ClientError as error:
-                failure: Exception = _failure(error)
-            except BotoCoreError as error:
-                failure = Unavailable(type(error).__name__)
-            except UNREADABLE:
-                failure = Unavailable("unreadable")
+            except _FAILURES as error:
+                failure = _failure(error)
             attempts.another_or(failure)
 
 
@@ -132,7 +125,7 @@ class _Attempts:
         self._count = 0
 
     def another_or(self, failure: Exception) -> None:
-        """Wait for another attempt, with full jitter; raises the failure when there is no time for one."""
+        """Wait before another attempt, with full jitter. Raise the failure if there is no time for one."""
         wait = random.uniform(0, 0.025 * 2**self._count)  # noqa: S311 not a secret
         self._count += 1
         if self._clock() + wait + REQUEST_PATH["read_timeout"] > self._deadline:
@@ -141,7 +134,7 @@ class _Attempts:
 
 
 def _member(found: Mapping[str, Any], name: str) -> Any:
-    """A member that every answer of this kind has. Raises `Unavailable` when this one has it not."""
+    """Return a member that every valid response has. Raises `Unavailable` if it is missing."""
     if name not in found:
         raise Unavailable("unreadable")
     return found[name]
@@ -157,7 +150,11 @@ def _items(found: Iterable[Mapping[str, Mapping[str, Any]]]) -> list[Item]:
     return items
 
 
-def _failure(error: ClientError) -> Exception:
+def _failure(error: Exception) -> Exception:
+    if isinstance(error, BotoCoreError):
+        return Unavailable(type(error).__name__)
+    if not isinstance(error, ClientError):
+        return Unavailable("unreadable")
     code = str(error.response["Error"]["Code"])
     if code == "TransactionCanceledException":
         codes = {str(reason.get("Code")) for reason in error.response.get("CancellationReasons", ())}
@@ -194,7 +191,7 @@ def _typed(item: Mapping[str, str | int]) -> dict[str, dict[str, str]]:
 
 
 def _plain(item: Mapping[str, Mapping[str, Any]]) -> Item:
-    """Strings and whole numbers; an attribute of any other type was not written by us and is left out."""
+    """Keep strings and whole numbers. We never write attributes of other types."""
     plain: dict[str, str | int] = {}
     for name, typed in item.items():
         if "S" in typed:

@@ -1,7 +1,8 @@
-"""Imports of member items: one open at most for a flag, staged batch by batch, never touching the head.
+"""Imports of member items: at most one open per flag, staged in batches, without touching the head.
 
-Each batch is one transaction: up to 96 member items and the import's own record, on its version. So it goes on after
-a crash where it stopped, a batch that is sent twice is staged once, and small changes go on beside it.
+Each batch is one transaction: up to 96 member items and the import's own record, on the condition of its version. So an
+import continues after a crash where it stopped, a batch that is sent twice is staged once, and small changes can be
+made in the meantime.
 """
 
 import json
@@ -22,20 +23,21 @@ from headgate.store.port import Item, Put, Table, Unavailable
 from headgate.store.record import Answer, Call, Record
 
 CALL = "call:"
-"""Begins the id of a batch that is one call of `allow`; no caller can choose such an id."""
+"""Prefix of the ids of imports that an `allow` call opens. No caller can choose such an id."""
 ABANDONED_AFTER = 60
-"""Seconds after which a call's batch makes room: API Gateway waits 30 s for a call, and a repeated one begins anew."""
+"""Seconds after which an `allow` call's import may be replaced: API Gateway waits 30 s for a call, and a retry starts
+again."""
 
 
 Stand = tuple[int, Flag]
-"""The ordinal of an open import, and the flag as it was read since that was opened."""
+"""The ordinal of an open import, and the flag as read after it was opened."""
 
 UNREADABLE_FLAG = ("$", "the stored flag cannot be read; replace the whole flag")
 
 
 @dataclass(frozen=True, slots=True)
 class StagedId:
-    """One id of a batch: whether it comes or goes, and the line of it that the digest runs over."""
+    """One id of a batch: whether it is added or removed, and its line in the digest."""
 
     member: Member
     comes: bool
@@ -43,7 +45,7 @@ class StagedId:
 
 
 def read_import(item: Item | None) -> Import | None:
-    """An import's record. One that cannot be read is no answer: raises `Unavailable`."""
+    """Read an import's record. Raises `Unavailable` if it cannot be read."""
     if item is None:
         return None
     try:
@@ -55,7 +57,7 @@ def read_import(item: Item | None) -> Import | None:
 
 
 def import_update(flag: str, before: Import, after: Import) -> Put:
-    """The write of the newest import's next state, as long as it is as it was read."""
+    """Return the write of an import's next state, on the condition that it was not changed since it was read."""
     return Put(_item(flag, replace(after, version=before.version + 1)), equals=("version", before.version))
 
 
@@ -71,13 +73,16 @@ def current(table: Table, flag: str) -> Import | None:
 
 
 class Imports:
-    """The imports of all flags. `budget` of `record` bounds each transaction with its retries."""
+    """The imports of all flags. The budget of `record` limits each transaction with its retries."""
 
     def __init__(self, table: Table, record: Record, *, clock: Callable[[], float] = time.time) -> None:
         self._table, self._record, self._clock = table, record, clock
 
     def find(self, flag: str, name: str) -> Import | None:
-        """The import of this id, open or past. The newest is read first: read together, one put away may be missed."""
+        """Return the import with this id, open or past.
+
+        The newest is read first: one read of both could miss an import that is being moved to the past ones.
+        """
         newest = current(self._table, flag)
         if newest is not None and newest.id == name:
             return newest
@@ -85,7 +90,7 @@ class Imports:
         return read_import(self._table.get((past,)).get(past))
 
     def open(self, flag: str, wanted: Import, call: Call) -> Answer:
-        """Open an import, or answer with the one of this id; `wanted` has no ordinal yet. Raises `Refusal`."""
+        """Open an import, or return the one with this id. `wanted` has no ordinal yet. Raises `Refusal`."""
         return self._record.persist(self._open, flag, wanted, call)
 
     def _open(self, flag: str, wanted: Import, call: Call) -> Answer:
@@ -94,7 +99,7 @@ class Imports:
             return answered
         held = self.find(flag, wanted.id)
         if held is not None and (held.kind, held.mode) != (wanted.kind, wanted.mode):
-            raise Refusal(Slug.IMPORT_DIFFERS, f"it was opened to {held.mode} members of kind {held.kind}")
+            raise Refusal(Slug.IMPORT_DIFFERS, f"it was opened with mode {held.mode} and kind {held.kind}")
         newest = current(self._table, flag)
         if held is None:
             _check_room(newest, self._clock())
@@ -104,7 +109,7 @@ class Imports:
         return answer
 
     def begin(self, flag: str, wanted: Import) -> Import:
-        """Open the batch of one call, or go on with it. Raises `Refusal`."""
+        """Open the import of an `allow` call, or continue it. Raises `Refusal`."""
         return self._record.persist(self._begin, flag, wanted)
 
     def _begin(self, flag: str, wanted: Import) -> Import:
@@ -116,7 +121,7 @@ class Imports:
         return opened(newest, wanted)
 
     def abandon(self, flag: str, name: str, call: Call | None) -> Answer:
-        """Abandon an open import: what was staged never counts. Raises `Refusal`."""
+        """Abandon an open import: what was staged never takes effect. Raises `Refusal`."""
         return self._record.persist(self._abandon, flag, name, call)
 
     def _abandon(self, flag: str, name: str, call: Call | None) -> Answer:
@@ -127,7 +132,7 @@ class Imports:
         if held is None:
             raise Refusal(Slug.UNKNOWN_IMPORT)
         if held.state is ImportState.COMMITTED:
-            raise Refusal(Slug.IMPORT_CLOSED, "it is committed; an import the other way takes its members back")
+            raise Refusal(Slug.IMPORT_CLOSED, "it is committed; import its ids with the opposite mode to undo it")
         answer = Answer(204)
         puts = [import_update(flag, held, replace(held, state=ImportState.ABANDONED))] if held.is_open else []
         puts += [] if call is None else [self._record.memory(call, answer)]
@@ -136,9 +141,9 @@ class Imports:
         return answer
 
     def stage(self, flag: str, name: str, at: int, steps: Sequence[StagedId], call: Call | None) -> Answer:
-        """Stage the ids from offset `at` on; those that are staged already are skipped.
+        """Stage the ids from offset `at` on. Those that are already staged are skipped.
 
-        `call` is remembered with the answer. Raises `Refusal`, and `Unavailable`: whatever was staged by then stays.
+        `call` is remembered with the answer. Raises `Refusal`, and `Unavailable`: what was staged by then stays.
         """
         batch = _Batch(self._table, self._record, flag, name, at, steps, call)
         begin = at
@@ -152,7 +157,7 @@ class Imports:
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """One transaction of a call that stages."""
+    """The ids of one call that stages, one transaction at a time."""
 
     table: Table
     record: Record
@@ -163,19 +168,20 @@ class _Batch:
     call: Call | None
 
     def write(self, begin: int, stand: Stand | None) -> Answer | tuple[int, Stand]:
-        """Stage what follows `begin`, if the import is just there; else where it is.
+        """Stage what follows `begin` if the import is exactly there. Otherwise return where it is.
 
-        The flag is read once the import was seen open: then it tells of every import that was switched on before, and
-        no event of one of these is dropped as abandoned.
+        The flag is read after the import was seen open, so it names every import committed before: no event of one of
+        these is dropped as abandoned.
         """
         part = self.steps[begin - self.at : begin - self.at + limits.MAX_STAGED]
         keys = keys_of(self.flag, [step.member for step in part])
         items = self.table.get((import_key(self.flag), *keys.values()))
         held = read_import(items.get(import_key(self.flag)))
         if held is None or held.id != self.name or not held.is_open:
-            raise Refusal(Slug.IMPORT_CLOSED, "it is not open any more")
+            raise Refusal(Slug.IMPORT_CLOSED, "it is no longer open; open a new one")
         if held.staged < self.at:
-            raise Refusal(Slug.IMPORT_DIFFERS, f"{held.staged} ids are staged", members={"staged": held.staged})
+            detail = f"{held.staged} ids are staged; continue after them"
+            raise Refusal(Slug.IMPORT_DIFFERS, detail, members={"staged": held.staged})
         seen = stand[1] if stand is not None and stand[0] == held.ordinal else None
         flag = seen or flag_in(stored_at(self.table, flag_key(self.flag)), self.flag)
         if flag is None:
@@ -211,7 +217,7 @@ class _Batch:
         stand, tally, puts = Standpoint.of(flag, now=True), held.tally, []
         for step in part:
             was = members.get(step.member, NO_ITEM)
-            if staged(was.events, held.ordinal) is not None:  # an id that was named before in this import
+            if staged(was.events, held.ordinal) is not None:  # already staged in this import
                 continue
             events = (*stand.kept(was.events, held.ordinal), (f"{held.ordinal}", step.comes))
             puts.append(was.put(self.flag, step.member, events))
@@ -223,12 +229,12 @@ class _Batch:
 
 
 def opened(newest: Import | None, wanted: Import) -> Import:
-    """The import as it will be opened after the newest: an ordinal is never used twice."""
+    """The import as it will be opened after the newest. No ordinal is used twice."""
     return replace(wanted, ordinal=1 if newest is None else newest.ordinal + 1)
 
 
 def opening(flag: str, newest: Import | None, wanted: Import) -> list[Put]:
-    """The writes that open it; the newest so far, if any, is put away under its id."""
+    """Return the writes that open an import. The newest so far, if any, is moved to the past ones."""
     made = opened(newest, wanted)
     if newest is None:
         return [Put(_item(flag, made), absent=True)]
@@ -242,4 +248,5 @@ def _check_room(newest: Import | None, now: float) -> None:
         return
     if newest.id.startswith(CALL) and now - newest.opened_at > ABANDONED_AFTER:
         return
-    raise Refusal(Slug.IMPORT_OPEN, f"{newest.id} is open for this flag", members={"import": newest.id})
+    detail = f"{newest.id} is open; commit or abandon it first"
+    raise Refusal(Slug.IMPORT_OPEN, detail, members={"import": newest.id})

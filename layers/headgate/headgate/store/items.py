@@ -1,4 +1,4 @@
-"""What is stored where: the one place that knows the table's layout.
+"""What is stored where: the only module that knows the table's layout.
 
 | record      | pk                | sk                             | written by | expires |
 |-------------|-------------------|--------------------------------|------------|---------|
@@ -7,7 +7,7 @@
 | routes      | rules             | routes                         | admin      | never   |
 | profile     | rules             | profile                        | admin      | never   |
 | keyring     | rules             | keys                           | admin      | never   |
-| denial      | rules             | deny#<kind>#<hash>             | admin      | when no token of it lives |
+| denial      | rules             | deny#<kind>#<hash>             | admin      | when none of its tokens live |
 | audit entry | audit             | revision, 12 digits            | admin      | never   |
 | idempotency | idem#<caller>     | the key                        | admin      | 24 h    |
 | session     | sessions#<hex>    | subject hash + session hash    | token, admin | a day after its end |
@@ -17,7 +17,7 @@
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -36,6 +36,8 @@ PROFILE_KEY: Key = (RULES, "profile")
 KEYRING_KEY: Key = (RULES, "keys")
 FLAG_PREFIX = "flag#"
 DENY_PREFIX = "deny#"
+SHARDS = "0123456789abcdef"
+"""Partitions of sessions, and of each flag's member items: the first hex digit of a hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Head:
 
 
 def read_head(item: Item | None) -> Head:
-    """The head; an empty table stands at revision 0. One that cannot be read is no answer: raises `Unavailable`."""
+    """Read the head. An empty table has revision 0. Raises `Unavailable` if the head cannot be read."""
     if item is None:
         return Head()
     try:
@@ -60,8 +62,19 @@ def read_head(item: Item | None) -> Head:
     return head
 
 
+def every_item(
+    table: Table, pk: str, *, after: str = "", before: str | None = None, at_once: int | None = None
+) -> Iterator[Item]:
+    """Yield all items of a partition in order, read page by page; `at_once` limits a page."""
+    cursor: str | None = after
+    while cursor is not None:
+        page = table.query(pk, after=cursor, before=before, limit=at_once)
+        yield from page.items
+        cursor = page.next
+
+
 def head_of(table: Table) -> Head:
-    """The head as of now, by one consistent read. Raises `Unavailable`."""
+    """Return the head as of now, by one consistent read. Raises `Unavailable`."""
     return read_head(table.get((HEAD_KEY,)).get(HEAD_KEY))
 
 
@@ -73,7 +86,7 @@ def head_item(head: Head) -> Item:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A flag's, the routes' or the profile's record. `document` is None when retired, or when it is not JSON."""
+    """A stored record of the rules. `document` is None if the record is retired, or if it is not JSON."""
 
     version: int
     document: Json
@@ -86,7 +99,7 @@ def flag_key(key: str) -> Key:
 
 
 def deny_key(kind: DenyKind, value: str) -> Key:
-    """Where a denial is stored: bounded in length whatever the value is."""
+    """Where a denial is stored. The key has a fixed maximum length, whatever the value."""
     return RULES, f"{DENY_PREFIX}{kind}#{sha256(value.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
 
 
@@ -107,7 +120,7 @@ def import_key(flag: str, past: str | None = None) -> Key:
 
 
 def read_stored(item: Item) -> Stored:
-    """A record of the rules; a body that is not JSON gives no document, and so is quarantined by whoever reads it."""
+    """Read a record of the rules. A body that is not JSON gives no document, so its reader quarantines it."""
     try:
         document = json.loads(str(item.get("body", "")))
     except (ValueError, RecursionError):
@@ -117,25 +130,25 @@ def read_stored(item: Item) -> Stored:
 
 
 def stored_at(table: Table, key: Key) -> Stored | None:
-    """A record of the rules as of now, by one consistent read; None where there is none."""
+    """Return a record of the rules as of now, by one consistent read, or None."""
     item = table.get((key,)).get(key)
     return None if item is None else read_stored(item)
 
 
 def flag_in(stored: Stored | None, key: str) -> Flag | None:
-    """The flag in its record, quarantined where it cannot be read; None where it is not there, or retired."""
+    """The flag in its record, quarantined if it cannot be read; None if there is none, or if it is retired."""
     return None if stored is None or stored.retired else read_flag(key, stored.document)
 
 
 def stored_item(key: Key, version: int, document: Json, expires: int | None = None) -> Item:
-    """A record of the rules; without a document it is retired, for good. `expires` is DynamoDB's TTL (Unix seconds)."""
+    """A record of the rules. Without a document, it is retired for good. `expires` is DynamoDB's TTL (Unix seconds)."""
     item: dict[str, str | int] = {"pk": key[0], "sk": key[1], "version": version}
     item |= {} if expires is None else {"expires": expires}
     return item | ({"retired": 1} if document is None else {"body": canonical(document)})
 
 
 def audit_sk(revision: int) -> str:
-    """A revision as a sort key: 12 digits, so that text order is number order."""
+    """A revision as a sort key: 12 digits, so that text order is numeric order."""
     return f"{revision:012d}"
 
 
@@ -145,8 +158,8 @@ def entry_item(entry: Mapping[str, Any]) -> Item:
 
 
 def read_entry(item: Item) -> dict[str, Any]:
-    """An audit entry. Raises `ValueError` when it is not one."""
+    """Read an audit entry. Raises `ValueError` if it is not one."""
     entry = json.loads(str(item["body"]))
     if not isinstance(entry, dict):
-        raise ValueError("an audit entry is an object")
+        raise ValueError("the audit entry is not an object")
     return entry

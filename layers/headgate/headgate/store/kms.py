@@ -1,6 +1,6 @@
-"""Signing by KMS: the private key never leaves it.
+"""Sign with KMS: the private key never leaves it.
 
-ECC_NIST_P256, `ECDSA_SHA_256`, `MessageType=RAW` (KMS hashes; at most 4,096 bytes), answer in DER
+ECC_NIST_P256, `ECDSA_SHA_256`, `MessageType=RAW` (KMS hashes; at most 4,096 bytes), signature in DER
 (https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html).
 """
 
@@ -13,17 +13,17 @@ from headgate.store.port import Unavailable
 
 
 class KmsKey:
-    """One key of the pool; its id is the `kid` of the tokens it signs. Raises `Unavailable` on any trouble."""
+    """One key of the pool. Its id is the `kid` of the tokens it signs. Raises `Unavailable` on any failure."""
 
     def __init__(self, kid: str, api: Any) -> None:
         self.kid, self._api = kid, api
 
     def sign(self, message: bytes) -> bytes:
-        """The signature in DER."""
+        """Return the signature in DER."""
         return self._call("sign", "Signature", Message=message, MessageType="RAW", SigningAlgorithm="ECDSA_SHA_256")
 
     def public_key(self) -> bytes:
-        """The public key as DER SubjectPublicKeyInfo."""
+        """Return the public key as a DER SubjectPublicKeyInfo."""
         return self._call("get_public_key", "PublicKey")
 
     def _call(self, operation: str, member: str, **arguments: Any) -> bytes:

@@ -1,8 +1,8 @@
-"""On which long lists a subject stands: one batched read a subject, kept for a while.
+"""Which long lists a subject is on: one batched read per subject, cached.
 
-Membership is kept by flag, the flag's version, kind and id: it can change only when the version does, so that nothing
-kept is ever wrong, and a removal counts as soon as the flag's new version is known: for mint and live decisions, at
-once. What cannot be read is said to be unread, and nobody is let in by it.
+A membership is cached by flag, the flag's version, kind, and id. It can change only when the version does, so no cached
+one is ever wrong, and a removal counts as soon as the flag's new version is known: at once for mint and live decisions.
+A list that cannot be read is reported as unread and lets nobody in.
 """
 
 import threading
@@ -22,9 +22,9 @@ from headgate.store.members import AT_ONCE, read_held
 from headgate.store.port import Item, Key, Throttled, Unavailable
 
 HELD = 20_000
-"""Memberships kept at most: some 6 MB; a subject of three orgs takes four for each long list that is asked about."""
+"""Cached memberships, at most: about 6 MB. A subject with three orgs needs four for each long list."""
 HELD_FOR = 300.0
-"""Seconds a membership is kept at most: ids of people do not lie about in memory for days."""
+"""Seconds that a membership is cached, at most, so that ids of people do not stay in memory for days."""
 
 Read = Callable[[tuple[Key, ...]], Mapping[Key, Item]]
 Name = tuple[str, int, str, str]
@@ -32,7 +32,7 @@ Name = tuple[str, int, str, str]
 
 
 class Lists:
-    """One per execution environment; any thread may ask."""
+    """One per execution environment. Thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -40,7 +40,7 @@ class Lists:
         self._lock = threading.Lock()
 
     def of(self, rules: Ruleset, subject: Subject, keys: Iterable[str], read: Read) -> Listing:
-        """The subject with the long lists on which it stands, among those that decisions on `keys` look at."""
+        """Return the subject with the long lists it is on, among those that decisions on `keys` depend on."""
         if not rules.long or subject.admin:
             return Listing(subject)
         asked = {key: _names(rules.flags[key], subject) for key in concerned(rules, keys)}
@@ -84,7 +84,7 @@ class Lists:
 
 
 def _names(flag: Flag, subject: Subject) -> list[Name]:
-    """What to look up: nothing of a kind that the long part does not hold, nor what could be no member."""
+    """What to look up: only kinds that the long part has, and only ids that can be members."""
     long = flag.members
     members: list[Member] = []
     if long is not None and long.users and subject.user:

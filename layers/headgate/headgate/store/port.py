@@ -1,7 +1,7 @@
 """The table as the rest of the store sees it: consistent reads, ordered queries, all-or-nothing writes.
 
-Every backend passes one contract suite. It answers, or raises one of four failures; a write that raised
-`Unavailable` may have been done: the idempotency record tells.
+Every backend passes one contract suite. A call returns, or raises one of four failures. A write that raised
+`Unavailable` may have been made: the idempotency record tells.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,15 +13,15 @@ Item = Mapping[str, str | int]
 
 
 class Unavailable(Exception):
-    """The table did not answer: no connection, a timeout, a 5xx, no permission. Holds the error's code."""
+    """The table did not answer: no connection, a timeout, a 5xx, or no permission. Contains the error's code."""
 
 
 class Throttled(Exception):
-    """The table answered that it is too busy, until the budget was spent."""
+    """The table was too busy until the budget was spent."""
 
 
 class Contended(Exception):
-    """Another transaction touched the same items at the same time; nothing was written."""
+    """Another transaction used the same items at the same time; nothing was written."""
 
 
 class ConditionFailed(Exception):
@@ -30,10 +30,10 @@ class ConditionFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Write an item whole, if its condition holds on what is stored.
+    """Write a whole item, on a condition.
 
-    `absent`: nothing may be there. `equals`: an attribute must have this value. `expired`: nothing may be there
-    whose `expires` (Unix seconds) is later than this.
+    `absent`: there is no such item. `equals`: an attribute has this value. `expired`: there is no such item, or its
+    `expires` (Unix seconds) is not later than this.
     """
 
     item: Item
@@ -44,24 +44,24 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Items in order, and where to go on (None at the end)."""
+    """Items in order, and where to continue (None at the end)."""
 
     items: tuple[Item, ...]
     next: str | None
 
 
 class Table(Protocol):
-    """One table, two string keys (`pk`, `sk`)."""
+    """One table with two string keys (`pk`, `sk`)."""
 
     def get(self, keys: Sequence[Key], *, spent: float = 0.0) -> dict[Key, Item]:
-        """Strongly consistent reads of up to 100 items in one request; absent ones are left out.
+        """Strongly consistent reads of up to 100 items in one request. Missing items are left out.
 
-        `spent` are the seconds of its budget that are gone already: `Throttled` where no attempt fits into the rest.
+        `spent` is how many seconds of the budget are already used. Raises `Throttled` if no attempt fits into the rest.
         """
 
     def query(self, pk: str, *, after: str = "", before: str | None = None, newest_first: bool = False,
               limit: int | None = None) -> Page:  # fmt: skip
-        """Strongly consistent, ordered by `sk`, both ends exclusive; `limit` items, or what one answer holds."""
+        """Strongly consistent, ordered by `sk`, both ends exclusive: `limit` items, or what one response holds."""
 
     def write(self, puts: Sequence[Put]) -> None:
         """One transaction of up to 100 items: all are written, or none."""

@@ -1,7 +1,8 @@
-"""Reads a table as it is for `core.reconcile`: rules, sessions, stream, head.
+"""Read a table for `core.changes.reconcile`: rules, sessions, stream, and head.
 
-No read of many items is a snapshot, and changes go on meanwhile: what was half done at one look is done at the next. So
-only what three looks find alike is a finding; a record that is behind in all three, by the same versions, stays so.
+A read of many items is not a snapshot, and changes continue during it, but what is incomplete at one look is complete
+at the next. So only what three looks agree on is a finding: a record that is behind in all three, by the same versions,
+stays behind.
 """
 
 import time
@@ -26,6 +27,7 @@ from headgate.store.items import (
     RULES,
     Head,
     deny_key,
+    every_item,
     flag_key,
     head_of,
     import_key,
@@ -42,25 +44,25 @@ WHOLE = {"routes": ROUTES_KEY, "profile": PROFILE_KEY, "keys": KEYRING_KEY}
 
 
 class TooLong(Exception):
-    """The stream could not be read in the time given."""
+    """The stream could not be read within the budget."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """The head that was seen last, and what does not agree with what."""
+    """The head as last seen, and the disagreements."""
 
     head: Head
     findings: tuple[Finding, ...]
 
 
 class Reconciler:
-    """`budget` bounds all looks together, in seconds."""
+    """`budget` is in seconds and limits all looks together."""
 
     def __init__(self, table: Table, *, budget: float, clock: Callable[[], float] = time.time) -> None:
         self._table, self._clock, self._until = table, clock, clock() + budget
 
     def run(self) -> Reconciliation:
-        """Look until nothing is found, three times at most. Raises `TooLong`, and what the table raises."""
+        """Look until nothing is found, at most three times. Raises `TooLong`, and what the table raises."""
         found = self._look()
         for _ in range(LOOKS - 1):
             if not found.findings:
@@ -70,16 +72,16 @@ class Reconciler:
         return found
 
     def _look(self) -> Reconciliation:
-        held = {str(item["sk"]): _state(item) for item in self._pages(RULES)}
+        held = {str(item["sk"]): _state(item) for item in self._partition(RULES)}
         sessions = dict(self._timely(Sessions(self._table).every()))
         ledger = Ledger(_place)
-        ledger.follow(map(_entry, self._pages(AUDIT)))
+        ledger.follow(map(_entry, self._partition(AUDIT)))
         head, now = head_of(self._table), self._clock()
         found = (*ledger.compare(held, head, now), *_sessions(ledger, sessions, now), *self._imports(held))
         return Reconciliation(head, found)
 
     def _imports(self, held: Mapping[str, StoredState]) -> Iterator[Finding]:
-        """Flags whose newest import says that it counts where they do not, or the other way round."""
+        """Yield flags that do not count a committed newest import, or that count one that is not committed."""
         flags = [name for name, state in held.items() if flag_of(name) is not None and not state.retired]
         for begin in range(0, len(flags), AT_ONCE):
             keys = {name: import_key(str(flag_of(name))) for name in self._timely(flags[begin : begin + AT_ONCE])}
@@ -88,12 +90,8 @@ class Reconciler:
                 if not _is_agreed(held[name], items.get(key)):
                     yield Finding(What.IMPORT_DIFFERS, f"{key[0]}#{key[1]}", flag_of(name))
 
-    def _pages(self, pk: str) -> Iterator[Item]:
-        cursor: str | None = ""
-        while cursor is not None:
-            page = self._table.query(pk, after=cursor)
-            yield from self._timely(page.items)
-            cursor = page.next
+    def _partition(self, pk: str) -> Iterator[Item]:
+        return self._timely(every_item(self._table, pk))
 
     def _timely(self, items: Iterable[_T]) -> Iterator[_T]:
         for item in items:
@@ -103,7 +101,7 @@ class Reconciler:
 
 
 def _is_agreed(flag: StoredState, item: Item | None) -> bool:
-    """Whether a flag counts its newest import, if that was committed, and none that is newer or was not."""
+    """Whether a flag counts its newest import exactly if that is committed, and counts none after it."""
     long = flag.document.get("members") if isinstance(flag.document, dict) else None
     try:
         newest, counted = read_import(item), dict((long or {}).get("imports", ()))
@@ -119,19 +117,19 @@ def _is_agreed(flag: StoredState, item: Item | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """The end of a session that is on record: the entry, and what it refuses until when (Unix seconds)."""
+    """A session's recorded end: its entry, and the period that it refuses (Unix seconds)."""
 
     revision: int
     at: int
     expires: int
 
     def missed(self, session: Session, now: float) -> bool:
-        """Whether a session goes on that began before this."""
+        """Whether a session that started before this end still runs."""
         return session.started_at < self.at and now < self.expires
 
 
 def _sessions(ledger: Ledger, sessions: Mapping[str, Session], now: float) -> Iterator[Finding]:
-    """Sessions that ended without an entry, and those that go on though an entry ended them."""
+    """Yield sessions that ended without an entry, and sessions that run although an entry ended them."""
     endings = dict(_endings(ledger))
     for record, session in sessions.items():
         ending = endings.get(record)
@@ -150,7 +148,7 @@ def _endings(ledger: Ledger) -> Iterator[tuple[str, Ending]]:
 
 
 def _place(entry: Entry) -> str | None:
-    """The sort key, among the rules, of the record that an entry is about; None where it is about none."""
+    """The sort key, within the rules, of the record that an entry is about, or None."""
     subject, flag, after = str(entry.get("action")).partition(".")[0], entry.get("flag"), entry.get("after")
     if subject == "flag" and isinstance(flag, str):
         return flag_key(flag)[1]
@@ -170,7 +168,7 @@ def _state(item: Item) -> StoredState:
 
 
 def _entry(item: Item) -> Entry:
-    """An entry; what cannot be read is an entry that says nothing, and so breaks the chain."""
+    """Read an entry. An unreadable one becomes an empty entry, which breaks the chain."""
     try:
         return read_entry(item)
     except (ValueError, KeyError, RecursionError):

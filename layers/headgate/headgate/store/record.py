@@ -1,8 +1,8 @@
-"""The one way to change anything: one read, then one transaction of record, audit entry, head and idempotency record.
+"""The only way to change anything: one read, then one transaction of record, audit entry, head, and idempotency record.
 
-State cannot exist without its entry, nor an entry without its state. A plan gives the change or refuses it, on what is
-stored at that moment; after a lost race it is asked again, with full jitter, within a time budget. An ambiguous outcome
-(a timeout after the commit) is resolved by the idempotency record, which every change writes.
+No state exists without its entry, and no entry without its state. A plan makes the change, or refuses it, on what is
+stored at that moment. After a lost race it is called again, with full jitter, within a time budget. The idempotency
+record, which every change writes, resolves an ambiguous outcome (a timeout after the commit).
 """
 
 import itertools
@@ -25,12 +25,12 @@ from headgate.store.port import ConditionFailed, Contended, Item, Key, Put, Tabl
 P = ParamSpec("P")
 _T = TypeVar("_T")
 IDEMPOTENCY_LIFE = 86_400
-"""Seconds an answer is kept for a repeated request."""
+"""Seconds that an answer is kept for retried requests."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the caller gets, now and on every repetition. `version` becomes the ETag."""
+    """The response, now and on every retry. `version` becomes the ETag."""
 
     status: int
     body: Json = None
@@ -39,9 +39,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a plan wants written. `after` is None for a deletion; `version` is that of the record.
+    """What a plan wants to write. `after` is None for a deletion; `version` is the record's.
 
-    `expires` lets DynamoDB remove the record from then on; `also` are further writes of the same transaction.
+    DynamoDB may remove the record after `expires`. `also` are further writes of the same transaction.
     """
 
     action: str
@@ -56,7 +56,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asks, as API Gateway verified it."""
+    """The caller, as verified by API Gateway."""
 
     arn: str
     session: str
@@ -65,7 +65,7 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What all changes of one request share; `caller`, `key` and `fingerprint` make its idempotency record."""
+    """What all changes of one request share. `caller`, `key`, and `fingerprint` make its idempotency record."""
 
     actor: Actor
     reason: str
@@ -77,7 +77,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """What a plan sees: the record, the stamp of the change to be, and the rules where it asked for them."""
+    """What a plan sees: the record, the stamp of the coming change, and the rules if it asked for them."""
 
     stored: Stored | None
     stamp: Stamp
@@ -85,11 +85,11 @@ class Current:
 
 
 Plan = Callable[[Current], Change]
-"""Raises `Refusal` or `Invalid` for a change that may not be made."""
+"""Returns the change. Raises `Refusal` or `Invalid` if it may not be made."""
 
 
 class Record:
-    """`budget` is in seconds and bounds all attempts of one change."""
+    """`budget` is in seconds and limits all attempts of one change together."""
 
     def __init__(
         self, table: Table, *, budget: float = 5.0, clock: Callable[[], float] = time.time,
@@ -98,11 +98,11 @@ class Record:
         self._table, self._budget, self._clock, self._pause, self._jitter = table, budget, clock, pause, jitter
 
     def replay(self, call: Call) -> Answer | None:
-        """The stored answer to this call, if it was made before. Raises `Refusal` for a key that was reused."""
+        """Return the stored answer if this call was made before. Raises `Refusal` if its key was used otherwise."""
         return _replayed(self._table.get((_idem_key(call),)).get(_idem_key(call)), call, self._clock())
 
     def remember(self, call: Call, answer: Answer) -> Answer:
-        """Store the answer to a call that had nothing left to change."""
+        """Store the answer to a call that had nothing to change."""
         return self.persist(self._remember, call, answer)
 
     def _remember(self, call: Call, answer: Answer) -> Answer:
@@ -112,20 +112,20 @@ class Record:
         return answered or answer
 
     def memory(self, call: Call, answer: Answer) -> Put:
-        """The idempotency record of an answer, for transactions that do not change the rules."""
+        """Return the write of an answer's idempotency record, for transactions that do not change the rules."""
         now = int(self._clock())
         return Put(_idem_item(call, answer, now), expired=now)
 
     def change(self, target: Key, plan: Plan, call: Call, *, rules: Callable[[], Snapshot] | None = None) -> Answer:
-        """Plan and commit. `rules` is asked for when the plan depends on other flags; the commit checks their revision.
+        """Plan and commit. `rules` is called if the plan depends on other flags; the commit checks their revision.
 
-        Raises what the plan raises, `Refusal` when other changes kept coming first, and `Unavailable` when the table
-        does not answer within the budget: then the change may or may not be made, and repeating the call tells.
+        Raises what the plan raises, `Refusal` if other changes kept coming first, and `Unavailable` if the table does
+        not answer within the budget. Then the change may or may not have been made; a retry tells.
         """
         return self.persist(self._attempt, target, plan, call, rules)
 
     def persist(self, attempt: Callable[P, _T], *args: P.args, **kwargs: P.kwargs) -> _T:
-        """Call what may lose a race until it does not, within the budget. Raises as `change` does."""
+        """Call `attempt` until it succeeds or the budget is spent: it may lose races. Raises as `change` does."""
         deadline = self._clock() + self._budget
         unanswered: Unavailable | None = None
         for count in itertools.count():
@@ -139,9 +139,9 @@ class Record:
             if self._clock() + wait > deadline:
                 break
             self._pause(wait)
-        if unanswered is not None:  # a write that was not answered may be done: "nothing was changed" would be a guess
+        if unanswered is not None:  # an unanswered write may have been made: "nothing was changed" would be a guess
             raise unanswered
-        raise Refusal(Slug.BUSY, "too many changes at once; nothing was changed, try again")
+        raise Refusal(Slug.BUSY, "nothing was changed; retry with the same Idempotency-Key")
 
     def _attempt(self, target: Key, plan: Plan, call: Call, rules: Callable[[], Snapshot] | None) -> Answer:
         snapshot = rules() if rules else None
@@ -158,7 +158,7 @@ class Record:
         try:
             change = plan(Current(stored, stamp, snapshot))
         except (Refusal, Invalid):
-            # The read is no snapshot: it may show what an earlier attempt of this call wrote, but not its answer.
+            # The read is not a snapshot: it may show what an earlier attempt of this call wrote, but not its answer.
             answered = self.replay(call)
             if answered is None:
                 raise
@@ -211,6 +211,6 @@ def _replayed(item: Item | None, call: Call, now: float) -> Answer | None:
     if item is None or int(item["expires"]) <= now:
         return None
     if item["fingerprint"] != call.fingerprint:
-        raise Refusal(Slug.KEY_REUSED, "this Idempotency-Key was used for another request")
+        raise Refusal(Slug.KEY_REUSED, "use a new Idempotency-Key for each change")
     kept = json.loads(str(item["answer"]))
     return Answer(kept["status"], kept["body"], kept["version"])

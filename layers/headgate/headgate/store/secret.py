@@ -12,14 +12,14 @@ from headgate.store.port import Unavailable
 
 
 class Secret:
-    """`connect` makes the client, at the first read: it costs 25 ms, and most environments never need it."""
+    """`connect` creates the client at the first read: that takes 25 ms, and most environments never need it."""
 
     def __init__(self, arn: str, connect: Callable[[], Any]) -> None:
         self._arn, self._connect = arn, connect
         self._api: Any = None
 
     def read(self) -> str:
-        """Its current text. Raises `Unavailable` on any trouble, with the error's code."""
+        """Return the secret's current text. Raises `Unavailable` with the error's code if it cannot be read."""
         if self._api is None:
             self._api = self._connect()
         try:

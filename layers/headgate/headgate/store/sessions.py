@@ -1,4 +1,7 @@
-"""Session records: one item a session, and a roster item a subject, whose version makes the cap exact under races."""
+"""Session records: one item per session, and one roster item per subject.
+
+The roster's version keeps the cap on sessions exact under races.
+"""
 
 import json
 import time
@@ -9,18 +12,18 @@ from typing import Any
 
 from headgate.core.documents import canonical
 from headgate.core.session import MAX_PER_SUBJECT, Session, record_id, subject_hash
+from headgate.store.items import SHARDS, every_item
 from headgate.store.port import ConditionFailed, Contended, Item, Key, Page, Put, Table, Unavailable
 
-_SHARDS = "0123456789abcdef"
-ROSTER = "!"  # sorts before every hash: the roster is the first item of its subject
+ROSTER = "!"  # sorts before every hash, so the roster is the first item of its subject
 COUNT_SECONDS, COUNT_PAGES = 0.3, 64
 """What counting live sessions may take: there are at least 16 pages, one for each partition."""
 KEEP = 86_400
-"""Seconds a session's record outlives the session."""
+"""Seconds that a record is kept after its session's last possible end."""
 
 
 class Capped(Exception):
-    """The subject has as many live sessions as it may."""
+    """The subject already has the maximum number of live sessions."""
 
 
 def session_key(subject: str, session_id: str) -> Key:
@@ -30,7 +33,7 @@ def session_key(subject: str, session_id: str) -> Key:
 
 
 def read_session(item: Item) -> Session:
-    """A session from its record. Raises `ValueError` when it is none."""
+    """Read a session from its record. Raises `ValueError` if the record cannot be read."""
     try:
         body: dict[str, Any] = json.loads(str(item["body"]))
         session = Session(**{**body, "orgs": tuple(body["orgs"])})
@@ -38,19 +41,19 @@ def read_session(item: Item) -> Session:
     except (KeyError, TypeError, RecursionError):
         whole = False
     if not whole:
-        raise ValueError("a session's record cannot be read")
+        raise ValueError("the session's record cannot be read")
     return session
 
 
 def _readable(items: Iterable[Item]) -> Iterator[tuple[str, Session]]:
-    """The sessions among these, with their records' ids. One that cannot be read is none: it is not renewed either."""
+    """Yield the sessions of these items that can be read, with their record ids. Any other cannot be renewed either."""
     for item in items:
         with suppress(ValueError):
             yield str(item["sk"]), read_session(item)
 
 
 def session_in(items: Mapping[Key, Item], key: Key) -> Session | None:
-    """The session among items that were read, if it is there and can be read."""
+    """The session at `key` among the items that were read, if it is there and can be read."""
     return next((session for _record, session in _readable([items[key]] if key in items else [])), None)
 
 
@@ -61,18 +64,17 @@ class Sessions:
         self._table, self._clock = table, clock
 
     def find(self, subject: str, session_id: str) -> Session | None:
-        """The session, live or not, as of now."""
-        key = session_key(subject, session_id)
-        return self._one(key)
+        """Return the session, live or not, as of now."""
+        return self._one(session_key(subject, session_id))
 
     def start(self, session: Session) -> None:
-        """Store a new session. Raises `Capped`, `Unavailable`, or `Contended` when others came first three times."""
+        """Store a new session. Raises `Capped`, `Unavailable`, or `Contended` after three lost races."""
         prefix = subject_hash(session.subject)
         pk, seat = f"sessions#{prefix[0]}", prefix + ROSTER
         for _attempt in range(3):
-            # The roster first: a session that the query does not see yet will have moved it on by the write.
+            # The roster first: a session that is too new for the query changes its version before the write.
             roster = self._table.get(((pk, seat),)).get((pk, seat))
-            items = self._between(pk, seat, prefix + "~")
+            items = every_item(self._table, pk, after=seat, before=prefix + "~")
             others = (other for _record, other in _readable(items) if other.session_id != session.session_id)
             live = [other for other in others if other.is_live(self._clock())]
             if len(live) >= MAX_PER_SUBJECT:
@@ -89,17 +91,8 @@ class Sessions:
             return
         raise Contended
 
-    def _between(self, pk: str, after: str, before: str) -> list[Item]:
-        items: list[Item] = []
-        cursor: str | None = after
-        while cursor is not None:
-            page = self._table.query(pk, after=cursor, before=before)
-            items.extend(page.items)
-            cursor = page.next
-        return items
-
     def renew(self, before: Session, after: Session) -> bool:
-        """Store a renewal; False when the session changed meanwhile (ended, or renewed by another)."""
+        """Store a renewal. Return False if the session was changed since it was read (ended, or renewed by another)."""
         try:
             self._table.write([Put(_item(after), equals=("body", str(_item(before)["body"])))])
         except (ConditionFailed, Contended):
@@ -107,19 +100,19 @@ class Sessions:
         return True
 
     def by_record(self, record: str) -> Session | None:
-        """The session of a record's id."""
+        """Return the session with this record id."""
         return self._one((f"sessions#{record[0]}", record))
 
     def _one(self, key: Key) -> Session | None:
         return session_in(self._table.get((key,)), key)
 
     def every(self, after: str = "") -> Iterator[tuple[str, Session]]:
-        """All sessions on record, with their records' ids, in order of these; from the one after `after`."""
+        """Yield all stored sessions with their record ids, in the order of these, starting after `after`."""
         for page in self._pages(after):
             yield from _readable(page.items)
 
     def _pages(self, after: str = "") -> Iterator[Page]:
-        for shard in _SHARDS[_SHARDS.index(after[:1]) if after else 0 :]:
+        for shard in SHARDS[SHARDS.index(after[:1]) if after else 0 :]:
             cursor: str | None = after if after.startswith(shard) else ""
             while cursor is not None:
                 page = self._table.query(f"sessions#{shard}", after=cursor)
@@ -142,12 +135,12 @@ class Sessions:
 
 
 def is_record_id(text: str) -> bool:
-    """Whether this could be a record's id."""
-    return len(text) == 64 and set(text) <= set(_SHARDS)
+    """Whether this could be a record id."""
+    return len(text) == 64 and set(text) <= set(SHARDS)
 
 
 def ending(session: Session) -> Put:
-    """The write that ends a session, as long as it is as it was read."""
+    """Return the write that ends a session, on the condition that it was not changed since it was read."""
     before = _item(session)
     return Put(_item(replace(session, ended=True)), equals=("body", before["body"]))
 

@@ -1,12 +1,12 @@
-"""The snapshot in the execution context: how fresh it is, and what is served when the table does not answer.
+"""The snapshot in the execution environment: how fresh it is, and what is served when the table does not answer.
 
 - `live`: one strongly consistent read of the head in this very request (mint, and every live decision).
-- `soft`: at most one refresh in 4 to 5 s, on the request path, before answering (evaluate, and everything else).
+- `soft`: at most one refresh in 4 to 5 s, within a request, before answering (evaluate, and everything else).
 
-When the table does not answer, the last known good snapshot is `stale` up to the manifest's `max_stale`, then
-`expired`: the caller denies non-admins. A throttle is not an outage: it is `expired` at once for a live decision, since
-otherwise a flood could buy stale grants. A breaker keeps latency bounded. Wall clock, since a frozen environment does
-not advance a monotonic one; no threads.
+When the table does not answer, the last known snapshot is `stale` up to the manifest's `max_stale`, then `expired`: the
+caller denies non-admins. A throttle is not an outage: for a live decision the snapshot is `expired` at once, since
+otherwise a flood could buy stale grants. A breaker limits latency. Times are wall clock, since a frozen environment
+does not advance a monotonic clock. There are no threads.
 """
 
 import random
@@ -44,6 +44,7 @@ from headgate.store.items import (
     RULES,
     Head,
     audit_sk,
+    every_item,
     head_of,
     read_entry,
     read_head,
@@ -53,15 +54,15 @@ from headgate.store.memberships import Lists
 from headgate.store.port import Item, Key, Table, Throttled, Unavailable
 
 SOFT_TTL, SOFT_JITTER = 5.0, 1.0
-"""Seconds between refreshes: 4 to 5, jitter only downward, so that 5 s is a promise."""
+"""Seconds between refreshes: 4 to 5. Jitter only shortens it, so that 5 s is a promise."""
 BREAKER = 1.5
 """Seconds without another attempt after a failed one."""
 DELTA_LIMIT = 100
-"""Revisions to catch up by single entries; further behind, a whole load is cheaper."""
+"""Revisions to catch up entry by entry. Further behind, a whole load is cheaper."""
 
 
 class Standing(StrEnum):
-    """How far a view may be trusted."""
+    """How far a view can be trusted."""
 
     FRESH = "fresh"
     STALE = "stale"
@@ -70,7 +71,7 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A snapshot with its standing, and the further items that were read along with the head."""
+    """A snapshot with its standing, and the other items that were read together with the head."""
 
     snapshot: Snapshot
     standing: Standing
@@ -78,22 +79,22 @@ class View:
 
     @property
     def revision(self) -> int:
-        """The revision that decisions on this view are stamped with."""
+        """The revision of decisions on this view."""
         return self.snapshot.rules.revision
 
 
 class Gap(Exception):
-    """The audit entries do not follow one another up to the head: load whole."""
+    """The audit entries do not connect to the head, so the rules must be loaded whole."""
 
 
 class Watch(Protocol):
-    """Who wants to know: an alarm, or a client's events."""
+    """An observer, such as an alarm or a client's events."""
 
     def changed(self, snapshot: Snapshot) -> None:
-        """Other rules than before are held from now on."""
+        """The held rules were replaced by these."""
 
     def failed(self, failure: Exception) -> None:
-        """The table did not answer, or could not be followed."""
+        """The table did not answer, or its entries could not be followed."""
 
 
 class Snapshots:
@@ -114,7 +115,7 @@ class Snapshots:
 
     @property
     def held(self) -> Snapshot | None:
-        """What is held, however old; None before the first load."""
+        """The held snapshot, however old; None before the first load."""
         return self._snapshot
 
     @property
@@ -123,7 +124,7 @@ class Snapshots:
         return self._snapshot is None or not self._checked <= self._clock() < self._due
 
     def live(self, *keys: Key) -> View:
-        """The snapshot at the head's revision as of now; `keys` are read in the same request."""
+        """The snapshot at the head's revision as of now. `keys` are read in the same request."""
         self._began = self._clock()
         return self._under_emergency(self._live(keys))
 
@@ -153,12 +154,12 @@ class Snapshots:
         return View(*self._follow(head))
 
     def beside(self, snapshot: Snapshot) -> View:
-        """A view of other rules than those held, the past's: what is read for it has the store's whole budget."""
+        """A view of other rules than the held ones, such as past rules. Reads for it have the store's whole budget."""
         self._began = self._clock()
         return View(snapshot, Standing.FRESH)
 
     def with_lists(self, view: View, subject: Subject, keys: Iterable[str]) -> Listing:
-        """The subject with the long lists on which it stands; what is not kept is read within what the view left."""
+        """Return the subject with the long lists it is on. Uncached ones are read in the view's remaining budget."""
         if view.standing is Standing.EXPIRED or not view.snapshot.rules.long:  # lists admit nobody, or none is long
             return Listing(subject)
         return self._lists.of(view.snapshot.rules, subject, keys, self._read_lists)
@@ -193,7 +194,7 @@ class Snapshots:
         return View(self._with_kills(self._snapshot), Standing.STALE if usable else Standing.EXPIRED)
 
     def _under_emergency(self, view: View) -> View:
-        """What is told to anybody. The rules that are held stay as the table has them: the next ones build on those."""
+        """The view to serve. The held rules stay as the table has them, since the next ones are built on them."""
         if not self._emergency.flags:
             return view
         if self._laid is None or self._laid[0] is not view.snapshot:
@@ -201,13 +202,13 @@ class Snapshots:
         return replace(view, snapshot=self._laid[1])
 
     def _with_kills(self, snapshot: Snapshot) -> Snapshot:
-        """What is served, under the kills of a newer head that could be read but not followed: none is forgotten."""
+        """Apply the kills of a newer head that was read but could not be followed, so that none is forgotten."""
         return with_kills(snapshot, self._killed) if self._killed else snapshot
 
     def _follow(self, head: Head, *, is_live: bool = False) -> tuple[Snapshot, Standing]:
-        """Bring the snapshot to the head. If that fails, at least the head's kills hold.
+        """Bring the snapshot to the head. If that fails, at least the head's kills apply.
 
-        For a live decision a throttle expires it here too: the head says that the rules held are not the newest.
+        For a live decision, a throttle here expires it, too: the head shows that the held rules are not the newest.
         """
         held = self._snapshot
         if held is not None and (self._head.revision, self._head.digest) == (head.revision, head.digest):
@@ -238,12 +239,12 @@ class Snapshots:
         return self._load_whole(head)
 
     def _load_whole(self, head: Head) -> tuple[Snapshot, Head]:
-        """Rules, then the head again: what changed in between is in the entries between the two heads.
+        """Load the rules, then the head again. Changes made in between are in the entries between the two heads.
 
-        The head's kills hold whatever the rules say, were these damaged or older than they may be.
+        The head's kills apply whatever the rules say, even if those are damaged or too old.
         """
         for _attempt in range(3):
-            items = self._rules()
+            items = list(every_item(self._table, RULES))
             newer = head_of(self._table)
             try:
                 entries = self._entries(head.revision, head.digest, newer)
@@ -253,17 +254,8 @@ class Snapshots:
             return with_kills(apply_entries(build(items, head.revision), entries), newer.killed), newer
         raise Gap
 
-    def _rules(self) -> list[Item]:
-        items: list[Item] = []
-        cursor: str | None = ""
-        while cursor is not None:
-            page = self._table.query(RULES, after=cursor)
-            items.extend(page.items)
-            cursor = page.next
-        return items
-
     def _entries(self, after: int, digest: str, head: Head) -> list[dict[str, Any]]:
-        """The entries after a revision up to the head, each linked to the one before. Raises `Gap`."""
+        """Return the entries after a revision up to the head, each linked to the one before. Raises `Gap`."""
         if head.revision == after and head.digest == digest:
             return []
         entries: list[dict[str, Any]] = []
@@ -275,7 +267,7 @@ class Snapshots:
             except (ValueError, KeyError, RecursionError):
                 raise Gap from None
             cursor = page.next
-        if not all(map(is_sealed, entries)):  # one that was changed since is not followed
+        if not all(map(is_sealed, entries)):  # an edited entry is not followed
             raise Gap
         links = [{"revision": after, "digest": digest}, *entries]
         linked = all(
@@ -287,7 +279,7 @@ class Snapshots:
 
 
 def build(items: list[Item], revision: int) -> Snapshot:
-    """A snapshot from the stored rules."""
+    """Build a snapshot from the stored rules."""
     flags, routes, profile, keyring, denials = {}, EMPTY.routes, EMPTY.profile, EMPTY.keyring, []
     for item in items:
         key, stored = (str(item["pk"]), str(item["sk"])), read_stored(item)

@@ -1,8 +1,8 @@
 """Checkpoints: the head of the audit stream, signed by a key that signs nothing else.
 
-A checkpoint is a compact JWS (ES256) with a `typ` of its own: no verifier of tokens takes one, and none of our tokens
-is taken for one, whatever key signed it (RFC 8725 §3.11). It needs no table and no service to be verified: the text
-and the public key, kept where whoever can write the table cannot write, are enough.
+A checkpoint is a compact JWS (ES256) with its own `typ`: no verifier of tokens accepts one, and no token of ours is
+accepted as one, whatever key signed it (RFC 8725 §3.11). Verifying it needs no table and no service, only the text and
+the public key, kept where nobody who can write the table can write.
 """
 
 import json
@@ -24,7 +24,7 @@ _DIGEST_CHARS = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """At `at` (RFC 3339) the newest entry of `issuer`'s stream was `revision`, and its digest was this."""
+    """The newest entry of `issuer`'s stream at `at` (RFC 3339): its `revision` and its `digest`."""
 
     issuer: str
     revision: int
@@ -33,14 +33,14 @@ class Checkpoint:
 
 
 def sign_checkpoint(signer: Signer, checkpoint: Checkpoint) -> str:
-    """The signed text. Raises what the signer raises, and `NotP256` where it answers no signature."""
+    """Return the signed text. Raises what the signer raises, and `NotP256` if it returns no valid signature."""
     header = {"alg": ALGORITHM, "typ": TYP, "kid": signer.kid}
     message = ".".join(encode(_json(part)) for part in (header, asdict(checkpoint)))
     return f"{message}.{encode(raw_signature(signer.sign(message.encode())))}"
 
 
 def read_checkpoint(text: str, key: PublicKey) -> Checkpoint:
-    """The checkpoint in a text that `key` signed. Raises `TokenRefused`."""
+    """Return the checkpoint in a text that `key` signed. Raises `TokenRefused`."""
     parts = compact.split(text, token_limit=limits.TOKEN_BYTES, header_limit=limits.HEADER_CHARS)
     header = compact.read_object(compact.decode(parts.header))
     if header.keys() != {"alg", "typ", "kid"}:
@@ -71,21 +71,21 @@ def _read(members: Mapping[str, object]) -> Checkpoint:
 
 
 def read_jwk(document: Mapping[str, object]) -> PublicKey:
-    """A P-256 public key as `PublicKey.jwk` writes it (RFC 7517). Raises `NotP256`; a private key is none either."""
+    """Read a P-256 public key as written by `PublicKey.jwk` (RFC 7517). Raises `NotP256`, also for a private key."""
     kid = document.get("kid")
     if (document.get("kty"), document.get("crv")) != ("EC", "P-256") or "d" in document:
         raise NotP256("not a P-256 public key")
     if not isinstance(kid, str) or not is_short_and_plain(kid, limits.KEY_ID_CHARS):
-        raise NotP256("a key without a key id")
+        raise NotP256("no valid key id")
     try:
         point = b"\x04" + b"".join(_coordinate(document[name]) for name in ("x", "y"))
         return PublicKey(kid, ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point))
     except (KeyError, TokenRefused, ValueError):
-        raise NotP256("not a point of P-256") from None
+        raise NotP256("not a point on P-256") from None
 
 
 def thumbprint(key: PublicKey) -> str:
-    """The key's RFC 7638 thumbprint (SHA-256, base64url): short enough to be written down or read out."""
+    """The key's RFC 7638 thumbprint (SHA-256, base64url): short enough to write down or read aloud."""
     needed = {name: value for name, value in sorted(key.jwk().items()) if name in ("crv", "kty", "x", "y")}
     return encode(sha256(_json(needed)).digest())
 

@@ -1,7 +1,7 @@
-"""Our own tokens: four kinds, what marks each, and when a claims object is a credential of a kind.
+"""Our own tokens: the four kinds, what identifies each, and when a claims object is a credential of a kind.
 
-Kinds cannot be confused: type, audience and scope each tell them apart (RFC 8725 §3.11, §3.12). Knows no key, no
-encoding and no clock.
+Type, audience, and scope each identify the kind, so that none passes as another (RFC 8725 §3.11, §3.12). Knows no key,
+no encoding, and no clock.
 """
 
 import re
@@ -27,7 +27,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KindProfile:
-    """What marks a kind: `typ` header, what follows the audience, scope, and claims it must or may never carry."""
+    """What identifies a kind: `typ` header, suffix of the audience, scope, and the claims it must or must not have."""
 
     kind: Kind
     typ: str
@@ -37,7 +37,7 @@ class KindProfile:
 
     @property
     def scope(self) -> str:
-        """The `scope` claim: the kind's own name."""
+        """The `scope` claim: the kind's name."""
         return self.kind.value
 
     def audience(self, base: str) -> str:
@@ -64,9 +64,9 @@ BY_TYP: Mapping[str, KindProfile] = {profile.typ: profile for profile in PROFILE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
-    """A verified own token. Times are unix seconds; `rev` is the revision it was made under; `kid` its key.
+    """A verified token of our own. Times are Unix seconds; `rev` is the revision at issue; `kid` is its key's id.
 
-    What names a person is left out of `repr()`, so that a log line cannot hold it by accident.
+    Personal data is left out of `repr()`, so that a log line cannot contain it by accident.
     """
 
     kind: Kind
@@ -88,10 +88,10 @@ class Credential:
 
 
 def accept(claims: Claims, profile: KindProfile, *, issuer: str, audience: str, kid: str) -> Credential:
-    """The credential in these claims, with exactly this `issuer` and `audience` (the base). Raises `TokenRefused`.
+    """Return the credential in these claims if `issuer` and `audience` (the base) match. Raises `TokenRefused`.
 
-    Used after the signature is checked, and by the issuer before it signs, so that what is issued is what is accepted.
-    Unknown claims are ignored (RFC 7519 §4). The time is checked by `verify`.
+    Verifiers use it after the signature check, and the issuer before signing, so that what is issued is what is
+    accepted. Unknown claims are ignored (RFC 7519 §4). `verify` checks the time.
     """
     _check_presence(claims, profile)
     _check_addressee(claims, profile, issuer, audience)
@@ -128,7 +128,7 @@ def _check_presence(claims: Claims, profile: KindProfile) -> None:
 def _check_addressee(claims: Claims, profile: KindProfile, issuer: str, audience: str) -> None:
     for name, expected, code in (
         ("iss", issuer, RefusalCode.ISSUER),
-        ("aud", profile.audience(audience), RefusalCode.AUDIENCE),  # one string: a list is never ours
+        ("aud", profile.audience(audience), RefusalCode.AUDIENCE),  # a string: we never write a list
         ("scope", profile.scope, RefusalCode.SCOPE),
     ):
         if name not in claims:
@@ -138,7 +138,7 @@ def _check_addressee(claims: Claims, profile: KindProfile, issuer: str, audience
 
 
 def _admin(claims: Claims) -> bool:
-    """Only JSON true is an admin, and nothing else is ever written."""
+    """Only JSON true means admin, and we write nothing else."""
     if "admin" not in claims:
         return False
     if claims["admin"] is not True:

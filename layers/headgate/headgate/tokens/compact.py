@@ -1,7 +1,7 @@
-"""Reads a compact JWS strictly into its parts. Decides form only: it knows no key, no claim and no clock.
+"""Split a compact JWS strictly into its parts. Decides form only; knows no key, no claim, and no clock.
 
-Stricter than RFC 7515 asks: one encoding per token (canonical base64url, no padding), strict UTF-8, no member twice,
-no NaN or Infinity. What is left open by parsers has been used to make two of them read one token differently.
+Stricter than RFC 7515: one encoding per token (canonical base64url, no padding), strict UTF-8, no duplicate members, no
+NaN or Infinity. Attacks have used such freedoms to make two parsers read one token differently.
 """
 
 import base64
@@ -33,7 +33,7 @@ class Compact:
 
 
 def split(token: str, *, token_limit: int, header_limit: int) -> Compact:
-    """The parts of a token of at most `token_limit` characters. Raises `TokenRefused`."""
+    """Split a token of at most `token_limit` characters. Raises `TokenRefused`."""
     if not isinstance(token, str):
         raise TokenRefused(RefusalCode.SHAPE)
     if len(token) > token_limit:
@@ -47,7 +47,7 @@ def split(token: str, *, token_limit: int, header_limit: int) -> Compact:
 
 
 def decode(part: str) -> bytes:
-    """Base64url without padding, in its one canonical form. Raises `TokenRefused`."""
+    """Decode base64url without padding, in its one canonical form. Raises `TokenRefused`."""
     try:
         raw = base64.urlsafe_b64decode(part + "==")
     except (binascii.Error, ValueError):
@@ -58,12 +58,12 @@ def decode(part: str) -> bytes:
 
 
 def encode(raw: bytes) -> str:
-    """Base64url without padding (RFC 7515 §2)."""
+    """Encode as base64url without padding (RFC 7515 §2)."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
 
 
 def read_object(raw: bytes) -> dict[str, object]:
-    """The JSON object in `raw`, as `decode_json` reads it. Raises `TokenRefused`."""
+    """Return the JSON object in `raw`, read by `decode_json`. Raises `TokenRefused`."""
     value = decode_json(raw)
     if not isinstance(value, dict):
         raise TokenRefused(RefusalCode.NOT_OBJECT)
@@ -71,7 +71,7 @@ def read_object(raw: bytes) -> dict[str, object]:
 
 
 def decode_json(raw: bytes) -> object:
-    """The JSON value in `raw`, every string of which can be written as UTF-8. Raises `TokenRefused`."""
+    """Return the JSON value in `raw`. All its strings can be written as UTF-8. Raises `TokenRefused`."""
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
@@ -80,7 +80,7 @@ def decode_json(raw: bytes) -> object:
         value: object = _DECODER.decode(text)
         if text.count("[") + text.count("{") > NESTING:
             _check_depth(value)
-        if "\\u" in text:  # only an escape can name half of a surrogate pair, which no store or log can write
+        if "\\u" in text:  # only an escape can make a lone surrogate, which no store or log can write
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except RecursionError:
         raise TokenRefused(RefusalCode.TOO_DEEP) from None
@@ -92,7 +92,7 @@ def decode_json(raw: bytes) -> object:
 
 
 def _check_depth(value: object) -> None:
-    """Bound what parsers bound differently: a stack, a counter, or not at all, by version and platform."""
+    """Apply one limit where parsers differ, by version and platform: a stack, a counter, or none."""
     level = [value]
     for _ in range(NESTING + 1):
         level = [

@@ -1,7 +1,7 @@
-"""Fetches one JSON document over HTTP within hard limits of time and size. The only module here that does I/O.
+"""Fetch one JSON document over HTTP, within hard limits on time and size. The only module in this folder that does I/O.
 
-It must not know what the document is for. No proxy, no cookie, no credential, no redirect to another origin: whoever
-could move the request could choose the keys.
+It does not know what the document is for. No proxy, no cookie, no credential, no redirect to another origin: whoever
+could redirect the request could choose the keys.
 """
 
 import http.client
@@ -28,23 +28,23 @@ _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What was fetched, and for how many seconds its sender said it may be kept (None: not said)."""
+    """What was fetched, and for how many seconds its sender allows caching it (None: unspecified)."""
 
     body: bytes
     max_age: int | None = None
 
 
 class FetchFailed(Exception):
-    """No document: the text names the cause, never content."""
+    """No document. The text names the cause, never content."""
 
 
 Fetch = Callable[[str], Document]
 
 
 def fetch(url: str) -> Document:
-    """GET a JSON document from a URL that passed `issuers.is_url`. Raises `FetchFailed` only.
+    """GET a JSON document from a URL that passed `issuers.is_url`. Raises only `FetchFailed`.
 
-    At most `FETCH_SECONDS` to connect and as long again for the rest of each hop, `DOCUMENT_BYTES`, `REDIRECTS` hops.
+    Limits: `FETCH_SECONDS` to connect and as long again for the rest of each hop, `DOCUMENT_BYTES`, `REDIRECTS` hops.
     """
     origin = _origin(url)
     for _ in range(limits.REDIRECTS + 1):
@@ -54,14 +54,14 @@ def fetch(url: str) -> Document:
         url = _follow(url, answer)
         if _origin(url) != origin:
             raise FetchFailed("redirected to another origin")
-    raise FetchFailed("redirected too often")
+    raise FetchFailed("too many redirects")
 
 
 def _follow(url: str, location: str) -> str:
     try:
         return urljoin(url, location)
     except ValueError:
-        raise FetchFailed("redirected to no place") from None
+        raise FetchFailed("redirected to an invalid URL") from None
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
@@ -69,11 +69,11 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
         parts = urlsplit(url)
         return parts.scheme, parts.hostname, parts.port
     except ValueError:
-        raise FetchFailed("no URL") from None
+        raise FetchFailed("not a URL") from None
 
 
 def _get(url: str) -> Document | str:
-    """The document, or where to look for it."""
+    """Return the document, or the location it redirects to."""
     parts = urlsplit(url)
     connection = _connection(parts)
     try:
@@ -114,18 +114,18 @@ def _connection(parts: SplitResult) -> http.client.HTTPConnection:
 
 @cache
 def _trust() -> ssl.SSLContext:
-    return ssl.create_default_context()  # 41 ms, so not before it is needed
+    return ssl.create_default_context()  # 41 ms: only when it is needed
 
 
 class _Timed(io.RawIOBase):
-    """A socket's incoming half with one deadline for all reads; a timeout for each would let a slow sender go on."""
+    """A socket's receiving half with one deadline for all reads. One per read would let a slow sender go on."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         self._deadline = time.monotonic() + limits.FETCH_SECONDS
 
     def makefile(self, *_: object) -> io.BufferedReader:
-        """What `HTTPResponse` asks of a socket."""
+        """What `HTTPResponse` calls on a socket."""
         return io.BufferedReader(self)
 
     def readable(self) -> bool:

@@ -1,6 +1,6 @@
-"""Typed readers of one claims object, shared by own and identity tokens. Each gives the value or raises `TokenRefused`.
+"""Typed readers of one claims object, for our own and identity tokens. Each returns the value or raises `TokenRefused`.
 
-They decide type and form only; which claims are due, and what they must say, is `accept` and `identity`.
+They decide type and form only. `accept` and `identity` decide which claims are required and what they must say.
 """
 
 import re
@@ -20,14 +20,14 @@ _UNSAFE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def no_attributes() -> Mapping[str, Attribute]:
-    """The empty mapping that all share (a function, since a dataclass takes no such default before Python 3.12)."""
+    """The shared empty mapping (a function: dataclasses do not accept such a default before Python 3.12)."""
     return _NO_ATTRIBUTES
 
 
 def is_short_and_plain(value: object, most: int = limits.TEXT_BYTES) -> bool:
-    """Whether it is a string of 1 to `most` UTF-8 bytes without blanks, control characters or lone surrogates.
+    """Whether it is a string of 1 to `most` UTF-8 bytes without whitespace, control characters, or lone surrogates.
 
-    Nothing is normalised: ids that look alike stay different ids.
+    Nothing is normalized: ids that look alike stay different.
     """
     return (
         isinstance(value, str)
@@ -38,7 +38,7 @@ def is_short_and_plain(value: object, most: int = limits.TEXT_BYTES) -> bool:
 
 
 def text(claims: Claims, name: str, code: RefusalCode = RefusalCode.CLAIM_TYPE) -> str:
-    """A plain string that must be there; `code` where it is there and not plain."""
+    """A required plain string. `code` is the refusal if it is not plain."""
     value = _present(claims, name)
     if not isinstance(value, str) or not is_short_and_plain(value):
         raise TokenRefused(code)
@@ -46,9 +46,9 @@ def text(claims: Claims, name: str, code: RefusalCode = RefusalCode.CLAIM_TYPE) 
 
 
 def whole(claims: Claims, name: str) -> int:
-    """A JSON integer that must be there: no boolean, no float, no string (RFC 7519 allows floats; we write none).
+    """A required JSON integer: no boolean, float, or string (RFC 7519 allows floats; we write none).
 
-    Within the range that every JSON reader keeps exact (RFC 7493 §2.2).
+    It must be in the range that every JSON reader keeps exact (RFC 7493 §2.2).
     """
     value = _present(claims, name)
     if type(value) is not int or abs(value) >= 2**53:
@@ -57,7 +57,7 @@ def whole(claims: Claims, name: str) -> int:
 
 
 def names(claims: Claims, name: str) -> tuple[str, ...]:
-    """A list of plain strings; none when absent."""
+    """A list of plain strings; empty if absent."""
     value = claims.get(name, ())
     if value == ():
         return ()
@@ -67,7 +67,7 @@ def names(claims: Claims, name: str) -> tuple[str, ...]:
 
 
 def attributes(value: object) -> Mapping[str, Attribute]:
-    """An object whose values are scalars or lists of scalars, made unchangeable."""
+    """An object whose values are scalars or lists of scalars, as a read-only mapping."""
     if not isinstance(value, dict):
         raise TokenRefused(RefusalCode.CLAIM_TYPE)
     read: dict[str, Attribute] = {}

@@ -1,9 +1,9 @@
-"""Verifies identity tokens of the configured issuers (OpenID Connect Core 1.0 §3.1.3.7). Decides who is asking.
+"""Verify identity tokens of the configured issuers (OpenID Connect Core 1.0 §3.1.3.7). Decides who is asking.
 
-In this order, first failure wins: size, shape, header, issuer, algorithm, key, signature, claims. What only a signature
-can vouch for is read after it, except `iss`, which says whose key to take and must be one of the configured strings.
-The header can point at no key: not by URL, not by value. Must not know flags or our own tokens: to it an access token
-of ours is a token of an unknown issuer.
+The checks run in this order, and the first failure decides: size, shape, header, issuer, algorithm, key, signature,
+claims. Claims are read after the signature check, except `iss`, which selects the keys and must be one of the
+configured strings. The header cannot supply a key, neither by URL nor by value. Knows no flags and none of our own
+tokens: here, an access token of ours is a token of an unknown issuer.
 """
 
 import re
@@ -20,15 +20,15 @@ from headgate.tokens.refusals import RefusalCode, TokenRefused
 __all__ = ["Identity", "IdentityUnavailable", "IdentityVerifier"]
 
 _POINTERS = frozenset("jku x5u jwk x5c crit zip b64 enc epk apu apv p2c p2s iv tag".split())
-"""Header members that bring a key along, ask for an extension, or belong to encryption (RFC 7515, 7516, 7518)."""
+"""Header members that supply a key, require an extension, or belong to encryption (RFC 7515, 7516, 7518)."""
 
 _KEY_ID = re.compile(r"(?!.*\.\.)[A-Za-z0-9._~:/+=@|-]{1,256}")
-"""Thumbprints, UUIDs, base64 and URLs pass; what looks like a path upwards or a query is not even looked up."""
+"""Thumbprints, UUIDs, base64, and URLs pass. What looks like a path traversal or a query is not even looked up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who a verified identity token says is asking. Times are unix seconds."""
+    """Who is asking, according to a verified identity token. Times are Unix seconds."""
 
     issuer: str
     user: str = field(repr=False)
@@ -41,18 +41,18 @@ class Identity:
 
 
 class IdentityVerifier:
-    """Verifies for a set of issuers; one per execution context, as it holds the issuers' keys."""
+    """Verifies tokens of a set of issuers. One per execution context, since it caches the issuers' keys."""
 
     def __init__(self, issuers: Iterable[IdentityIssuer], fetch: Fetch = fetch) -> None:
         self._sources = {issuer.issuer: (issuer, KeySource(issuer, fetch)) for issuer in issuers}
 
     def verify(self, token: str, now: float) -> Identity:
-        """Who is asking, at `now` (unix seconds). Raises `TokenRefused` or `IdentityUnavailable`, nothing else."""
+        """Return who is asking, at `now` (Unix seconds). Raises only `TokenRefused` or `IdentityUnavailable`."""
         try:
             return self._verify(token, now)
         except (TokenRefused, IdentityUnavailable):
             raise
-        except Exception:  # fail closed, with a code that is worth an alarm
+        except Exception:  # fail closed, with a code to alarm on
             raise TokenRefused(RefusalCode.UNEXPECTED) from None
 
     def _verify(self, token: str, now: float) -> Identity:
@@ -83,7 +83,7 @@ def _check_header(header: Claims) -> None:
     if not _POINTERS.isdisjoint(header) or "alg" not in header or "kid" not in header:
         raise TokenRefused(RefusalCode.HEADER_MEMBER)
     typ = header.get("typ", "JWT")
-    if not isinstance(typ, str) or typ.upper() != "JWT":  # `at+jwt` and the like: a token for something else
+    if not isinstance(typ, str) or typ.upper() != "JWT":  # such as `at+jwt`: a token for another use
         raise TokenRefused(RefusalCode.TYPE)
 
 
@@ -92,13 +92,13 @@ def _read_identity(claims: Claims, issuer: IdentityIssuer, now: float) -> Identi
     iat, exp = _check_time(claims, issuer, now)
     _check_email(claims, issuer)
     names = issuer.claims
-    said = {name: value for name, value in claims.items() if value is not None}  # providers write null for nothing
+    present = {name: value for name, value in claims.items() if value is not None}  # providers write null for absent
     return Identity(
         issuer=issuer.issuer,
         user=fields.text(claims, names.user, RefusalCode.SUBJECT),
-        orgs=tuple(dict.fromkeys(fields.names(said, names.orgs))),
-        admin=claims.get(names.admin) is True,  # "true", 1 and {} are not
-        attributes=fields.attributes({name: said[name] for name in names.attributes if name in said}),
+        orgs=tuple(dict.fromkeys(fields.names(present, names.orgs))),
+        admin=claims.get(names.admin) is True,  # "true", 1, and {} do not count
+        attributes=fields.attributes({name: present[name] for name in names.attributes if name in present}),
         client_id=audience,
         iat=iat,
         exp=exp,
@@ -106,7 +106,7 @@ def _read_identity(claims: Claims, issuer: IdentityIssuer, now: float) -> Identi
 
 
 def _check_audience(claims: Claims, issuer: IdentityIssuer) -> str:
-    """The client for whom the token was made: `azp`, else the audience that is ours."""
+    """Return the client that the token was issued to: `azp`, or else our audience in it."""
     value = claims.get("aud")
     named: object = [value] if isinstance(value, str) else value
     if not isinstance(named, list) or not all(isinstance(item, str) for item in named):
@@ -115,7 +115,7 @@ def _check_audience(claims: Claims, issuer: IdentityIssuer) -> str:
     if not ours:
         raise TokenRefused(RefusalCode.AUDIENCE)
     if "azp" not in claims:
-        if issuer.azp or len(ours) != len(named):  # others were meant too: who asked must be known
+        if issuer.azp or len(ours) != len(named):  # also meant for others: the client must be named
             raise TokenRefused(RefusalCode.AUTHORIZED_PARTY)
         return ours[0]
     azp = fields.text(claims, "azp", RefusalCode.AUTHORIZED_PARTY)
@@ -137,7 +137,7 @@ def _check_time(claims: Claims, issuer: IdentityIssuer, now: float) -> tuple[int
 
 
 def _check_email(claims: Claims, issuer: IdentityIssuer) -> None:
-    """An address that nobody verified is whatever its holder typed: it may be no identity and match no rule."""
+    """Refuse an unverified address as an identity or in rules: its holder could have typed any address."""
     verified = claims.get("email_verified")
     if verified is True:
         return

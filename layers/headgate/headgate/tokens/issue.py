@@ -1,7 +1,6 @@
-"""Builds and signs our own tokens (RFC 9068 for access tokens). Decides form and size; not who may have one.
+"""Build and sign our own tokens (RFC 9068 for access tokens). Decides form and size, not who gets one.
 
-What is signed has first passed `accept`, the same reading that a verifier does: a token that would be refused is
-never issued.
+Claims must pass `accept`, as in a verifier, before they are signed: a token that would be refused is never issued.
 """
 
 import json
@@ -19,22 +18,22 @@ from headgate.tokens.refusals import TokenRefused
 
 
 class TokenTooLarge(ValueError):
-    """The token would pass a size that verifiers or KMS take. `size` and `limit` in bytes."""
+    """The token would exceed a limit of verifiers or KMS. `size` and `limit` in bytes."""
 
     def __init__(self, what: str, size: int, limit: int) -> None:
-        super().__init__(f"the {what} would be {size} bytes, at most {limit} are taken")
+        super().__init__(f"the {what} would be {size} bytes; the limit is {limit}")
         self.size, self.limit = size, limit
 
 
 class InvalidGrant(ValueError):
-    """The grant would make a token that no verifier takes; the text names the check, never a value."""
+    """The grant would make a token that no verifier accepts. The text names the check, never a value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """What is to be put into a token. `audience` is the configured one, without a kind's suffix; `lifetime` seconds.
+    """What to put into a token. `audience` is the configured one, without a kind's suffix; `lifetime` in seconds.
 
-    `extra` are the token profile's claims; they may not bear a reserved name.
+    `extra` are the token profile's claims. They must not have a reserved name.
     """
 
     kind: Kind
@@ -53,10 +52,10 @@ class Grant:
 
 
 def issue(signer: Signer, grant: Grant, now: float, *, jti: str | None = None) -> tuple[str, Credential]:
-    """A signed token, and what a verifier will read in it. `now` in unix seconds; `jti` is random unless given.
+    """Return a signed token, and what a verifier will read in it. `now` in Unix seconds; `jti` is random unless given.
 
-    Raises `TokenTooLarge`, `InvalidGrant`, `NotP256` where the signer answers no signature, and whatever the signer
-    raises: there is no unsigned fallback.
+    Raises `TokenTooLarge`, `InvalidGrant`, `NotP256` if the signer returns no valid signature, and whatever the signer
+    raises. There is no unsigned fallback.
     """
     payload = _json(build_claims(grant, int(now), jti or os.urandom(16).hex()))
     message = _signing_input(grant.kind, signer.kid, payload)
@@ -69,21 +68,21 @@ def issue(signer: Signer, grant: Grant, now: float, *, jti: str | None = None) -
             kid=signer.kid,
         )
     except TokenRefused as refused:
-        raise InvalidGrant(f"no verifier would take this token: {refused.code}") from None
+        raise InvalidGrant(f"no verifier would accept this token: {refused.code}") from None
     signature = raw_signature(signer.sign(message))
     return f"{message.decode('ascii')}.{encode(signature)}", credential
 
 
 def measure(grant: Grant, kid: str) -> int:
-    """The size of the token in bytes, without signing it. Raises `TokenTooLarge` and `InvalidGrant` as `issue` does."""
+    """Return the token's size in bytes, without signing it. Raises `TokenTooLarge` and `InvalidGrant`."""
     message = _signing_input(grant.kind, kid, _json(build_claims(grant, 2**31, "0" * 32)))
     return len(message) + _SIGNATURE_CHARS
 
 
 def build_claims(grant: Grant, iat: int, jti: str) -> dict[str, object]:
-    """The claims of a grant, in the order in which they are written. Raises `InvalidGrant`."""
+    """Return the claims of a grant, in the order in which they are written. Raises `InvalidGrant`."""
     if not RESERVED_CLAIMS.isdisjoint(grant.extra):
-        raise InvalidGrant("the token profile names a reserved claim")
+        raise InvalidGrant("the token profile adds a claim with a reserved name")
     profile = PROFILES[grant.kind]
     claims: dict[str, object] = {
         "iss": grant.issuer,

@@ -1,6 +1,7 @@
-"""Reads the configuration of identity issuers. Decides what may be configured at all; knows no token and no network."""
+"""Read the configuration of identity issuers. Decides what may be configured; knows no token and no network."""
 
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
@@ -11,7 +12,7 @@ from headgate.tokens.fields import is_short_and_plain
 from headgate.tokens.refusals import TokenRefused
 
 ALGORITHMS = frozenset("RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA".split())
-"""Signatures by a private key only: a shared secret (HS*) or none would make every reader of it an issuer."""
+"""Only signatures with a private key. With a shared secret (HS*) or none, whoever can verify could also sign."""
 
 DEFAULT_ALGORITHMS = ("RS256", "ES256")
 _MEMBERS = ("issuer", "audience", "jwks_uri", "azp", "algorithms", "max_age", "claims")
@@ -20,7 +21,7 @@ _MOST_ISSUERS, _MOST_ITEMS = 50, 100
 
 @dataclass(frozen=True, slots=True)
 class ClaimNames:
-    """Which claims of an identity token say what; an attribute keeps its claim's name."""
+    """Which claims of an identity token to read. An attribute has its claim's name."""
 
     user: str = "sub"
     orgs: str = "orgs"
@@ -30,7 +31,7 @@ class ClaimNames:
 
 @dataclass(frozen=True, slots=True)
 class IdentityIssuer:
-    """One identity provider whose tokens are taken. `max_age` in seconds after `iat`; empty `azp`: the audiences."""
+    """One identity provider whose tokens are accepted. `max_age` in seconds after `iat`; empty `azp`: the audiences."""
 
     issuer: str
     audience: tuple[str, ...]
@@ -42,7 +43,7 @@ class IdentityIssuer:
 
 
 def parse_issuers(text: str) -> tuple[IdentityIssuer, ...]:
-    """The issuers in a JSON list. Raises `headgate.core.documents.Invalid` with every fault found."""
+    """Read the issuers from a JSON list. Raises `headgate.core.documents.Invalid` with every fault."""
     try:
         document = decode_json(text.encode("utf-8", "surrogatepass"))
     except TokenRefused as refused:
@@ -52,13 +53,13 @@ def parse_issuers(text: str) -> tuple[IdentityIssuer, ...]:
     issuers = [_read_issuer(root, item, f"issuers[{index}]") for index, item in enumerate(items)]
     named = [issuer.issuer for issuer in issuers if issuer.issuer]
     if len(set(named)) != len(named):
-        root.fault("issuers", "must not name an issuer twice")
+        root.fault("issuers", "must not list an issuer twice")
     root.check()
     return tuple(issuers)
 
 
 def is_url(text: str) -> bool:
-    """Whether it may be fetched: https, or http to this machine (the laptop mode); no credentials, no fragment."""
+    """Whether the URL may be fetched: https, or http to this machine (local mode); no credentials, no fragment."""
     parts = _split(text)
     if parts is None or not parts.hostname or parts.username is not None or parts.fragment or "#" in text:
         return False
@@ -93,11 +94,14 @@ def _read_issuer(root: Reader, item: object, path: str) -> IdentityIssuer:
     read = Reader(item, path, known=_MEMBERS)
     issuer = _url(read, "issuer") or ""
     if "?" in issuer:
-        read.fault("issuer", "must have no query (OpenID Connect Core 1.0 §2)")
+        read.fault("issuer", "must not have a query (OpenID Connect Core 1.0 §2)")
     jwks_uri = _url(read, "jwks_uri") if "jwks_uri" in read.members else None
     if jwks_uri and is_secure(issuer) and not is_secure(jwks_uri):
-        read.fault("jwks_uri", "must be https where the issuer is")
-    audience = read.strings("audience", limit=_MOST_ITEMS, accept=is_short_and_plain, what="client ids without blanks")
+        read.fault("jwks_uri", "must be https because the issuer is")
+    client_ids = partial(
+        read.strings, limit=_MOST_ITEMS, accept=is_short_and_plain, what="client ids without whitespace"
+    )
+    audience = client_ids("audience")
     if not audience:
         read.fault("audience", "must name at least one audience")
     algorithms = read.strings(
@@ -109,7 +113,7 @@ def _read_issuer(root: Reader, item: object, path: str) -> IdentityIssuer:
         issuer=issuer,
         audience=audience,
         jwks_uri=jwks_uri,
-        azp=read.strings("azp", limit=_MOST_ITEMS, accept=is_short_and_plain, what="client ids without blanks"),
+        azp=client_ids("azp"),
         algorithms=algorithms or DEFAULT_ALGORITHMS,
         max_age=read.whole("max_age", limits.MAX_AGE, 1, limits.MAX_AGE_CEILING),
         claims=_read_claim_names(read),
@@ -119,19 +123,17 @@ def _read_issuer(root: Reader, item: object, path: str) -> IdentityIssuer:
 
 
 def _read_claim_names(parent: Reader) -> ClaimNames:
-    read = Reader(
-        parent.members.get("claims", {}), f"{parent.path}.claims", known=("user", "orgs", "admin", "attributes")
-    )
+    read = Reader(parent.members.get("claims", {}), parent.at("claims"), known=("user", "orgs", "admin", "attributes"))
     names = ClaimNames(
         user=read.text("user", default="sub", limit=limits.ATTRIBUTE_NAME_BYTES, blank=False),
         orgs=read.text("orgs", default="orgs", limit=limits.ATTRIBUTE_NAME_BYTES, blank=False),
         admin=read.text("admin", default="admin", limit=limits.ATTRIBUTE_NAME_BYTES, blank=False),
         attributes=read.strings(
-            "attributes", limit=_MOST_ITEMS, accept=_is_attribute, what="claim names without blanks"
+            "attributes", limit=_MOST_ITEMS, accept=_is_attribute, what="claim names without whitespace"
         ),
     )
     if len({names.user, names.orgs, names.admin}) != 3:
-        read.fault("", "user, orgs and admin must be three claims")
+        read.fault("", "user, orgs, and admin must be three different claims")
     parent.absorb(read)
     return names
 
@@ -144,5 +146,5 @@ def _url(read: Reader, name: str) -> str | None:
     value = read.members.get(name)
     if isinstance(value, str) and is_url(value):
         return value
-    read.fault(name, "must be an https URL (http only to this machine) without credentials or fragment")
+    read.fault(name, "must be an https URL (http only to a loopback address) without credentials or fragment")
     return None

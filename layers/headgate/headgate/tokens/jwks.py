@@ -1,7 +1,7 @@
-"""An identity provider's keys: read from its key set, kept, and asked for again. PyJWT reads the keys (RFC 7517).
+"""An identity provider's keys: fetched from its key set, cached, and refreshed. PyJWT parses the keys (RFC 7517).
 
-Decides when the provider is asked: when what is kept is no longer fresh, or for an unknown key id, but never more than
-once a minute (once in 5 s while nothing is known). A failure leaves what was known. Knows no token.
+The provider is asked when the cached set is no longer fresh, or for an unknown key id, but at most once a minute (once
+in 5 s while no set is known). A failed fetch keeps the known keys. Knows no token.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ _PRIVATE = frozenset(("d", "p", "q", "dp", "dq", "qi", "oth", "k"))
 
 
 class IdentityUnavailable(Exception):
-    """The provider's keys cannot be had now: neither a yes nor a no (503). `retry_after` in seconds."""
+    """The provider's keys cannot be fetched, so the token is neither accepted nor refused. `retry_after` in seconds."""
 
     retry_after = limits.RETRY_PAUSE
 
@@ -36,19 +36,19 @@ class ProviderKey:
         self._algorithm, self._key = jwk.Algorithm, jwk.Algorithm.prepare_key(jwk.key)  # checks the curve
         bits = getattr(self._key, "key_size", limits.RSA_BITS[0])
         if jwk.key_type == "RSA" and not limits.RSA_BITS[0] <= bits <= limits.RSA_BITS[1]:
-            raise ValueError("an RSA key of a size that is not taken")
+            raise ValueError("the RSA key is too short or too long")
 
     def is_signed(self, message: bytes, signature: bytes) -> bool:
-        """Whether the signature (as JOSE has it) is this key's over the message."""
+        """Whether the signature (in JOSE form) is this key's signature of the message."""
         return self._algorithm.verify(message, self._key, signature)
 
 
 ProviderKeys = Mapping[tuple[str, str], ProviderKey]
-"""Keys by key id and algorithm: a key that a token's `alg` does not fit is as unknown as one of another id."""
+"""Keys by key id and algorithm. A key that does not fit a token's `alg` is as unknown as one with another id."""
 
 
 def read_keys(body: bytes, algorithms: tuple[str, ...]) -> ProviderKeys:
-    """The usable keys of a key set; others are skipped (RFC 7517 §5). Raises `TokenRefused` where it is no key set."""
+    """Return the usable keys of a key set, skipping others (RFC 7517 §5). Raises `TokenRefused` if it is no key set."""
     entries = read_object(body).get("keys")
     if not isinstance(entries, list) or len(entries) > limits.PROVIDER_KEYS:
         raise TokenRefused(RefusalCode.CLAIM_TYPE)
@@ -75,7 +75,7 @@ def _read_key(entry: Any, algorithm: str) -> ProviderKey | None:
 
 
 class KeySource:
-    """One provider's keys, for the life of an execution context. Times are unix seconds, given by the caller."""
+    """One provider's keys, for the life of an execution context. Times are Unix seconds, passed by the caller."""
 
     def __init__(self, issuer: IdentityIssuer, fetch: Fetch) -> None:
         self._issuer = issuer
@@ -87,7 +87,7 @@ class KeySource:
         self._failed = False
 
     def find(self, kid: str, algorithm: str, now: float) -> ProviderKey:
-        """The key. Raises `TokenRefused` if the provider has none, `IdentityUnavailable` if it does not answer."""
+        """Return the key. Raises `TokenRefused` if unknown, `IdentityUnavailable` if the provider does not answer."""
         if now >= self._fresh_until:
             self._ask(now)
         if now >= self._kept_until:
@@ -102,7 +102,7 @@ class KeySource:
         raise TokenRefused(RefusalCode.UNKNOWN_KEY)
 
     def _ask(self, now: float) -> bool:
-        """Fetch the keys unless that was tried just now; whether it was tried and went well."""
+        """Fetch the keys unless that was tried recently. Return whether it was tried and succeeded."""
         pause = limits.REFRESH_PAUSE if self._keys else limits.RETRY_PAUSE
         if self._asked_at is not None and 0 <= now - self._asked_at < pause:
             return False
@@ -111,7 +111,7 @@ class KeySource:
             document = self._fetch(self._uri or self._discover())
             keys = read_keys(document.body, self._issuer.algorithms)
         except (FetchFailed, TokenRefused):
-            self._uri = self._issuer.jwks_uri  # it may have moved: discover anew next time
+            self._uri = self._issuer.jwks_uri  # it may have moved: discover it again next time
             return False
         if not keys:
             return False
@@ -122,13 +122,13 @@ class KeySource:
         return True
 
     def _discover(self) -> str:
-        """OpenID Connect Discovery 1.0 §4: the document must name the very issuer that was asked."""
+        """Return the key set's URL. The document must name exactly this issuer (OpenID Connect Discovery 1.0 §4)."""
         issuer = self._issuer.issuer
         document = read_object(self._fetch(issuer.rstrip("/") + DISCOVERY).body)
         uri = document.get("jwks_uri")
         if document.get("issuer") != issuer or not isinstance(uri, str) or not is_url(uri):
-            raise FetchFailed("the discovery document is not the issuer's")
+            raise FetchFailed("the discovery document names another issuer or no valid jwks_uri")
         if is_secure(issuer) and not is_secure(uri):
-            raise FetchFailed("the keys of an https issuer must come by https")
+            raise FetchFailed("the jwks_uri of an https issuer must be https")
         self._uri = uri
         return uri

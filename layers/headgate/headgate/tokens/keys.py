@@ -1,7 +1,7 @@
-"""The keys of our own tokens: reading, rendering and the two forms of a signature. P-256 only.
+"""The keys of our own tokens: reading, rendering, and the two forms of a signature. P-256 only.
 
-Knows no token and no claim. Loading through `cryptography`'s serialization package would cost a cold authorizer 18 ms,
-so the one form in which KMS gives a P-256 key is read here by its fixed prefix.
+Knows no token and no claim. Loading a key with `cryptography`'s serialization package would add 18 ms to a cold
+authorizer, so the one form in which KMS returns a P-256 key is parsed here, by its fixed prefix.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,16 +21,16 @@ ALGORITHM = "ES256"
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of P-256's group (FIPS 186-4 D.1.2.3)
 
 _SPKI_PREFIX = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200")  # RFC 5480: id-ecPublicKey, P-256
-_ECDSA = ec.ECDSA(SHA256())  # the first one loads the OpenSSL backend, 11 ms: here it falls into the init phase
+_ECDSA = ec.ECDSA(SHA256())  # the first one loads the OpenSSL backend, 11 ms: here, in the init phase
 
 
 class NotP256(ValueError):
-    """A key or a signature that is not of the one kind that is taken here."""
+    """Not a P-256 key or signature in the supported form."""
 
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """One verifying key. The algorithm is ES256 by type: no token can choose another."""
+    """One verifying key. Its type fixes the algorithm, ES256: no token can choose another."""
 
     kid: str
     key: ec.EllipticCurvePublicKey
@@ -38,22 +38,22 @@ class PublicKey:
 
     @classmethod
     def from_der(cls, kid: str, der: bytes, state: KeyState = KeyState.ACTIVE) -> "PublicKey":
-        """From a SubjectPublicKeyInfo as KMS `GetPublicKey` gives it. Raises `NotP256` for any other kind of key."""
+        """Read a SubjectPublicKeyInfo as returned by KMS `GetPublicKey`. Raises `NotP256` for any other kind of key."""
         prefix, point = der[: len(_SPKI_PREFIX)], der[len(_SPKI_PREFIX) :]
         if prefix != _SPKI_PREFIX or len(point) != 65 or point[0] != 4:
             raise NotP256("not a P-256 public key with an uncompressed point")
         try:
             return cls(kid, ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point), state)
         except ValueError:
-            raise NotP256("not a point of P-256") from None
+            raise NotP256("not a point on P-256") from None
 
     @property
     def verifies(self) -> bool:
-        """Whether tokens of this key are still taken."""
+        """Whether tokens of this key are still accepted."""
         return self.state is not KeyState.REVOKED
 
     def is_signed(self, message: bytes, signature: bytes) -> bool:
-        """Whether `signature` (64 bytes, R then S) is this key's over `message`."""
+        """Whether `signature` (64 bytes, R then S) is this key's signature of `message`."""
         if len(signature) != SIGNATURE_BYTES:
             return False
         r, s = int.from_bytes(signature[:32]), int.from_bytes(signature[32:])
@@ -66,7 +66,7 @@ class PublicKey:
         return True
 
     def jwk(self) -> dict[str, str]:
-        """RFC 7517, RFC 7518 §6.2.1."""
+        """The key as a JWK (RFC 7517, RFC 7518 §6.2.1)."""
         numbers = self.key.public_numbers()
         point = {name: encode(value.to_bytes(32)) for name, value in (("x", numbers.x), ("y", numbers.y))}
         return {"kty": "EC", "crv": "P-256", **point, "use": "sig", "alg": ALGORITHM, "kid": self.kid}
@@ -77,23 +77,23 @@ KeySet = Mapping[str, PublicKey]
 
 
 def key_set(keys: Iterable[PublicKey]) -> dict[str, PublicKey]:
-    """Keys by key id. Raises ValueError when two have one id."""
+    """Return the keys by key id. Raises `ValueError` if two have the same id."""
     found: dict[str, PublicKey] = {}
     for key in keys:
         if found.setdefault(key.kid, key) is not key:
-            raise ValueError("two keys with one key id")
+            raise ValueError("two keys have the same key id")
     return found
 
 
 def jwks(keys: KeySet) -> dict[str, list[dict[str, str]]]:
-    """The key set as published (RFC 7517 §5): next, active and previous keys, never a revoked one."""
+    """Return the published key set (RFC 7517 §5): next, active, and previous keys, never a revoked one."""
     return {"keys": [key.jwk() for key in keys.values() if key.verifies]}
 
 
 def raw_signature(der: bytes) -> bytes:
-    """A DER ECDSA signature (KMS, OpenSSL) as JOSE's 64 bytes, each half padded on the left (RFC 7518 §3.4).
+    """Convert a DER ECDSA signature (KMS, OpenSSL) to JOSE's 64 bytes, each half left-padded (RFC 7518 §3.4).
 
-    Raises `NotP256` when it is no signature of that curve.
+    Raises `NotP256` if it is not a signature on that curve.
     """
     try:
         r, s = decode_dss_signature(der)
@@ -105,27 +105,27 @@ def raw_signature(der: bytes) -> bytes:
 
 
 class Signer(Protocol):
-    """Whatever holds a private P-256 key: KMS, or a process on a laptop."""
+    """What holds a private P-256 key: KMS, or a process on a laptop."""
 
     @property
     def kid(self) -> str:
         """The key id that tokens name."""
 
     def sign(self, message: bytes) -> bytes:
-        """An ECDSA signature with SHA-256 over the message (at most 4,096 bytes), DER encoded."""
+        """Return an ECDSA signature with SHA-256 of the message (at most 4,096 bytes), DER encoded."""
 
 
 class LocalSigner:
-    """A signer whose key lies in this process: for tests, benchmarks and nothing else."""
+    """A signer whose key is in this process, for tests and benchmarks only."""
 
     def __init__(self, kid: str, key: ec.EllipticCurvePrivateKey | None = None) -> None:
         self.kid = kid
         self._key = key or ec.generate_private_key(ec.SECP256R1())
 
     def sign(self, message: bytes) -> bytes:
-        """As `Signer.sign`."""
+        """See `Signer.sign`."""
         return self._key.sign(message, _ECDSA)
 
     def public(self, state: KeyState = KeyState.ACTIVE) -> PublicKey:
-        """The verifying half."""
+        """The public key."""
         return PublicKey(self.kid, self._key.public_key(), state)

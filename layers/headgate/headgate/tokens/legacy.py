@@ -1,8 +1,9 @@
-"""Verifies tokens of the system that Headgate replaces. Decides whether a string is one that is still taken.
+"""Verify legacy tokens, those of the system that Headgate replaces. Decides whether one is still accepted.
 
-In this order, first failure wins: time, size, shape, header, signature, claims; nothing that is not signed is parsed
-beyond the header. HS256 with one shared secret, whatever the header says: a token names no algorithm and no key. Must
-not know our own keys, as `verify` must not know the secret: what is made for one is never a key of the other.
+The checks run in this order, and the first failure decides: time, size, shape, header, signature, claims. Before the
+signature is checked, only the header is parsed. The algorithm is HS256 with one shared secret, whatever the header
+says: a token chooses no algorithm and no key. This module never has our own keys, and `verify` never has the secret, so
+that neither can be used in place of the other.
 """
 
 import hmac
@@ -16,25 +17,25 @@ from headgate.tokens.legacy_issuer import LEGACY_ALGORITHM, LegacyIssuer
 from headgate.tokens.refusals import RefusalCode, TokenRefused
 
 ISSUER = "legacy"
-"""The issuer in the credential: old tokens name none."""
+"""The issuer in the credential: legacy tokens name none."""
 
 _HEADER = frozenset(("alg", "typ", "kid"))
 
 
 @dataclass(frozen=True, slots=True)
 class LegacyVerifier:
-    """`secret` returns the shared key at a time (unix seconds), or raises `TokenRefused`; it is called last."""
+    """`secret` returns the key at a time (Unix seconds) or raises `TokenRefused`. Called after the header check."""
 
     issuer: LegacyIssuer
     secret: Callable[[float], bytes] = field(repr=False)
 
     def verify(self, token: str, now: float) -> Credential:
-        """An access credential without entitlements, orgs and `jti`, which old tokens lack. Raises `TokenRefused`."""
+        """Return an access credential, without entitlements, orgs, and `jti`. Raises `TokenRefused`."""
         try:
             return self._verify(token, now)
         except TokenRefused:
             raise
-        except Exception:  # fail closed, with a code that is worth an alarm
+        except Exception:  # fail closed, with a code to alarm on
             raise TokenRefused(RefusalCode.UNEXPECTED) from None
 
     def _verify(self, token: str, now: float) -> Credential:
@@ -55,7 +56,7 @@ class LegacyVerifier:
         if iat >= issuer.issued_before:
             raise TokenRefused(RefusalCode.CUT_OFF)
         subject = fields.text(claims, issuer.user, RefusalCode.SUBJECT)
-        admin = claims.get(issuer.admin) is True  # "true", 1 and {} are not; false is what the old endpoint wrote
+        admin = claims.get(issuer.admin) is True  # "true", 1, and {} do not count; the old endpoint wrote false
         if not admin and claims.get(issuer.access) is not True:
             raise TokenRefused(RefusalCode.NOT_ADMITTED)
         return Credential(
@@ -82,9 +83,7 @@ def _check_header(header: Claims) -> None:
     typ = header.get("typ", "JWT")
     if not isinstance(typ, str) or typ.upper() != "JWT":
         raise TokenRefused(RefusalCode.TYPE)
-    if not is_short_and_plain(
-        header.get("kid", "none"), limits.KEY_ID_CHARS
-    ):  # there is one key, whatever it is called
+    if not is_short_and_plain(header.get("kid", "none"), limits.KEY_ID_CHARS):  # there is one key, whatever its id
         raise TokenRefused(RefusalCode.KEY_ID)
 
 

@@ -1,6 +1,6 @@
-"""Reads the configuration of the legacy issuer. Decides what may be configured, and what may be a shared secret.
+"""Read the configuration of the legacy issuer. Decides what may be configured, and what may be a shared secret.
 
-Nothing has a default: whoever accepts old tokens says which, by what claims, and until when.
+Nothing has a default: an operator who accepts legacy tokens says which, by what claims, and until when.
 """
 
 import json
@@ -13,14 +13,14 @@ from headgate.tokens.compact import decode_json
 from headgate.tokens.refusals import TokenRefused
 
 LEGACY_ALGORITHM = "HS256"
-"""The only one there is. It must be configured all the same, so that nobody takes a secret for a public key."""
+"""The only one supported. It must be configured all the same, so that nobody mistakes the secret for a public key."""
 
 _MEMBERS = ("algorithm", "version", "accept_until", "issued_before", "claims")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegacyIssuer:
-    """The system that was replaced. Times are unix seconds; `user`, `access` and `admin` are names of claims."""
+    """The system that was replaced. Times are Unix seconds; `user`, `access`, and `admin` are names of claims."""
 
     version: int
     accept_until: int
@@ -31,11 +31,11 @@ class LegacyIssuer:
 
 
 class NoSecret(ValueError):
-    """What was read cannot be the shared secret. The text names the check, never the value."""
+    """The text cannot be the shared secret. The message names the check, never the value."""
 
 
 def parse_legacy_issuer(text: str, now: float) -> LegacyIssuer:
-    """The issuer in a JSON object, judged at `now`, the function's start. Raises `Invalid` with every fault."""
+    """Read the issuer from a JSON object, checked at `now`, the function's start. Raises `Invalid` with every fault."""
     try:
         document = decode_json(text.encode("utf-8", "surrogatepass"))
     except TokenRefused as refused:
@@ -54,7 +54,7 @@ def parse_legacy_issuer(text: str, now: float) -> LegacyIssuer:
         claims.text(name, limit=limits.ATTRIBUTE_NAME_BYTES, blank=False) for name in ("user", "access", "admin")
     )
     if len({user, access, admin}) != 3:
-        claims.fault("", "user, access and admin must be three claims")
+        claims.fault("", "user, access, and admin must be three different claims")
     read.absorb(claims)
     version = read.whole("version", -1, 0, 2**31)
     read.check()
@@ -63,18 +63,18 @@ def parse_legacy_issuer(text: str, now: float) -> LegacyIssuer:
 
 
 def shared_secret(text: str) -> bytes:
-    """The key in a secret's text, its bytes as they stand. Raises `NoSecret`.
+    """Return the key in a secret's text, unchanged, as bytes. Raises `NoSecret`.
 
-    A key in PEM is not one (a public key as a secret would let anybody sign), and neither is what a secret store
-    writes for a list of names and values.
+    Refuses a PEM key (with a public key as the secret, anybody could sign) and a JSON object (how a secret store writes
+    key-value pairs).
     """
     if text != text.strip():
-        raise NoSecret("blanks or a line end around it")
+        raise NoSecret("it has whitespace at its start or end")
     if text.startswith("-----BEGIN") or _is_object(text):
-        raise NoSecret("not a plain text, but PEM or JSON")
+        raise NoSecret("it is PEM or JSON, not plain text")
     key = text.encode("utf-8", "surrogatepass")
     if len(key) < limits.LEGACY_SECRET_BYTES:
-        raise NoSecret(f"shorter than {limits.LEGACY_SECRET_BYTES} bytes")
+        raise NoSecret(f"it is shorter than {limits.LEGACY_SECRET_BYTES} bytes")
     return key
 
 
@@ -89,5 +89,5 @@ def _time(read: Reader, name: str) -> int:
     try:
         return floor(unix(read.text(name)))
     except (ValueError, OverflowError):
-        read.fault(name, "must be a time with an offset (RFC 3339)")
+        read.fault(name, "must be an RFC 3339 time with an offset")
         return 0

@@ -1,13 +1,13 @@
-"""The closed set of reasons for which a token is refused. Knows nothing of tokens.
+"""The closed set of reasons to refuse a token. Knows nothing about tokens.
 
-The code is for logs, metrics and tests. What a caller is told is generic: a reason is a guide for guessing.
+The code is for logs, metrics, and tests. Callers get a generic text: a reason would help them guess.
 """
 
 from enum import StrEnum
 
 
 class RefusalCode(StrEnum):
-    """Why. One word per check, in the order in which the checks run."""
+    """Why a token was refused: one word per check, in the order in which the checks run."""
 
     TOO_LARGE = "too_large"
     SHAPE = "shape"  # not three base64url parts
@@ -18,16 +18,16 @@ class RefusalCode(StrEnum):
     DUPLICATE_MEMBER = "duplicate_member"
     NOT_FINITE = "not_finite"
     TOO_DEEP = "too_deep"
-    HEADER_MEMBER = "header_member"  # one that may not be there, or one that must
+    HEADER_MEMBER = "header_member"  # a required one is missing, or one is not allowed
     ALGORITHM = "algorithm"
     TYPE = "type"
-    KIND = "kind"  # a kind of our own that this door does not take
+    KIND = "kind"  # one of our kinds that is not accepted here
     KEY_ID = "key_id"  # not a plausible key id
     UNKNOWN_KEY = "unknown_key"
     REVOKED_KEY = "revoked_key"
     SIGNATURE = "signature"
     CLAIM_MISSING = "claim_missing"
-    CLAIM_FORBIDDEN = "claim_forbidden"  # one that this kind never carries
+    CLAIM_FORBIDDEN = "claim_forbidden"  # one that this kind never has
     CLAIM_TYPE = "claim_type"
     ISSUER = "issuer"
     AUDIENCE = "audience"
@@ -38,19 +38,19 @@ class RefusalCode(StrEnum):
     EMAIL_UNVERIFIED = "email_unverified"
     NOT_YET_VALID = "not_yet_valid"
     EXPIRED = "expired"
-    LIFETIME = "lifetime"  # ends before it starts, or lives longer than any token may
+    LIFETIME = "lifetime"  # ends before it starts, or lives longer than allowed
     TOO_OLD = "too_old"
-    REVOKED = "revoked"  # its subject, its `jti` or its session
-    RETIRED = "retired"  # an old token, and the time until which they are taken is over
-    VERSION = "version"  # an old token of another version
-    CUT_OFF = "cut_off"  # an old token that was issued when none should be any more
-    NOT_ADMITTED = "not_admitted"  # an old token that admits to nothing
-    KEY_UNAVAILABLE = "key_unavailable"  # an old token, and the shared secret cannot be read or is none
-    UNEXPECTED = "unexpected"  # a bug in here: denied, and worth an alarm
+    REVOKED = "revoked"  # its subject, its `jti`, or its session
+    RETIRED = "retired"  # a legacy token after `accept_until`
+    VERSION = "version"  # a legacy token of another version
+    CUT_OFF = "cut_off"  # a legacy token issued at or after `issued_before`
+    NOT_ADMITTED = "not_admitted"  # a legacy token that grants no access
+    KEY_UNAVAILABLE = "key_unavailable"  # a legacy token, and the shared secret cannot be read or used
+    UNEXPECTED = "unexpected"  # a bug here: denied; alarm on it
 
 
 class TokenRefused(Exception):
-    """A token was refused. `str()` is the code and never holds anything of the token."""
+    """A token was refused. `str()` is the code and never contains anything from the token."""
 
     def __init__(self, code: RefusalCode) -> None:
         super().__init__(code.value)

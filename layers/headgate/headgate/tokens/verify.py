@@ -1,11 +1,11 @@
-"""Verifies our own tokens. Decides whether a string is a credential; must not know routes, flags or revocations.
+"""Verify our own tokens. Decides whether a string is a credential; knows no routes, flags, or revocations.
 
-In this order, first failure wins: size, shape, header, key, signature, claims. Nothing that is not signed is parsed
-beyond the header. PyJWT is not used here: its import costs 70 ms at a cold start and its decode 30 µs beside checks
-that would have to stand before and after it anyway; the signature check is `cryptography`'s.
+The checks run in this order, and the first failure decides: size, shape, header, key, signature, claims. Before the
+signature is checked, only the header is parsed. PyJWT is not used here: its import adds 70 ms to a cold start and its
+decode 30 µs, and the other checks would be needed anyway. `cryptography` checks the signature.
 
-ES256 is malleable: a token has a twin with another text that verifies too. So a revocation is keyed by `jti`, `sub`
-or `iat`, never by the text; the store of verified tokens may be, as it only spares a check that was made.
+ES256 is malleable: a token has a twin with another text that verifies, too. So a revocation is keyed by `jti`, `sub`,
+or `iat`, never by the text. The cache of verified tokens may use the text, since it only saves a check that was made.
 """
 
 from collections import OrderedDict
@@ -22,7 +22,7 @@ _HEADER = frozenset(("alg", "kid", "typ"))
 
 
 class VerifiedTokens:
-    """Tokens verified before in this execution context, by their exact text; the least recently used goes first."""
+    """Tokens verified before in this execution context, by exact text. The least recently used is dropped first."""
 
     def __init__(self, most: int = limits.VERIFIED_TOKENS) -> None:
         self._most = most
@@ -32,14 +32,14 @@ class VerifiedTokens:
         return len(self._entries)
 
     def get(self, token: str) -> tuple[Credential, PublicKey] | None:
-        """The credential and the key that it was verified with."""
+        """Return the credential and the key that verified it, or None."""
         entry = self._entries.get(token)
         if entry is not None:
             self._entries.move_to_end(token)
         return entry
 
     def keep(self, token: str, credential: Credential, key: PublicKey) -> None:
-        """Keep one, at the cost of the oldest when full."""
+        """Add a token. If the cache is full, drop the least recently used one."""
         self._entries[token] = (credential, key)
         if len(self._entries) > self._most:
             self._entries.popitem(last=False)
@@ -47,10 +47,10 @@ class VerifiedTokens:
 
 @dataclass(frozen=True, slots=True)
 class Verifier:
-    """Verifies for one issuer and one audience. Cheap to construct: per request where the issuer is the request's.
+    """Verifies tokens of one issuer and one audience. Cheap to construct, even for each request.
 
-    `keys` by key id; `seen` may be shared by any number of verifiers: an answer from it is always the one that a
-    verification from scratch would give at that moment with these keys, issuer and audience.
+    `keys` are by key id. Verifiers may share `seen`: it only returns what a verification from scratch would return at
+    that moment with these keys, issuer, and audience.
     """
 
     issuer: str
@@ -59,12 +59,12 @@ class Verifier:
     seen: VerifiedTokens | None = None
 
     def verify(self, token: str, now: float, kinds: Set[Kind]) -> Credential:
-        """The credential in `token` at `now` (unix seconds), if it is one of `kinds`. Raises only `TokenRefused`."""
+        """Return the credential in `token` at `now` (Unix seconds), if one of `kinds`. Raises only `TokenRefused`."""
         try:
             return self._seen_before(token, now, kinds) or self._first_sight(token, now, kinds)
         except TokenRefused:
             raise
-        except Exception:  # fail closed, with a code that is worth an alarm: nothing may leave but a refusal
+        except Exception:  # fail closed, with a code to alarm on
             raise TokenRefused(RefusalCode.UNEXPECTED) from None
 
     def _seen_before(self, token: str, now: float, kinds: Set[Kind]) -> Credential | None:
@@ -79,7 +79,7 @@ class Verifier:
             or credential.audience != self.audience
             or credential.kind not in kinds
         ):
-            return None  # whatever has changed, first sight gives the reason
+            return None  # the full verification gives the reason
         check_time(credential, now)
         return credential
 
@@ -96,7 +96,7 @@ class Verifier:
         return credential
 
     def _read_header(self, part: str, kinds: Set[Kind]) -> tuple[KindProfile, PublicKey]:
-        """The kind and the key that the header names; `alg` must be the key's own."""
+        """Return the kind and the key that the header names. `alg` must be the key's own."""
         header = compact.read_object(compact.decode(part))
         if header.keys() != _HEADER:
             raise TokenRefused(RefusalCode.HEADER_MEMBER)
@@ -104,7 +104,7 @@ class Verifier:
             raise TokenRefused(RefusalCode.ALGORITHM)
         typ = header["typ"]
         profile = BY_TYP.get(typ.lower()) if isinstance(typ, str) and typ.isascii() else None
-        if profile is None:  # media types are case-insensitive (RFC 2045 §5.1), and nothing else is bent
+        if profile is None:  # media types are case-insensitive (RFC 2045 §5.1); nothing else is
             raise TokenRefused(RefusalCode.TYPE)
         if profile.kind not in kinds:
             raise TokenRefused(RefusalCode.KIND)
@@ -122,7 +122,7 @@ class Verifier:
 
 
 def check_time(credential: Credential, now: float) -> None:
-    """Refuse outside the credential's time. A token seen before is checked again for this and its key's state only."""
+    """Refuse a credential outside its validity period. For a cached token, only this and its key are checked again."""
     if credential.exp <= now:
         raise TokenRefused(RefusalCode.EXPIRED)
     ahead = now + limits.CLOCK_LEEWAY

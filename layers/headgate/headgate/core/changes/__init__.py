@@ -1,1 +1,1 @@
-"""What only the admin function uses: changes to flags, lists, routes and the manifest. No decision needs it."""
+"""What only the admin function uses: changes to flags, lists, routes, and the manifest. Decisions do not need it."""

@@ -15,7 +15,7 @@ from headgate.core.ruleset import ancestry
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """Who changed what, when, as which revision."""
+    """Who made a change, when (RFC 3339), and as which revision."""
 
     revision: int
     at: str
@@ -23,7 +23,7 @@ class Stamp:
 
 
 def stamped(flag: Flag, version: int, stamp: Stamp) -> Flag:
-    """The flag as it will be stored. A long list that was lost begins with it."""
+    """Return the flag as it will be stored. A long list that was lost starts at this revision."""
     long = flag.members
     if long is not None and long.since > stamp.revision:
         long = replace(long, since=stamp.revision)
@@ -33,23 +33,23 @@ def stamped(flag: Flag, version: int, stamp: Stamp) -> Flag:
 
 
 def with_stage(flag: Flag, stage: Stage, steps: int | None, unit: Unit | None) -> Flag:
-    """Move the stage; percent and unit may come along with any."""
+    """Set the stage. Percent (in steps) and unit may change with it."""
     return replace(flag, stage=stage, steps=flag.steps if steps is None else steps, unit=unit or flag.unit)
 
 
 def with_members(
     flag: Flag, *, add: tuple[Iterable[str], Iterable[str]], remove: tuple[Iterable[str], Iterable[str]]
 ) -> tuple[Flag, int, int]:
-    """Add and remove users and orgs, wherever they are to lie; gives the flag and how many came and went."""
+    """Add and remove users and orgs inline, without a limit. Return the flag, and how many were added and removed."""
     users = (flag.allow.users | set(add[0])) - set(remove[0])
     orgs = (flag.allow.orgs | set(add[1])) - set(remove[1])
-    came = len(users - flag.allow.users) + len(orgs - flag.allow.orgs)
-    went = len(flag.allow.users - users) + len(flag.allow.orgs - orgs)
-    return replace(flag, allow=replace(flag.allow, users=frozenset(users), orgs=frozenset(orgs))), came, went
+    added = len(users - flag.allow.users) + len(orgs - flag.allow.orgs)
+    removed = len(flag.allow.users - users) + len(flag.allow.orgs - orgs)
+    return replace(flag, allow=replace(flag.allow, users=frozenset(users), orgs=frozenset(orgs))), added, removed
 
 
 def with_kill(flag: Flag, kill: Kill) -> Flag:
-    """Drop the gate. While killed, reach only rises; a kill that adds nothing gives the same flag."""
+    """Kill the flag. While it is killed, the reach only rises; a kill that adds nothing returns the same flag."""
     held = flag.killed
     if held is None:
         return replace(flag, killed=kill)
@@ -58,19 +58,19 @@ def with_kill(flag: Flag, kill: Kill) -> Flag:
 
 
 def without_kill(flag: Flag) -> Flag:
-    """Lift the kill: stage, percent and lists were never touched."""
+    """Lift the kill. Stage, percent, and lists were never changed by it."""
     return replace(flag, killed=None)
 
 
 def kept(before: Flag | None, after: Flag) -> Flag:
-    """A flag that takes another's place: the kill stays over it, and the long part of the list stays as it is."""
+    """Return the flag that replaces another: it keeps the other's kill, and its long list unless it has its own."""
     if before is None:
         return after
     return replace(after, killed=before.killed, members=after.members or before.members)
 
 
 def shrinks(before: Flag | None, after: Flag | None) -> bool:
-    """Whether the change takes access away, judged by structure at the stage in force, as if not killed."""
+    """Whether the change takes access away, judged by structure at the current stage, as if not killed."""
     if before is None or before.stage is Stage.ADMIN_ONLY:
         return False
     if after is None or STAGES.index(after.stage) < STAGES.index(before.stage):
@@ -95,7 +95,7 @@ def _is_looser(new: Rule, old: Rule) -> bool:
 
 
 def _is_same(new: Clause, old: Clause) -> bool:
-    """Python holds 1 and true for equal; the operators do not."""
+    """Python treats 1 and true as equal; the operators do not."""
     if (new.attribute, new.op, new.kind) != (old.attribute, old.op, old.kind):
         return False
     left, right = (list(value) if isinstance(value, tuple) else [value] for value in (new.value, old.value))
@@ -110,8 +110,8 @@ def _bucket_shrinks(before: Flag, after: Flag) -> bool:
 
 
 def check_parents(before: Mapping[str, Flag], changed: Mapping[str, Flag], after: Mapping[str, Flag]) -> None:
-    """Refuse changed flags whose parents do not exist, or that make a lineage circular or too deep: their own, or that
-    of a flag which hangs on them. What was so before may stay. Raises `Invalid`.
+    """Refuse changed flags whose parents do not exist, and changes that make a lineage circular or too deep: a changed
+    flag's own, or that of a flag that depends on it. What was so before may stay. Raises `Invalid`.
     """
     for flag in changed.values():
         held = before.get(flag.key)
@@ -121,23 +121,23 @@ def check_parents(before: Mapping[str, Flag], changed: Mapping[str, Flag], after
                 refuse(f"requires.{index}", "this flag does not exist")
     for key in after:
         if ancestry(after, key) is None and (key in changed or key not in before or ancestry(before, key) is not None):
-            refuse("requires", f"makes a cycle, or a chain longer than {limits.MAX_DEPTH}, at {key}")
+            refuse("requires", f"makes a cycle, or a chain of more than {limits.MAX_DEPTH} parents, at {key}")
 
 
 def check_size(flag: Flag) -> None:
-    """Refuse a flag that does not fit its record. Raises `Refusal`."""
+    """Refuse a flag that is too large to store. Raises `Refusal`."""
     if stored_bytes(flag) > limits.MAX_FLAG_BYTES:
-        raise Refusal(Slug.TOO_LARGE, f"a flag must be at most {limits.MAX_FLAG_BYTES} bytes")
+        raise Refusal(Slug.TOO_LARGE, f"a flag must be at most {limits.MAX_FLAG_BYTES} bytes of JSON")
 
 
 def check_no_emails(users: Iterable[str]) -> None:
-    """Refuse e-mail addresses as user ids: personal data in clear, and people change them. Raises `Invalid`."""
+    """Refuse email addresses as user ids: they are personal data, and people change them. Raises `Invalid`."""
     if any("@" in user for user in users):
-        refuse("users", "must hold opaque ids, not e-mail addresses")
+        refuse("users", "must be opaque ids, not email addresses")
 
 
 def routes_shrink(before: RouteTable, after: RouteTable, access: str | None) -> bool:
-    """Whether some route would accept fewer credentials or need more flags; a route no longer listed is `entry`."""
+    """Whether a route would accept fewer credentials or require more flags. A route no longer listed is `entry`."""
     return any(
         _policy_shrinks(old.get(name) or RoutePolicy(name), new.get(name) or RoutePolicy(name), access)
         for old, new in ((before.routes, after.routes), (before.procedures, after.procedures))

@@ -1,7 +1,7 @@
-"""An import: a batch of member items that is staged piece by piece, then switched on by one change.
+"""An import: a batch of member items, staged in pieces, then committed by one change.
 
-What is staged counts for nothing until the flag's document says since which revision it counts. While it is open, its
-counts are kept exact against what is in force: the sum, over all staged ids, of what switching on would do to each.
+Staged ids have no effect until the flag's document says at which revision the import took effect. While the import is
+open, its tally is exact: the sum, over all staged ids, of what committing would do to each.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,7 @@ from headgate.core.model import Flag, Json, LongList
 
 
 class ImportState(StrEnum):
-    """How far an import is."""
+    """The state of an import."""
 
     OPEN = "open"
     COMMITTED = "committed"
@@ -26,7 +26,7 @@ class ImportState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many switching on would add to the list and remove from it, and the same of its long part by kind."""
+    """How many ids committing would add to the list and remove from it, and the same for its long part by kind."""
 
     added: int = 0
     removed: int = 0
@@ -36,12 +36,12 @@ class Tally:
     orgs_out: int = 0
 
     def plus(self, other: "Tally", times: int = 1) -> "Tally":
-        """Both together; or without the other, `times` being -1."""
+        """Return the sum of both; with `times` -1, the difference."""
         return Tally(*(getattr(self, name) + times * getattr(other, name) for name in Tally.__slots__))
 
 
 def effect_on_list(member: Member, *, comes: bool | None, is_long: bool, is_in: bool) -> Tally:
-    """What switching on does to one id; `comes` is what the import holds for it, `is_in` whether it is listed now."""
+    """What committing does to one id. `comes` is what the import staged for it; `is_in`, whether it is listed now."""
     if comes is None:
         return Tally()
     came, went = comes and not is_long, is_long and not comes
@@ -51,9 +51,10 @@ def effect_on_list(member: Member, *, comes: bool | None, is_long: bool, is_in: 
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """`staged` counts the ids so far, `digest` runs over them; `opened_at` is in Unix seconds.
+    """`staged` counts the ids so far, `digest` is their running digest, and `opened_at` is in Unix seconds.
 
-    `kind` and `mode` are empty for a call that changes users and orgs, or adds and removes, at once.
+    `kind` and `mode` are empty for the batch of an `allow` call that changes users and orgs, or adds and removes, at
+    once.
     """
 
     id: str
@@ -71,12 +72,12 @@ class Import:
 
     @property
     def is_open(self) -> bool:
-        """Whether it can be staged, committed, abandoned."""
+        """Whether it can be staged, committed, or abandoned."""
         return self.state is ImportState.OPEN
 
     @property
     def document(self) -> dict[str, Json]:
-        """As callers see it."""
+        """The import as callers see it."""
         return {"id": self.id, "kind": self.kind, "mode": self.mode, "state": self.state.value, "staged": self.staged,
                 "added": self.tally.added, "removed": self.tally.removed, "digest": self.digest,
                 "revision": self.revision}  # fmt: skip
@@ -84,7 +85,7 @@ class Import:
 
 @dataclass(frozen=True, slots=True)
 class Switched:
-    """The flag and the import after switching on."""
+    """The flag and the import after committing."""
 
     flag: Flag
     done: Import
@@ -93,9 +94,9 @@ class Switched:
 def switch_on(
     flag: Flag, open_import: Import, histories: Mapping[Member, Iterable[MemberEvent]], revision: int
 ) -> Switched:
-    """Let the import count from this revision. `histories` are those of everybody in the flag's inline part.
+    """Commit the import at this revision. `histories` are those of everybody in the flag's inline part.
 
-    The inline part may have been replaced since ids were staged, so that what the import does to it is counted anew.
+    The inline part may have been replaced since ids were staged, so the import's effect on it is counted again.
     """
     stand = Standpoint.of(flag)
     counted = replace(open_import.tally, added=open_import.tally.users_in + open_import.tally.orgs_in,
@@ -131,5 +132,5 @@ def check_imports(flag: Flag) -> None:
     if flag.members is not None and len(flag.members.imports) >= limits.MAX_IMPORTS:
         raise Refusal(
             Slug.IMPORTS_SPENT,
-            f"a flag takes {limits.MAX_IMPORTS} imports; changes of up to {limits.MAX_SMALL} ids still work",
+            f"a flag accepts {limits.MAX_IMPORTS} imports; change at most {limits.MAX_SMALL} ids per call instead",
         )

@@ -1,7 +1,7 @@
-"""The manifest: flags, route policies and token profile as one document, compared with what is in force.
+"""The manifest: flags, route policies, and token profile in one document, compared with the rules in force.
 
-A member that the manifest leaves out of a flag keeps its live value, so that applying it again does not undo what
-operators did since; a flag that it leaves out stays, unless pruning is asked for.
+A member that the manifest omits from a flag keeps its live value, so applying a manifest again does not undo what
+operators have changed since. A flag that it omits stays, unless pruning is requested.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,7 +23,7 @@ MANIFEST_MEMBERS = (*PROFILE_MEMBERS, "flags", "routes")
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What the document asks for. A part that it does not name is None and stays as it is."""
+    """What the document asks for. A part that it does not name is None and stays unchanged."""
 
     flags: tuple[dict[str, Any], ...] | None
     routes: RouteTable | None
@@ -32,7 +32,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class PlanStep:
-    """One change that applying would make; `target` is `flag`, `routes` or `profile`."""
+    """One change that applying would make. `target` is `flag`, `routes`, or `profile`."""
 
     target: str
     action: str
@@ -43,12 +43,12 @@ class PlanStep:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """The step as the plan shows it."""
+        """The step as shown in the plan."""
         return {"target": self.target, "action": self.action, "flag": self.key, "shrinks": self.shrinks}
 
 
 def parse_manifest(document: Json) -> Manifest:
-    """Read a manifest; flags are checked against what is in force by `plan`. Raises `Invalid` with every fault."""
+    """Read a manifest. `plan_manifest` checks its flags against those in force. Raises `Invalid` with every fault."""
     read = Reader(document, known=MANIFEST_MEMBERS)
     routes, profile = None, None
     try:
@@ -75,24 +75,23 @@ def parse_manifest(document: Json) -> Manifest:
 def plan_manifest(
     manifest: Manifest, snapshot: Snapshot, *, new_salt: Callable[[], str], prune: bool
 ) -> list[PlanStep]:
-    """The changes, in the order of applying: parents before children, then profile and routes, deletions last.
+    """Return the changes in the order of applying: parents before children, profile, routes, deletions.
 
-    `new_salt` is for flags that are new and name none. Raises `Invalid` with every fault.
+    `new_salt` makes the salt of a new flag that names none. Raises `Invalid` with every fault.
     """
     live = snapshot.rules.given
     wanted = _wanted_flags(manifest, snapshot, new_salt)
     after = wanted if _prunes(manifest, prune) else {**live, **wanted}
     if len(after) > max(limits.MAX_FLAGS, len(live)):
-        refuse("flags", f"there would be more than {limits.MAX_FLAGS} flags")
+        refuse("flags", f"would make more than {limits.MAX_FLAGS} flags")
     check_parents(live, wanted, after)
     check_told(manifest.profile or snapshot.profile, after, manifest.routes or snapshot.routes)
-    steps = [*_flag_steps(wanted, snapshot)]
-    if manifest.profile is not None and _differs(
-        profile_document(manifest.profile), profile_document(snapshot.profile)
-    ):
-        moved = snapshot.profile.access is not None and manifest.profile.access != snapshot.profile.access
+    steps = list(_flag_steps(wanted, snapshot))
+    if manifest.profile is not None:
         documents = profile_document(snapshot.profile), profile_document(manifest.profile)
-        steps.append(PlanStep("profile", "replace", None, *documents, moved))
+        if _differs(*documents):
+            moved = snapshot.profile.access is not None and manifest.profile.access != snapshot.profile.access
+            steps.append(PlanStep("profile", "replace", None, *documents, moved))
     if manifest.routes is not None and routes_document(manifest.routes) != routes_document(snapshot.routes):
         access = (manifest.profile or snapshot.profile).access
         fewer = bool(snapshot.routes.policies()) and routes_shrink(snapshot.routes, manifest.routes, access)
@@ -104,7 +103,7 @@ def plan_manifest(
 
 
 def outcome(live: Mapping[str, Flag], steps: Iterable[PlanStep]) -> dict[str, Flag]:
-    """The flags as the steps leave them; a kill and the long part of a list stay."""
+    """Return the flags after the steps. Kills and long lists stay."""
     after = dict(live)
     for step in steps:
         if isinstance(step.after, Flag):
@@ -115,12 +114,12 @@ def outcome(live: Mapping[str, Flag], steps: Iterable[PlanStep]) -> dict[str, Fl
 
 
 def _prunes(manifest: Manifest, prune: bool) -> bool:
-    """A manifest without flags says nothing of flags: it deletes none."""
+    """A manifest without `flags` deletes no flag."""
     return prune and manifest.flags is not None
 
 
 def _differs(left: Any, right: Any) -> bool:
-    """As JSON: Python holds 1 and true for equal."""
+    """Compare as JSON: Python treats 1 and true as equal."""
     return canonical(left) != canonical(right)
 
 
@@ -129,9 +128,9 @@ def _wanted_flags(manifest: Manifest, snapshot: Snapshot, new_salt: Callable[[],
     faults: list[tuple[str, str]] = []
     for index, document in enumerate(manifest.flags or ()):
         live = snapshot.rules.given.get(document["key"])
-        kept = _own(live) if live is not None and not live.quarantined else {}
+        held = _own(live) if live is not None and not live.quarantined else {}
         try:
-            wanted[document["key"]] = parse_flag({**kept, **document}, salt=new_salt(), path=f"flags.{index}")
+            wanted[document["key"]] = parse_flag({**held, **document}, salt=new_salt(), path=f"flags.{index}")
         except Invalid as fault:
             faults.extend(fault.faults)
     if faults:
@@ -167,7 +166,7 @@ def _parents_first(flags: dict[str, Flag]) -> list[str]:
 
 
 def manifest_document(snapshot: Snapshot) -> dict[str, Any]:
-    """What is in force, as a manifest. Flags whose record cannot be read are left out."""
+    """Return the rules in force as a manifest. Flags whose record cannot be read are left out."""
     return {
         **profile_document(snapshot.profile),
         "flags": [_own(flag) for _key, flag in sorted(snapshot.rules.given.items()) if not flag.quarantined],

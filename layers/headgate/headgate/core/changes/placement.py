@@ -1,6 +1,6 @@
-"""Where the ids of a change go: inline while there is room, else to member items; out of wherever they are.
+"""Choose where the ids of a change are stored: inline while there is room, otherwise in member items.
 
-Where an id lies is nobody's business but ours: the list is the union of both parts.
+Removals apply to both. Callers do not see where an id is stored: the list is the union of both parts.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -15,7 +15,7 @@ from headgate.core.model import Allow, Flag, Json, LongList
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """The flag with its new inline part, the member items that change (True comes, False goes), and the counts."""
+    """The flag with its new inline part, the member items to change (True adds, False removes), and the counts."""
 
     flag: Flag
     moved: Mapping[Member, bool]
@@ -26,7 +26,7 @@ class Placed:
 def place(
     flag: Flag, *, add: Iterable[Member], remove: Iterable[Member], long: Collection[Member], most: int
 ) -> Placed:
-    """Work out a change; `long` are those of the ids that stand in member items, `most` the ids that fit inline."""
+    """Plan a change. `long` are those of the ids that are in member items; at most `most` ids fit inline."""
     out = list(dict.fromkeys(remove))
     new = [one for one in dict.fromkeys(add) if one not in long and not is_inline(flag.allow, one)]
     gone = [one for one in out if one in long or is_inline(flag.allow, one)]
@@ -37,31 +37,31 @@ def place(
 
 
 def is_inline(allow: Allow, member: Member) -> bool:
-    """Whether this member stands in the inline part."""
+    """Whether the member is in the inline part."""
     kind, name = member
     return name in (allow.users if kind == "user" else allow.orgs)
 
 
 def inline(allow: Allow) -> list[Member]:
-    """Everybody in the inline part, sorted."""
+    """Return everybody in the inline part, sorted."""
     return [("user", name) for name in sorted(allow.users)] + [("org", name) for name in sorted(allow.orgs)]
 
 
 def without(allow: Allow, members: Iterable[Member]) -> Allow:
-    """The list without these in its inline part."""
+    """Return the list with these removed from its inline part."""
     gone = frozenset(members)
     users = (name for name in allow.users if ("user", name) not in gone)
     return replace(allow, users=frozenset(users), orgs=frozenset(n for n in allow.orgs if ("org", n) not in gone))
 
 
 def with_inline(allow: Allow, members: Collection[Member]) -> Allow:
-    """The list with these in its inline part."""
+    """Return the list with these added to its inline part."""
     users = allow.users.union(name for kind, name in members if kind == "user")
     return replace(allow, users=users, orgs=allow.orgs.union(name for kind, name in members if kind == "org"))
 
 
 def _fitting(flag: Flag, members: Collection[Member], most: int) -> int:
-    """How many of these fit inline, one after another."""
+    """How many of these fit inline, in order."""
     count, size = len(flag.allow.users) + len(flag.allow.orgs), stored_bytes(flag)
     for number, (_kind, name) in enumerate(members):
         count, size = count + 1, size + len(canonical(name).encode()) + 1
@@ -71,16 +71,16 @@ def _fitting(flag: Flag, members: Collection[Member], most: int) -> int:
 
 
 def with_moved(flag: Flag, moved: Mapping[Member, bool], revision: int) -> Flag:
-    """The flag after a change of so many member items by its revision, all of them named."""
+    """Return the flag after these member items changed at `revision`. Its document names all of them."""
     if not moved:
         return flag
     held = flag.members or LongList()
-    users, orgs = (sum(1 if came else -1 for (kind, _), came in moved.items() if kind == one) for one in KINDS)
+    users, orgs = (sum(1 if adds else -1 for (kind, _), adds in moved.items() if kind == one) for one in KINDS)
     names: dict[str, Json] = {
-        name: {f"{kind}s": sorted(one for (of, one), came in moved.items() if of == kind and came is wanted)
+        name: {f"{kind}s": sorted(one for (of, one), adds in moved.items() if of == kind and adds is wanted)
                for kind in KINDS}
         for name, wanted in (("added", True), ("removed", False))
     }  # fmt: skip
-    came = sum(moved.values())
-    changed = {"revision": revision, "added": came, "removed": len(moved) - came, "ids": names}
+    added = sum(moved.values())
+    changed = {"revision": revision, "added": added, "removed": len(moved) - added, "ids": names}
     return replace(flag, members=replace(held, users=held.users + users, orgs=held.orgs + orgs, changed=changed))

@@ -1,7 +1,7 @@
-"""Who gains and who loses by a change: the one decision before and after it, for subjects that are known.
+"""Who gains and who loses by a change: the decision before and after it, for known subjects.
 
-The gate sees subjects only as they come; known are those that an operator names, that have a live session, or that
-stand on a list. What the bucket does to all others is told as a share.
+The gate knows only the subjects that an operator names, that have a live session, or that are on a list. For all
+others, the preview reports the share of the bucket.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -18,15 +18,15 @@ from headgate.core.model import Decision, Flag, Stage, Subject
 from headgate.core.ruleset import Ruleset, ruleset
 
 SAMPLES = 10
-"""Subjects shown of those that gain, and as many of those that lose."""
+"""Subjects shown of those that gain, and of those that lose."""
 KNOWN = 10_000
-"""Subjects that one preview looks at."""
+"""Subjects in one preview, at most."""
 DECIDED = 1_000_000
-"""Subjects times flags of one preview: about a second of a function's time, of the 30 s that API Gateway gives."""
+"""Subjects times flags in one preview, at most: about 1 s of a function's time, of the 30 s that API Gateway allows."""
 
 
 class Source(StrEnum):
-    """How a subject came to be known."""
+    """How a subject is known."""
 
     NAMED = "named"
     SESSION = "session"
@@ -43,7 +43,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """Somebody for whom the flag changes."""
+    """A subject for whom the flag changes."""
 
     known: Known
     before: Decision
@@ -52,7 +52,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """How many gain and lose a flag, and the first of each."""
+    """How many subjects gain and lose a flag, and the first of each."""
 
     gains: int
     loses: int
@@ -63,10 +63,10 @@ class Effect:
 def crowd(
     named: Iterable[Subject], inside: Iterable[Subject], listed_subjects: Iterable[Subject], most: int
 ) -> tuple[tuple[Known, ...], bool]:
-    """The known subjects, at most so many, and whether that is all of them.
+    """Return the known subjects, at most `most`, and whether that is all of them.
 
-    Those who are named come first, then sessions (the first of a user), then the list; a user of whom more is known is
-    not looked at once more as a bare id.
+    Named subjects come first, then sessions (the first of each user), then list members. A user who is already known is
+    not repeated as a bare id.
     """
     found = [Known(subject, Source.NAMED) for subject in named]
     users = {known.subject.user for known in found}
@@ -82,7 +82,7 @@ def crowd(
 
 
 def listed_subjects(rules: Sequence[Ruleset], first: Iterable[str]) -> Iterator[Subject]:
-    """Each user and each org of any flag's list, by itself, once; the lists of the flags in `first` come first."""
+    """Yield each user and each org on any flag's list once, alone. The lists of the flags in `first` come first."""
     users: set[str] = set()
     orgs: set[str] = set()
     every = sorted({key for held in rules for key in held.flags})
@@ -97,7 +97,7 @@ def listed_subjects(rules: Sequence[Ruleset], first: Iterable[str]) -> Iterator[
 
 
 def long_lists(rules: Sequence[Ruleset], keys: Iterable[str]) -> frozenset[str]:
-    """The flags on whose long lists these flags hang, now or after, at whatever stage."""
+    """The flags whose long lists can affect `keys`, before or after the change, at any stage."""
     found = (up for held in rules for key in keys for up in (key, *held.lineage.get(key, ())))
     return frozenset(key for key in found if any(_is_long(held.flags.get(key)) for held in rules))
 
@@ -107,7 +107,7 @@ def _is_long(flag: Flag | None) -> bool:
 
 
 def unfolded(rules: Ruleset, on: Mapping[str, Collection[Member]]) -> Ruleset:
-    """The rules with whom is known to stand on long lists inside the flags: whoever is looked at is decided alike."""
+    """Return the rules with known members of long lists inside the flags, so that one decision fits all subjects."""
     flags = dict(rules.given)
     for key, members in on.items():
         if key in flags:
@@ -116,7 +116,7 @@ def unfolded(rules: Ruleset, on: Mapping[str, Collection[Member]]) -> Ruleset:
 
 
 def dependents(before: Ruleset, after: Ruleset, keys: Iterable[str]) -> tuple[str, ...]:
-    """The other flags that hang on one of these, in order."""
+    """The other flags that depend on one of these, sorted."""
     changed = set(keys)
     hanging = {
         key for rules in (before, after) for key, above in rules.lineage.items() if not changed.isdisjoint(above)
@@ -125,7 +125,7 @@ def dependents(before: Ruleset, after: Ruleset, keys: Iterable[str]) -> tuple[st
 
 
 def effect(before: Ruleset, after: Ruleset, key: str, known: Iterable[Known]) -> Effect:
-    """What the change does to one flag."""
+    """Return what the change does to one flag."""
     gains = loses = 0
     gaining: list[Move] = []
     losing: list[Move] = []
@@ -142,9 +142,9 @@ def effect(before: Ruleset, after: Ruleset, key: str, known: Iterable[Known]) ->
 
 
 def share(before: Flag | None, after: Flag | None) -> dict[str, Any]:
-    """Percent of its unit's ids that the flag's bucket lets in, before and after, and that gain and lose by it.
+    """The percent of units that the bucket lets in, before and after, and that gain and lose by the change.
 
-    The flag by itself: no list, no parents. Another unit, salt or algorithm draws anew, so that some lose what as many
+    Lists and parents do not count. A change of unit, salt, or algorithm redraws all buckets, so some lose while as many
     others gain.
     """
     was, now = _steps(before), _steps(after)
@@ -171,22 +171,22 @@ def _scale(flag: Flag | None) -> tuple[Any, ...] | None:
 
 
 def effect_document(found: Effect) -> dict[str, Any]:
-    """The counts, and the samples with the reasons before and after."""
+    """Return the counts, and the samples with the reasons before and after."""
     samples = {"gains": [_sample(move) for move in found.gaining], "loses": [_sample(move) for move in found.losing]}
     return {"gains": found.gains, "loses": found.loses, "samples": samples}
 
 
 def _sample(move: Move) -> Mapping[str, Any]:
     subject = move.known.subject
-    user = None if subject.user is None else _told(subject.user)
+    user = None if subject.user is None else _printable(subject.user)
     return {
-        "subject": {"user": user, "orgs": [_told(org) for org in subject.orgs], "admin": subject.admin},
+        "subject": {"user": user, "orgs": [_printable(org) for org in subject.orgs], "admin": subject.admin},
         "source": move.known.source.value,
         "before": {"value": move.before.value, "reason": move.before.reason.value},
         "after": {"value": move.after.value, "reason": move.after.reason.value},
     }
 
 
-def _told(text: str) -> str:
-    """An id may hold half of a surrogate pair, which JSON can write and UTF-8 cannot."""
+def _printable(text: str) -> str:
+    """Replace lone surrogates, which JSON can express and UTF-8 cannot."""
     return text.encode("utf-8", "replace").decode()

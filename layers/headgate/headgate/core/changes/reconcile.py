@@ -1,8 +1,8 @@
-"""Whether what is stored is what the audit stream says: for a table that was restored to a point in time.
+"""Compare the stored records with the audit stream, for a table that was restored to a point in time.
 
-A transaction writes record, entry and head together, and a restore may bring back some of them and not the others. The
-ledger follows the stream; held against the stored records and the head it names each disagreement. It takes what it is
-given for one moment of the table: whoever reads while changes go on has to look more than once.
+A transaction writes record, entry, and head together, and a restore may bring back only some of them. The ledger
+follows the stream, then reports each disagreement with the stored records and the head. It assumes that its input is
+one moment of the table: a caller that reads while changes are made must look more than once.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,7 +17,7 @@ from headgate.core.model import Json
 
 
 class What(StrEnum):
-    """How a part of a transaction can stand against the others."""
+    """How a part of a transaction can disagree with the others."""
 
     ENTRY_MISSING = "entry-missing"
     CHAIN_BROKEN = "chain-broken"
@@ -37,7 +37,7 @@ class What(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One disagreement. `record` is what is stored where it is found; `revision` the entry that it is about."""
+    """One disagreement. `record` is the stored record, `revision` the entry that it is about."""
 
     what: What
     record: str
@@ -49,7 +49,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class StoredState:
-    """A record, stored or as an entry has it. `version` is None where the entry does not tell; nothing else is."""
+    """A record, as stored or as in an entry. `version` is None only where the entry does not give it."""
 
     version: int | None
     document: Json
@@ -57,24 +57,24 @@ class StoredState:
 
 
 class _Head(Protocol):
-    """The head as it was read."""
+    """The head as read."""
 
     @property
     def revision(self) -> int:
-        """The newest entry's number."""
+        """The revision of the newest entry."""
 
     @property
     def digest(self) -> str:
-        """Its digest."""
+        """The digest of the newest entry."""
 
     @property
     def killed(self) -> Mapping[str, Any]:
-        """Reach by flag."""
+        """Reach by killed flag."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What the stream says of one record: the newest entry about it, and the state that it left."""
+    """What the stream says about one record: the newest entry about it, and the state after it."""
 
     revision: int
     state: StoredState
@@ -83,7 +83,7 @@ class Recorded:
 
 @dataclass(slots=True)
 class Ledger:
-    """What the stream says. `place` names the record that an entry is about, or none where it is about no record."""
+    """What the stream says. `place` returns the record that an entry is about, or None."""
 
     place: Callable[[Entry], str | None]
     revision: int = 0
@@ -93,7 +93,7 @@ class Ledger:
     findings: list[Finding] = field(default_factory=list)
 
     def follow(self, entries: Iterable[Entry]) -> None:
-        """Go on with entries, in the order in which they are stored."""
+        """Add entries, in the order in which they are stored."""
         for entry in entries:
             expected, revision = self.revision + 1, entry.get("revision")
             if type(revision) is not int or revision < expected:
@@ -121,7 +121,7 @@ class Ledger:
             self.killed |= {flag: kill.get("reach")} if isinstance(kill, dict) else {}
 
     def compare(self, held: Mapping[str, StoredState], head: _Head, now: float) -> Iterator[Finding]:
-        """Each disagreement with what is stored. What has expired by `now` (Unix seconds) may be gone."""
+        """Yield each disagreement with what is stored. A record that expired by `now` (Unix seconds) may be missing."""
         yield from self.findings
         yield from self._compare_head(head)
         for name in sorted(self.records.keys() | held.keys()):
@@ -145,20 +145,20 @@ class Ledger:
 
 
 def flag_of(name: str) -> str | None:
-    """The flag whose record this is."""
+    """The flag whose record this is, or None."""
     subject, _, key = name.partition("#")
     return key if subject == "flag" else None
 
 
 def _version(name: str, entry: Entry, before: Recorded | None) -> int | None:
-    """The version that the entry's transaction gave the record. Denials bear none in themselves: they are counted."""
+    """The version that the entry's transaction gave the record. Denials do not store one, so it is counted."""
     after = entry.get("after")
     if not isinstance(after, dict):
         return None
     if not name.startswith("deny#"):
         version = after.get("version")
         return version if type(version) is int else None
-    if entry.get("before") is None:  # the first, or the first since the one before it expired
+    if entry.get("before") is None:  # the first, or the first after the previous one expired
         return 1
     return None if before is None or before.state.version is None else before.state.version + 1
 
@@ -168,7 +168,7 @@ def _agrees(name: str, recorded: Recorded, stored: StoredState | None, now: floa
         return recorded.expires is not None and recorded.expires <= now
     if _is_same(recorded.state, stored):
         return True
-    # a flag that cannot be read is killed with its document left as it is, the version in it too
+    # killing an unreadable flag leaves its document unchanged, including the version in it
     flag, unnumbered = flag_of(name), replace(recorded.state, version=None)
     return flag is not None and _is_same(unnumbered, stored) and read_flag(flag, stored.document).quarantined
 

@@ -1,6 +1,6 @@
-"""Why a call of the admin API is refused: the closed set, and the one exception that carries it.
+"""Why the admin API refuses a call: the closed set of reasons, and the one exception that carries one.
 
-A plan either gives a change or raises: `Refusal` for what the rules forbid, `documents.Invalid` for a body with faults.
+A plan returns a change or raises: `Refusal` for what the rules forbid, `documents.Invalid` for an invalid body.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from headgate.core.model import Json
 
 
 class Slug(StrEnum):
-    """The end of the problem's type, `urn:headgate:<slug>`. `edge.problems` has the status and title of each."""
+    """The last part of the problem's type, `urn:headgate:<slug>`. `edge.problems` has its status and title."""
 
     INVALID_JSON = "invalid-json"
     INVALID_BODY = "invalid-body"
@@ -43,8 +43,8 @@ class Slug(StrEnum):
 class Refusal(Exception):
     """The call is refused and nothing was changed.
 
-    `faults` are pairs of a path and a message; `version` is the current one where a precondition failed; `members` go
-    into the answer as they are.
+    `faults` are pairs of a path and a message. `version` is the current version where a precondition failed. `members`
+    are added to the problem as they are.
     """
 
     def __init__(self, slug: Slug, detail: str = "", *, faults: tuple[tuple[str, str], ...] = (),

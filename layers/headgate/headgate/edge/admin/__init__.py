@@ -1,1 +1,1 @@
-"""The admin API: every mutation and every read of flags, routes, manifest and audit. Behind AWS_IAM."""
+"""The admin API: every change and every read of flags, routes, manifest, and audit. Behind AWS_IAM."""

@@ -1,7 +1,7 @@
-"""The list of a flag: who is on it, who is added, who is removed. Where an id is stored shows in no answer.
+"""A flag's allowlist: list its ids, add and remove them. No answer shows where an id is stored.
 
-A change of few member items is one transaction like any other. A larger one is staged as a batch of its own within the
-call, then switched on by one change with one entry: the call's If-Match ties both to the same version of the flag.
+A change of a few member items is one transaction. A larger change is staged as a batch within the call, then takes
+effect in one change with one audit entry. The call's If-Match ties both to the same version of the flag.
 """
 
 from collections.abc import Iterator
@@ -35,19 +35,19 @@ from headgate.edge.admin.paging import read_cursor, write_cursor
 from headgate.edge.http import Request, Response
 from headgate.store import imports
 from headgate.store.imports import CALL, StagedId
-from headgate.store.items import flag_key
-from headgate.store.members import NO_ITEM, SHARDS, MemberItem, histories, on_long, walk
+from headgate.store.items import SHARDS, flag_key
+from headgate.store.members import NO_ITEM, MemberItem, histories, on_long, walk
 from headgate.store.port import Put
 from headgate.store.record import Change, Current
 
 INLINE = "."
-"""Starts the position of an inline id in a cursor; the position of any other id starts with its partition's digit."""
+"""The first character of an inline id's position in a cursor. Other positions start with their partition's digit."""
 LOOKED_AT = 5_000
-"""Member items that one page reads before it answers with what it has: items of removed ids are among them."""
+"""Member items that one page reads at most. It may then be short, since items of removed ids are read too."""
 
 
 class ByBatch(Exception):
-    """The change touches more member items than one transaction takes."""
+    """The change touches more member items than one transaction can hold."""
 
     def __init__(self, placed: Placed) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class ByBatch(Exception):
 
 
 def list_members(admin: Admin, request: Request) -> Response:
-    """GET /admin/v1/flags/{key}/allow: list the ids on a flag's list, each once, one page at a time."""
+    """GET /admin/v1/flags/{key}/allow: list the ids on a flag's allowlist, one page at a time."""
     flag = existing(admin, request)
     kind = request.query.get("kind", "user")
     if kind not in KINDS:
@@ -79,7 +79,7 @@ def list_members(admin: Admin, request: Request) -> Response:
 
 
 def _everybody(admin: Admin, flag: Flag, kind: str, after: str, at_once: int) -> Iterator[tuple[str, str | None]]:
-    """Positions and ids, in order, after a position; no id for items that are not on the list, or inline as well."""
+    """Yield positions and ids, in order, after a position. The id is None if the item is off the list or inline."""
     if not after or after.startswith(INLINE):
         for name in sorted(name for of, name in inline(flag.allow) if of == kind and INLINE + name > after):
             yield INLINE + name, name
@@ -93,7 +93,7 @@ def _everybody(admin: Admin, flag: Flag, kind: str, after: str, at_once: int) ->
 
 
 def counts(admin: Admin, flag: Flag) -> dict[str, int]:
-    """How many users and orgs are listed, each counted once wherever it is stored."""
+    """Count the listed users and orgs, each once, wherever they are stored."""
     found = {"users": len(flag.allow.users), "orgs": len(flag.allow.orgs)}
     if flag.members is None:
         return found
@@ -117,7 +117,7 @@ def set_members(admin: Admin, request: Request) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a call asks for, worked out on the stored flag; `before` is that flag, `held` are member items as read."""
+    """A call's effect on the stored flag. `before` is that flag; `held` are the member items as read."""
 
     body: AllowBody
     before: Flag
@@ -154,9 +154,9 @@ def _changed(current: Current, after: Flag, asked: Asked) -> Change:
 
 
 def _writes(admin: Admin, asked: Asked, current: Current) -> Iterator[Put]:
-    """The member items of a small change, and the open import where what it would do has changed by it.
+    """The member items of a small change, and the open import if the change alters its tally.
 
-    The import is read after the items: whatever was staged in them belongs to it, or to one that was abandoned.
+    The import is read after the items, so what is staged in them belongs to this import or to an abandoned one.
     """
     flag, moved = asked.placed.flag, asked.placed.moved
     held = asked.held or histories(admin.table, flag.key, list(moved))
@@ -176,7 +176,7 @@ def _writes(admin: Admin, asked: Asked, current: Current) -> Iterator[Put]:
 
 
 def _by_batch(admin: Admin, request: Request, document: Json, placed: Placed) -> Response:
-    """Stage, then switch on. A repeated call resumes; one that is refused, or was made before, leaves nothing open."""
+    """Stage, then commit. A repeated call resumes. A refused or replayed call leaves no import open."""
     key = key_in(request)
     call = call_of(request, document, idempotency_key(request))
     name = CALL + sha256(f"{call.caller}\0{call.key}\0{call.fingerprint}".encode()).hexdigest()[:32]
@@ -186,7 +186,7 @@ def _by_batch(admin: Admin, request: Request, document: Json, placed: Placed) ->
         return _switched(admin, current, _asked(admin, request, document, current), name)
 
     try:
-        done = admin.record.replay(call)  # another attempt at this call may have been faster
+        done = admin.record.replay(call)  # another attempt at this call may have committed first
         if done is None:
             admin.imports.stage(key, name, 0, _staged_ids(placed), None)
             return answered(admin.record.change(flag_key(key), plan, call))
@@ -201,7 +201,7 @@ def _by_batch(admin: Admin, request: Request, document: Json, placed: Placed) ->
 
 
 def _close(admin: Admin, key: str, name: str) -> None:
-    with suppress(Refusal):  # committed by the faster attempt, or made room for another
+    with suppress(Refusal):  # another attempt committed it, or another import replaced it
         admin.imports.abandon(key, name, None)
 
 
@@ -209,7 +209,7 @@ def _switched(admin: Admin, current: Current, asked: Asked, name: str) -> Change
     batch = imports.current(admin.table, asked.placed.flag.key)
     digest = chained(GENESIS, (one.line for one in _staged_ids(asked.placed)))
     if batch is None or batch.id != name or not batch.is_open or batch.digest != digest:
-        raise Refusal(Slug.BUSY, "other changes came between; nothing was changed, try again")
+        raise Refusal(Slug.BUSY, "another change was made at the same time; nothing was changed, try again")
     switched = switch_on(asked.placed.flag, batch, {}, current.stamp.revision)
     change = _changed(current, switched.flag, asked)
     return replace(change, also=(imports.import_update(asked.placed.flag.key, batch, switched.done),))

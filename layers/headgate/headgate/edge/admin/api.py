@@ -1,7 +1,6 @@
-"""The admin API: every call, who answers it, what it takes and what it refuses.
+"""The admin API's routes: for each, its handler, what it accepts, and how it can fail.
 
-API Gateway has matched the route; matching the path again would be a second router that could disagree with the first.
-`call.handle` looks up the route key here.
+`call.handle` looks up the route key that API Gateway matched. Matching the path again could disagree with the gateway.
 """
 
 from collections.abc import Mapping

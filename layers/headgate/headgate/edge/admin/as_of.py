@@ -1,4 +1,4 @@
-"""The rules as they were: rebuilt from the audit stream alone, at a revision or at a time."""
+"""The rules as of a past revision or time, rebuilt from the audit stream alone."""
 
 from collections.abc import Iterable, Iterator
 from itertools import takewhile
@@ -12,14 +12,14 @@ from headgate.edge.admin.call import Admin
 from headgate.store.items import head_of
 
 BUDGET = 20.0
-"""Seconds of reading before a call gives up: API Gateway gives 30. At 1 MB a page that is about 100,000 entries."""
+"""Seconds that a call may read; API Gateway's limit is 30. At 1 MB per page, about 100,000 entries."""
 
 
 def as_of(admin: Admin, moment: int | str) -> Snapshot:
-    """The rules at a revision, or as they stood at a time (RFC 3339).
+    """Return the rules at a revision or at a time (RFC 3339).
 
-    Entries are stamped by different clocks: at a time stand all before the first that is later. Raises `Invalid` for
-    what is neither, or not yet; `Refusal` for a stream too long to be read in one call, or one that was tampered with.
+    Entries are stamped by different clocks, so a time includes every entry before the first later one. Raises `Invalid`
+    for an unknown revision or an invalid time; `Refusal` if the stream is too long for one call or was tampered with.
     """
     head = head_of(admin.table).revision
     if isinstance(moment, int):
@@ -31,20 +31,20 @@ def as_of(admin: Admin, moment: int | str) -> Snapshot:
 
 
 def _rebuilt(admin: Admin, stream: Iterable[Entry]) -> Snapshot:
-    """Only what stands at the end is parsed: of each flag, of the routes, the profile, the keys, the newest entry.
+    """Parse only the newest entry of each flag, the routes, the profile, and the keys, and check only its digest.
 
-    And only that is held against its digest: the whole chain is for `headgate audit verify` to walk.
+    `headgate audit verify` checks the whole chain.
     """
     newest: dict[tuple[str, str], Entry] = {}
     for entry in _within(admin, stream):
         newest[_target(entry)] = entry
     if not all(map(is_sealed, newest.values())):
-        raise Refusal(Slug.CHAIN_BROKEN, "an entry up to there was changed since it was written")
+        raise Refusal(Slug.CHAIN_BROKEN, "an entry at or before that point was modified; run headgate audit verify")
     return apply_entries(EMPTY, sorted(newest.values(), key=lambda entry: int(entry["revision"])))
 
 
 def _target(entry: Entry) -> tuple[str, str]:
-    """What an entry replaces whole; denials add up."""
+    """The record that an entry replaces. Each denial is a record of its own."""
     kind = str(entry.get("action")).partition(".")[0]
     return kind, str(entry.get("revision")) if kind == "deny" else str(entry.get("flag"))
 
@@ -53,12 +53,12 @@ def _within(admin: Admin, stream: Iterable[Entry]) -> Iterator[Entry]:
     deadline = admin.clock() + BUDGET
     for entry in stream:
         if admin.clock() > deadline:
-            raise Refusal(Slug.TOO_LARGE, "the stream up to there cannot be read in one call")
+            raise Refusal(Slug.TOO_LARGE, "the audit stream up to that point is too long to read in one call")
         yield entry
 
 
 def read_moment(text: str) -> int | str:
-    """`as_of` as a query has it: digits are a revision, all else is a time. Raises `Invalid` for neither."""
+    """Read a query's `as_of`: digits are a revision, anything else is a time. Raises `Invalid`."""
     if text.isascii() and text.isdigit() and len(text) <= 12:
         return int(text)
     time_in(text, "as_of")

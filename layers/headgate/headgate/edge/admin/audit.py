@@ -1,4 +1,4 @@
-"""The audit stream as it is read: by revision, flag, actor, action and time, newest first, page by page."""
+"""Reading the audit stream: by revision, flag, actor, action, and time, newest first, one page at a time."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ from headgate.store.items import AUDIT, Head, audit_sk, head_of, read_entry
 from headgate.store.port import Item
 
 SCAN_LIMIT = 5_000
-"""Entries that one filtered call looks through before it answers with what it has, and a cursor."""
+"""Entries that one filtered call reads at most. It then answers with what it found and a cursor."""
 MAX_REVISION = 10**12 - 1
 SKEW = 60.0
-"""Seconds that an entry may be stamped before one with a lower revision: the clocks of two environments differ."""
+"""Seconds that an entry's time may be earlier than that of a lower revision, because environments' clocks differ."""
 
 
 def list_audit(admin: Admin, request: Request) -> Response:
-    """GET /admin/v1/audit: list changes, newest first.
+    """GET /admin/v1/audit: list audit entries, newest first.
 
-    Between the revisions `after` and `before`, both exclusive, and from the time `since` to before `until`.
+    `after` and `before` are revisions, both exclusive. `since` is a time, inclusive, and `until` is exclusive.
     """
     head = head_of(admin.table)
     limit, wanted = limit_of(request), _wanted(request)
@@ -48,7 +48,7 @@ def list_audit(admin: Admin, request: Request) -> Response:
 
 
 def _shown(item: Item) -> Entry:
-    """What lies there. Of what cannot be read only where it lies: whoever verifies the chain finds the break there."""
+    """Return the entry, or only its revision if it cannot be read, where a verifier then finds the break."""
     try:
         return read_entry(item)
     except (KeyError, ValueError, RecursionError):
@@ -64,7 +64,7 @@ FILTERS: dict[str, Callable[[Entry], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What is asked for: members with a value, and when (Unix seconds)."""
+    """The filter: equal members, and a range of times (Unix seconds)."""
 
     equals: tuple[tuple[str, str], ...]
     since: float
@@ -76,12 +76,12 @@ class _Wanted:
         return not outside and all(FILTERS[name](entry) == value for name, value in self.equals)
 
     def is_past(self, entry: Entry) -> bool:
-        """Whether neither this entry nor any before it can be wanted."""
+        """Whether neither this entry nor any earlier one can match."""
         return entry_time(entry) < self.since - SKEW
 
 
 def entry_time(entry: Entry) -> float:
-    """When (Unix seconds). What was tampered with may have no time: not a number, which is neither before nor after."""
+    """Return the entry's time (Unix seconds). A tampered entry may have none: then NaN, neither before nor after."""
     try:
         return unix(entry["at"])
     except (KeyError, TypeError, ValueError, OverflowError):
@@ -99,15 +99,15 @@ def _wanted(request: Request) -> _Wanted:
 
 
 def time_in(text: str, name: str) -> float:
-    """RFC 3339 text as Unix seconds. Raises `Invalid`."""
+    """Return RFC 3339 text as Unix seconds. Raises `Invalid`."""
     try:
         return unix(text)
     except (ValueError, OverflowError):
-        refuse(name, "must be a time in RFC 3339 with an offset")
+        refuse(name, "must be an RFC 3339 time with an offset")
 
 
 def _start(admin: Admin, request: Request, head: Head) -> int:
-    """The revision before which reading begins. Raises `Refusal` for a cursor that is not of this stream."""
+    """Return the revision before which reading starts. Raises `Refusal` for a cursor from another stream."""
     before = min(_revision(request, "before", MAX_REVISION), head.revision + 1)
     if "cursor" not in request.query:
         return before
@@ -124,12 +124,12 @@ def _revision(request: Request, name: str, default: int) -> int:
     if text is None:
         return default
     if not (text.isascii() and text.isdigit() and len(text) <= 12):
-        refuse(name, "must be a revision")
+        refuse(name, "must be a revision number")
     return int(text)
 
 
 def entries(admin: Admin, after: int, before: int) -> Iterator[Entry]:
-    """The entries between two revisions, both exclusive; read as they are asked for. Raises `Refusal`."""
+    """Yield the entries between two revisions, both exclusive. Reads lazily. Raises `Refusal`."""
     for item in _items(admin, after, before):
         try:
             yield read_entry(item)

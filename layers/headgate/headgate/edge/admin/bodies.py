@@ -1,4 +1,4 @@
-"""The bodies that the admin API takes, as strict models: unknown members, wrong types and blank reasons are refused."""
+"""The admin API's request bodies as strict models: unknown members, wrong types, and blank reasons are refused."""
 
 from typing import Annotated, Any, TypeVar
 
@@ -24,7 +24,7 @@ def _plain(text: str) -> str:
 
 def _member(text: str) -> str:
     if not is_member_id(text):
-        raise ValueError("must be an id of 1 to 256 bytes without blanks or control characters")
+        raise ValueError("must be an id of 1 to 256 bytes without whitespace or control characters")
     return text
 
 
@@ -36,12 +36,12 @@ def _key(text: str) -> str:
 
 def _true(value: bool) -> bool:
     if not value:
-        raise ValueError("must be true, or left out")
+        raise ValueError("must be true or absent")
     return value
 
 
 def _schema(**more: Any) -> Any:
-    """What the OpenAPI document says about a value that code checks."""
+    """The OpenAPI schema of a value that code validates."""
     return Field(json_schema_extra=more)
 
 
@@ -53,26 +53,26 @@ MemberId = Annotated[
     str, AfterValidator(_member), _schema(minLength=1, maxLength=limits.MAX_ID_BYTES, pattern=r"^\S+$")
 ]
 FlagKey = Annotated[str, AfterValidator(_key), _schema(pattern=f"^{limits.KEY.pattern}$")]
-PercentNumber = Annotated[int | float | None, _schema(minimum=0, maximum=100, description="With at most 3 decimals.")]
-Moment = Annotated[int | str | None, _schema(minimum=0, format="date-time", description="A revision, or a time.")]
+PercentNumber = Annotated[int | float | None, _schema(minimum=0, maximum=100, description="At most 3 decimals.")]
+Moment = Annotated[int | str | None, _schema(minimum=0, format="date-time", description="A revision or a time.")]
 OnlyTrue = Annotated[bool, AfterValidator(_true), _schema(const=True)]
 
 
 class Body(BaseModel):
-    """Strict: `"1"` is not 1, and a member that is not listed is refused."""
+    """A strict body: `"1"` is not 1, and unknown members are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class ChangeBody(Body):
-    """What every change takes: why, and whether it may take access away."""
+    """What every change accepts: `reason`, and `allow_shrink` to allow it to remove access."""
 
     reason: ReasonText
     allow_shrink: bool = False
 
 
 class StageBody(ChangeBody):
-    """`percent` and `unit` may come with any stage; stage `percentage` needs `percent`."""
+    """A stage to set. `percent` and `unit` are allowed with any stage; stage `percentage` requires `percent`."""
 
     stage: Annotated[Stage, Field(strict=False)]
     percent: PercentNumber = None
@@ -80,26 +80,26 @@ class StageBody(ChangeBody):
 
 
 class MembersBody(Body):
-    """Users and orgs; the two never mix."""
+    """User ids and org ids."""
 
     users: Annotated[list[MemberId], _schema(maxItems=limits.MAX_MEMBERS_A_CALL, uniqueItems=True)] = []
     orgs: Annotated[list[MemberId], _schema(maxItems=limits.MAX_MEMBERS_A_CALL, uniqueItems=True)] = []
 
     @property
     def members(self) -> list[Member]:
-        """Users, then orgs, as changes take them."""
+        """Users, then orgs, as changes expect them."""
         return [("user", name) for name in self.users] + [("org", name) for name in self.orgs]
 
 
 class AllowBody(ChangeBody):
-    """Who comes and who goes, at most 1,000 ids a call."""
+    """Ids to add to and remove from an allowlist, at most 1,000 per call."""
 
     add: MembersBody = MembersBody()
     remove: MembersBody = MembersBody()
 
 
 class KillBody(Body):
-    """`drain_until` (RFC 3339) exactly with reach `drain`."""
+    """A kill. `drain_until` (RFC 3339) is required with reach `drain` and not allowed otherwise."""
 
     reason: ReasonText
     reach: Annotated[Reach, Field(strict=False)] = Reach.GATE
@@ -107,13 +107,13 @@ class KillBody(Body):
 
 
 class ReasonBody(Body):
-    """Why."""
+    """The reason for a change."""
 
     reason: ReasonText
 
 
 class SubjectBody(Body):
-    """A subject as an operator names it."""
+    """A subject, as an operator names it."""
 
     user: str | None = None
     orgs: list[str] = []
@@ -121,12 +121,12 @@ class SubjectBody(Body):
     attributes: dict[str, Any] = {}
 
     def subject(self) -> Subject:
-        """As decisions see it."""
+        """Return the subject that decisions use."""
         return Subject(self.user or None, tuple(self.orgs), self.admin, self.attributes)
 
 
 class ExplainBody(Body):
-    """`as_of`: a revision, or a time (RFC 3339)."""
+    """The decision to explain: now, or `as_of` a revision or a time (RFC 3339)."""
 
     flag: FlagKey
     subject: SubjectBody
@@ -134,7 +134,7 @@ class ExplainBody(Body):
 
 
 class FlagChangeBody(Body):
-    """One change as the admin API makes it: a stage, members, a kill, a restore, a whole flag, or a deletion."""
+    """One change that the admin API can make: a stage, members, a kill, a restore, a whole flag, or a deletion."""
 
     stage: Annotated[Stage | None, Field(strict=False)] = None
     percent: PercentNumber = None
@@ -151,14 +151,14 @@ class FlagChangeBody(Body):
         kinds = ("stage", "add", "remove", "kill", "restore", "put", "delete")
         named = [kind for kind in kinds if getattr(self, kind) is not None]
         if len(named) != 1 and named != ["add", "remove"]:
-            raise ValueError("name one change: stage, add and remove, kill, restore, put or delete")
+            raise ValueError("must be one change: stage, add and/or remove, kill, restore, put, or delete")
         if self.stage is None and (self.percent is not None or self.unit is not None):
-            raise ValueError("percent and unit belong to stage")
+            raise ValueError("percent and unit require stage")
         return self
 
 
 class PreviewBody(Body):
-    """`subjects` are looked at beside those that are known anyway."""
+    """A change to preview. `subjects` are previewed in addition to the known subjects."""
 
     flag: FlagKey
     change: FlagChangeBody
@@ -166,7 +166,7 @@ class PreviewBody(Body):
 
 
 def read_body(model: type[B], document: Json) -> B:
-    """The body as its model. Raises `Invalid` with a path to each fault and nothing of the values."""
+    """Parse the body as a model. Raises `Invalid` with a path to each fault and none of the values."""
     try:
         return model.model_validate(document)
     except ValidationError as error:
@@ -179,7 +179,7 @@ def _message(text: str) -> str:
 
 
 def steps_of(stage: Stage, percent: float | None) -> int | None:
-    """The percent that comes with a stage, in steps; None without one. Raises `Invalid`."""
+    """Return a stage's percent in steps of 0.001 %, or None without one. Raises `Invalid`."""
     if percent is None:
         if stage is Stage.PERCENTAGE:
             refuse("percent", "is required with stage percentage")
@@ -191,12 +191,12 @@ def steps_of(stage: Stage, percent: float | None) -> int | None:
 
 
 def check_members(add: MembersBody, remove: MembersBody, *, email_ids: bool) -> None:
-    """Refuse too many ids, an id named twice, and e-mail addresses. Raises `Refusal` or `Invalid`."""
+    """Refuse too many ids, a repeated id, and email addresses. Raises `Refusal` or `Invalid`."""
     if len(add.members) + len(remove.members) > limits.MAX_MEMBERS_A_CALL:
-        raise Refusal(Slug.TOO_LARGE, f"a call takes at most {limits.MAX_MEMBERS_A_CALL} ids")
+        raise Refusal(Slug.TOO_LARGE, f"send at most {limits.MAX_MEMBERS_A_CALL} ids per call")
     for kind in ("users", "orgs"):
         named = [*getattr(add, kind), *getattr(remove, kind)]
         if len(set(named)) != len(named):
-            refuse(kind, "must not name an id twice")
+            refuse(kind, "must not repeat an id")
     if not email_ids:
         check_no_emails(add.users)

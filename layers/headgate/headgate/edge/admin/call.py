@@ -1,6 +1,6 @@
-"""What every admin call passes: the body as JSON, who asks, the Idempotency-Key, the precondition, and the way out.
+"""What every admin call shares: the JSON body, the actor, the Idempotency-Key, the precondition, and the response.
 
-Order of refusal: signature (API Gateway), JSON, idempotency, validation, precondition, shrink.
+Checks run in this order: signature (API Gateway), JSON, idempotency, validation, precondition, shrink.
 """
 
 import re
@@ -29,21 +29,21 @@ if TYPE_CHECKING:
     from headgate.edge.key_pool import PoolKey
 
 MAX_BODY = 393_216
-"""Bytes: a manifest of 1,000 routes and some hundred flags."""
+"""Bytes, enough for a manifest of 1,000 routes and a few hundred flags."""
 IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9._:/+=-]{1,64}")
 ETAG = re.compile(r'"(0|[1-9][0-9]{0,15})"')
 
 
 def no_audit_key() -> "PoolKey":
-    """The default of `Admin.audit_key`: without an audit key, no checkpoint can be made. Raises `Unavailable`."""
+    """The default of `Admin.audit_key`: no audit key, so no checkpoints. Raises `Unavailable`."""
     raise Unavailable("NoAuditKey")
 
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """What the calls work with. `audit_key` is made when first needed; an empty `issuer` means the request's host.
+    """What the handlers use. `audit_key` is called when first needed. An empty `issuer` means the request's host.
 
-    `inline` is how many ids of a flag's list are stored in the flag itself.
+    `inline` is the number of a flag's allowlist ids that are stored in the flag itself.
     """
 
     table: Table
@@ -59,10 +59,10 @@ class Admin:
     new_salt: Callable[[], str] = field(default=lambda: secrets.token_hex(16))
 
     def current(self) -> View:
-        """The rules as of now. Raises `Refusal` when the store does not answer: operators never see stale state."""
+        """Read the current rules. Raises `Refusal` if the store does not answer: operators never see stale state."""
         view = self.snapshots.live()
         if view.standing is not Standing.FRESH:
-            raise Refusal(Slug.UNAVAILABLE, "the store does not answer; nothing was changed")
+            raise Refusal(Slug.UNAVAILABLE, "the store did not answer; nothing was changed, try again")
         return view
 
     @property
@@ -71,7 +71,7 @@ class Admin:
         return Imports(self.table, self.record, clock=self.clock)
 
     def commit(self, target: Key, plan: Plan, request: Request, document: Json, *, rules: bool = False) -> Response:
-        """Make one change and answer. Set `rules` where the plan depends on other flags."""
+        """Make one change and answer. Set `rules` if the plan depends on other flags."""
         call = call_of(request, document, idempotency_key(request))
         return answered(
             self.record.change(target, plan, call, rules=(lambda: self.current().snapshot) if rules else None)
@@ -80,12 +80,12 @@ class Admin:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One call: its handler, and what docs/openapi.json says about it beside the handler's docstring.
+    """One route: its handler, and what docs/openapi.json adds to the handler's docstring.
 
-    `answers` maps each status of success to its model's name in `headgate.openapi`, or None for no body. `body` is the
+    `answers` maps each success status to its model's name in `headgate.openapi`, or None for no body. `body` is the
     model that the handler reads the body with, or the name of a schema in `openapi.schemas` for bodies that the core
-    parses. `takes` lists query parameters and headers by their names in `openapi.parameters`, `refuses` the problems
-    that do not follow from the rest.
+    parses. `takes` lists query parameters and headers by their names in `openapi.parameters`. `refuses` lists the
+    problems that do not follow from the other members.
     """
 
     handler: Callable[[Admin, Request], Response]
@@ -96,7 +96,7 @@ class Route:
 
 
 def handle(admin: Admin, routes: Mapping[str, Route], event: Event) -> Response:
-    """Answer one request. API Gateway has matched the route and verified the signature."""
+    """Answer one request. API Gateway already matched the route and verified the signature."""
     request = read_request(event)
     try:
         response = _route(routes, request).handler(admin, request)
@@ -106,7 +106,7 @@ def handle(admin: Admin, routes: Mapping[str, Route], event: Event) -> Response:
             refusal.slug, refusal.detail, faults=refusal.faults, headers=headers, members=refusal.members
         )
     except Invalid as invalid:
-        response = problem(Slug.INVALID_BODY, "see errors", faults=invalid.faults)
+        response = problem(Slug.INVALID_BODY, "errors lists each fault", faults=invalid.faults)
     except Malformed as fault:
         response = problem(Slug.INVALID_JSON, str(fault))
     except TooLarge as fault:
@@ -134,12 +134,12 @@ def _route(routes: Mapping[str, Route], request: Request) -> Route:
 
 
 def answered(answer: Answer) -> Response:
-    """The response for an answer."""
+    """Return the response for an answer."""
     return shown(answer.body, status=answer.status, version=answer.version)
 
 
 def shown(body: Any, *, status: int = 200, version: int | None = None) -> Response:
-    """A successful response, with its ETag and revision where it has them."""
+    """Return a success response, with its ETag and revision if it has them."""
     headers = {} if version is None else {"etag": f'"{version}"'}
     if isinstance(body, Mapping) and isinstance(body.get("revision"), int):
         headers["x-headgate-revision"] = str(body["revision"])
@@ -147,20 +147,20 @@ def shown(body: Any, *, status: int = 200, version: int | None = None) -> Respon
 
 
 def read_document(request: Request) -> Json:
-    """The body as JSON. Raises `Malformed` or `TooLarge`."""
+    """Parse the body as JSON. Raises `Malformed` or `TooLarge`."""
     return read_json(request.body, MAX_BODY)
 
 
 def idempotency_key(request: Request) -> str:
-    """The caller's key. Raises `Refusal`."""
+    """Return the caller's Idempotency-Key. Raises `Refusal`."""
     key = request.headers.get("idempotency-key", "")
     if not IDEMPOTENCY_KEY.fullmatch(key):
-        raise Refusal(Slug.KEY_REQUIRED, "1 to 64 letters, digits or . _ : / + = -")
+        raise Refusal(Slug.KEY_REQUIRED, "send a key of 1 to 64 of the characters A-Z a-z 0-9 . _ : / + = -")
     return key
 
 
 def call_of(request: Request, document: Json, key: str) -> Call:
-    """Who asks for what. A reason that is not a string is refused by the plan."""
+    """Return who asks for what. The plan refuses a reason that is not a string."""
     arn = request.arn
     actor = Actor(arn, str(request.iam.get("callerId", "")), request.source_ip)
     reason = document.get("reason") if isinstance(document, dict) else None
@@ -176,19 +176,19 @@ def call_of(request: Request, document: Json, key: str) -> Call:
 
 
 def check_version(request: Request, version: int) -> None:
-    """Compare If-Match with the stored version. Raises `Refusal`: 428 if absent, 400 unless one ETag, 412 if stale."""
+    """Compare If-Match with the stored version. Raises `Refusal`: 428 if absent, 400 if not one ETag, 412 if stale."""
     text = request.headers.get("if-match")
     if text is None:
         raise Refusal(Slug.PRECONDITION_REQUIRED, "send If-Match with the current ETag")
     match = ETAG.fullmatch(text.strip())
     if match is None:
-        raise Refusal(Slug.INVALID_BODY, "If-Match takes one ETag, as returned by a read")
+        raise Refusal(Slug.INVALID_BODY, "If-Match must be one ETag, as a read returns it")
     if int(match[1]) != version:
-        raise Refusal(Slug.PRECONDITION_FAILED, "read it again and retry with the new ETag", version=version)
+        raise Refusal(Slug.PRECONDITION_FAILED, "read the resource again and retry with its new ETag", version=version)
 
 
 def key_in(request: Request) -> str:
-    """The flag key of the path. Raises `Refusal`."""
+    """Return the path's flag key. Raises `Refusal`."""
     key = request.path.get("key", "")
     if not is_key(key):
         raise Refusal(Slug.INVALID_FLAG_KEY, "must match ^[a-z0-9][a-z0-9._-]{0,63}$")
@@ -196,15 +196,15 @@ def key_in(request: Request) -> str:
 
 
 def limit_of(request: Request) -> int:
-    """`limit`, 1 to 1,000, 100 unless given. Raises `Invalid`."""
+    """Return `limit`: 1 to 1,000, 100 by default. Raises `Invalid`."""
     text = request.query.get("limit", "100")
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 1_000):
-        refuse("limit", "must be a whole number from 1 to 1000")
+        refuse("limit", "must be an integer from 1 to 1000")
     return int(text)
 
 
 def readable(stored: Stored | None, key: str) -> Flag:
-    """The stored flag. Raises `Refusal` when there is none, and `Invalid` when only replacing it whole can mend it."""
+    """Return the stored flag. Raises `Refusal` if there is none, and `Invalid` if it is quarantined."""
     flag = flag_in(stored, key)
     if flag is None:
         raise Refusal(Slug.UNKNOWN_FLAG)

@@ -1,6 +1,6 @@
-"""Checkpoints: the head of the audit stream signed by the audit key, and the public half of that key.
+"""Checkpoints: the head of the audit stream, signed by the audit key, and that key's public key.
 
-The code that handles keys is loaded with the first checkpoint: a kill runs on this function's code, too.
+Key-handling code is imported on first use, because the kill function runs the same code and must start fast.
 """
 
 from headgate.core.audit import is_sealed
@@ -14,13 +14,13 @@ from headgate.store.port import Unavailable
 
 
 class CheckpointBody(Body):
-    """Empty: an empty object, or no body."""
+    """An empty object, or no body."""
 
 
 def make_checkpoint(admin: Admin, request: Request) -> Response:
     """POST /admin/v1/audit/checkpoints: sign the newest entry's revision and digest with the audit key.
 
-    It changes nothing: it takes no reason, writes no entry, and a repeated call signs the head of that moment.
+    Nothing is changed and no entry is written, so no reason is needed. Each call signs the current head.
     """
     from headgate.tokens.checkpoint import Checkpoint, sign_checkpoint
     from headgate.tokens.keys import NotP256
@@ -37,7 +37,7 @@ def make_checkpoint(admin: Admin, request: Request) -> Response:
         key = admin.audit_key()
         signature = sign_checkpoint(key, checkpoint)
     except (Unavailable, NotP256):
-        raise Refusal(Slug.UNAVAILABLE, "the audit key did not sign; no checkpoint was made") from None
+        raise Refusal(Slug.UNAVAILABLE, "the audit key is not available; no checkpoint was made, try again") from None
     return shown(
         {"revision": checkpoint.revision, "digest": checkpoint.digest, "at": checkpoint.at,
          "issuer": checkpoint.issuer, "kid": key.kid, "signature": signature},
@@ -46,7 +46,7 @@ def make_checkpoint(admin: Admin, request: Request) -> Response:
 
 
 def _standing_head(admin: Admin) -> Head:
-    """The head, if its entry exists and matches it. Raises `Refusal`: a false head must not be signed."""
+    """Return the head if its entry exists and matches. Raises `Refusal`: a false head must not be signed."""
     head = head_of(admin.table)
     if head.revision == 0:
         return head
@@ -57,14 +57,14 @@ def _standing_head(admin: Admin) -> Head:
     except (ValueError, KeyError, RecursionError):
         entry = {}
     if entry.get("digest") != head.digest or not is_sealed(entry):
-        raise Refusal(Slug.CHAIN_BROKEN, f"the head is at revision {head.revision}, but its entry does not match")
+        raise Refusal(Slug.CHAIN_BROKEN, f"the head does not match audit entry {head.revision}")
     return head
 
 
 def show_audit_key(admin: Admin, _request: Request) -> Response:
-    """GET /admin/v1/audit/key: get the public key that verifies checkpoints. Pin it.
+    """GET /admin/v1/audit/key: get the public key that verifies checkpoints.
 
-    Whoever can forge this answer can sign checkpoints, too.
+    Pin it: whoever can forge this answer can forge checkpoints.
     """
     from headgate.tokens.checkpoint import thumbprint
     from headgate.tokens.keys import NotP256, PublicKey
@@ -73,5 +73,5 @@ def show_audit_key(admin: Admin, _request: Request) -> Response:
         key = admin.audit_key()
         public = PublicKey.from_der(key.kid, key.public_key())
     except (Unavailable, NotP256):
-        raise Refusal(Slug.UNAVAILABLE, "the audit key cannot be read") from None
+        raise Refusal(Slug.UNAVAILABLE, "the audit key is not available, try again") from None
     return shown({"key": public.jwk(), "thumbprint": thumbprint(public)})

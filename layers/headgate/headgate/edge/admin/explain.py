@@ -1,4 +1,4 @@
-"""Explain: why a decision came out as it did, now and at any past revision."""
+"""Explain why a decision has its result, now or at a past revision."""
 
 from headgate.core.changes.refusal import Refusal, Slug
 from headgate.core.decision import decide, trace
@@ -9,12 +9,12 @@ from headgate.edge.http import Request, Response
 
 
 def explain(admin: Admin, request: Request) -> Response:
-    """POST /admin/v1/explain: explain a decision step by step, now or at a revision or a time."""
+    """POST /admin/v1/explain: explain a decision step by step, now or as of a revision or a time."""
     body = read_body(ExplainBody, read_document(request))
     view = admin.current() if body.as_of is None else admin.snapshots.beside(as_of(admin, body.as_of))
     listing = admin.snapshots.with_lists(view, body.subject.subject(), (body.flag,))
     if listing.unread:
-        raise Refusal(Slug.UNAVAILABLE, "the list cannot be read")
+        raise Refusal(Slug.UNAVAILABLE, "the allowlist cannot be read, try again")
     snapshot, subject = view.snapshot, listing.subject
     decision = decide(snapshot.rules, body.flag, subject, gate=True)
     steps = [

@@ -1,4 +1,4 @@
-"""Flags: read, create, replace, delete, stage. Each change is planned on what is stored at that moment."""
+"""Flags: read, create, replace, delete, and stage. Each change is planned against what is stored at that moment."""
 
 from dataclasses import replace
 from typing import Any
@@ -33,7 +33,7 @@ def show_flag(admin: Admin, request: Request) -> Response:
 
 
 def existing(admin: Admin, request: Request) -> Flag:
-    """The flag of the path as of now. Raises `Refusal`."""
+    """Return the path's flag as it is now. Raises `Refusal`."""
     flag = admin.current().snapshot.rules.flags.get(key_in(request))
     if flag is None:
         raise Refusal(Slug.UNKNOWN_FLAG)
@@ -48,7 +48,7 @@ def put_flag(admin: Admin, request: Request) -> Response:
         body, flag = _read_put(document, key, admin, current.stored)
         creates = request.headers.get("if-none-match")
         if creates is not None and (creates.strip() != "*" or "if-match" in request.headers):
-            refuse("If-None-Match", "must be *, without If-Match")
+            refuse("If-None-Match", "must be *, and not combined with If-Match")
         if flag.requires and current.snapshot is not None:
             held = current.snapshot.rules.given
             check_parents(held, {key: flag}, {**held, key: flag})
@@ -66,7 +66,7 @@ def _read_put(document: Json, key: str, admin: Admin, stored: Stored | None) -> 
     named = {name: members.pop(name) for name in ("reason", "allow_shrink") if name in members}
     body = read_body(ChangeBody, named)
     if members.setdefault("key", key) != key:
-        refuse("key", "must equal the key of the path")
+        refuse("key", "must equal the key in the path")
     held = flag_in(stored, key)
     flag = parse_flag(members, salt=held.salt if held and held.salt else admin.new_salt())
     if not admin.email_ids:
@@ -78,12 +78,12 @@ def _created(admin: Admin, current: Current, flag: Flag) -> Change:
     if current.stored is not None:
         raise Refusal(Slug.RETIRED, "choose another key") if current.stored.retired else Refusal(Slug.EXISTS)
     if len(admin.snapshots.soft().snapshot.rules.given) >= limits.MAX_FLAGS:
-        raise Refusal(Slug.TOO_LARGE, f"a gate holds at most {limits.MAX_FLAGS} flags")
+        raise Refusal(Slug.TOO_LARGE, f"there can be at most {limits.MAX_FLAGS} flags; delete one first")
     return changed("flag.create", None, stamped(flag, 1, current.stamp), status=201)
 
 
 def current_flag(request: Request, current: Current, key: str) -> Flag:
-    """The stored flag, if the request's If-Match names its version. Raises `Refusal`."""
+    """Return the stored flag if the request's If-Match names its version. Raises `Refusal`."""
     flag = flag_in(current.stored, key)
     if flag is None or current.stored is None:
         raise Refusal(Slug.UNKNOWN_FLAG)
@@ -101,7 +101,7 @@ def update(
     counts: dict[str, int] | None = None,
     also: tuple[Put, ...] = (),
 ) -> Change:
-    """The change of an existing flag; `counts` go into the answer, `also` are further writes of its transaction."""
+    """Return the change to an existing flag. `counts` are added to the answer, `also` to the transaction's writes."""
     if shrinks(before, after) and not allow_shrink:
         raise Refusal(Slug.WOULD_SHRINK, "set allow_shrink to confirm")
     held = current.stored or Stored(0, None)
@@ -112,7 +112,7 @@ def update(
 def changed(
     action: str, before: Json, after: Flag, *, status: int = 200, counts: dict[str, int] | None = None
 ) -> Change:
-    """The change to a flag, if the flag fits its record. Raises `Refusal`."""
+    """Return the change to a flag. Raises `Refusal` if the flag is too large for its record."""
     check_size(after)
     document: dict[str, Any] = flag_document(after)
     answer = Answer(status, {**document, **(counts or {})}, after.version)
@@ -120,7 +120,7 @@ def changed(
 
 
 def delete_flag(admin: Admin, request: Request) -> Response:
-    """DELETE /admin/v1/flags/{key}: delete a flag and retire its key for good."""
+    """DELETE /admin/v1/flags/{key}: delete a flag and retire its key permanently."""
     key, document = key_in(request), read_document(request)
 
     def plan(current: Current) -> Change:
@@ -128,16 +128,14 @@ def delete_flag(admin: Admin, request: Request) -> Response:
         before = current_flag(request, current, key)
         stored = current.stored or Stored(0, None)
         if shrinks(before, None) and not body.allow_shrink:
-            raise Refusal(
-                Slug.WOULD_SHRINK, "deleting the flag denies everyone but admins; set allow_shrink to confirm"
-            )
+            raise Refusal(Slug.WOULD_SHRINK, "a deleted flag denies everyone but admins; set allow_shrink to confirm")
         return Change("flag.delete", stored.version + 1, stored.document, None, Answer(204), key)
 
     return admin.commit(flag_key(key), plan, request, document)
 
 
 def set_stage(admin: Admin, request: Request) -> Response:
-    """POST /admin/v1/flags/{key}/stage: move a flag to a stage, forward or back, with `percent` and `unit` if given."""
+    """POST /admin/v1/flags/{key}/stage: set a flag's stage, and its `percent` and `unit` if given."""
     key, document = key_in(request), read_document(request)
 
     def plan(current: Current) -> Change:

@@ -1,4 +1,4 @@
-"""Health: what an operator should look at."""
+"""Health: what needs an operator's attention."""
 
 from headgate.core.audit import GENESIS
 from headgate.core.documents import unix
@@ -11,11 +11,11 @@ from headgate.edge.http import Request, Response
 from headgate.store.items import HEAD_KEY, read_head
 
 OLD_AFTER = 90 * 86_400
-"""Seconds after which an untouched flag at GA is worth removing from the code."""
+"""Seconds after which an unchanged flag at stage `ga` is stale: the code may no longer need it."""
 
 
 def health(admin: Admin, _request: Request) -> Response:
-    """GET /admin/v1/health: show missing and quarantined flags, key states, and what is killed."""
+    """GET /admin/v1/health: show missing, quarantined, stale, and killed flags, and key states."""
     view = admin.current()
     head = read_head(view.items.get(HEAD_KEY))
     flags = view.snapshot.rules.flags.values()

@@ -1,9 +1,9 @@
-"""Imports: lists of any size, staged batch by batch and switched on by one change with one audit entry.
+"""Imports: ids in any number, staged in batches, then committed by one change with one audit entry.
 
     open -> members, 1,000 ids at a time, each batch at its offset -> commit with count and digest, or abandon
 
-Every call may be repeated: an offset or a state that exists already is answered again. The digest d of what is staged
-starts at 64 zeros and becomes sha256(d + "\\n" + id) in hex with each id, so that commit proves what was sent.
+Every call may be repeated: an offset or state that already exists gets the same answer. The digest d of the staged ids
+starts as 64 zeros and becomes sha256(d + "\\n" + id) in hex with each id, so that the commit proves what was sent.
 """
 
 import re
@@ -35,7 +35,7 @@ Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class ImportBody(Body):
-    """What to import: `kind` and `mode` hold for all of it; `id` is the caller's, to find it again."""
+    """An import to open. `kind` and `mode` apply to all of its ids; the caller chooses `id` to find it again."""
 
     id: ImportId
     kind: Literal["user", "org"]
@@ -44,7 +44,7 @@ class ImportBody(Body):
 
 
 class ImportMembersBody(Body):
-    """The ids from offset `at` on, at most 1,000 a call."""
+    """Ids to stage from offset `at`, at most 1,000 per call."""
 
     at: Annotated[int, Field(ge=0)]
     ids: Annotated[list[MemberId], Field(min_length=1)]
@@ -52,14 +52,14 @@ class ImportMembersBody(Body):
 
 
 class CommitBody(ChangeBody):
-    """How many ids were sent in all, and their digest."""
+    """The number of ids that were sent, and their digest."""
 
     count: Annotated[int, Field(ge=0)]
     digest: Hex
 
 
 class Committed(Exception):
-    """The import was committed before: answer the same."""
+    """The import is already committed: give the same answer."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class Committed(Exception):
 
 
 def _call(admin: Admin, request: Request) -> tuple[Json, Call, Response | None]:
-    """The body, the call, and the stored answer to it if it was made before."""
+    """Return the body, the call, and the stored answer if the call was already made."""
     document = read_document(request)
     call = call_of(request, document, idempotency_key(request))
     replayed = admin.record.replay(call)
@@ -75,7 +75,7 @@ def _call(admin: Admin, request: Request) -> tuple[Json, Call, Response | None]:
 
 
 def _find(admin: Admin, request: Request) -> Import:
-    """The import of the path. Raises `Refusal`."""
+    """Return the path's import. Raises `Refusal`."""
     key, name = key_in(request), request.path.get("import", "")
     found = admin.imports.find(key, name) if re.fullmatch(IMPORT_ID, name, re.ASCII) else None
     if found is None:
@@ -84,7 +84,7 @@ def _find(admin: Admin, request: Request) -> Import:
 
 
 def open_import(admin: Admin, request: Request) -> Response:
-    """POST /admin/v1/flags/{key}/imports: open an import; if one with this id exists, answer with it."""
+    """POST /admin/v1/flags/{key}/imports: open an import, or return the one with this id."""
     key = key_in(request)
     document, call, answer = _call(admin, request)
     if answer is not None:
@@ -101,16 +101,16 @@ def show_import(admin: Admin, request: Request) -> Response:
 
 
 def stage_members(admin: Admin, request: Request) -> Response:
-    """POST /admin/v1/flags/{key}/imports/{import}/members: stage ids; they count from the commit on."""
+    """POST /admin/v1/flags/{key}/imports/{import}/members: stage ids, which take effect on commit."""
     key = key_in(request)
     document, call, answer = _call(admin, request)
     if answer is not None:
         return answer
     body = read_body(ImportMembersBody, document)
     if len(body.ids) > limits.MAX_MEMBERS_A_CALL:
-        raise Refusal(Slug.TOO_LARGE, f"a call takes at most {limits.MAX_MEMBERS_A_CALL} ids")
+        raise Refusal(Slug.TOO_LARGE, f"send at most {limits.MAX_MEMBERS_A_CALL} ids per call")
     if len(set(body.ids)) != len(body.ids):
-        refuse("ids", "must not name an id twice")
+        refuse("ids", "must not repeat an id")
     found = _find(admin, request)
     if found.kind == "user" and found.mode == "add" and not admin.email_ids:
         check_no_emails(body.ids)
@@ -119,7 +119,7 @@ def stage_members(admin: Admin, request: Request) -> Response:
 
 
 def commit_import(admin: Admin, request: Request) -> Response:
-    """POST /admin/v1/flags/{key}/imports/{import}/commit: switch on what is staged, all at once."""
+    """POST /admin/v1/flags/{key}/imports/{import}/commit: commit an import: all staged ids take effect at once."""
     document = read_document(request)
 
     def plan(current: Current) -> Change:
@@ -136,9 +136,9 @@ def _commit(admin: Admin, request: Request, document: Json, current: Current) ->
     body = read_body(CommitBody, document)
     key, found = key_in(request), _find(admin, request)
     if found.state is ImportState.ABANDONED:
-        raise Refusal(Slug.IMPORT_CLOSED, "it was abandoned")
+        raise Refusal(Slug.IMPORT_CLOSED, "the import was abandoned; open a new one")
     if (body.count, body.digest) != (found.staged, found.digest):
-        raise Refusal(Slug.IMPORT_DIFFERS, f"{found.staged} ids are staged, with another digest",
+        raise Refusal(Slug.IMPORT_DIFFERS, f"count and digest do not match the {found.staged} staged ids",
                       members={"staged": found.staged})  # fmt: skip
     if found.revision is not None:
         raise Committed(_committed(admin, found, found.revision))
@@ -155,13 +155,13 @@ def _counts(done: Import) -> dict[str, int]:
 
 
 def _committed(admin: Admin, done: Import, revision: int) -> Answer:
-    """The answer to a commit, rebuilt from the entry that it wrote."""
+    """Rebuild the answer to a commit from the audit entry that it wrote."""
     entry = next(entries(admin, revision - 1, revision + 1))
     return Answer(200, {**entry["after"], **_counts(done)}, entry["after"]["version"])
 
 
 def abandon_import(admin: Admin, request: Request) -> Response:
-    """DELETE /admin/v1/flags/{key}/imports/{import}: abandon an import; what was staged never counts."""
+    """DELETE /admin/v1/flags/{key}/imports/{import}: abandon an import: its staged ids never take effect."""
     document, call, answer = _call(admin, request)
     if answer is not None:
         return answer

@@ -1,4 +1,4 @@
-"""The signing keys: list, rotate, revoke."""
+"""The signing keys: list, rotate, and revoke."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ from headgate.store.record import Answer, Change, Current
 
 
 class KeyBody(Body):
-    """Which key, and why."""
+    """The key to revoke, and the reason."""
 
     reason: ReasonText
     kid: str
@@ -28,7 +28,7 @@ def list_keys(admin: Admin, _request: Request) -> Response:
 
 
 def shown_keys(admin: Admin, ring: Keyring) -> list[dict[str, Any]]:
-    """The keys in use; the age of a state is null for a key that was never moved."""
+    """Return the keys in use. `since` and `age_seconds` are null for a key whose state never changed."""
     now = int(admin.clock())
     return [
         {"kid": key.kid, "state": key.state.value, "since": rfc3339(key.since) if key.since else None,
@@ -38,7 +38,7 @@ def shown_keys(admin: Admin, ring: Keyring) -> list[dict[str, Any]]:
 
 
 def rotate_keys(admin: Admin, request: Request) -> Response:
-    """POST /admin/v1/keys/rotate: sign with the next key from now on."""
+    """POST /admin/v1/keys/rotate: rotate the signing keys, so that the next key signs from now on."""
     document = read_document(request)
 
     def plan(current: Current) -> Change:
@@ -49,13 +49,13 @@ def rotate_keys(admin: Admin, request: Request) -> Response:
 
 
 def revoke_key(admin: Admin, request: Request) -> Response:
-    """POST /admin/v1/keys/revoke: refuse all tokens of a key from now on."""
+    """POST /admin/v1/keys/revoke: revoke a signing key, so that its tokens are refused from now on."""
     document = read_document(request)
 
     def plan(current: Current) -> Change:
         body = read_body(KeyBody, document)
         if body.kid not in admin.pool:
-            refuse("kid", "is not a key of the pool")
+            refuse("kid", "must be a key of the pool")
         return _moved("keys.revoke", admin, current, lambda ring, now: revoked(ring, admin.pool, body.kid, now))
 
     return admin.commit(KEYRING_KEY, plan, request, document)

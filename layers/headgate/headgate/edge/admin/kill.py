@@ -1,7 +1,7 @@
-"""The kill, the simplest path here: it commits first and counts afterwards, for a flag in any state, with one request.
+"""Kill and restore. A kill is the simplest path: one request, for a flag in any state, that commits before it counts.
 
-It needs neither If-Match nor Idempotency-Key and nothing but the flag's own record. A second kill writes one more audit
-entry and changes nothing else.
+It needs no If-Match, no Idempotency-Key, and only the flag's own record. A repeated kill adds an audit entry and
+changes nothing else.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from headgate.store.record import Answer, Change, Current
 
 
 def kill(admin: Admin, request: Request) -> Response:
-    """POST /admin/v1/flags/{key}/kill: drop the gate, whatever state the flag is in."""
+    """POST /admin/v1/flags/{key}/kill: kill a flag, whatever its state, so that only admins pass."""
     key, document = key_in(request), read_document(request)
 
     def plan(current: Current) -> Change:
@@ -38,13 +38,13 @@ def kill(admin: Admin, request: Request) -> Response:
 
 def _check_reach(admin: Admin, key: str, body: KillBody) -> None:
     if (body.reach is Reach.DRAIN) != (body.drain_until is not None):
-        refuse("drain_until", "must be set with reach drain, and only then")
+        refuse("drain_until", "must be set with reach drain, and only with it")
     if body.reach is not Reach.GATE and key != admin.current().snapshot.profile.access:
-        refuse("reach", "drain and sever apply to the access flag only: sessions depend on no other")
+        refuse("reach", "drain and sever apply only to the access flag, because sessions depend on no other flag")
 
 
 def _drain_until(admin: Admin, body: KillBody) -> str | None:
-    """In UTC, as all times are stored: which of two is sooner is decided by comparing them as text."""
+    """Return the time in UTC, as all times are stored, because they are compared as text."""
     if body.drain_until is None:
         return None
     try:
@@ -52,12 +52,12 @@ def _drain_until(admin: Admin, body: KillBody) -> str | None:
     except (ValueError, OverflowError):
         until = ""
     if until <= rfc3339(admin.clock()):
-        refuse("drain_until", "must be a future time in RFC 3339 with an offset")
+        refuse("drain_until", "must be a future RFC 3339 time with an offset")
     return until
 
 
 def restore(admin: Admin, request: Request) -> Response:
-    """POST /admin/v1/flags/{key}/restore: lift the kill; stage, percent and lists are as before it."""
+    """POST /admin/v1/flags/{key}/restore: lift a kill, so that the flag is as it was before."""
     key, document = key_in(request), read_document(request)
 
     def plan(current: Current) -> Change:
@@ -75,7 +75,7 @@ def _changed(current: Current, key: str, action: str, step: Callable[[Flag], Fla
     after = step(before)
     if before.quarantined:
         return _changed_unreadable(stored, key, action, after)
-    if after == before:  # nothing to change; the audit stream records the call all the same
+    if after == before:  # the audit stream records the call, though nothing changes
         return Change(action, stored.version, stored.document, stored.document,
                       Answer(200, stored.document, stored.version), key)  # fmt: skip
     after = stamped(after, stored.version + 1, current.stamp)
@@ -84,14 +84,14 @@ def _changed(current: Current, key: str, action: str, step: Callable[[Flag], Fla
 
 
 def _changed_unreadable(stored: Stored, key: str, action: str, after: Flag) -> Change:
-    """A flag whose record cannot be read can be killed and restored; the rest of the record stays as it is."""
+    """Kill or restore a flag whose record cannot be read. The rest of the record is not changed."""
     held = stored.document if isinstance(stored.document, dict) else {}
     document = {**held, "key": key, "killed": flag_document(after)["killed"]}
     return Change(action, stored.version + 1, stored.document, document, Answer(200, document, stored.version + 1), key)
 
 
 def _inside(admin: Admin, flag: Any) -> dict[str, Any]:
-    """How many sessions go on, and when the last must end; nulls where that is not known."""
+    """Return how many sessions are live and when the last must end, or nulls if that is not known."""
     unknown: dict[str, Any] = {"sessions_inside": None, "last_leaves_at": None}
     try:
         if flag.get("key") != admin.snapshots.soft().snapshot.profile.access:

@@ -1,4 +1,4 @@
-"""The subjects that a preview looks at: named, with a live session, or on a list; long lists are looked up for them."""
+"""The subjects of a preview: named, with a live session, or on a list. Long lists are looked up only for these."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,21 +26,21 @@ from headgate.edge.admin.call import Admin
 from headgate.store.members import histories, on_long
 
 LOOKED_UP = 20_000
-"""Member items that one preview reads: 200 batched reads. Of a long list only those who are known are looked at."""
+"""Member items that one preview reads: 200 batched reads. It reads only known subjects' entries on a long list."""
 SESSIONS, SESSIONS_READ = 1_000, 5_000
-"""Live sessions that are looked at, among so many records."""
+"""Live sessions that a preview includes, and the session records that it reads for them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """The subjects that are looked at, and whether these are all that are known."""
+    """The subjects of a preview, and whether these are all known subjects."""
 
     known: tuple[Known, ...]
     complete: bool
 
     @property
     def document(self) -> dict[str, Any]:
-        """How many there are of each source."""
+        """The number of subjects from each source."""
         sources = [one.source for one in self.known]
         names = {"named": Source.NAMED, "sessions": Source.SESSION, "listed": Source.LISTED}
         return {**{name: sources.count(source) for name, source in names.items()}, "complete": self.complete}
@@ -49,7 +49,7 @@ class Crowd:
 def looked_at(
     admin: Admin, before: Ruleset, after: Ruleset, keys: Sequence[str], body: PreviewBody | None = None
 ) -> tuple[Ruleset, Ruleset, Crowd]:
-    """The rules before and after with the long lists as far as anybody who is known stands on them, and who that is."""
+    """Return the rules before and after, with the known subjects' entries on long lists, and these subjects."""
     named = [one.subject() for one in body.subjects] if body is not None else []
     inside = _inside(admin)
     seen = _crowd(inside, before, after, keys, named)
@@ -70,7 +70,7 @@ def looked_at(
 
 
 def _ids(subjects: Iterable[Subject]) -> Iterator[Member]:
-    """What may stand on a list: the subjects' users and orgs."""
+    """Yield the subjects' users and orgs, as a list may hold them."""
     for subject in subjects:
         entries = (("user", subject.user or ""), *(("org", org) for org in subject.orgs))
         yield from (entry for entry in entries if is_member_id(entry[1]))
@@ -79,7 +79,7 @@ def _ids(subjects: Iterable[Subject]) -> Iterator[Member]:
 def _crowd(
     live: tuple[list[Subject], bool], before: Ruleset, after: Ruleset, keys: Sequence[str], named: Sequence[Subject]
 ) -> Crowd:
-    """The subjects to look at for a change of these flags: named, inside, listed; fewer where many flags hang on it."""
+    """Return the subjects for a change of these flags: named, inside, listed. The more flags, the fewer subjects."""
     inside, all_inside = live
     flags = len(keys) + len(dependents(before, after, keys))
     most = min(KNOWN, DECIDED // max(1, flags))
@@ -88,7 +88,7 @@ def _crowd(
 
 
 def _inside(admin: Admin) -> tuple[list[Subject], bool]:
-    """The subjects of live sessions, the newest session of a user first, and whether that is all of them."""
+    """Return the subjects of live sessions, newest first, and whether that is all of them."""
     now = admin.clock()
     records = [session for _record, session in islice(admin.sessions.every(), SESSIONS_READ + 1)]
     live = sorted((one for one in records if one.is_live(now)), key=lambda one: one.started_at, reverse=True)
@@ -97,6 +97,6 @@ def _inside(admin: Admin) -> tuple[list[Subject], bool]:
 
 
 def affected_flags(before: Ruleset, after: Ruleset, keys: Sequence[str], seen: Crowd) -> list[dict[str, Any]]:
-    """The flags that hang on these and change for somebody."""
+    """Return the dependent flags whose decision changes for a subject, with counts."""
     found = ((key, effect(before, after, key, seen.known)) for key in dependents(before, after, keys))
     return [{"flag": key, "gains": one.gains, "loses": one.loses} for key, one in found if one.gains or one.loses]

@@ -1,4 +1,4 @@
-"""The manifest: plan, apply, export. Applying is one revision for each change, and resumable."""
+"""The manifest: plan, apply, and export. Apply makes one revision per change and is resumable."""
 
 from dataclasses import replace
 from typing import Any
@@ -23,18 +23,18 @@ from headgate.store.port import Key
 from headgate.store.record import Answer, Call, Change, Current
 
 APPLY_BUDGET = 15.0
-"""Seconds of one call before it answers with a cursor: API Gateway gives 30."""
+"""Seconds before a call answers with a cursor. API Gateway's limit is 30."""
 
 
 def export(admin: Admin, request: Request) -> Response:
-    """GET /admin/v1/manifest: export what is in force, or was at a revision or a time."""
+    """GET /admin/v1/manifest: export the current rules, or the rules as of a revision or a time."""
     moment = request.query.get("as_of")
     snapshot = admin.current().snapshot if moment is None else as_of(admin, read_moment(moment))
     return respond(200, manifest_document(snapshot), {"x-headgate-revision": str(snapshot.revision)})
 
 
 def plan(admin: Admin, request: Request) -> Response:
-    """POST /admin/v1/manifest/plan: show what applying would change, who gains and who loses."""
+    """POST /admin/v1/manifest/plan: show what applying a manifest would change, and who would gain or lose access."""
     manifest, options = _read(read_document(request))
     snapshot = admin.current().snapshot
     steps = _steps(admin, manifest, snapshot, options)
@@ -43,14 +43,14 @@ def plan(admin: Admin, request: Request) -> Response:
 
 
 class ApplyBody(ChangeBody):
-    """How to apply. `prune` deletes flags that the manifest does not name; `cursor` resumes an earlier call."""
+    """Options of apply. `prune` deletes flags that the manifest does not name; `cursor` resumes an earlier call."""
 
     prune: bool = False
     cursor: str | None = None
 
 
 class PlanBody(ApplyBody):
-    """As for applying, but a plan needs no reason."""
+    """Options of plan: as for apply, but `reason` is optional."""
 
     reason: str = "plan"
 
@@ -74,10 +74,10 @@ def _steps(admin: Admin, manifest: Manifest, snapshot: Snapshot, options: ApplyB
 
 
 def apply(admin: Admin, request: Request) -> Response:
-    """POST /admin/v1/manifest: apply a manifest, one revision per change; `next` is set when one call cannot do it all.
+    """POST /admin/v1/manifest: apply a manifest, one revision per change; `next` is set if one call is not enough.
 
-    What is already applied is no longer a change, so a repeated call resumes where an earlier one stopped. The last
-    change carries the call's idempotency record with the whole answer.
+    What is already applied is not a change, so a repeated call resumes where the earlier one stopped. The last change
+    writes the call's idempotency record with the whole answer.
     """
     document = read_document(request)
     call = call_of(request, document, idempotency_key(request))
@@ -109,7 +109,7 @@ def _apply_all(admin: Admin, steps: list[PlanStep], call: Call, deadline: float)
 
 
 def _apply_step(admin: Admin, step: PlanStep, call: Call, done: tuple[dict[str, Any], ...]) -> Answer:
-    """One change, on exactly what the plan saw. Raises `Refusal` when that was modified since."""
+    """Make one change to exactly what the plan saw. Raises `Refusal` if that was modified since."""
 
     def plan(current: Current) -> Change:
         body = {"changes": list(done), "next": None, "revision": current.stamp.revision}
@@ -123,7 +123,7 @@ def _target(step: PlanStep) -> Key:
 
 
 def _in_force(target: str, stored: Stored | None) -> dict[str, Any]:
-    """The routes or the profile, as plans see them."""
+    """The stored routes or profile, in the form that plans use."""
     document = None if stored is None else stored.document
     if target == "routes":
         return {"routes": routes_document(read_routes(document))}
@@ -135,15 +135,15 @@ def _planned(step: PlanStep, current: Current) -> Change:
     held = None if stored is None else stored.version
     if step.key is None:
         if canonical(_in_force(step.target, stored)) != canonical(step.before):
-            raise Refusal(Slug.PRECONDITION_FAILED, f"the {step.target} changed while applying; apply again")
+            raise Refusal(Slug.PRECONDITION_FAILED, f"{step.target} changed during apply; apply again")
         return whole_change(step.target, step.after, current)
     seen = step.before.version if isinstance(step.before, Flag) else None
     if stored is not None and stored.retired:
         raise Refusal(Slug.RETIRED, f"{step.key}: choose another key")
     before = flag_in(stored, step.key)
     unreadable = before is not None and before.quarantined and isinstance(step.before, Flag) and step.before.quarantined
-    if held != seen and not unreadable:  # what cannot be read has no version; a kill of it may have come since
-        raise Refusal(Slug.PRECONDITION_FAILED, f"{step.key} changed while applying; apply again")
+    if held != seen and not unreadable:  # a quarantined flag has no version, and may have been killed since
+        raise Refusal(Slug.PRECONDITION_FAILED, f"{step.key} changed during apply; apply again")
     document = None if stored is None else stored.document
     if step.after is None:
         return Change("flag.delete", (held or 0) + 1, document, None, Answer(204), step.key)

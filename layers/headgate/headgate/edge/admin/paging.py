@@ -1,4 +1,4 @@
-"""Cursors: opaque to callers, checked on the way back. A forged or foreign one is 400 `invalid-cursor`."""
+"""Cursors: opaque to callers, and checked when they come back. A forged or foreign one is 400 `invalid-cursor`."""
 
 import base64
 import binascii
@@ -13,12 +13,12 @@ from headgate.edge.http import Request
 
 
 def write_cursor(kind: str, *place: str | int) -> str:
-    """A cursor for one kind of list."""
+    """Return a cursor for one kind of list."""
     return base64.urlsafe_b64encode(json.dumps([kind, *place]).encode()).decode().rstrip("=")
 
 
 def read_cursor(text: str, kind: str, *types: type) -> list[Any]:
-    """The place in a cursor. Raises `Refusal` when it is not one of this kind, as written."""
+    """Return the place in a cursor. Raises `Refusal` unless it is exactly as `write_cursor` wrote it for this kind."""
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         value = json.loads(raw)
@@ -31,7 +31,7 @@ def read_cursor(text: str, kind: str, *types: type) -> list[Any]:
 
 
 def list_page(names: Sequence[str], request: Request, kind: str) -> tuple[list[str], str | None]:
-    """A page of sorted names, and the cursor of the next."""
+    """Return a page of sorted names, and the cursor of the next page."""
     limit = limit_of(request)
     begin = 0
     if "cursor" in request.query:

@@ -1,6 +1,6 @@
-"""Preview: who would gain and who would lose by a change, asked before it is made. It changes nothing.
+"""Preview: who would gain and who would lose access by a change. It changes nothing.
 
-A change is refused here as the call that makes it would refuse it, but for what hangs on versions and `allow_shrink`.
+A change is refused here as the call that makes it would refuse it, except for versions and `allow_shrink`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,9 +32,9 @@ from headgate.store.items import flag_key, stored_at
 
 
 def preview(admin: Admin, request: Request) -> Response:
-    """POST /admin/v1/preview: show who would gain and who would lose by a change, with samples and reasons.
+    """POST /admin/v1/preview: show who would gain and who would lose access by a change, with samples and reasons.
 
-    Looked at are the subjects named here, those of live sessions, and all who stand on some flag's list.
+    The preview covers the subjects named here, those of live sessions, and those on any flag's allowlist.
     """
     body = read_body(PreviewBody, read_document(request))
     rules = admin.current().snapshot.rules
@@ -59,7 +59,7 @@ def preview(admin: Admin, request: Request) -> Response:
 
 
 def _after(admin: Admin, key: str, change: FlagChangeBody, flag: Flag | None, rules: Ruleset) -> Flag | None:
-    """The flag as the change leaves it; None where it deletes it. Raises `Invalid` or `Refusal`."""
+    """Return the flag after the change, or None if it is deleted. Raises `Invalid` or `Refusal`."""
     steps = None if change.stage is None else steps_of(change.stage, change.percent)
     add, remove = change.add or MembersBody(), change.remove or MembersBody()
     check_members(add, remove, email_ids=admin.email_ids)
@@ -82,7 +82,7 @@ def _after(admin: Admin, key: str, change: FlagChangeBody, flag: Flag | None, ru
 
 def _put(admin: Admin, key: str, document: Mapping[str, Any], flag: Flag | None, rules: Ruleset) -> Flag:
     if document.get("key", key) != key:
-        refuse("put.key", "must be the flag's key")
+        refuse("put.key", "must equal the flag's key")
     salt = flag.salt if flag and flag.salt else admin.new_salt()
     after = parse_flag({**document, "key": key}, salt=salt, path="put")
     if not admin.email_ids:
@@ -97,13 +97,13 @@ def _put(admin: Admin, key: str, document: Mapping[str, Any], flag: Flag | None,
 
 
 def _stored(after: Flag) -> Flag:
-    """The flag, if it fits its record. Raises `Refusal`."""
+    """Return the flag. Raises `Refusal` if it is too large for its record."""
     check_size(after)
     return after
 
 
 def foreseen(admin: Admin, rules: Ruleset, steps: Sequence[PlanStep]) -> dict[str, Any]:
-    """The changes of a plan with who gains and loses by each flag, as all of them together leave it."""
+    """Return a plan's changes, and for each flag who gains and loses by all changes together."""
     wanted = ruleset(outcome(rules.given, steps), rules.revision)
     keys = [step.key for step in steps if step.key is not None]
     rules, wanted, seen = looked_at(admin, rules, wanted, keys)

@@ -1,4 +1,4 @@
-"""Reconcile: whether what is stored is what the audit stream says."""
+"""Reconcile: compare what is stored with the audit stream."""
 
 from dataclasses import asdict
 
@@ -8,19 +8,19 @@ from headgate.edge.http import Request, Response
 from headgate.store.reconcile import Reconciler, TooLong
 
 RECONCILE_BUDGET = 24.0
-"""Seconds: API Gateway gives a call 30."""
+"""Seconds. API Gateway's limit is 30."""
 MOST_FINDINGS = 1_000
 
 
 def reconcile(admin: Admin, _request: Request) -> Response:
     """GET /admin/v1/audit/reconcile: compare what is stored with the audit stream.
 
-    For use after a restore to a point in time, which may bring back half of a transaction. It reads the whole stream.
+    Use it after a point-in-time restore, which may restore half of a transaction. It reads the whole stream.
     """
     try:
         found = Reconciler(admin.table, budget=RECONCILE_BUDGET, clock=admin.clock).run()
     except TooLong:
-        detail = "the stream is too long for one call; run headgate audit reconcile --table"
+        detail = "the audit stream is too long for one call; run headgate audit reconcile --table"
         raise Refusal(Slug.TOO_LARGE, detail) from None
     return shown({
         "consistent": not found.findings,

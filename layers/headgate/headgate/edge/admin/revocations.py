@@ -1,4 +1,4 @@
-"""Revocations: the tokens of a subject issued until now, or one token."""
+"""Revocations: refuse a subject's tokens issued so far, or one token."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ ONE_OF: Any = [{"required": [name], "properties": {name: {"type": "string"}}} fo
 
 
 class RevocationBody(Body):
-    """A subject's tokens issued until now, or one token by its `jti`: exactly one of the two."""
+    """What to revoke: either a subject's tokens issued so far, or one token by its `jti`."""
 
     model_config = ConfigDict(json_schema_extra={"oneOf": ONE_OF})
 
@@ -31,19 +31,19 @@ class RevocationBody(Body):
     @model_validator(mode="after")
     def _one(self) -> "RevocationBody":
         if (self.subject is None) == (self.jti is None):
-            raise ValueError("name either a subject or a jti")
+            raise ValueError("must have either subject or jti")
         return self
 
 
 def revoke(admin: Admin, request: Request) -> Response:
-    """POST /admin/v1/revocations: refuse tokens issued up to this second; a later exchange works."""
+    """POST /admin/v1/revocations: revoke a subject's tokens issued up to this second, or one token."""
     document = read_document(request)
     kind, value = _named(document)
 
     def plan(current: Current) -> Change:
         read_body(RevocationBody, document)
         now = int(unix(current.stamp.at))
-        # nothing that was issued until now can be renewed for longer than a session lives
+        # no token issued so far can be renewed for longer than a session lives
         denial = Denial(kind, value, now, now + MAX_LIFE + LONGEST_TOKEN_LIFE)
         return denial_change("deny.revoke", denial, current, status=201)
 
@@ -51,7 +51,7 @@ def revoke(admin: Admin, request: Request) -> Response:
 
 
 def _named(document: Json) -> tuple[DenyKind, str]:
-    """What the record is keyed by; the plan checks later whether the body is valid."""
+    """Return the record's kind and value. The plan validates the body later."""
     members = document if isinstance(document, dict) else {}
     kind = DenyKind.JTI if isinstance(members.get("jti"), str) else DenyKind.SUBJECT
     value = members.get(kind.value)
@@ -59,7 +59,7 @@ def _named(document: Json) -> tuple[DenyKind, str]:
 
 
 def denial_change(action: str, denial: Denial, current: Current, *, status: int, also: tuple[Put, ...] = ()) -> Change:
-    """The change that records a denial; `also` are further writes of its transaction."""
+    """Return the change that records a denial. `also` are added to the transaction's writes."""
     version = 1 + (0 if current.stored is None else current.stored.version)
     before = None if current.stored is None else current.stored.document
     body: dict[str, Any] = {"kind": denial.kind.value, "at": rfc3339(denial.at), "revision": current.stamp.revision}

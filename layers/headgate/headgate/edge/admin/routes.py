@@ -1,4 +1,4 @@
-"""Route policies: read them, replace them all."""
+"""Route policies: read and replace."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def show_routes(admin: Admin, _request: Request) -> Response:
 
 
 def put_routes(admin: Admin, request: Request) -> Response:
-    """PUT /admin/v1/routes: replace all route policies. If-Match takes the current ETag, `"0"` while there are none."""
+    """PUT /admin/v1/routes: replace all route policies. If-Match is the current ETag, or `"0"` if there are none."""
     document = read_document(request)
 
     def plan(current: Current) -> Change:
@@ -38,14 +38,14 @@ def put_routes(admin: Admin, request: Request) -> Response:
         before = read_routes(None if current.stored is None else current.stored.document)
         access = current.snapshot.profile.access if current.snapshot else None
         if before.policies() and routes_shrink(before, after, access) and not body.allow_shrink:
-            raise Refusal(Slug.WOULD_SHRINK, "some route would admit fewer requests; set allow_shrink to confirm")
+            raise Refusal(Slug.WOULD_SHRINK, "a route would admit fewer requests; set allow_shrink to confirm")
         return whole_change("routes", {"routes": routes_document(after)}, current)
 
     return admin.commit(ROUTES_KEY, plan, request, document, rules=True)
 
 
 def whole_change(target: str, after: dict[str, Any], current: Current) -> Change:
-    """The change to a record that is replaced whole: routes or profile."""
+    """Return the change that replaces the routes or the profile."""
     version = 1 + (0 if current.stored is None else current.stored.version)
     document = {**after, "version": version, "revision": current.stamp.revision}
     before = None if current.stored is None else current.stored.document

@@ -1,4 +1,4 @@
-"""Sessions: who is inside, and ending one."""
+"""Sessions: list and end them."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ LOOKED_AT = 5_000
 
 
 def list_sessions(admin: Admin, request: Request) -> Response:
-    """GET /admin/v1/sessions: list live sessions, their count, and when the last must end."""
+    """GET /admin/v1/sessions: list live sessions, their count, and when the last one must end."""
     limit, now = limit_of(request), admin.clock()
     after = ""
     if "cursor" in request.query:
@@ -54,7 +54,7 @@ def _session(record: str, session: Session) -> dict[str, Any]:
 
 
 def end_session(admin: Admin, request: Request) -> Response:
-    """DELETE /admin/v1/sessions/{id}: end a session; its token is refused within 5 s and cannot be renewed."""
+    """DELETE /admin/v1/sessions/{id}: end a session, so that its token is refused within 5 s and cannot be renewed."""
     record = request.path.get("id", "")
     if not is_record_id(record):
         raise Refusal(Slug.NOT_FOUND)
