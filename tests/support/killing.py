@@ -1,9 +1,6 @@
 """Moves that the tests of the kill share, on one running stack."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
-from running_gate import Answer, Gate, Person, until
+from running_gate import Answer, Gate, Person
 
 ACCESS, CONVOYS = "gastown-access", "gastown-convoys"
 BATCH = "/trpc/gastown.startBead,gastown.sling"
@@ -29,11 +26,6 @@ def kill(gate: Gate, key: str = ACCESS, *, role: str = "kill_operator", **member
     """The kill with its whole answer."""
     body = {"reason": "a test's kill", **members}
     return gate.signed("POST", f"/admin/v1/flags/{key}/kill", body, role=role).expect(200)
-
-
-def counted(kill: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The body of a kill that counted its sessions. It counts for 0.3 s: on a busy machine, it is repeated."""
-    return until(kill, lambda body: body["sessions_inside"] is not None, within=10.0)
 
 
 def restore(gate: Gate, key: str = ACCESS) -> Answer:
