@@ -285,6 +285,7 @@ GIVEN_BACK: tuple[tuple[str, str, frozenset[str]], ...] = (
         OWN | {"session token's claims", "access token's claims"},
     ),  # inside the token
     (r"\w+ /api/", "2..", frozenset({"user", "org", "town's name"})),  # the caller's own town
+    (r"GET /whoami", "200", frozenset({"user", "org"})),  # the default worker returns its caller
     (r"POST /ofrep/v1/", "200", frozenset({"value on", "value off"})),
     (r"POST /ofrep/v1/evaluate/flags/", "...", frozenset({"path: key"})),  # the specification's `key`
     (r"\w+ /trpc/", "404", frozenset({"path: procedures"})),  # tRPC names the unknown procedure
