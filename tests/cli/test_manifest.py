@@ -120,9 +120,10 @@ def test_apply_continues_until_there_is_no_cursor(headgate: Any, upstream: Any, 
 
 def test_interrupted_apply_says_how_to_continue(headgate: Any, upstream: Any, reply: Any, file: Path) -> None:
     upstream.on(APPLY, reply(body={"changes": [CHANGE], "next": "c7"}), reply(409, {"title": "no", "status": 409}))
-    done = headgate("apply", str(file))
+    done = headgate("apply", str(file), "--reason", "a release", "--prune", "--allow-shrink")
     assert done.returncode == 4
-    assert f"1 changes are applied; to resume: headgate apply {file} --cursor c7" in done.stderr
+    resume = f"headgate apply {file} --cursor c7 --reason 'a release' --prune --allow-shrink"
+    assert f"1 changes are applied; to resume: {resume}" in done.stderr
     upstream.on(APPLY, reply(body={"changes": [], "next": None}))
     assert "no changes" in headgate("apply", str(file), "--cursor", "c7").stdout
     assert upstream.asked[-1].json["cursor"] == "c7"

@@ -1,7 +1,7 @@
 """`headgate apply`: apply a manifest."""
 
 from dataclasses import replace
-from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -41,7 +41,8 @@ def apply(
         try:
             answer = client.change("POST", "/admin/v1/manifest", page).required().document
         except Failure as failure:
-            raise _interrupted(failure, file, cursor, len(applied)) from None
+            options = f" --reason {quote(str(body['reason']))}" + " --prune" * prune + " --allow-shrink" * allow_shrink
+            raise _interrupted(failure, f"{file} --cursor {cursor}{options}" if cursor else "", len(applied)) from None
         applied.extend(answer.get("changes") or [])
         cursor = answer.get("next")
         if not cursor:
@@ -50,10 +51,10 @@ def apply(
     _show_applied(ctx, {**answer, "changes": applied})
 
 
-def _interrupted(failure: Failure, file: Path, cursor: str | None, done: int) -> Failure:
-    if cursor is None:
+def _interrupted(failure: Failure, resume: str, done: int) -> Failure:
+    if not resume:
         return failure
-    hint = f"{done} changes are applied; to resume: headgate apply {file} --cursor {cursor}"
+    hint = f"{done} changes are applied; to resume: headgate apply {resume}"
     return replace(failure, hint=f"{failure.hint}; {hint}" if failure.hint else hint)
 
 

@@ -76,7 +76,7 @@ def _is_admin(subject: Subject) -> bool:
 
 def _is_listed(flag: Flag) -> bool | Test:
     """Return a test of whether a subject is on the flag's list, or False if the list is empty."""
-    key, users, is_disjoint = flag.key, flag.allow.users, flag.allow.orgs.isdisjoint
+    key, users, is_disjoint, is_long = flag.key, flag.allow.users, flag.allow.orgs.isdisjoint, flag.members is not None
     rules = tuple(map(clauses.compile_rule, flag.allow.rules))
     if flag.members is None and not flag.allow.orgs and len(rules) <= 1:  # the common cases, each as one test
         if not users:
@@ -85,7 +85,7 @@ def _is_listed(flag: Flag) -> bool | Test:
             return lambda subject: subject.user in users
 
     def is_listed(subject: Subject) -> bool:
-        if subject.user in users or key in subject.listed or not is_disjoint(subject.orgs):
+        if subject.user in users or (is_long and key in subject.listed) or not is_disjoint(subject.orgs):
             return True
         for holds in rules:  # noqa: SIM110 - a generator takes 150 ns more
             if holds(subject):

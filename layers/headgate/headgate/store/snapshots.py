@@ -107,8 +107,7 @@ class Snapshots:
         self._table, self._watch, self._clock, self._jitter = table, watch, clock, jitter
         self._emergency, self._unknown = emergency, emergency.unknown
         self._laid: tuple[Snapshot, Snapshot] | None = None
-        self._snapshot: Snapshot | None = None
-        self._head = Head()
+        self._known: tuple[Snapshot, Head] | None = None  # one attribute: a thread never pairs rules with another head
         self._killed: Mapping[str, str] = {}
         self._lists = Lists(clock)
         self._checked = self._due = self._shut_until = self._began = 0.0
@@ -116,12 +115,12 @@ class Snapshots:
     @property
     def held(self) -> Snapshot | None:
         """The held snapshot, however old; None before the first load."""
-        return self._snapshot
+        return None if self._known is None else self._known[0]
 
     @property
     def is_due(self) -> bool:
         """Whether the next `soft` will read."""
-        return self._snapshot is None or not self._checked <= self._clock() < self._due
+        return self._known is None or not self._checked <= self._clock() < self._due
 
     def live(self, *keys: Key) -> View:
         """The snapshot at the head's revision as of now. `keys` are read in the same request."""
@@ -134,7 +133,7 @@ class Snapshots:
             head = read_head(items.get(HEAD_KEY))
         except Throttled as failure:
             self._failed(failure)
-            return View(self._with_kills(self._snapshot or self._unknown), Standing.EXPIRED)
+            return View(self._with_kills(self.held or self._unknown), Standing.EXPIRED)
         except Unavailable as failure:
             return self._last_known(failure)
         return View(*self._follow(head, is_live=True), items)
@@ -145,8 +144,9 @@ class Snapshots:
         return self._under_emergency(self._soft())
 
     def _soft(self) -> View:
-        if self._snapshot is not None and not self.is_due:
-            return View(self._with_kills(self._snapshot), Standing.FRESH)
+        held = self.held
+        if held is not None and not self.is_due:
+            return View(self._with_kills(held), Standing.FRESH)
         try:
             head = read_head(self._read((HEAD_KEY,)).get(HEAD_KEY))
         except (Throttled, Unavailable) as failure:
@@ -187,11 +187,12 @@ class Snapshots:
 
     def _last_known(self, failure: Exception) -> View:
         self._failed(failure)
-        if self._snapshot is None:
+        held = self.held
+        if held is None:
             return View(self._unknown, Standing.EXPIRED)
         age = self._clock() - self._checked
-        usable = 0 <= age < self._snapshot.profile.max_stale
-        return View(self._with_kills(self._snapshot), Standing.STALE if usable else Standing.EXPIRED)
+        usable = 0 <= age < held.profile.max_stale
+        return View(self._with_kills(held), Standing.STALE if usable else Standing.EXPIRED)
 
     def _under_emergency(self, view: View) -> View:
         """The view to serve. The held rules stay as the table has them, since the next ones are built on them."""
@@ -210,30 +211,31 @@ class Snapshots:
 
         For a live decision, a throttle here expires it, too: the head shows that the held rules are not the newest.
         """
-        held = self._snapshot
-        if held is not None and (self._head.revision, self._head.digest) == (head.revision, head.digest):
-            return self._keep(held, head), Standing.FRESH
+        known = self._known
+        if known is not None and (known[1].revision, known[1].digest) == (head.revision, head.digest):
+            return self._keep(known[0], head), Standing.FRESH
         try:
             return self._keep(*self._catch_up(head)), Standing.FRESH
         except (Throttled, Unavailable, Gap) as failure:
             self._killed = head.killed
-            known = self._last_known(failure)
+            last = self._last_known(failure)
             throttled = is_live and isinstance(failure, Throttled)
-            return known.snapshot, Standing.EXPIRED if throttled else known.standing
+            return last.snapshot, Standing.EXPIRED if throttled else last.standing
 
     def _keep(self, snapshot: Snapshot, head: Head) -> Snapshot:
-        if self._watch is not None and snapshot is not self._snapshot:
+        if self._watch is not None and snapshot is not self.held:
             self._watch.changed(snapshot)
-        self._snapshot, self._head, self._killed = snapshot, head, {}
+        self._known, self._killed = (snapshot, head), {}
         self._checked = self._clock()
         self._due = self._checked + SOFT_TTL - SOFT_JITTER * self._jitter()
         return snapshot
 
     def _catch_up(self, head: Head) -> tuple[Snapshot, Head]:
-        held, known = self._snapshot, self._head
-        if held is not None and 0 < head.revision - known.revision <= DELTA_LIMIT:
+        if self._known is not None:
+            held, known = self._known
             try:
-                return apply_entries(held, self._entries(known.revision, known.digest, head)), head
+                if 0 < head.revision - known.revision <= DELTA_LIMIT:
+                    return apply_entries(held, self._entries(known.revision, known.digest, head)), head
             except Gap:
                 pass
         return self._load_whole(head)

@@ -26,9 +26,9 @@ def make_checkpoint(admin: Admin, request: Request) -> Response:
     from headgate.tokens.keys import NotP256
 
     read_body(CheckpointBody, read_document(request) if request.body else {})
-    head = _standing_head(admin)
+    head = _verified_head(admin)
     checkpoint = Checkpoint(
-        issuer=admin.issuer or f"https://{request.host}",
+        issuer=admin.issuer or request.origin,
         revision=head.revision,
         digest=head.digest,
         at=rfc3339(admin.clock()),
@@ -45,7 +45,7 @@ def make_checkpoint(admin: Admin, request: Request) -> Response:
     )  # fmt: skip
 
 
-def _standing_head(admin: Admin) -> Head:
+def _verified_head(admin: Admin) -> Head:
     """Return the head if its entry exists and matches. Raises `Refusal`: a false head must not be signed."""
     head = head_of(admin.table)
     if head.revision == 0:

@@ -43,7 +43,10 @@ def plan(admin: Admin, request: Request) -> Response:
 
 
 class ApplyBody(ChangeBody):
-    """Options of apply. `prune` deletes flags that the manifest does not name; `cursor` resumes an earlier call."""
+    """Options of apply. `prune` deletes flags that the manifest does not name.
+
+    `cursor` is accepted and ignored: a repeated call finds what is left by comparing.
+    """
 
     prune: bool = False
     cursor: str | None = None
