@@ -75,4 +75,4 @@ def test_p59_permission_for_another_caller_is_found(deployment: Deployment) -> N
     with_one_route(source)
     permission = {"Action": "lambda:InvokeFunction", "FunctionName": {"Ref": "WorkerFunction"}, "Principal": "*"}
     put("Resources.More", {"Type": "AWS::Lambda::Permission", "Properties": permission})(source)
-    assert "More lets others than this API call" in set(only_the_api_may_call_functions(Deployment(source)))
+    assert "More allows callers other than this API" in set(only_the_api_may_call_functions(Deployment(source)))
