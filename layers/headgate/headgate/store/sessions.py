@@ -119,14 +119,14 @@ class Sessions:
                 yield page
                 cursor = page.next
 
-    def inside(self) -> tuple[int, int | None] | None:
+    def inside(self, seconds: float = COUNT_SECONDS) -> tuple[int, int | None] | None:
         """How many sessions are live and when the last must end (Unix seconds).
 
-        None past `COUNT_SECONDS` or `COUNT_PAGES`: a kill must not wait for the count, however many records there are.
+        None past that many seconds or `COUNT_PAGES`: a kill must not wait for the count, however many records there are.
         """
         count, last, now = 0, None, self._clock()
         for number, page in enumerate(self._pages()):
-            if number == COUNT_PAGES or self._clock() - now > COUNT_SECONDS:
+            if number == COUNT_PAGES or self._clock() - now > seconds:
                 return None
             for _record, session in _readable(page.items):
                 if session.is_live(now):

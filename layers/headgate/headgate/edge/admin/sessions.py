@@ -16,6 +16,8 @@ from headgate.store.items import deny_key
 from headgate.store.record import Change, Current
 from headgate.store.sessions import ending, is_record_id
 
+COUNT_BUDGET = 3.0
+"""Seconds that counting may take here: nobody waits for a list as for a kill."""
 RECORDS_READ = 5_000
 """Records that one page reads before it answers with what it has: records of ended sessions are among them."""
 
@@ -38,7 +40,7 @@ def list_sessions(admin: Admin, request: Request) -> Response:
         after = record
         if is_live:
             found.append(_session(record, session))
-    count, last = admin.sessions.inside() or (None, None)
+    count, last = admin.sessions.inside(COUNT_BUDGET) or (None, None)
     counts = {"inside": count, "last_leaves_at": None if last is None else rfc3339(last)}
     return shown({"sessions": found, "counts": counts, "next": following})
 
