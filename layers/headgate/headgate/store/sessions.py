@@ -122,7 +122,7 @@ class Sessions:
     def inside(self, seconds: float = COUNT_SECONDS) -> tuple[int, int | None] | None:
         """How many sessions are live and when the last must end (Unix seconds).
 
-        None past that many seconds or `COUNT_PAGES`: a kill must not wait for the count, however many records there are.
+        None past `seconds` or `COUNT_PAGES`: a kill must not wait for the count, however many records there are.
         """
         count, last, now = 0, None, self._clock()
         for number, page in enumerate(self._pages()):
