@@ -70,7 +70,7 @@ def test_output_is_text_or_the_json_answer(invoke: Any, upstream: Any, reply: An
     assert lines[0] == "1 gains, 2 lose, of 4 checked (1 with a session, 3 listed; there are more)"
     assert lines[1] == "everyone else, by user: 12.5 % → 10 %, 2.5 % lose"
     assert [line.split("  ") for line in (" ".join(line.split()) for line in lines[3:7])] == [
-        ["WHO KNOWN BY BEFORE AFTER"],
+        ["SUBJECT SOURCE BEFORE AFTER"],
         ["gains carol of acme, example session off NOT_LISTED on ALLOWLIST"],
         ["loses bob listed on ALLOWLIST off NOT_LISTED"],
         ["loses anyone of x listed on GA off KILLED"],

@@ -117,13 +117,13 @@ def test_a_credential_process_signs(
     assert upstream.asked[0].signed_by == ISSUED.access_key
 
 
-def test_single_sign_on_signs(headgate: Run, ops: Env, tmp_path: Path, upstream: Any, flag: Any, reply: Any) -> None:
+def test_single_sign_on_signs(child: Run, ops: Env, tmp_path: Path, upstream: Any, flag: Any, reply: Any) -> None:
     upstream.issued = issued
     credentials = {"accessKeyId": ISSUED.access_key, "secretAccessKey": ISSUED.secret_key,
                    "sessionToken": ISSUED.token, "expiration": 4_102_444_800_000}  # fmt: skip
     upstream.on("GET /federation/credentials", reply(body={"roleCredentials": credentials}))
     upstream.on(READ, reply(body=flag()))
-    done = headgate(*SHOW, env=ops(single_sign_on(tmp_path, "2100-01-01T00:00:00Z"), AWS_ENDPOINT_URL_SSO=upstream.url))
+    done = child(*SHOW, env=ops(single_sign_on(tmp_path, "2100-01-01T00:00:00Z"), AWS_ENDPOINT_URL_SSO=upstream.url))
     assert done.returncode == 0, done.stderr
     portal, asked = upstream.asked
     assert portal.headers["x-amz-sso_bearer_token"] == "signed-in"
@@ -163,8 +163,8 @@ def test_failing_credential_process_is_forbidden(invoke: Run, ops: Env, tmp_path
     signed_out(invoke(*SHOW, env=ops(f"[profile ops]\ncredential_process = {tmp_path}/missing")), "missing")
 
 
-def test_expired_single_sign_on_is_forbidden(headgate: Run, ops: Env, tmp_path: Path) -> None:
-    signed_out(headgate(*SHOW, env=ops(single_sign_on(tmp_path, "2020-01-01T00:00:00Z"))), "Token has expired")
+def test_expired_single_sign_on_is_forbidden(child: Run, ops: Env, tmp_path: Path) -> None:
+    signed_out(child(*SHOW, env=ops(single_sign_on(tmp_path, "2020-01-01T00:00:00Z"))), "Token has expired")
 
 
 @pytest.mark.parametrize("profiles", ["[profile others]\nregion = eu-west-1\n", "no section\n"])

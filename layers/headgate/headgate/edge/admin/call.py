@@ -117,7 +117,8 @@ def handle(admin: Admin, routes: Mapping[str, Route], event: Event) -> Response:
         response = problem(
             Slug.UNAVAILABLE, "the change may or may not have been made; retry with the same Idempotency-Key"
         )
-    telemetry.log("answered", function="admin", route=request.route_key, status=response["statusCode"],
+    known = request.route_key if request.route_key in routes else None  # another event may hold anything
+    telemetry.log("answered", function="admin", route=known, status=response["statusCode"],
                   request_id=request.request_id)  # fmt: skip
     return response
 
@@ -125,7 +126,7 @@ def handle(admin: Admin, routes: Mapping[str, Route], event: Event) -> Response:
 def _route(routes: Mapping[str, Route], request: Request) -> Route:
     """The route of a signed request. Raises `Refusal`."""
     if not request.arn:
-        telemetry.denied("admin", "unsigned", route=request.route_key, request_id=request.request_id)
+        telemetry.denied("admin", "unsigned", request_id=request.request_id)
         telemetry.count("UnsignedAdminCall", function="admin")
         raise Refusal(Slug.FORBIDDEN, "API Gateway did not verify a signature: check the route's authorizer")
     if request.route_key not in routes:
