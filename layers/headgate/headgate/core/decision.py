@@ -78,7 +78,7 @@ def _is_listed(flag: Flag) -> bool | Test:
     """Return a test of whether a subject is on the flag's list, or False if the list is empty."""
     key, users, is_disjoint, is_long = flag.key, flag.allow.users, flag.allow.orgs.isdisjoint, flag.members is not None
     rules = tuple(map(clauses.compile_rule, flag.allow.rules))
-    if flag.members is None and not flag.allow.orgs and len(rules) <= 1:  # the common cases, each as one test
+    if not is_long and not flag.allow.orgs and len(rules) <= 1:  # the common cases, each as one test
         if not users:
             return rules[0] if rules else False
         if not rules:

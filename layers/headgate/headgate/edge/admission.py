@@ -85,7 +85,7 @@ class Admission:
             raise temporarily_unavailable("the rules are not available")
         access = snapshot.profile.access or ""
         listing = self._snapshots.with_lists(view, applicant.subject, (access,))
-        if listing.unread and listing.unsure(snapshot.rules, (access,)):
+        if listing.unsure(snapshot.rules, (access,)):
             raise temporarily_unavailable("an allowlist is not available")
         if not decide(snapshot.rules, access, listing.subject, gate=True).value:
             raise access_denied(snapshot.revision)

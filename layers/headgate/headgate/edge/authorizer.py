@@ -67,8 +67,9 @@ class Authorizer:
         subject = subject_of(credential, _session(view, credential), request.path.get("org"))
         needed = dict.fromkeys(key for policy in policies for key in live_flags(policy, snapshot.profile.access))
         asked = {key for policy in policies for key in policy.asks}
-        listing = self._snapshots.with_lists(view, subject, needed.keys() | asked)
-        decided = decide_all(snapshot.rules, needed.keys() | asked, listing.subject) if needed or asked else {}
+        keys = needed.keys() | asked
+        listing = self._snapshots.with_lists(view, subject, keys)
+        decided = decide_all(snapshot.rules, keys, listing.subject) if keys else {}
         reason = self._check_flags(needed, decided, view, listing)
         return {
             "subject": credential.subject,
@@ -118,7 +119,7 @@ class Authorizer:
         for key in keys:
             decision = decided[key]
             if not decision.value:
-                unread = listing.unread and listing.unsure(view.snapshot.rules, (key,))
+                unread = listing.unsure(view.snapshot.rules, (key,))
                 raise Denied(f"list-unavailable:{key}" if unread else f"{decision.reason}:{key}")
             if not _is_current(view, listing.subject):
                 raise Denied("unavailable")

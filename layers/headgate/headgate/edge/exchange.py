@@ -50,28 +50,6 @@ JWKS_LIFE = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Minter:
-    """Signs grants with the active key."""
-
-    settings: GateSettings
-    keys: KeyPool
-
-    def mint(self, request: Request, now: float, **grant: object) -> Response:
-        """Return the token endpoint's answer for a grant. Raises `OAuthError`."""
-        filled = Grant(issuer=self.settings.issuer or request.origin, audience=self.settings.audience, **grant)  # type: ignore[arg-type]
-        try:
-            token, credential = issue(self.keys.signer, filled, now)
-        except (Unavailable, NotP256):
-            raise temporarily_unavailable("the signing key is not available") from None
-        except (TokenTooLarge, InvalidGrant):
-            raise invalid_request("the subject's claims do not fit in a token") from None
-        issued = SESSION_TOKEN if filled.kind is Kind.SESSION else ACCESS_TOKEN
-        body = {"access_token": token, "issued_token_type": issued, "token_type": "Bearer",
-                "expires_in": credential.exp - int(now), "scope": filled.kind.value}  # fmt: skip
-        return respond(200, body, {"pragma": "no-cache", "x-headgate-revision": str(filled.rev)})
-
-
-@dataclass(frozen=True, slots=True)
 class TokenFunction:
     """Answers all routes of the token function."""
 
@@ -104,7 +82,7 @@ class TokenFunction:
         applicant = self._applicant(exchange, request)
         if exchange.session_id is not None:
             grant = self._admitted(applicant, exchange.session_id)
-            return self._minter.mint(request, self.clock(), **grant)
+            return self._mint(request, **grant)
         if exchange.scope == "evaluate":
             return self._evaluation(request, applicant)
         return self._access(request, applicant)
@@ -115,9 +93,20 @@ class TokenFunction:
         except TokenRefused:
             raise invalid_request("subject_token rejected") from None
 
-    @property
-    def _minter(self) -> Minter:
-        return Minter(self.settings, self.keys)
+    def _mint(self, request: Request, **grant: object) -> Response:
+        """Sign a grant with the active key, and answer. Raises `OAuthError`."""
+        now = self.clock()
+        filled = Grant(issuer=self.settings.issuer or request.origin, audience=self.settings.audience, **grant)  # type: ignore[arg-type]
+        try:
+            token, credential = issue(self.keys.signer, filled, now)
+        except (Unavailable, NotP256):
+            raise temporarily_unavailable("the signing key is not available") from None
+        except (TokenTooLarge, InvalidGrant):
+            raise invalid_request("the subject's claims do not fit in a token") from None
+        issued = SESSION_TOKEN if filled.kind is Kind.SESSION else ACCESS_TOKEN
+        body = {"access_token": token, "issued_token_type": issued, "token_type": "Bearer",
+                "expires_in": credential.exp - int(now), "scope": filled.kind.value}  # fmt: skip
+        return respond(200, body, {"pragma": "no-cache", "x-headgate-revision": str(filled.rev)})
 
     def _applicant(self, exchange: Exchange, request: Request) -> Applicant:
         try:
@@ -141,8 +130,9 @@ class TokenFunction:
         snapshot, subject = view.snapshot, applicant.subject
         if view.standing is Standing.EXPIRED and not subject.admin:
             raise temporarily_unavailable("the rules are not available")
-        listing = self.snapshots.with_lists(view, subject, gate_flags(snapshot))
-        if listing.unread and listing.unsure(snapshot.rules, gate_flags(snapshot)):
+        keys = gate_flags(snapshot)
+        listing = self.snapshots.with_lists(view, subject, keys)
+        if listing.unread and listing.unsure(snapshot.rules, keys):
             raise temporarily_unavailable("an allowlist is not available")
         subject = listing.subject
         decision = decide(snapshot.rules, snapshot.profile.access or "", subject, gate=True)
@@ -151,22 +141,22 @@ class TokenFunction:
                              request_id=request.request_id)  # fmt: skip
             raise access_denied(snapshot.revision)
         entitled = entitlements(snapshot, subject)
-        return self._minter.mint(
-            request, self.clock(), kind=Kind.ACCESS, lifetime=snapshot.profile.lifetime, entitlements=entitled,
+        return self._mint(
+            request, kind=Kind.ACCESS, lifetime=snapshot.profile.lifetime, entitlements=entitled,
             extra=added_claims(snapshot, entitled, subject), **_claims(applicant, snapshot),
         )  # fmt: skip
 
     def _evaluation(self, request: Request, applicant: Applicant) -> Response:
         snapshot = self.snapshots.soft().snapshot
         claims = _claims(applicant, snapshot)
-        return self._minter.mint(request, self.clock(), kind=Kind.EVALUATE, lifetime=SHORT_LIFE, **claims)
+        return self._mint(request, kind=Kind.EVALUATE, lifetime=SHORT_LIFE, **claims)
 
     def _service(self, request: Request) -> Response:
         arn = request.arn
         if not arn:
             raise invalid_request("a signed request is required")
         revision = self.snapshots.soft().snapshot.revision
-        return self._minter.mint(request, self.clock(), kind=Kind.SERVICE, lifetime=SHORT_LIFE, subject=arn,
+        return self._mint(request, kind=Kind.SERVICE, lifetime=SHORT_LIFE, subject=arn,
                                  client_id=arn, rev=revision)  # fmt: skip
 
     def _jwks(self, _request: Request) -> Response:

@@ -53,9 +53,7 @@ class Gate:
         listing = self._snapshots.with_lists(view, subject, (flag,))
         decision = decide(rules, flag, listing.subject, gate=True)
         if not decision.value:
-            raise NotAllowed(
-                "UNAVAILABLE" if listing.unread and listing.unsure(rules, (flag,)) else decision.reason.value
-            )
+            raise NotAllowed("UNAVAILABLE" if listing.unsure(rules, (flag,)) else decision.reason.value)
         if view.standing is Standing.EXPIRED and not subject.admin:
             raise NotAllowed("UNAVAILABLE")
 

@@ -27,7 +27,7 @@ from headgate.core.deny import DenyKind
 from headgate.core.documents import canonical
 from headgate.core.flag import read_flag
 from headgate.core.model import Flag, Json
-from headgate.store.port import Item, Key, Table, Unavailable
+from headgate.store.port import Item, Key, Page, Table, Unavailable
 
 HEAD_KEY: Key = ("head", "head")
 RULES, AUDIT = "rules", "audit"
@@ -66,10 +66,18 @@ def every_item(
     table: Table, pk: str, *, after: str = "", before: str | None = None, at_once: int | None = None
 ) -> Iterator[Item]:
     """Yield all items of a partition in order, read page by page; `at_once` limits a page."""
+    for page in every_page(table, pk, after=after, before=before, at_once=at_once):
+        yield from page.items
+
+
+def every_page(
+    table: Table, pk: str, *, after: str = "", before: str | None = None, at_once: int | None = None
+) -> Iterator[Page]:
+    """Yield a partition's pages in order, each read when it is asked for."""
     cursor: str | None = after
     while cursor is not None:
         page = table.query(pk, after=cursor, before=before, limit=at_once)
-        yield from page.items
+        yield page
         cursor = page.next
 
 

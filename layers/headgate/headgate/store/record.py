@@ -83,6 +83,16 @@ class Current:
     stamp: Stamp
     snapshot: Snapshot | None = None
 
+    @property
+    def version(self) -> int:
+        """The stored version; 0 if there is no record."""
+        return 0 if self.stored is None else self.stored.version
+
+    @property
+    def document(self) -> Json:
+        """The stored document; None if there is none."""
+        return None if self.stored is None else self.stored.document
+
 
 Plan = Callable[[Current], Change]
 """Returns the change. Raises `Refusal` or `Invalid` if it may not be made."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from headgate.core.documents import canonical
 from headgate.core.session import MAX_PER_SUBJECT, Session, record_id, subject_hash
-from headgate.store.items import SHARDS, every_item
+from headgate.store.items import SHARDS, every_item, every_page
 from headgate.store.port import ConditionFailed, Contended, Item, Key, Page, Put, Table, Unavailable
 
 ROSTER = "!"  # sorts before every hash, so the roster is the first item of its subject
@@ -113,11 +113,8 @@ class Sessions:
 
     def _pages(self, after: str = "") -> Iterator[Page]:
         for shard in SHARDS[SHARDS.index(after[:1]) if after else 0 :]:
-            cursor: str | None = after if after.startswith(shard) else ""
-            while cursor is not None:
-                page = self._table.query(f"sessions#{shard}", after=cursor)
-                yield page
-                cursor = page.next
+            first = after if after.startswith(shard) else ""
+            yield from every_page(self._table, f"sessions#{shard}", after=first)
 
     def inside(self, seconds: float = COUNT_SECONDS) -> tuple[int, int | None] | None:
         """How many sessions are live and when the last must end (Unix seconds).

@@ -129,7 +129,7 @@ def _asked(admin: Admin, request: Request, document: Json, current: Current) -> 
     body = read_body(AllowBody, document)
     check_members(body.add, body.remove, email_ids=admin.email_ids)
     flag = readable(current.stored, key_in(request))
-    check_version(request, current.stored.version if current.stored else 0)
+    check_version(request, current.version)
     add, remove = body.add.members, body.remove.members
     held = histories(admin.table, flag.key, [*add, *remove]) if flag.members is not None else {}
     placed = place(flag, add=add, remove=remove, long=on_long(flag, held), most=admin.inline)

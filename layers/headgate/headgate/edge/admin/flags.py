@@ -85,9 +85,9 @@ def _created(admin: Admin, current: Current, flag: Flag) -> Change:
 def current_flag(request: Request, current: Current, key: str) -> Flag:
     """Return the stored flag if the request's If-Match names its version. Raises `Refusal`."""
     flag = flag_in(current.stored, key)
-    if flag is None or current.stored is None:
+    if flag is None:
         raise Refusal(Slug.UNKNOWN_FLAG)
-    check_version(request, current.stored.version)
+    check_version(request, current.version)
     return flag
 
 
@@ -104,9 +104,8 @@ def update(
     """Return the change to an existing flag. `counts` are added to the answer, `also` to the transaction's writes."""
     if shrinks(before, after) and not allow_shrink:
         raise Refusal(Slug.WOULD_SHRINK, "set allow_shrink to confirm")
-    held = current.stored or Stored(0, None)
-    after = stamped(kept(before, after), held.version + 1, current.stamp)
-    return replace(changed(action, held.document, after, counts=counts), also=also)
+    after = stamped(kept(before, after), current.version + 1, current.stamp)
+    return replace(changed(action, current.document, after, counts=counts), also=also)
 
 
 def changed(
@@ -126,10 +125,9 @@ def delete_flag(admin: Admin, request: Request) -> Response:
     def plan(current: Current) -> Change:
         body = read_body(ChangeBody, document)
         before = current_flag(request, current, key)
-        stored = current.stored or Stored(0, None)
         if shrinks(before, None) and not body.allow_shrink:
             raise Refusal(Slug.WOULD_SHRINK, "a deleted flag denies everyone but admins; set allow_shrink to confirm")
-        return Change("flag.delete", stored.version + 1, stored.document, None, Answer(204), key)
+        return Change("flag.delete", current.version + 1, current.document, None, Answer(204), key)
 
     return admin.commit(flag_key(key), plan, request, document)
 
@@ -142,7 +140,7 @@ def set_stage(admin: Admin, request: Request) -> Response:
         body = read_body(StageBody, document)
         steps = steps_of(body.stage, body.percent)
         before = readable(current.stored, key)
-        check_version(request, current.stored.version if current.stored else 0)
+        check_version(request, current.version)
         after = with_stage(before, body.stage, steps, body.unit)
         return update(current, before, after, "flag.stage", allow_shrink=body.allow_shrink)
 

@@ -62,13 +62,12 @@ def revoke_key(admin: Admin, request: Request) -> Response:
 
 
 def _moved(action: str, admin: Admin, current: Current, move: Callable[[Keyring, int], Keyring]) -> Change:
-    stored = current.stored
-    ring = () if stored is None else read_keyring(stored.document)
+    ring = () if current.stored is None else read_keyring(current.document)
     try:
         after = move(ring, int(unix(current.stamp.at)))
     except CannotRotate as reason:
         raise Refusal(Slug.CANNOT_ROTATE, str(reason)) from None
-    version = 1 + (0 if stored is None else stored.version)
+    version = current.version + 1
     document = {"keys": keyring_document(after), "version": version, "revision": current.stamp.revision}
     answer = Answer(200, {"keys": shown_keys(admin, after), "revision": current.stamp.revision}, version)
-    return Change(action, version, None if stored is None else stored.document, document, answer)
+    return Change(action, version, current.document, document, answer)

@@ -60,8 +60,8 @@ def _named(document: Json) -> tuple[DenyKind, str]:
 
 def denial_change(action: str, denial: Denial, current: Current, *, status: int, also: tuple[Put, ...] = ()) -> Change:
     """Return the change that records a denial. `also` are added to the transaction's writes."""
-    version = 1 + (0 if current.stored is None else current.stored.version)
-    before = None if current.stored is None else current.stored.document
     body: dict[str, Any] = {"kind": denial.kind.value, "at": rfc3339(denial.at), "revision": current.stamp.revision}
     answer = Answer(status, body if status == 201 else None)
-    return Change(action, version, before, denial.document, answer, expires=denial.expires, also=also)
+    return Change(
+        action, current.version + 1, current.document, denial.document, answer, expires=denial.expires, also=also
+    )

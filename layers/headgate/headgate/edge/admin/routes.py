@@ -34,8 +34,8 @@ def put_routes(admin: Admin, request: Request) -> Response:
         check_routes_size(canonical(routes))
         if current.snapshot is not None:
             check_told(current.snapshot.profile, current.snapshot.rules.flags, after)
-        check_version(request, 0 if current.stored is None else current.stored.version)
-        before = read_routes(None if current.stored is None else current.stored.document)
+        check_version(request, current.version)
+        before = read_routes(current.document)
         access = current.snapshot.profile.access if current.snapshot else None
         if before.policies() and routes_shrink(before, after, access) and not body.allow_shrink:
             raise Refusal(Slug.WOULD_SHRINK, "a route would admit fewer requests; set allow_shrink to confirm")
@@ -46,7 +46,6 @@ def put_routes(admin: Admin, request: Request) -> Response:
 
 def whole_change(target: str, after: dict[str, Any], current: Current) -> Change:
     """Return the change that replaces the routes or the profile."""
-    version = 1 + (0 if current.stored is None else current.stored.version)
+    version = current.version + 1
     document = {**after, "version": version, "revision": current.stamp.revision}
-    before = None if current.stored is None else current.stored.document
-    return Change(f"{target}.replace", version, before, document, Answer(200, document, version))
+    return Change(f"{target}.replace", version, current.document, document, Answer(200, document, version))
