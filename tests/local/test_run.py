@@ -238,11 +238,11 @@ def test_printed_text_can_be_copied_into_a_shell() -> None:
     process = subprocess.Popen([*COMMAND, "--project", str(PROJECT)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     lines: list[str] = []
-    while not lines or not lines[-1].startswith("Other principals"):
+    while not lines or "--ready-json" not in lines[-1]:  # the last line
         lines.append(process.stdout.readline())
         assert lines[-1]
     exports = [line.strip() for line in lines if line.strip().startswith(("export ", "unset "))]
-    examples = "".join(lines).partition("Then, for example:")[2].partition("Other principals")[0]
+    examples = "".join(lines).partition("For example:")[2].partition("For the keys")[0]
     script = "\n".join([*exports, examples, "echo $ID"])
     done = subprocess.run(["sh", "-ec", script], capture_output=True, text=True, timeout=30, check=True)
     token, flags, identity = done.stdout.partition("}")[0] + "}", done.stdout, done.stdout.split()[-1]
