@@ -32,11 +32,11 @@ test: .venv/test.stamp  ## Run every test
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 prove: .venv/test.stamp  ## Run the counted proofs and the property tests with all their cases (docs/assurance.md)
-	HEADGATE_CASES=full $(BIN)/pytest -n $(WORKERS) -m "proof or hypothesis"
+	HEADGATE_CASES=full $(BIN)/pytest -n $(WORKERS) -m "proof or hypothesis" -o faulthandler_timeout=0
 
 dynamodb-local: .venv/test.stamp build/dynamodb-local/stamp  ## Test the store on AWS's DynamoDB Local, in a network namespace (Linux, Java 17, npm)
 	HEADGATE_CASES=full unshare --map-root-user --net -- $(BIN)/python tests/support/dynamodb_local.py \
-		build/dynamodb-local $(BIN)/pytest tests/store/test_contract.py tests/store/test_many_admins.py
+		build/dynamodb-local $(BIN)/pytest tests/store/test_contract.py tests/store/test_many_admins.py -o faulthandler_timeout=0
 
 fuzz: .venv/test.stamp  ## Verify a million forged tokens, and 100,000 more against another library
 	$(BIN)/python tests/tokens/fuzz_tokens.py

@@ -15,6 +15,7 @@ from headgate.edge.settings import emergency_kill, gate_settings, required
 from headgate.edge.telemetry import Alarms
 from headgate.store.dynamo import REQUEST_PATH, DynamoTable, client
 from headgate.store.kms import KmsKey
+from headgate.store.record import Record
 from headgate.store.sessions import Sessions
 from headgate.store.snapshots import Snapshots
 from headgate.tokens.identity import IdentityVerifier
@@ -33,7 +34,7 @@ function = TokenFunction(
     credentials=Credentials(settings, keys),
     identities=IdentityVerifier(issuers),
     snapshots=snapshots,
-    admission=Admission(snapshots, Sessions(table)),
+    admission=Admission(snapshots, Sessions(table), Record(table)),
 )
 
 gc.enable()

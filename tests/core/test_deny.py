@@ -31,9 +31,10 @@ def one(kind: DenyKind, value: str, at: int = AT) -> DenySet:
 
 
 @pytest.mark.parametrize(
-    ("issued_at", "refused"), [(0, True), (AT - 1, True), (AT, True), (AT + 1, False), (AT + 900, False)]
+    ("issued_at", "refused"),
+    [(0, True), (AT - 1, True), (AT, True), (AT + 1, True), (AT + 2, False), (AT + 900, False)],
 )
-def test_a_subject_revocation_refuses_tokens_issued_up_to_its_second(issued_at: int, refused: bool) -> None:
+def test_a_subject_revocation_refuses_tokens_issued_up_to_the_second_after_it(issued_at: int, refused: bool) -> None:
     held = one(SUBJECT, "alice")
     assert held.refuses(subject="alice", jti="t1", issued_at=issued_at, session=None) is refused
     assert held.refuses(subject="alice", jti="t1", issued_at=issued_at, session="s1") is refused
@@ -52,8 +53,8 @@ def test_a_jti_revocation_refuses_the_token_whenever_it_was_issued() -> None:
 
 def test_an_ended_session_is_refused_up_to_its_end_and_can_start_again() -> None:
     held = one(SESSION, "s1")
-    assert held.refuses(subject="alice", jti="t1", issued_at=AT, session="s1")
-    assert not held.refuses(subject="alice", jti="t1", issued_at=AT + 1, session="s1")
+    assert held.refuses(subject="alice", jti="t1", issued_at=AT + 1, session="s1")
+    assert not held.refuses(subject="alice", jti="t1", issued_at=AT + 2, session="s1")
     assert not held.refuses(subject="alice", jti="t1", issued_at=AT, session="s2")
     assert not held.refuses(subject="alice", jti="t1", issued_at=AT, session=None), "her access token is no session"
 

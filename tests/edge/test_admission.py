@@ -1,17 +1,19 @@
 """Sessions at the token endpoint, on a table with concurrent writers and faults."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from in_memory_gate import InMemoryGate
-from reference_table import Fault, Overtaken, always, at
+from reference_table import Fault, Overtaken, always, at, clear
 
 from headgate.core.deny import Denial, DenyKind
 from headgate.core.model import Subject
-from headgate.core.session import SESSION_TOKEN_LIFE, record_id
+from headgate.core.session import RENEWAL_GRACE, RENEWALS_KEPT, SESSION_TOKEN_LIFE, record_id
 from headgate.edge.admission import Admission, Applicant
+from headgate.edge.http import read_request
 from headgate.edge.oauth import OAuthError
-from headgate.store.items import deny_key
+from headgate.store.items import deny_key, read_entry
 from headgate.store.port import Put
 from headgate.store.record import Answer, Change, Current
 from headgate.store.sessions import ending, session_key
@@ -20,6 +22,7 @@ from headgate.tokens.refusals import TokenRefused
 
 NOW = 1_780_000_000
 SID = "town:1"
+REQUEST = read_request({})
 
 
 class Applications(InMemoryGate):
@@ -28,7 +31,8 @@ class Applications(InMemoryGate):
     def __init__(self) -> None:
         self.overtaken = Overtaken()
         super().__init__(self.overtaken)
-        self.admission = Admission(self.cold(), self.sessions, clock=self.clock)
+        self.rules = self.cold()
+        self.admission = Admission(self.rules, self.sessions, self.operator().record, clock=self.clock)
 
     def applicant(self, kind: Kind | None = Kind.ACCESS, **members: object) -> Applicant:
         """An applicant with a new access token, a session token, or (None) an identity token."""
@@ -38,12 +42,18 @@ class Applications(InMemoryGate):
             kid="k1",
         )  # fmt: skip
         return replace(
-            Applicant("root", Subject("root", admin=kind is not Kind.SESSION), "web", own or None), **members
+            Applicant("root", Subject("root", admin=kind is not Kind.SESSION), "web", int(self.clock()), own or None),
+            **members,
         )  # type: ignore[arg-type]
+
+    def apply(self, applicant: Applicant) -> dict[str, Any]:
+        """The grant."""
+        view = self.rules.live(session_key("root", SID))
+        return self.admission.admit(applicant, SID, view, REQUEST)
 
     def admit(self, kind: Kind | None = Kind.ACCESS) -> int:
         """The lifetime of the new token, in seconds."""
-        lifetime = self.admission.admit(self.applicant(kind), SID)["lifetime"]
+        lifetime = self.apply(self.applicant(kind))["lifetime"]
         assert isinstance(lifetime, int)
         return lifetime
 
@@ -52,6 +62,15 @@ class Applications(InMemoryGate):
         with pytest.raises(OAuthError) as caught:
             self.admit(kind)
         return caught.value.status
+
+    def renew(self, generation: int) -> int:
+        """Renew by the session token of a generation; the new token's."""
+        own = self.applicant(Kind.SESSION).own
+        assert own is not None
+        applicant = self.applicant(Kind.SESSION, own=replace(own, gen=generation))
+        gen = self.apply(applicant)["gen"]
+        assert isinstance(gen, int)
+        return gen
 
     def renew_elsewhere(self) -> None:
         """Renew the session in another environment, a second later."""
@@ -127,35 +146,117 @@ def test_a_renewal_with_a_lost_answer_is_503_and_a_retry_succeeds(gate: Applicat
     assert gate.admit(Kind.SESSION) == SESSION_TOKEN_LIFE
 
 
-def test_a_revocation_applies_to_a_renewal_in_the_same_second(gate: Applications) -> None:
-    """The rules held are younger than 4 s, so a soft refresh would not read, and the new token would be admitted."""
+def test_a_revoked_session_cannot_be_renewed_and_a_new_one_may_start(gate: Applications) -> None:
     gate.admit()
-    session = gate.applicant(Kind.SESSION)
     gate.deny(DenyKind.SUBJECT, "root")
-    with pytest.raises(TokenRefused):
-        gate.admission.admit(session, SID)
-    gate.clock.advance(1)
+    gate.clock.advance(2)
     assert gate.refused(None) == 403, "an identity token can only renew, and there is no session"
     assert gate.admit(Kind.ACCESS) == SESSION_TOKEN_LIFE
     assert gate.admit(None) == SESSION_TOKEN_LIFE
 
 
-def test_a_revoked_token_cannot_start_or_renew_a_session(gate: Applications) -> None:
-    gate.deny(DenyKind.JTI, "t")
-    for kind in (Kind.ACCESS, Kind.SESSION):
-        with pytest.raises(TokenRefused):
-            gate.admit(kind)
-
-
-def test_an_ended_session_can_be_started_again_a_second_later(gate: Applications) -> None:
-    """In the same second its token would be refused like the earlier ones, so the answer is 503."""
+def test_an_ended_session_can_be_started_again_two_seconds_later(gate: Applications) -> None:
+    """Before that, its token would be refused like the earlier ones, so the answer is 503."""
     gate.admit()
     gate.deny(DenyKind.SESSION, record_id("root", SID))
     gate.end()
-    assert gate.refused() == 503
-    gate.clock.advance(1)
+    for _second in range(2):
+        assert gate.refused() == 503
+        gate.clock.advance(1)
     assert gate.refused(None) == 403
     assert gate.admit() == SESSION_TOKEN_LIFE
+
+
+def test_each_renewal_supersedes_the_token_before_it(gate: Applications) -> None:
+    """A superseded token renews for a minute, since the answer to its renewal may have been lost."""
+    gate.admit()
+    assert [gate.renew(1), gate.renew(2), gate.renew(3)] == [2, 3, 4]
+    gate.clock.advance(RENEWAL_GRACE)
+    assert gate.renew(3) == 5
+    assert gate.renew(1) == 6, "superseded a minute ago"
+
+
+@pytest.mark.parametrize("used", [1, 2])
+def test_a_superseded_token_used_after_its_minute_ends_the_session_with_an_audit_entry(
+    gate: Applications, used: int
+) -> None:
+    gate.admit()
+    assert [gate.renew(1), gate.renew(2)] == [2, 3]
+    gate.clock.advance(RENEWAL_GRACE + 1)
+    with pytest.raises(TokenRefused):
+        gate.renew(used)
+    for generation in (used, 3):  # the newest token, too: a thief may hold it
+        with pytest.raises(OAuthError):
+            gate.renew(generation)
+    held = gate.sessions.find("root", SID)
+    assert held is not None
+    assert held.ended
+    entries = [read_entry(item) for item in gate.table.partition("audit").values()]
+    assert [(entry["action"], entry["actor"]["arn"]) for entry in entries] == [("deny.session", "headgate:token")]
+    assert (
+        gate.cold()
+        .live()
+        .snapshot.denied.refuses(subject="root", jti="", issued_at=int(gate.clock()), session=record_id("root", SID))
+    )
+
+
+def test_a_reused_token_is_503_while_the_end_cannot_be_recorded(gate: Applications) -> None:
+    gate.admit()
+    gate.renew(1)
+    gate.clock.advance(RENEWAL_GRACE + 1)
+    gate.table.weather = lambda call: Fault.CONTENDED if call.op == "write" else None
+    with pytest.raises(OAuthError) as caught:
+        gate.renew(1)
+    assert caught.value.status == 503
+    gate.table.weather = clear
+    with pytest.raises(TokenRefused):
+        gate.renew(1)
+
+
+def test_many_renewals_in_a_minute_share_a_generation(gate: Applications) -> None:
+    gate.admit()
+    newest = 1
+    for _renewal in range(RENEWALS_KEPT + 5):
+        newest = gate.renew(newest)
+    assert newest == RENEWALS_KEPT + 1
+    assert gate.renew(1) == newest, "within its minute"
+
+
+@pytest.mark.parametrize("kind", [Kind.ACCESS, None])
+@pytest.mark.parametrize(
+    ("fresh", "left"),
+    [
+        ({"orgs": ("a", "b"), "attributes": {"plan": "pro", "n": 1}}, (False, ("a", "b"), {"plan", "n"}, False)),
+        ({"admin": True, "orgs": ("b", "c"), "attributes": {"plan": "free", "n": True}}, (True, ("b",), set(), True)),
+        ({}, (False, (), set(), True)),
+    ],
+)  # fmt: skip
+def test_a_renewal_by_a_fresh_credential_lowers_the_session_and_never_raises_it(
+    gate: Applications, kind: Kind | None, fresh: dict[str, Any], left: tuple[Any, ...]
+) -> None:
+    rich = Subject("root", admin=True, orgs=("a", "b"), attributes={"plan": "pro", "n": 1})
+    gate.apply(gate.applicant(subject=rich))
+    for subject in (Subject("root", **fresh), rich):
+        gate.apply(gate.applicant(kind, subject=subject))
+        held = gate.sessions.find("root", SID)
+        assert held is not None
+        assert (held.admin, held.orgs, set(held.attributes), held.orgs_cut) == left
+
+
+def test_a_renewal_by_the_session_token_keeps_what_the_session_has(gate: Applications) -> None:
+    """A session token carries no `admin`."""
+    gate.admit()
+    gate.renew(1)
+    held = gate.sessions.find("root", SID)
+    assert held is not None
+    assert held.admin
+
+
+def test_a_record_from_before_generations_is_renewed(gate: Applications) -> None:
+    gate.admit()
+    pk, sk = session_key("root", SID)
+    assert "generation" not in str(gate.table.partition(pk)[sk]["body"])
+    assert gate.renew(1) == 2
 
 
 def test_an_unreadable_record_is_not_a_session(gate: Applications) -> None:

@@ -76,7 +76,7 @@ def provider() -> Iterator[Provider]:
 
 def started(provider: Provider) -> Environment:
     """New execution environments on an empty table, which admits admins: they know no keys of the provider."""
-    trusted = [{"issuer": provider.issuer, "audience": ["web"], "algorithms": ["ES256"]}]
+    trusted = [{"issuer": provider.issuer, "audience": ["web"], "algorithms": ["ES256"], "claims": {"admin": "admin"}}]
     identities = IdentityVerifier(parse_issuers(json.dumps(trusted)))
     return Environment(ReferenceTable(), FakeClock(), identities=identities)
 

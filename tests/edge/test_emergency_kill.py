@@ -18,10 +18,12 @@ from headgate.core.routes import parse_routes
 from headgate.edge.admission import Admission, Applicant
 from headgate.edge.authorizer import Authorizer
 from headgate.edge.credentials import Credentials
+from headgate.edge.http import read_request
 from headgate.edge.key_pool import KeyPool
 from headgate.edge.oauth import OAuthError
 from headgate.edge.settings import GateSettings, emergency_kill
-from headgate.store.sessions import Sessions
+from headgate.store.record import Record
+from headgate.store.sessions import Sessions, session_key
 from headgate.store.snapshots import Snapshots
 from headgate.tokens.claims import Kind
 from headgate.tokens.issue import Grant, issue
@@ -59,7 +61,9 @@ class Scene:
         keys = KeyPool((SIGNER,), self.snapshots)
         self.authorizer = Authorizer(Credentials(SETTINGS, keys), self.snapshots, clock=self.clock)
         self.sessions = Sessions(self.rules.table, clock=self.clock)
-        self.admission = Admission(self.snapshots, self.sessions, clock=self.clock)
+        self.admission = Admission(
+            self.snapshots, self.sessions, Record(self.rules.table, clock=self.clock), clock=self.clock
+        )
         if warm:
             self.snapshots.soft()
         if fault is not None:
@@ -87,7 +91,9 @@ class Scene:
     def session(self, **members: Any) -> int | str:
         """The lifetime of a session's token in seconds, or the error."""
         try:
-            return int(self.admission.admit(Applicant("u", Subject("u"), "c", **members), "town:1")["lifetime"])
+            applicant = Applicant("u", Subject("u"), "c", int(self.clock()), **members)
+            view = self.snapshots.live(session_key("u", "town:1"))
+            return int(self.admission.admit(applicant, "town:1", view, read_request({}))["lifetime"])
         except OAuthError as error:
             return error.error
 

@@ -27,6 +27,7 @@ from headgate.edge.exchange import TokenFunction
 from headgate.edge.http import Bug, redact_errors, type_and_place
 from headgate.edge.key_pool import KeyPool
 from headgate.edge.settings import GateSettings
+from headgate.store.record import Record
 from headgate.store.sessions import Sessions
 from headgate.store.snapshots import Snapshots
 from headgate.tokens.fetch import Document, FetchFailed
@@ -162,7 +163,7 @@ def test_no_log_line_contains_text_of_a_failing_identity_provider() -> None:
     for fetch in (down, talks):
         function = TokenFunction(settings=settings, keys=keys, credentials=Credentials(settings, keys),
                                  identities=IdentityVerifier(trusted, fetch), snapshots=snapshots,
-                                 admission=Admission(snapshots, Sessions(table)))  # fmt: skip
+                                 admission=Admission(snapshots, Sessions(table), Record(table)))  # fmt: skip
         claims = {
             "iss": issuer,
             "sub": new("subject"),

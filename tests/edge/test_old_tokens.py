@@ -335,7 +335,8 @@ def started(issuer: str) -> "subprocess.CompletedProcess[str]":
     script = "import app, sys; print(app.legacy is not None, 'headgate.tokens.legacy' in sys.modules)"
     environment = {
         "HEADGATE_TABLE": "t", "HEADGATE_SIGNING_KEYS": "one", "HEADGATE_AUDIENCE": "headgate",
-        "HEADGATE_LEGACY_ISSUER": issuer, "HEADGATE_LEGACY_SECRET_ARN": "arn", "AWS_DEFAULT_REGION": "us-east-1",
+        "HEADGATE_LEGACY_ISSUER": issuer, "HEADGATE_LEGACY_SECRET_ARN": "arn", "HEADGATE_IDENTITY_ISSUERS": "[]",
+        "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x",
     }  # fmt: skip
     return subprocess.run(
@@ -364,9 +365,13 @@ def test_an_invalid_configuration_stops_the_start(wrong: dict[str, Any], path: s
     assert f"{path}: must" in done.stderr
 
 
-@pytest.mark.parametrize("missing", ["HEADGATE_LEGACY_ISSUER", "HEADGATE_LEGACY_SECRET_ARN"])
+@pytest.mark.parametrize(
+    "missing", ["HEADGATE_LEGACY_ISSUER", "HEADGATE_LEGACY_SECRET_ARN", "HEADGATE_IDENTITY_ISSUERS"]
+)
 def test_an_incomplete_configuration_stops_the_start(missing: str) -> None:
-    whole = {"HEADGATE_LEGACY_ISSUER": configured(), "HEADGATE_LEGACY_SECRET_ARN": "arn"}
+    whole = {
+        "HEADGATE_LEGACY_ISSUER": configured(), "HEADGATE_LEGACY_SECRET_ARN": "arn", "HEADGATE_IDENTITY_ISSUERS": "[]"
+    }  # fmt: skip
     assert isinstance(legacy_tokens(whole), LegacyTokens)
     with pytest.raises(Misconfigured, match=missing):
         legacy_tokens({**whole, missing: ""})

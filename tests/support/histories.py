@@ -10,7 +10,7 @@ from fake_clock import FakeClock
 from reference_table import ReferenceTable
 
 from headgate.core.session import record_id, start
-from headgate.store.items import AUDIT, HEAD_KEY, RULES
+from headgate.store.items import AUDIT, DENIALS, HEAD_KEY, RULES
 from headgate.store.port import Item, Key, Put
 from headgate.store.sessions import Sessions
 
@@ -117,5 +117,5 @@ def _touched(states: Sequence[Saved]) -> Iterator[Key]:
 
 
 def _essence(state: Saved) -> dict[str, Any]:
-    of_interest = (pk for pk in state if pk in (RULES, AUDIT, HEAD_KEY[0]) or pk.startswith("sessions#"))
+    of_interest = (pk for pk in state if pk in (RULES, DENIALS, AUDIT, HEAD_KEY[0]) or pk.startswith("sessions#"))
     return {pk: dict(state[pk]) for pk in of_interest if state[pk]}

@@ -4,7 +4,7 @@ In `Environment`, identity tokens are the names of people unless a test passes a
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from random import Random
@@ -28,6 +28,7 @@ from headgate.edge.oauth import ACCESS_TOKEN as ACCESS
 from headgate.edge.oauth import GRANT, ID_TOKEN, SESSION_TOKEN
 from headgate.edge.settings import GateSettings
 from headgate.store.port import Table
+from headgate.store.record import Record
 from headgate.store.sessions import Sessions
 from headgate.store.snapshots import Snapshots, Watch
 from headgate.tokens.claims import Kind
@@ -48,8 +49,11 @@ class Kms(LocalSigner):
     fault: Exception | bytes | None = None
     fetched = 0
     """How often the public key was fetched."""
+    before_sign: Callable[[], object] | None = None
 
     def sign(self, message: bytes) -> bytes:
+        if self.before_sign is not None:
+            self.before_sign()
         return self._or_fault(super().sign(message))
 
     def public_key(self) -> bytes:
@@ -101,7 +105,7 @@ class Environment:
         credentials = [Credentials(SETTINGS, pool) for pool in pools]
         self._authorizer = Authorizer(credentials[0], views[0], clock=clock)
         self.evaluate = Evaluate(credentials[1], pools[1], views[1], clock=clock)
-        admission = Admission(views[2], Sessions(table, clock=clock), clock=clock)
+        admission = Admission(views[2], Sessions(table, clock=clock), Record(table, clock=clock), clock=clock)
         self.token = TokenFunction(settings=SETTINGS, keys=pools[2], credentials=credentials[2], clock=clock,
                                    snapshots=views[2], admission=admission, identities=identities)  # fmt: skip
 

@@ -200,7 +200,7 @@ def check(table: ReferenceTable) -> int:
     versions: dict[str, int] = {}
     for entry in stream:
         _follows(entry, versions)
-    rules = table.partition("rules")
+    rules = {**table.partition("rules"), **table.partition("denials")}
     stored = {sk: read_stored(item) for sk, item in rules.items()}
     assert {sk: record.version for sk, record in stored.items()} == versions
     whole = build(list(rules.values()), head.revision)

@@ -31,7 +31,7 @@ class Stand:
             str(keys.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"])
             for _ in range(4)
         ]
-        trusted = [{"issuer": issuer, "audience": ["example"], "algorithms": ["ES256"]}]
+        trusted = [{"issuer": issuer, "audience": ["example"], "algorithms": ["ES256"], "claims": {"admin": "admin"}}]
         self._tables: Any = session.create_client("dynamodb", region_name="us-east-1", endpoint_url=endpoint)
         self._count = 0
         self.is_fresh = False

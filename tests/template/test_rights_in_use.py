@@ -14,14 +14,16 @@ from template_checks.expected import ALL_ADMIN, ALLOWED
 from template_checks.policed import Policed
 
 from headgate.core.audit import Break, sealed, verify_chain
+from headgate.core.deny import DenyKind
 from headgate.core.session import record_id, start
 from headgate.edge.admin.call import Admin, handle
 from headgate.openapi import SERVED
+from headgate.store.denials import session_end
 from headgate.store.dynamo import DynamoTable
-from headgate.store.items import audit_sk, entry_item, read_entry
+from headgate.store.items import audit_sk, deny_key, entry_item, read_entry
 from headgate.store.kms import KmsKey
 from headgate.store.port import ConditionFailed, Put, Unavailable
-from headgate.store.record import Record
+from headgate.store.record import Actor, Call, Record
 from headgate.store.sessions import Sessions
 from headgate.store.snapshots import Snapshots, Standing
 
@@ -158,15 +160,19 @@ def a_session() -> Any:
     )
 
 
-def test_token_permissions_cover_sessions_only(as_function: As) -> None:
+def test_token_permissions_cover_sessions_and_their_ends_only(as_function: As) -> None:
     client = as_function("TokenFunction")
     table = DynamoTable("gate", client)
     session = a_session()
     Sessions(table).start(session)
     assert Sessions(table).renew(session, session.renewed(int(time.time())))
     assert Sessions(table).find("alice", "town:1") is not None
-    assert Snapshots(table).live().standing is Standing.FRESH
-    for pk in ("head", "rules", "audit", "idem#x"):
+    record = record_id("alice", "town:1")
+    call = Call(Actor("headgate:token", "", ""), "reused", "r", record, "1", "1")
+    key = deny_key(DenyKind.SESSION, record)
+    Record(table).change(key, lambda current: session_end(Sessions(table), record, current), call)
+    assert Snapshots(table).live().snapshot.denied.held
+    for pk in ("rules", "imports#x", "members#x"):
         with pytest.raises(Unavailable, match="AccessDenied"):
             table.write([Put({"pk": pk, "sk": "x"})])
 

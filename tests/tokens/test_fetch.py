@@ -92,7 +92,8 @@ def test_a_document_is_returned_with_its_max_age(site: Site) -> None:
     site.answers["/a?x=1"] = plain(200, b'{"a":1}', cache_control="public, max-age=600, must-revalidate")
     assert fetch(f"{site.url}/a?x=1") == Document(b'{"a":1}', 600)
     assert site.headers[0]["accept"] == "application/json"
-    assert not {"cookie", "authorization", "user-agent"} & site.headers[0].keys()
+    assert site.headers[0]["user-agent"].startswith("headgate/")
+    assert not {"cookie", "authorization"} & site.headers[0].keys()
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def test_an_access_token_follows_rfc_9068() -> None:
     ("kind", "typ", "aud", "members"),
     [
         (Kind.ACCESS, "at+jwt", "headgate", {"orgs", "entitlements"}),
-        (Kind.SESSION, "hg-session+jwt", "headgate", {"orgs", "sid"}),
+        (Kind.SESSION, "hg-session+jwt", "headgate", {"orgs", "sid", "gen"}),
         (Kind.EVALUATE, "hg-evaluate+jwt", "headgate:evaluate", {"orgs"}),
         (Kind.SERVICE, "hg-service+jwt", "headgate:evaluate", set()),
     ],

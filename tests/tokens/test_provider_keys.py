@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from token_forge.own import NOW
-from token_forge.provider import IDP, ISSUER, Provider, ec_jwk, rsa_jwk
+from token_forge.provider import IDP, ISSUER, STRANGER_KEY, Provider, ec_jwk, es256, rsa_jwk
 
 from headgate.tokens.issuers import IdentityIssuer
 from headgate.tokens.jwks import IdentityUnavailable, KeySource, read_keys
@@ -20,10 +20,10 @@ def source(network: Provider, issuer: IdentityIssuer = ISSUER) -> KeySource:
     return KeySource(issuer, network.fetch)
 
 
-def outcome(keys: KeySource, now: float, kid: str = "ec-1") -> str:
-    """The outcome of a lookup, as one word."""
+def outcome(keys: KeySource, now: float, kid: str | None = "ec-1") -> str:
+    """The outcome of a check, as one word. The message is always signed by the key `ec-1`."""
     try:
-        keys.find(kid, "ES256", now)
+        keys.check_signature(kid, "ES256", b"message", es256(b"message"), now)
     except IdentityUnavailable:
         return "unavailable"
     except TokenRefused as refused:
@@ -85,6 +85,33 @@ def test_an_added_key_is_found_after_a_minute_and_a_removed_one_is_dropped() -> 
     assert outcome(keys, NOW + 61, "ec-1") == "unknown_key"
 
 
+def test_a_token_without_a_key_id_is_checked_with_every_key_and_finds_a_new_one_after_a_minute() -> None:
+    network = Provider(*(ec_jwk(f"old-{number}", key=STRANGER_KEY) for number in range(9)), ec_jwk())
+    keys = source(network)
+    assert outcome(keys, NOW, None) == "found"
+    network.documents[KEYS] = {"keys": [ec_jwk("new", key=STRANGER_KEY)]}
+    assert outcome(keys, NOW + 3_600, None) == "signature"
+    network.documents[KEYS] = {"keys": [ec_jwk("new")]}
+    assert [outcome(keys, NOW + 3_600 + later, None) for later in (59, 60)] == ["signature", "found"]
+
+
+def test_a_token_without_a_key_id_is_refused_if_more_than_ten_keys_could_be_meant() -> None:
+    network = Provider(*(ec_jwk(f"k-{number}") for number in range(11)))
+    assert outcome(source(network), NOW, None) == "key_id"
+    assert len(network.asked) == 1
+
+
+@pytest.mark.parametrize("kid", ["ec-1", "another", None])
+def test_a_key_without_an_id_may_be_the_key_of_any_token(kid: str | None) -> None:
+    nameless = {name: value for name, value in ec_jwk().items() if name not in ("kid", "use")}
+    for entry in (nameless, nameless | {"kid": None, "alg": None, "use": None}):
+        assert outcome(source(Provider(entry, rsa_jwk())), NOW, kid) == "found"
+
+
+def test_two_keys_may_have_one_id() -> None:
+    assert outcome(source(Provider(ec_jwk(key=STRANGER_KEY), rsa_jwk("ec-1"), ec_jwk())), NOW) == "found"
+
+
 def test_a_clock_that_is_set_back_does_not_stop_the_refresh() -> None:
     network = Provider(ec_jwk())
     keys = source(network)
@@ -123,7 +150,7 @@ def test_an_unreadable_key_set_fails_and_the_known_keys_stay(body: bytes) -> Non
 
 
 def test_a_key_set_of_more_than_a_hundred_keys_is_refused() -> None:
-    assert len(read_keys(_set(100), ("ES256",))) == 100
+    assert len(read_keys(_set(100), ("ES256",))[None, "ES256"]) == 100
     with pytest.raises(TokenRefused):
         read_keys(_set(101), ("ES256",))
 
@@ -142,7 +169,7 @@ def test_each_key_verifies_only_algorithms_of_its_type() -> None:
         "keys": [ec_jwk(), rsa_jwk(), rsa_jwk("rsa-2", alg="PS256"), ec_jwk("ec-2", large), ec_jwk("ec-3", alg="RS256")]
     }
     found = read_keys(json.dumps(body).encode(), ("RS256", "PS256", "ES256", "ES384"))
-    assert set(found) == {
+    assert {named for named in found if named[0] is not None} == {
         ("ec-1", "ES256"),
         ("rsa-1", "RS256"),
         ("rsa-1", "PS256"),

@@ -55,8 +55,12 @@ BROKEN: dict[Check, dict[str, Edit]] = {
         "kill deletes": statement("Kill", "NeverRewriteTheAudit", Action=["dynamodb:UpdateItem"]),
     },
     rights.partition_keys_are_bounded: {
-        "exchange writes flags": statement("Token", "WriteSessions", Condition=None),
-        "no key at all": statement("Token", "WriteSessions", Condition=_leading("sessions#*")),
+        "exchange writes flags": statement("Token", "WriteSessionsAndTheirEnds", Condition=None),
+        "no key at all": statement(
+            "Token",
+            "WriteSessionsAndTheirEnds",
+            Condition=_leading("head", "denials", "audit", "idem#*", "sessions#*"),
+        ),
         "kill writes sessions": statement(
             "Kill", "WriteTheKill", Condition=_leading("head", "rules", "audit", "idem#*", "sessions#*") | _KEYED
         ),

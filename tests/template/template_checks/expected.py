@@ -106,10 +106,10 @@ DENIED = {
 """What is denied on the gate's table, whatever another statement allows."""
 
 LEADING_KEYS = {
-    ("TokenFunction", "dynamodb:PutItem"): {"sessions#*"},
-    ("KillFunction", "dynamodb:GetItem"): {"head", "rules", "audit", "idem#*", "sessions#*"},
-    ("KillFunction", "dynamodb:BatchGetItem"): {"head", "rules", "audit", "idem#*", "sessions#*"},
-    ("KillFunction", "dynamodb:Query"): {"head", "rules", "audit", "idem#*", "sessions#*"},
+    ("TokenFunction", "dynamodb:PutItem"): {"head", "denials", "audit", "idem#*", "sessions#*"},
+    ("KillFunction", "dynamodb:GetItem"): {"head", "rules", "denials", "audit", "idem#*", "sessions#*"},
+    ("KillFunction", "dynamodb:BatchGetItem"): {"head", "rules", "denials", "audit", "idem#*", "sessions#*"},
+    ("KillFunction", "dynamodb:Query"): {"head", "rules", "denials", "audit", "idem#*", "sessions#*"},
     ("KillFunction", "dynamodb:PutItem"): {"head", "rules", "audit", "idem#*"},
 }
 """Partition keys (store/items.py) that limit an allowed action."""
@@ -121,6 +121,7 @@ OWN_ENVIRONMENT = {
     "AuthorizerFunction": {
         "HEADGATE_EMERGENCY_KILL",
         "HEADGATE_EMERGENCY_ROUTES",
+        "HEADGATE_IDENTITY_ISSUERS",
         "HEADGATE_LEGACY_ISSUER",
         "HEADGATE_LEGACY_SECRET_ARN",
     },

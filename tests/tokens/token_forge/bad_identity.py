@@ -46,7 +46,18 @@ def t07_own_and_other_tokens() -> Iterator[Bad]:
     ):
         yield f"typ {typ!r}", with_header({"typ": typ}), R.TYPE
     yield "for an API, not for a client", identity_token({"aud": "https://api.example"}), R.AUDIENCE
-    yield "without an audience, as Cognito's access tokens", identity_token({"token_use": "access"}, "aud"), R.AUDIENCE
+    yield "without an audience, as Cognito's access tokens", identity_token({}, "aud"), R.AUDIENCE
+    for name, claims in (
+        ("a Cognito access token", {"token_use": "access", "client_id": CLIENT}),
+        ("a Keycloak access token", {"typ": "Bearer", "azp": CLIENT, "scope": "openid"}),
+        ("a Keycloak refresh token", {"typ": "Refresh"}),
+        ("an access token as RFC 9068 has it, but for its type", {"client_id": CLIENT, "scope": "openid", "jti": "1"}),
+        ("an Okta access token", {"cid": CLIENT, "scp": ["openid"], "uid": "00u1"}),
+        ("a logout token", {"events": {"http://schemas.openid.net/event/backchannel-logout": {}}, "sid": "s"}),
+        ("a security event", {"events": {}}),
+        ("a use that is no text", {"token_use": ["id"]}),
+    ):
+        yield name, identity_token(claims), R.NOT_IDENTITY
 
 
 def t13_none() -> Iterator[Bad]:
@@ -149,7 +160,8 @@ def t16_audiences() -> Iterator[Bad]:
         yield f"aud {aud!r}", identity_token({"aud": aud}), R.AUDIENCE
     yield "no aud", identity_token({}, "aud"), R.AUDIENCE
     yield "others too, no azp", identity_token({"aud": [CLIENT, "other"]}), R.AUTHORIZED_PARTY
-    for azp in ("other", CLIENT + " ", CLIENT.upper(), "", None, True, 1, [CLIENT], {}, [], "w" * 300):
+    yield "others too, a null azp", identity_token({"aud": [CLIENT, "other"], "azp": None}), R.AUTHORIZED_PARTY
+    for azp in ("other", CLIENT + " ", CLIENT.upper(), "", True, 1, [CLIENT], {}, [], "w" * 300):
         for aud in (CLIENT, [CLIENT], [CLIENT, "other"]):
             yield f"aud {aud!r}, azp {azp!r}"[:60], identity_token({"aud": aud, "azp": azp}), R.AUTHORIZED_PARTY
 
@@ -175,6 +187,7 @@ def t17_times() -> Iterator[Bad]:
         yield f"{claims}", identity_token(claims), code
     for name in ("exp", "iat"):
         yield f"no {name}", identity_token({}, name), R.CLAIM_MISSING
+        yield f"a null {name}", identity_token({name: None}), R.CLAIM_TYPE
     for name in ("exp", "iat", "nbf"):
         for literal, code in own_literals():
             others = text({n: v for n, v in CLAIMS.items() if n != name})[:-1]
@@ -188,12 +201,10 @@ def t17_times() -> Iterator[Bad]:
 def own_literals() -> tuple[tuple[str, R], ...]:
     """Numbers that are not plain integers."""
     return (
-        ("null", R.CLAIM_TYPE),
         ("true", R.CLAIM_TYPE),
         ("[]", R.CLAIM_TYPE),
         ("{}", R.CLAIM_TYPE),
         (f'"{NOW}"', R.CLAIM_TYPE),
-        (f"{NOW}.0", R.CLAIM_TYPE),
         ("9007199254740992", R.CLAIM_TYPE),
         ("1" + "0" * 4_000, R.CLAIM_TYPE),
         ("9" * 5_000, R.NOT_JSON),
@@ -259,7 +270,7 @@ def t19_key_ids() -> Iterator[Bad]:
         *(None, 0, 1, -1, True, 1.5, [], ["ec-1"], {}, {"$ne": None}),
     ):
         yield f"kid {kid!r}"[:40], with_header({"kid": kid}), R.KEY_ID
-    yield "no kid", with_header({}, "kid"), R.HEADER_MEMBER
+    yield "no kid, signed by another", with_header({}, "kid", by=stranger), R.SIGNATURE
     yield "unknown kid", with_header({"kid": "ec-2"}), R.UNKNOWN_KEY
     yield "kid in another case", with_header({"kid": "EC-1"}), R.UNKNOWN_KEY
 
@@ -305,18 +316,12 @@ def t23_subjects() -> Iterator[Bad]:
             "a\x7f",
         ),
         *("a\x85", "a\u2028", "a\u2029", "a\u00a0", "a" * 257, "b" * 10_000, "\u00e9" * 129, "\U0001f40e" * 65),
-        *(None, True, False, 0, 1, 1.5, [], ["alice"], {}, {"sub": "alice"}),
+        *(True, False, 0, 1, 1.5, [], ["alice"], {}, {"sub": "alice"}),
     ):
         yield f"sub {sub!r}"[:40], identity_token({"sub": sub}), R.SUBJECT
     yield "no sub", identity_token({}, "sub"), R.CLAIM_MISSING
+    yield "a null sub", identity_token({"sub": None}), R.CLAIM_MISSING
     yield "lone surrogate", identity_token({"sub": "a\ud800"}), R.NOT_UTF8
-
-
-def t24_email() -> Iterator[Bad]:
-    """An unverified email address that rules may read."""
-    for verified in (False, "true", "false", 1, 0, "", [], {}):
-        claims = {"email": "root@corp.example", "email_verified": verified}
-        yield f"email_verified {verified!r}", identity_token(claims), R.EMAIL_UNVERIFIED
 
 
 def z38_form() -> Iterator[Bad]:
@@ -344,10 +349,6 @@ def z38_form() -> Iterator[Bad]:
         ("alg twice", sign(b'{"alg":"none",' + text(HEADER)[1:], claims), R.DUPLICATE_MEMBER),
         ("NaN in an unknown claim", sign(text(HEADER), claims[:-1] + b',"x":NaN}'), R.NOT_FINITE),
     )
-    for orgs in (True, 1, "org-1", "org-1,org-2", {}, [1], [None], [""], ["a b"], ["x" * 257], [["org-1"]]):
-        yield f"orgs {orgs!r}"[:40], identity_token({"orgs": orgs}), R.CLAIM_TYPE
-    for value in ({}, {"a": 1}, [None], [[1]], [{}]):
-        yield f"attribute {value!r}", identity_token({"plan": value}), R.CLAIM_TYPE
 
 
 ROWS = {
@@ -362,6 +363,5 @@ ROWS = {
     "t21": t21_deep,
     "t22": t22_encrypted,
     "t23": t23_subjects,
-    "t24": t24_email,
     "z38": z38_form,
 }

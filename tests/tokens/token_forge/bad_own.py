@@ -559,6 +559,10 @@ def z33_claims_of_other_kinds() -> Iterator[Bad]:
     for kind, over in (
         (Kind.ACCESS, {"sid": "town:1"}),
         (Kind.ACCESS, {"sid": None}),
+        (Kind.ACCESS, {"gen": 1}),
+        (Kind.EVALUATE, {"gen": 1}),
+        (Kind.SERVICE, {"gen": 1}),
+        (Kind.SERVICE, {"orgs_cut": True}),
         (Kind.SESSION, {"admin": True}),
         (Kind.SESSION, {"admin": False}),
         (Kind.SESSION, {"entitlements": []}),
@@ -606,6 +610,10 @@ def z40_other_claims() -> Iterator[Bad]:
     """The other claims, of a wrong type or form."""
     for value in (False, None, 1, 0, "true", "false", "", [], [True], {}, "admin"):
         yield f"admin {value!r}", with_claims({"admin": value}), R.ADMIN
+    for value in (None, True, -1, 1.0, "1", "", [], {}, 2**53):
+        yield f"gen {value!r}", with_claims({"gen": value}, kind=Kind.SESSION), R.CLAIM_TYPE
+    for value in (False, None, 1, "true", [], {}):
+        yield f"orgs_cut {value!r}", with_claims({"orgs_cut": value}), R.CLAIM_TYPE
     for name in ("orgs", "entitlements"):
         for value in (None, True, 1, "", "org-1", {}, {"org-1": True}, [1], [None], [True], [["org-1"]], [""], ["a b"]):
             yield f"{name} {value!r}", with_claims({name: value}), R.CLAIM_TYPE

@@ -26,10 +26,10 @@ MUST: Mapping[str, set[str]] = {
     Kind.SERVICE: set(),
 }
 NEVER: Mapping[str, set[str]] = {
-    Kind.ACCESS: {"sid"},
+    Kind.ACCESS: {"sid", "gen"},
     Kind.SESSION: {"admin", "entitlements"},
-    Kind.EVALUATE: {"sid", "entitlements"},
-    Kind.SERVICE: {"sid", "orgs", "admin", "attributes", "entitlements"},
+    Kind.EVALUATE: {"sid", "gen", "entitlements"},
+    Kind.SERVICE: {"sid", "gen", "orgs", "orgs_cut", "admin", "attributes", "entitlements"},
 }
 
 
@@ -86,8 +86,13 @@ def is_oddly_typed(read: Reading) -> bool:
     return not (
         is_plain(claims.get("client_id"))
         and all(isinstance(value, str) and HANDLE.fullmatch(value) for value in (claims["jti"], claims.get("sid", "x")))
-        and all(map(_is_whole, (claims["iat"], claims["exp"], claims.get("rev"), claims.get("nbf", 0))))
-        and claims["rev"] >= 0
+        and all(
+            map(
+                _is_whole, (claims["iat"], claims["exp"], claims.get("rev"), claims.get("nbf", 0), claims.get("gen", 1))
+            )
+        )
+        and min(claims["rev"], claims.get("gen", 1)) >= 0
+        and claims.get("orgs_cut", True) is True
         and all(map(is_plain, _items(claims, "orgs") + _items(claims, "entitlements")))
         and isinstance(attributes, dict)
         and all(re.fullmatch(r"\S{1,128}", name) and _is_attribute(value) for name, value in attributes.items())

@@ -14,7 +14,7 @@ from token_forge.own import NOW, b64, text
 
 from headgate.tokens.fetch import Document, FetchFailed
 from headgate.tokens.identity import IdentityVerifier
-from headgate.tokens.issuers import ClaimNames, IdentityIssuer
+from headgate.tokens.issuers import AdminClaim, ClaimNames, IdentityIssuer
 from headgate.tokens.keys import raw_signature
 
 IDP, CLIENT = "https://idp.example/tenant", "web-client"
@@ -22,7 +22,7 @@ ISSUER = IdentityIssuer(
     issuer=IDP,
     audience=(CLIENT, "second-client"),
     jwks_uri=f"{IDP}/keys",
-    claims=ClaimNames(attributes=("plan", "beta", "seats", "tags", "email")),
+    claims=ClaimNames(admin=AdminClaim("admin"), attributes=("plan", "beta", "seats", "tags", "email")),
 )
 HEADER: dict[str, Any] = {"alg": "ES256", "kid": "ec-1", "typ": "JWT"}
 CLAIMS: dict[str, Any] = {

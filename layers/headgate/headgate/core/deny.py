@@ -23,7 +23,10 @@ class DenyKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """Refuses what was issued up to `at`. Not needed after `expires` (both Unix seconds)."""
+    """Refuses what was issued up to the second after `at`. Not needed after `expires` (both Unix seconds).
+
+    The second after it covers a token whose rules were read while the denial was being written.
+    """
 
     kind: DenyKind
     value: str
@@ -38,7 +41,7 @@ class Denial:
 
 @dataclass(frozen=True, slots=True)
 class DenySet:
-    """All denials in force: by kind and value, the Unix second up to which issued tokens are refused."""
+    """All denials in force: by kind and value, the Unix second of the denial."""
 
     held: Mapping[tuple[DenyKind, str], int] = field(default_factory=dict)
 
@@ -55,10 +58,11 @@ class DenySet:
         held = self.held
         if not held:
             return False
+        before = issued_at - 1
         return (
-            issued_at <= held.get((DenyKind.SUBJECT, subject), -1)
+            before <= held.get((DenyKind.SUBJECT, subject), -2)
             or (DenyKind.JTI, jti) in held
-            or (session is not None and issued_at <= held.get((DenyKind.SESSION, session), -1))
+            or (session is not None and before <= held.get((DenyKind.SESSION, session), -2))
         )
 
 

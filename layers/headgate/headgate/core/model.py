@@ -138,6 +138,8 @@ class Flag:
 class Subject:
     """Who is asking, always from a verified credential. `acting_org` is one of `orgs`, or None.
 
+    `orgs_cut` says that not all of its orgs are known. That only denies: no percentage falls back to the user.
+
     `listed` names the flags whose long list (member items) this subject is on, as far as they were looked up.
     """
 
@@ -146,6 +148,7 @@ class Subject:
     admin: bool = False
     attributes: Mapping[str, Json] = field(default_factory=nothing)
     acting_org: str | None = None
+    orgs_cut: bool = False
     listed: frozenset[str] = frozenset()
 
 

@@ -4,6 +4,10 @@ A subject renews its live session with the session token, an access token, or an
 renewal, so a kill does not stop running work. Only an access token starts a session, after a live decision. A kill with
 reach `drain` or `sever` also ends renewals.
 
+Each renewal supersedes the token before it. A superseded token renews for one minute more, since an answer may be
+lost. Used after that, it shows that two hold the session, one of them perhaps a thief: the session ends (RFC 9700
+§4.14.2).
+
 The session and the rules are read together, as of this request. A renewal under older rules would give a revoked
 subject a token issued after its revocation, which the revocation would not refuse.
 """
@@ -13,64 +17,85 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from headgate.core.changes.refusal import Refusal
 from headgate.core.decision import decide
+from headgate.core.deny import DenyKind
 from headgate.core.documents import unix
 from headgate.core.model import Reach, Subject
 from headgate.core.session import Session, record_id, start
 from headgate.core.snapshot import Snapshot, named_attributes
-from headgate.edge.credentials import check_denied
+from headgate.edge import telemetry
+from headgate.edge.http import Request
 from headgate.edge.oauth import access_denied, invalid_request, temporarily_unavailable
+from headgate.store.denials import session_end
+from headgate.store.items import deny_key
 from headgate.store.port import Contended, Throttled, Unavailable
+from headgate.store.record import Actor, Call, Record
 from headgate.store.sessions import Capped, Sessions, session_in, session_key
 from headgate.store.snapshots import Snapshots, Standing, View
 from headgate.tokens.claims import Credential, Kind
+from headgate.tokens.refusals import RefusalCode, TokenRefused
 
 
 @dataclass(frozen=True, slots=True)
 class Applicant:
-    """Who requests a token. `own` is the Headgate token they sent, or None for an identity token."""
+    """Who requests a token. `own` is the Headgate token they sent, or None for an identity token.
+
+    `issued_at` is the sent token's `iat` (Unix seconds).
+    """
 
     user: str = field(repr=False)
     subject: Subject = field(repr=False)
     client_id: str = field(repr=False)
+    issued_at: int
     own: Credential | None = field(default=None, repr=False)
 
 
 class Admission:
     """Starts and renews sessions."""
 
-    def __init__(self, snapshots: Snapshots, sessions: Sessions, *, clock: Callable[[], float] = time.time) -> None:
-        self._snapshots, self._sessions, self._clock = snapshots, sessions, clock
+    def __init__(
+        self, snapshots: Snapshots, sessions: Sessions, record: Record, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._snapshots, self._sessions, self._record, self._clock = snapshots, sessions, record, clock
 
-    def admit(self, applicant: Applicant, session_id: str) -> dict[str, Any]:
-        """Return the session token's grant. Raises `OAuthError`, or `TokenRefused` if the sent token is revoked."""
+    def admit(self, applicant: Applicant, session_id: str, view: View, request: Request) -> dict[str, Any]:
+        """Return the session token's grant. `view` is live and holds the session's record if there is one.
+
+        Raises `OAuthError`, or `TokenRefused` if the token was superseded.
+        """
         own = applicant.own
         if own is not None and own.sid not in (None, session_id):
             raise invalid_request("subject_token belongs to another session")
         now = int(self._clock())
-        key = session_key(applicant.user, session_id)
-        view = self._snapshots.live(key)
         snapshot = view.snapshot
-        if own is not None:
-            check_denied(snapshot, own)
         if view.standing is not Standing.FRESH and not view.items:
             raise temporarily_unavailable("the session store is not available")
-        held = session_in(view.items, key)
+        held = session_in(view.items, session_key(applicant.user, session_id))
         try:
             if held is not None and held.is_live(now) and not _is_revoked(held, snapshot):
-                return self._renew(held, snapshot, now)
+                return self._renew(held, applicant, snapshot, now, request)
             if own is None or own.kind is not Kind.ACCESS:
                 raise access_denied(snapshot.revision)
             return self._start(applicant, view, session_id, now)
         except (Unavailable, Throttled, Contended):
             raise temporarily_unavailable("the session store is not available") from None
 
-    def _renew(self, held: Session, snapshot: Snapshot, now: int) -> dict[str, Any]:
+    def _renew(
+        self, held: Session, applicant: Applicant, snapshot: Snapshot, now: int, request: Request
+    ) -> dict[str, Any]:
+        own = applicant.own
+        generation = own.gen if own is not None and own.kind is Kind.SESSION else None
         until = _drained_at(snapshot)
         if until is not None and until <= now:
             raise access_denied(snapshot.revision)
         for _attempt in range(3):
+            if generation is not None and not held.may_renew(generation, now):
+                self._end(held, request)
+                raise TokenRefused(RefusalCode.REUSED)
             renewed = held.renewed(now, until)
+            if generation is None:
+                renewed = renewed.lowered(applicant.subject)
             if self._sessions.renew(held, renewed):
                 return _grant(renewed, snapshot, now)
             changed = self._sessions.find(held.subject, held.session_id)
@@ -78,6 +103,22 @@ class Admission:
                 raise access_denied(snapshot.revision)
             held = changed  # a concurrent renewal won
         raise temporarily_unavailable("other requests are renewing this session")
+
+    def _end(self, held: Session, request: Request) -> None:
+        """End a session whose superseded token was used again, with an audit entry. Its end must not be lost."""
+        telemetry.count("SessionTokenReused", function="token")
+        record = record_id(held.subject, held.session_id)
+        actor = Actor("headgate:token", "", request.source_ip)
+        attempt = f"{held.generation}.{held.started_at}"
+        call = Call(actor, "a superseded session token was used again", request.request_id, record, attempt, attempt)
+        try:
+            self._record.change(
+                deny_key(DenyKind.SESSION, record), lambda current: session_end(self._sessions, record, current), call
+            )
+        except Refusal:  # another request has ended it, or the table is busy
+            ended = self._sessions.by_record(record)
+            if ended is not None and not ended.ended:
+                raise temporarily_unavailable("the session store is busy") from None
 
     def _start(self, applicant: Applicant, view: View, session_id: str, now: int) -> dict[str, Any]:
         snapshot = view.snapshot
@@ -91,9 +132,9 @@ class Admission:
             raise access_denied(snapshot.revision)
         subject = applicant.subject
         session = start(subject=applicant.user, session_id=session_id, now=now, orgs=subject.orgs,
-                        admin=subject.admin, attributes=subject.attributes,
-                        client_id=applicant.client_id)  # fmt: skip
-        if _is_ended(session, snapshot):  # in this second: the new token would be refused too
+                        admin=subject.admin, attributes=subject.attributes, client_id=applicant.client_id,
+                        orgs_cut=subject.orgs_cut)  # fmt: skip
+        if _is_ended(session, snapshot):  # within a second: the new token would be refused, too
             raise temporarily_unavailable("the session with this id has just ended")
         try:
             self._sessions.start(session)
@@ -129,6 +170,7 @@ def _grant(session: Session, snapshot: Snapshot, now: int) -> dict[str, Any]:
         "lifetime": session.expires_at - now,
         "orgs": session.orgs,
         "attributes": {name: value for name, value in session.attributes.items() if name in named},
+        "orgs_cut": session.orgs_cut,
         "sid": session.session_id,
-        "rev": snapshot.revision,
+        "gen": session.generation,
     }

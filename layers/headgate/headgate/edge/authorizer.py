@@ -25,7 +25,7 @@ from headgate.edge.http import Event, Request, read_request
 from headgate.store.sessions import session_in, session_key
 from headgate.store.snapshots import Snapshots, Standing, View
 from headgate.tokens.claims import Credential, Kind
-from headgate.tokens.refusals import TokenRefused
+from headgate.tokens.refusals import RefusalCode, TokenRefused
 
 NOTHING_DECIDED = "NONE"
 """The reason in the context when the class alone admitted the request."""
@@ -64,7 +64,10 @@ class Authorizer:
         check_denied(snapshot, credential)
         self._check_class(policies, credential)
         self._check_reach(snapshot, credential)
-        subject = subject_of(credential, _session(view, credential), request.path.get("org"))
+        session = _session(view, credential)
+        if session is not None and session.ended:  # its end may be newer than the rules of this view
+            raise TokenRefused(RefusalCode.REVOKED)
+        subject = subject_of(credential, session, request.path.get("org"))
         needed = dict.fromkeys(key for policy in policies for key in live_flags(policy, snapshot.profile.access))
         asked = {key for policy in policies for key in policy.asks}
         keys = needed.keys() | asked

@@ -66,4 +66,5 @@ def subject_of(credential: Credential, session: Session | None = None, acting_or
         admin=credential.admin or (session is not None and session.admin),
         attributes=credential.attributes,
         acting_org=acting_org if acting_org in credential.orgs else None,
+        orgs_cut=credential.orgs_cut,
     )

@@ -1,11 +1,13 @@
 """The token function: a verified identity in, a signed token out (RFC 8693 token exchange).
 
     access       verify identity -> decide the access flag, live -> sign
-    evaluate     verify identity -> sign; every verified subject gets one
+    evaluate     verify identity -> sign, unless revoked; every verified subject gets one
     service      API Gateway verified the SigV4 signature -> sign
     session      see `admission`
 
 An error never allows: without rules, non-admins get 503; without keys, everyone does.
+
+A token's `iat` is when the read of its rules began. So a revocation that those rules lack is later, and refuses it.
 """
 
 import time
@@ -36,12 +38,14 @@ from headgate.edge.oauth import (
 )  # fmt: skip
 from headgate.edge.settings import GateSettings
 from headgate.store.port import Unavailable
-from headgate.store.snapshots import Snapshots, Standing
+from headgate.store.sessions import session_key
+from headgate.store.snapshots import Snapshots, Standing, View
+from headgate.tokens import limits
 from headgate.tokens.claims import Kind
 from headgate.tokens.identity import IdentityUnavailable, IdentityVerifier
 from headgate.tokens.issue import Grant, InvalidGrant, TokenTooLarge, issue
 from headgate.tokens.keys import NotP256, jwks
-from headgate.tokens.refusals import TokenRefused
+from headgate.tokens.refusals import RefusalCode, TokenRefused
 
 SHORT_LIFE = 300
 """Lifetime of evaluation and service tokens, in seconds."""
@@ -79,26 +83,40 @@ class TokenFunction:
 
     def _exchange(self, request: Request) -> Response:
         exchange = read_exchange(request, self.settings.audience)
-        applicant = self._applicant(exchange, request)
-        if exchange.session_id is not None:
-            grant = self._admitted(applicant, exchange.session_id)
-            return self._mint(request, **grant)
-        if exchange.scope == "evaluate":
-            return self._evaluation(request, applicant)
-        return self._access(request, applicant)
-
-    def _admitted(self, applicant: Applicant, session_id: str) -> dict[str, Any]:
         try:
-            return self.admission.admit(applicant, session_id)
-        except TokenRefused:
+            applicant = self._applicant(exchange, request)
+            sid = exchange.session_id
+            view = self.snapshots.live(*(() if sid is None else (session_key(applicant.user, sid),)))
+            _check_denied(view.snapshot, applicant)
+            if sid is not None:
+                return self._mint(request, view, **self.admission.admit(applicant, sid, view, request))
+        except IdentityUnavailable:
+            raise temporarily_unavailable("the identity provider is not available") from None
+        except TokenRefused as refused:
+            claim = refused.claim or None
+            telemetry.denied("token", str(refused), claim=claim, request_id=request.request_id)
+            if self.keys.unavailable:
+                raise temporarily_unavailable("the signing keys are not available") from None
             raise invalid_request("subject_token rejected") from None
+        if view.standing is Standing.EXPIRED and not applicant.subject.admin:
+            raise temporarily_unavailable("the rules are not available")
+        if exchange.scope == "evaluate":
+            return self._mint(
+                request, view, kind=Kind.EVALUATE, lifetime=SHORT_LIFE, **_claims(applicant, view.snapshot)
+            )
+        return self._access(request, applicant, view)
 
-    def _mint(self, request: Request, **grant: object) -> Response:
-        """Sign a grant with the active key, and answer. Raises `OAuthError`."""
+    def _mint(self, request: Request, view: View, *, lifetime: int, **grant: Any) -> Response:
+        """Sign a grant with the active key, and answer. `lifetime` in seconds from now. Raises `OAuthError`."""
         now = self.clock()
-        filled = Grant(issuer=self.settings.issuer or request.origin, audience=self.settings.audience, **grant)  # type: ignore[arg-type]
+        issued_at = int(now if view.standing is Standing.EXPIRED else min(view.as_of, now))
+        life = min(lifetime + int(now) - issued_at, limits.LIFETIME)
+        filled = Grant(
+            issuer=self.settings.issuer or request.origin, audience=self.settings.audience, lifetime=life,
+            rev=view.snapshot.revision, **grant,
+        )  # fmt: skip
         try:
-            token, credential = issue(self.keys.signer, filled, now)
+            token, credential = issue(self.keys.signer, filled, issued_at)
         except (Unavailable, NotP256):
             raise temporarily_unavailable("the signing key is not available") from None
         except (TokenTooLarge, InvalidGrant):
@@ -109,27 +127,17 @@ class TokenFunction:
         return respond(200, body, {"pragma": "no-cache", "x-headgate-revision": str(filled.rev)})
 
     def _applicant(self, exchange: Exchange, request: Request) -> Applicant:
-        try:
-            if exchange.subject_type == ID_TOKEN:
-                one = self.identities.verify(exchange.subject_token, self.clock())
-                return Applicant(one.user, Subject(one.user, one.orgs, one.admin, one.attributes), one.client_id)
-            kinds = (Kind.ACCESS, Kind.SESSION)
-            own = self.credentials.token(exchange.subject_token, request, self.clock(), *kinds)
-            check_denied(self.snapshots.soft().snapshot, own)
-            return Applicant(own.subject, subject_of(own), own.client_id, own)
-        except IdentityUnavailable:
-            raise temporarily_unavailable("the identity provider is not available") from None
-        except TokenRefused as refused:
-            telemetry.denied("token", str(refused), request_id=request.request_id)
-            if self.keys.unavailable:
-                raise temporarily_unavailable("the signing keys are not available") from None
-            raise invalid_request("subject_token rejected") from None
+        if exchange.subject_type == ID_TOKEN:
+            one = self.identities.verify(exchange.subject_token, self.clock())
+            if one.unread:
+                telemetry.log("unread", function="token", claim=",".join(one.unread), request_id=request.request_id)
+            subject = Subject(one.user, one.orgs, one.admin, one.attributes, orgs_cut=one.orgs_cut)
+            return Applicant(one.user, subject, one.client_id, one.iat)
+        own = self.credentials.token(exchange.subject_token, request, self.clock(), Kind.ACCESS, Kind.SESSION)
+        return Applicant(own.subject, subject_of(own), own.client_id, own.iat, own)
 
-    def _access(self, request: Request, applicant: Applicant) -> Response:
-        view = self.snapshots.live()
+    def _access(self, request: Request, applicant: Applicant, view: View) -> Response:
         snapshot, subject = view.snapshot, applicant.subject
-        if view.standing is Standing.EXPIRED and not subject.admin:
-            raise temporarily_unavailable("the rules are not available")
         keys = gate_flags(snapshot)
         listing = self.snapshots.with_lists(view, subject, keys)
         if listing.unread and listing.unsure(snapshot.rules, keys):
@@ -142,22 +150,16 @@ class TokenFunction:
             raise access_denied(snapshot.revision)
         entitled = entitlements(snapshot, subject)
         return self._mint(
-            request, kind=Kind.ACCESS, lifetime=snapshot.profile.lifetime, entitlements=entitled,
+            request, view, kind=Kind.ACCESS, lifetime=snapshot.profile.lifetime, entitlements=entitled,
             extra=added_claims(snapshot, entitled, subject), **_claims(applicant, snapshot),
         )  # fmt: skip
-
-    def _evaluation(self, request: Request, applicant: Applicant) -> Response:
-        snapshot = self.snapshots.soft().snapshot
-        claims = _claims(applicant, snapshot)
-        return self._mint(request, kind=Kind.EVALUATE, lifetime=SHORT_LIFE, **claims)
 
     def _service(self, request: Request) -> Response:
         arn = request.arn
         if not arn:
             raise invalid_request("a signed request is required")
-        revision = self.snapshots.soft().snapshot.revision
-        return self._mint(request, kind=Kind.SERVICE, lifetime=SHORT_LIFE, subject=arn,
-                                 client_id=arn, rev=revision)  # fmt: skip
+        view = self.snapshots.soft()
+        return self._mint(request, view, kind=Kind.SERVICE, lifetime=SHORT_LIFE, subject=arn, client_id=arn)
 
     def _jwks(self, _request: Request) -> Response:
         self.snapshots.soft()  # learn of rotations even if this environment serves no other route
@@ -184,6 +186,16 @@ class TokenFunction:
         return respond(200, document, {"cache-control": f"public, max-age={JWKS_LIFE}"})
 
 
+def _check_denied(snapshot: Snapshot, applicant: Applicant) -> None:
+    """Refuse a token from before a revocation, whoever issued it. Raises `TokenRefused`."""
+    if applicant.own is not None:
+        check_denied(snapshot, applicant.own)
+    elif snapshot.denied.held and snapshot.denied.refuses(
+        subject=applicant.user, jti="", issued_at=applicant.issued_at, session=None
+    ):
+        raise TokenRefused(RefusalCode.REVOKED)
+
+
 def _claims(applicant: Applicant, snapshot: Snapshot) -> dict[str, object]:
     subject = applicant.subject
     named = named_attributes(snapshot)
@@ -191,9 +203,9 @@ def _claims(applicant: Applicant, snapshot: Snapshot) -> dict[str, object]:
         "subject": applicant.user,
         "client_id": applicant.client_id,
         "orgs": subject.orgs,
+        "orgs_cut": subject.orgs_cut,
         "admin": subject.admin,
         "attributes": {name: value for name, value in subject.attributes.items() if name in named},
-        "rev": snapshot.revision,
     }
 
 

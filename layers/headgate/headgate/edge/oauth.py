@@ -61,7 +61,10 @@ class Exchange:
 
 
 def read_exchange(request: Request, audience: str) -> Exchange:
-    """Read and check the form. Unknown parameters are ignored (RFC 6749 §3.2). Raises `OAuthError`."""
+    """Read and check the form. Parameters that are unknown or have no value are ignored (RFC 6749 §3.2).
+
+    Raises `OAuthError`.
+    """
     form = _form(request)
     if "grant_type" not in form:
         raise invalid_request("grant_type is missing")
@@ -107,7 +110,6 @@ def _form(request: Request) -> dict[str, str]:
         pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
     except ValueError:
         raise invalid_request("the form is malformed or has too many parameters") from None
-    form = dict(pairs)
-    if len(form) != len(pairs):
+    if len(dict(pairs)) != len(pairs):
         raise invalid_request("a parameter is repeated")
-    return form
+    return {name: value for name, value in pairs if value}

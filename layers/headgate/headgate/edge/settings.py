@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from headgate.core.emergency import Emergency, read_emergency
 from headgate.edge import telemetry
 
+IDENTITY_ISSUERS, LEGACY_ISSUER = "HEADGATE_IDENTITY_ISSUERS", "HEADGATE_LEGACY_ISSUER"
 KILL, ROUTES = "HEADGATE_EMERGENCY_KILL", "HEADGATE_EMERGENCY_ROUTES"
 
 

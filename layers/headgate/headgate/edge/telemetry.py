@@ -11,7 +11,10 @@ import time
 from headgate.core.snapshot import Snapshot
 
 FIELDS = frozenset(
-    "event function route outcome code revision standing flag action status request_id kind quarantined error".split()
+    (
+        *("event", "function", "route", "outcome", "code", "claim", "revision", "standing", "flag"),
+        *("action", "status", "request_id", "kind", "quarantined", "error"),
+    )
 )
 """The fields that a line may contain. Anything else raises, so that nothing is logged by accident."""
 

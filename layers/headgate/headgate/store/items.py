@@ -30,7 +30,7 @@ from headgate.core.model import Flag, Json
 from headgate.store.port import Item, Key, Page, Table, Unavailable
 
 HEAD_KEY: Key = ("head", "head")
-RULES, AUDIT = "rules", "audit"
+RULES, DENIALS, AUDIT = "rules", "denials", "audit"
 ROUTES_KEY: Key = (RULES, "routes")
 PROFILE_KEY: Key = (RULES, "profile")
 KEYRING_KEY: Key = (RULES, "keys")
@@ -108,7 +108,7 @@ def flag_key(key: str) -> Key:
 
 def deny_key(kind: DenyKind, value: str) -> Key:
     """Where a denial is stored. The key has a fixed maximum length, whatever the value."""
-    return RULES, f"{DENY_PREFIX}{kind}#{sha256(value.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
+    return DENIALS, f"{DENY_PREFIX}{kind}#{sha256(value.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
 
 
 def member_key(flag: str, kind: str, name: str) -> Key:

@@ -20,6 +20,7 @@ from headgate.core.session import Session
 from headgate.store.imports import read_import
 from headgate.store.items import (
     AUDIT,
+    DENIALS,
     DENY_PREFIX,
     KEYRING_KEY,
     PROFILE_KEY,
@@ -72,7 +73,7 @@ class Reconciler:
         return found
 
     def _look(self) -> Reconciliation:
-        held = {str(item["sk"]): _state(item) for item in self._partition(RULES)}
+        held = {str(item["sk"]): _state(item) for pk in (RULES, DENIALS) for item in self._partition(pk)}
         sessions = dict(self._timely(Sessions(self._table).every()))
         ledger = Ledger(_place)
         ledger.follow(map(_entry, self._partition(AUDIT)))

@@ -18,6 +18,8 @@ from headgate.store.port import ConditionFailed, Contended, Item, Key, Page, Put
 ROSTER = "!"  # sorts before every hash, so the roster is the first item of its subject
 COUNT_SECONDS, COUNT_PAGES = 0.3, 64
 """What counting live sessions may take: there are at least 16 pages, one for each partition."""
+DEFAULTS: Mapping[str, Any] = {"orgs_cut": False, "generation": 1, "renewed_at": ()}
+"""Members that are left out of a record if they have these values, as in records from before they existed."""
 KEEP = 86_400
 """Seconds that a record is kept after its session's last possible end."""
 
@@ -37,7 +39,9 @@ def read_session(item: Item) -> Session:
     try:
         body: dict[str, Any] = json.loads(str(item["body"]))
         session = Session(**{**body, "orgs": tuple(body["orgs"])})
-        whole = isinstance(session.started_at, int) and isinstance(session.expires_at, int)
+        session = replace(session, renewed_at=tuple(session.renewed_at))
+        times = session.started_at, session.expires_at, session.generation, *session.renewed_at
+        whole = all(isinstance(time, int) for time in times)
     except (KeyError, TypeError, RecursionError):
         whole = False
     if not whole:
@@ -144,6 +148,6 @@ def ending(session: Session) -> Put:
 
 def _item(session: Session) -> Item:
     pk, sk = session_key(session.subject, session.session_id)
-    body = {name: getattr(session, name) for name in Session.__slots__}
-    body |= {"orgs": list(session.orgs), "attributes": dict(session.attributes)}
+    body = {name: getattr(session, name) for name in Session.__slots__} | {"attributes": dict(session.attributes)}
+    body = {name: value for name, value in body.items() if DEFAULTS.get(name) != value}
     return {"pk": pk, "sk": sk, "body": canonical(body), "expires": session.ends_at + KEEP}

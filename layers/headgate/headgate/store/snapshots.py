@@ -35,6 +35,7 @@ from headgate.core.snapshot import (
 )
 from headgate.store.items import (
     AUDIT,
+    DENIALS,
     DENY_PREFIX,
     FLAG_PREFIX,
     HEAD_KEY,
@@ -71,11 +72,12 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A snapshot with its standing, and the other items that were read together with the head."""
+    """A snapshot with its standing, and the items read together with the head. `as_of`: when that read began."""
 
     snapshot: Snapshot
     standing: Standing
     items: Mapping[Key, Item] = field(default_factory=dict)
+    as_of: float = 0.0
 
     @property
     def revision(self) -> int:
@@ -136,7 +138,7 @@ class Snapshots:
             return View(self._with_kills(self.held or self._unknown), Standing.EXPIRED)
         except Unavailable as failure:
             return self._last_known(failure)
-        return View(*self._follow(head, is_live=True), items)
+        return View(*self._follow(head, is_live=True), items, self._checked)
 
     def soft(self) -> View:
         """The snapshot as of at most 5 s ago."""
@@ -144,17 +146,16 @@ class Snapshots:
         return self._under_emergency(self._soft())
 
     def _soft(self) -> View:
-        held = self.held
-        if held is not None and not self.is_due:
-            return View(self._with_kills(held), Standing.FRESH)
+        if self._known is not None and not self.is_due:
+            return View(self._with_kills(self._known[0]), Standing.FRESH, as_of=self._checked)
         try:
             head = read_head(self._read((HEAD_KEY,)).get(HEAD_KEY))
         except (Throttled, Unavailable) as failure:
             return self._last_known(failure)
-        return View(*self._follow(head))
+        return View(*self._follow(head), as_of=self._checked)
 
     def beside(self, snapshot: Snapshot) -> View:
-        """A view of other rules than the held ones, such as past rules. Reads for it have the store's whole budget."""
+        """A view of other rules, such as past ones. Reads for it have the store's whole budget."""
         self._began = self._clock()
         return View(snapshot, Standing.FRESH)
 
@@ -191,8 +192,8 @@ class Snapshots:
         if held is None:
             return View(self._unknown, Standing.EXPIRED)
         age = self._clock() - self._checked
-        usable = 0 <= age < held.profile.max_stale
-        return View(self._with_kills(held), Standing.STALE if usable else Standing.EXPIRED)
+        standing = Standing.STALE if 0 <= age < held.profile.max_stale else Standing.EXPIRED
+        return View(self._with_kills(held), standing, as_of=self._checked)
 
     def _under_emergency(self, view: View) -> View:
         """The view to serve. The held rules stay as the table has them, since the next ones are built on them."""
@@ -226,7 +227,7 @@ class Snapshots:
         if self._watch is not None and snapshot is not self.held:
             self._watch.changed(snapshot)
         self._known, self._killed = (snapshot, head), {}
-        self._checked = self._clock()
+        self._checked = self._began
         self._due = self._checked + SOFT_TTL - SOFT_JITTER * self._jitter()
         return snapshot
 
@@ -246,7 +247,7 @@ class Snapshots:
         The head's kills apply whatever the rules say, even if those are damaged or too old.
         """
         for _attempt in range(3):
-            items = list(every_item(self._table, RULES))
+            items = [item for pk in (RULES, DENIALS) for item in every_item(self._table, pk)]
             newer = head_of(self._table)
             try:
                 entries = self._entries(head.revision, head.digest, newer)

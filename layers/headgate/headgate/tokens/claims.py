@@ -52,10 +52,12 @@ def _profile(kind: Kind, typ: str, suffix: str, required: str, forbidden: str) -
 PROFILES: Mapping[Kind, KindProfile] = {
     profile.kind: profile
     for profile in (
-        _profile(Kind.ACCESS, "at+jwt", "", "orgs entitlements", "sid"),
+        _profile(Kind.ACCESS, "at+jwt", "", "orgs entitlements", "sid gen"),
         _profile(Kind.SESSION, "hg-session+jwt", "", "orgs sid", "admin entitlements"),
-        _profile(Kind.EVALUATE, "hg-evaluate+jwt", ":evaluate", "orgs", "sid entitlements"),
-        _profile(Kind.SERVICE, "hg-service+jwt", ":evaluate", "", "sid orgs admin attributes entitlements"),
+        _profile(Kind.EVALUATE, "hg-evaluate+jwt", ":evaluate", "orgs", "sid gen entitlements"),
+        _profile(
+            Kind.SERVICE, "hg-service+jwt", ":evaluate", "", "sid gen orgs orgs_cut admin attributes entitlements"
+        ),
     )
 }
 
@@ -78,7 +80,9 @@ class Credential:
     admin: bool = False
     attributes: Mapping[str, Attribute] = field(default_factory=no_attributes, repr=False)
     entitlements: tuple[str, ...] = ()
+    orgs_cut: bool = False
     sid: str | None = field(default=None, repr=False)
+    gen: int = 1
     rev: int
     jti: str
     iat: int
@@ -102,11 +106,13 @@ def accept(claims: Claims, profile: KindProfile, *, issuer: str, audience: str, 
         subject=fields.text(claims, "sub", RefusalCode.SUBJECT),
         client_id=fields.text(claims, "client_id"),
         orgs=fields.names(claims, "orgs"),
-        admin=_admin(claims),
+        admin=_flag(claims, "admin"),
         attributes=fields.attributes(claims["attributes"]) if "attributes" in claims else no_attributes(),
         entitlements=fields.names(claims, "entitlements"),
+        orgs_cut=_flag(claims, "orgs_cut"),
         sid=_handle(claims, "sid") if profile.kind is Kind.SESSION else None,
-        rev=_revision(claims),
+        gen=_count(claims, "gen") if "gen" in claims else 1,
+        rev=_count(claims, "rev"),
         jti=_handle(claims, "jti"),
         iat=(iat := fields.whole(claims, "iat")),
         nbf=fields.whole(claims, "nbf") if "nbf" in claims else iat,
@@ -137,20 +143,20 @@ def _check_addressee(claims: Claims, profile: KindProfile, issuer: str, audience
             raise TokenRefused(code)
 
 
-def _admin(claims: Claims) -> bool:
-    """Only JSON true means admin, and we write nothing else."""
-    if "admin" not in claims:
+def _flag(claims: Claims, name: str) -> bool:
+    """Only JSON true counts, and we write nothing else."""
+    if name not in claims:
         return False
-    if claims["admin"] is not True:
-        raise TokenRefused(RefusalCode.ADMIN)
+    if claims[name] is not True:
+        raise TokenRefused(RefusalCode.ADMIN if name == "admin" else RefusalCode.CLAIM_TYPE)
     return True
 
 
-def _revision(claims: Claims) -> int:
-    revision = fields.whole(claims, "rev")
-    if revision < 0:
+def _count(claims: Claims, name: str) -> int:
+    number = fields.whole(claims, name)
+    if number < 0:
         raise TokenRefused(RefusalCode.CLAIM_TYPE)
-    return revision
+    return number
 
 
 def _handle(claims: Claims, name: str) -> str:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _MAX_AGE = re.compile(r"(?:^|[\s,])max-age=\"?(\d{1,9})", re.IGNORECASE)
 _JSON = re.compile(r"application/(?:[a-z0-9.-]+\+)?json", re.IGNORECASE)
+_HEADERS = {"Accept": "application/json", "Connection": "close", "User-Agent": "headgate/1.0 (OpenID Connect keys)"}
+"""Firewalls in front of providers refuse a request without a `User-Agent`."""
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 
 
@@ -79,7 +81,7 @@ def _get(url: str) -> Document | str:
     try:
         connection.connect()
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        connection.request("GET", target, headers={"Accept": "application/json", "Connection": "close"})
+        connection.request("GET", target, headers=_HEADERS)
         response = http.client.HTTPResponse(cast(socket.socket, _Timed(connection.sock)), method="GET")
         response.begin()
         return _read(response)

@@ -5,6 +5,7 @@ They decide type and form only. `accept` and `identity` decide which claims are 
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import isfinite
 from types import MappingProxyType
 
@@ -37,11 +38,28 @@ def is_short_and_plain(value: object, most: int = limits.TEXT_BYTES) -> bool:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """What is put before an issuer's subjects and orgs, and the prefixes that are in use (`reserved`)."""
+
+    own: str = ""
+    reserved: tuple[str, ...] = ()
+
+    def name(self, raw: str) -> str:
+        """Return the name here. Raises `TokenRefused` if `raw` looks like another issuer's, or if it gets too long."""
+        if raw.startswith(self.reserved):
+            raise TokenRefused(RefusalCode.PREFIX)
+        name = self.own + raw
+        if not is_short_and_plain(name):
+            raise TokenRefused(RefusalCode.SUBJECT)
+        return name
+
+
 def text(claims: Claims, name: str, code: RefusalCode = RefusalCode.CLAIM_TYPE) -> str:
     """A required plain string. `code` is the refusal if it is not plain."""
     value = _present(claims, name)
     if not isinstance(value, str) or not is_short_and_plain(value):
-        raise TokenRefused(code)
+        raise TokenRefused(code, name)
     return value
 
 
@@ -52,7 +70,15 @@ def whole(claims: Claims, name: str) -> int:
     """
     value = _present(claims, name)
     if type(value) is not int or abs(value) >= 2**53:
-        raise TokenRefused(RefusalCode.CLAIM_TYPE)
+        raise TokenRefused(RefusalCode.CLAIM_TYPE, name)
+    return value
+
+
+def moment(claims: Claims, name: str) -> float:
+    """A required NumericDate: a JSON number, with or without a fraction (RFC 7519 §2). Unix seconds."""
+    value = _present(claims, name)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 2**53:
+        raise TokenRefused(RefusalCode.CLAIM_TYPE, name)
     return value
 
 
@@ -62,7 +88,7 @@ def names(claims: Claims, name: str) -> tuple[str, ...]:
     if value == ():
         return ()
     if not isinstance(value, list) or not all(is_short_and_plain(item) for item in value):
-        raise TokenRefused(RefusalCode.CLAIM_TYPE)
+        raise TokenRefused(RefusalCode.CLAIM_TYPE, name)
     return tuple(value)
 
 
@@ -95,4 +121,4 @@ def _present(claims: Claims, name: str) -> object:
     try:
         return claims[name]
     except KeyError:
-        raise TokenRefused(RefusalCode.CLAIM_MISSING) from None
+        raise TokenRefused(RefusalCode.CLAIM_MISSING, name) from None

@@ -47,7 +47,9 @@ class Grant:
     admin: bool = False
     attributes: Mapping[str, object] = field(default_factory=no_attributes, repr=False)
     entitlements: tuple[str, ...] = ()
+    orgs_cut: bool = False
     sid: str | None = None
+    gen: int = 1
     extra: Mapping[str, object] = field(default_factory=no_attributes, repr=False)
 
 
@@ -96,11 +98,13 @@ def build_claims(grant: Grant, iat: int, jti: str) -> dict[str, object]:
         "rev": grant.rev,
     }
     if grant.sid is not None:
-        claims["sid"] = grant.sid
+        claims |= {"sid": grant.sid, "gen": grant.gen}
     if grant.orgs or "orgs" in profile.required:
         claims["orgs"] = list(grant.orgs)
     if grant.entitlements or "entitlements" in profile.required:
         claims["entitlements"] = list(grant.entitlements)
+    if grant.orgs_cut:
+        claims["orgs_cut"] = True
     if grant.admin is not False:
         claims["admin"] = grant.admin
     if grant.attributes:

@@ -1,10 +1,11 @@
 """An identity provider's keys: fetched from its key set, cached, and refreshed. PyJWT parses the keys (RFC 7517).
 
-The provider is asked when the cached set is no longer fresh, or for an unknown key id, but at most once a minute (once
-in 5 s while no set is known). A failed fetch keeps the known keys. Knows no token.
+The provider is asked when the cached set is no longer fresh, or for an unknown key, but at most once a minute (once in
+5 s while no set is known). A failed fetch keeps the known keys. Knows no token. Of a key, `kid`, `alg`, and `use` are
+optional (RFC 7517 §4), and so is a token's `kid` (RFC 7515 §4.1.4).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jwt import PyJWK
@@ -43,8 +44,8 @@ class ProviderKey:
         return self._algorithm.verify(message, self._key, signature)
 
 
-ProviderKeys = Mapping[tuple[str, str], ProviderKey]
-"""Keys by key id and algorithm. A key that does not fit a token's `alg` is as unknown as one with another id."""
+ProviderKeys = Mapping[tuple[str | None, str], Sequence[ProviderKey]]
+"""Keys by key id and algorithm: under "" those without an id, under None all. A key of another `alg` is unknown."""
 
 
 def read_keys(body: bytes, algorithms: tuple[str, ...]) -> ProviderKeys:
@@ -52,24 +53,26 @@ def read_keys(body: bytes, algorithms: tuple[str, ...]) -> ProviderKeys:
     entries = read_object(body).get("keys")
     if not isinstance(entries, list) or len(entries) > limits.PROVIDER_KEYS:
         raise TokenRefused(RefusalCode.CLAIM_TYPE)
-    keys: dict[tuple[str, str], ProviderKey] = {}
+    keys: dict[tuple[str | None, str], list[ProviderKey]] = {}
     for entry in entries:
+        members = {name: value for name, value in entry.items() if value is not None} if isinstance(entry, dict) else {}
         for algorithm in algorithms:
-            key = _read_key(entry, algorithm)
+            key = _read_key(members, algorithm)
             if key is not None:
-                keys.setdefault((entry["kid"], algorithm), key)
+                for kid in (None, members.get("kid", "")):
+                    keys.setdefault((kid, algorithm), []).append(key)
     return keys
 
 
-def _read_key(entry: Any, algorithm: str) -> ProviderKey | None:
-    if not isinstance(entry, dict) or not is_short_and_plain(entry.get("kid")) or not _PRIVATE.isdisjoint(entry):
+def _read_key(entry: Mapping[str, Any], algorithm: str) -> ProviderKey | None:
+    if ("kid" in entry and not is_short_and_plain(entry["kid"])) or not _PRIVATE.isdisjoint(entry):
         return None
     if entry.get("use", "sig") != "sig" or entry.get("alg", algorithm) != algorithm:
         return None
     if "key_ops" in entry and (not isinstance(entry["key_ops"], list) or "verify" not in entry["key_ops"]):
         return None
     try:
-        return ProviderKey(PyJWK(entry, algorithm))
+        return ProviderKey(PyJWK(dict(entry), algorithm))
     except (PyJWTError, ValueError, TypeError, KeyError, OverflowError):
         return None
 
@@ -86,20 +89,35 @@ class KeySource:
         self._asked_at: float | None = None
         self._failed = False
 
-    def find(self, kid: str, algorithm: str, now: float) -> ProviderKey:
-        """Return the key. Raises `TokenRefused` if unknown, `IdentityUnavailable` if the provider does not answer."""
+    def check_signature(self, kid: str | None, algorithm: str, message: bytes, signature: bytes, now: float) -> None:
+        """Check a signature (in JOSE form) by the key with this id; without an id, by each key of the algorithm.
+
+        Raises `TokenRefused`, or `IdentityUnavailable` if the key is unknown and the provider does not answer.
+        """
         if now >= self._fresh_until:
             self._ask(now)
         if now >= self._kept_until:
             self._keys = {}
-        key = self._keys.get((kid, algorithm))
-        if key is None and self._ask(now):
-            key = self._keys.get((kid, algorithm))
-        if key is not None:
-            return key
-        if self._failed or not self._keys:
+        known = self._named(kid, algorithm)
+        if any(key.is_signed(message, signature) for key in known):
+            return
+        # A new key shows as an unknown id, or without ids as a signature that no key made.
+        if (kid is None or (kid, algorithm) not in self._keys) and self._ask(now):
+            known = self._named(kid, algorithm)
+            if any(key.is_signed(message, signature) for key in known):
+                return
+        if not known and (self._failed or not self._keys):
             raise IdentityUnavailable("the identity provider's keys cannot be fetched")
-        raise TokenRefused(RefusalCode.UNKNOWN_KEY)
+        raise TokenRefused(RefusalCode.SIGNATURE if known else RefusalCode.UNKNOWN_KEY)
+
+    def _named(self, kid: str | None, algorithm: str) -> Sequence[ProviderKey]:
+        """The keys that a token may mean: those with its key id and those without one; all if it names none."""
+        keys = [*self._keys.get((kid, algorithm), ())]
+        if kid is not None:
+            keys += self._keys.get(("", algorithm), ())
+        if len(keys) > limits.KEYS_TRIED:
+            raise TokenRefused(RefusalCode.KEY_ID)
+        return keys
 
     def _ask(self, now: float) -> bool:
         """Fetch the keys unless that was tried recently. Return whether it was tried and succeeded."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from headgate.tokens import compact, fields, limits
 from headgate.tokens.claims import Credential, Kind
-from headgate.tokens.fields import Claims, is_short_and_plain
+from headgate.tokens.fields import Claims, Prefix, is_short_and_plain
 from headgate.tokens.legacy_issuer import LEGACY_ALGORITHM, LegacyIssuer
 from headgate.tokens.refusals import RefusalCode, TokenRefused
 
@@ -28,6 +28,7 @@ class LegacyVerifier:
 
     issuer: LegacyIssuer
     secret: Callable[[float], bytes] = field(repr=False)
+    prefix: Prefix = field(default_factory=Prefix)
 
     def verify(self, token: str, now: float) -> Credential:
         """Return an access credential, without entitlements, orgs, and `jti`. Raises `TokenRefused`."""
@@ -55,7 +56,7 @@ class LegacyVerifier:
         iat, nbf, exp = _times(claims, now)
         if iat >= issuer.issued_before:
             raise TokenRefused(RefusalCode.CUT_OFF)
-        subject = fields.text(claims, issuer.user, RefusalCode.SUBJECT)
+        subject = self.prefix.name(fields.text(claims, issuer.user, RefusalCode.SUBJECT))
         admin = claims.get(issuer.admin) is True  # "true", 1, and {} do not count; the old endpoint wrote false
         if not admin and claims.get(issuer.access) is not True:
             raise TokenRefused(RefusalCode.NOT_ADMITTED)

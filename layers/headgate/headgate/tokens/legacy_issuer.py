@@ -15,12 +15,15 @@ from headgate.tokens.refusals import TokenRefused
 LEGACY_ALGORITHM = "HS256"
 """The only one supported. It must be configured all the same, so that nobody mistakes the secret for a public key."""
 
-_MEMBERS = ("algorithm", "version", "accept_until", "issued_before", "claims")
+_MEMBERS = ("algorithm", "version", "accept_until", "issued_before", "claims", "issuer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegacyIssuer:
-    """The system that was replaced. Times are Unix seconds; `user`, `access`, and `admin` are names of claims."""
+    """The system that was replaced. Times are Unix seconds; `user`, `access`, and `admin` are names of claims.
+
+    Its subjects are those of the identity issuer `issuer`; if empty, of the only one.
+    """
 
     version: int
     accept_until: int
@@ -28,6 +31,7 @@ class LegacyIssuer:
     user: str
     access: str
     admin: str
+    issuer: str = ""
 
 
 class NoSecret(ValueError):
@@ -56,10 +60,10 @@ def parse_legacy_issuer(text: str, now: float) -> LegacyIssuer:
     if len({user, access, admin}) != 3:
         claims.fault("", "user, access, and admin must be three different claims")
     read.absorb(claims)
-    version = read.whole("version", -1, 0, 2**31)
+    version, issuer = read.whole("version", -1, 0, 2**31), read.text("issuer", default="")
     read.check()
     return LegacyIssuer(version=version, accept_until=accept_until, issued_before=issued_before,
-                        user=user, access=access, admin=admin)  # fmt: skip
+                        user=user, access=access, admin=admin, issuer=issuer)  # fmt: skip
 
 
 def shared_secret(text: str) -> bytes:

@@ -84,6 +84,9 @@ DOCUMENT_BYTES = 262_144
 PROVIDER_KEYS = 100
 """Keys in one set. Real sets have 2 to 10."""
 
+KEYS_TRIED = 10
+"""Keys tried for a token that names none, or whose id several keys have. It bounds the work for a forged token."""
+
 REDIRECTS = 2
 """Followed only to the same scheme, host, and port."""
 

@@ -22,10 +22,11 @@ class RefusalCode(StrEnum):
     ALGORITHM = "algorithm"
     TYPE = "type"
     KIND = "kind"  # one of our kinds that is not accepted here
-    KEY_ID = "key_id"  # not a plausible key id
+    KEY_ID = "key_id"  # not a plausible key id, or none where many keys could be meant
     UNKNOWN_KEY = "unknown_key"
     REVOKED_KEY = "revoked_key"
     SIGNATURE = "signature"
+    NOT_IDENTITY = "not_identity"  # a provider's access token, or a logout token
     CLAIM_MISSING = "claim_missing"
     CLAIM_FORBIDDEN = "claim_forbidden"  # one that this kind never has
     CLAIM_TYPE = "claim_type"
@@ -34,6 +35,7 @@ class RefusalCode(StrEnum):
     AUTHORIZED_PARTY = "authorized_party"
     SCOPE = "scope"
     SUBJECT = "subject"
+    PREFIX = "prefix"  # a subject or org that begins as those of another issuer do
     ADMIN = "admin"  # present and not JSON true
     EMAIL_UNVERIFIED = "email_unverified"
     NOT_YET_VALID = "not_yet_valid"
@@ -41,6 +43,7 @@ class RefusalCode(StrEnum):
     LIFETIME = "lifetime"  # ends before it starts, or lives longer than allowed
     TOO_OLD = "too_old"
     REVOKED = "revoked"  # its subject, its `jti`, or its session
+    REUSED = "reused"  # a superseded session token, after its minute
     RETIRED = "retired"  # a legacy token after `accept_until`
     VERSION = "version"  # a legacy token of another version
     CUT_OFF = "cut_off"  # a legacy token issued at or after `issued_before`
@@ -50,8 +53,11 @@ class RefusalCode(StrEnum):
 
 
 class TokenRefused(Exception):
-    """A token was refused. `str()` is the code and never contains anything from the token."""
+    """A token was refused. `str()` is the code and never contains anything from the token.
 
-    def __init__(self, code: RefusalCode) -> None:
+    `claim` is the name of the claim that was checked, as the code or the configuration has it; empty if there is none.
+    """
+
+    def __init__(self, code: RefusalCode, claim: str = "") -> None:
         super().__init__(code.value)
-        self.code = code
+        self.code, self.claim = code, claim

@@ -5,16 +5,16 @@ from typing import Any
 from pydantic import ConfigDict, model_validator
 
 from headgate.core.deny import Denial, DenyKind
-from headgate.core.documents import rfc3339, unix
+from headgate.core.documents import unix
 from headgate.core.keyring import LONGEST_TOKEN_LIFE
 from headgate.core.model import Json
 from headgate.core.session import MAX_LIFE
 from headgate.edge.admin.bodies import Body, MemberId, ReasonText, read_body
 from headgate.edge.admin.call import Admin, read_document
 from headgate.edge.http import Request, Response
+from headgate.store.denials import denial_change
 from headgate.store.items import deny_key
-from headgate.store.port import Put
-from headgate.store.record import Answer, Change, Current
+from headgate.store.record import Change, Current
 
 ONE_OF: Any = [{"required": [name], "properties": {name: {"type": "string"}}} for name in ("subject", "jti")]
 
@@ -56,12 +56,3 @@ def _named(document: Json) -> tuple[DenyKind, str]:
     kind = DenyKind.JTI if isinstance(members.get("jti"), str) else DenyKind.SUBJECT
     value = members.get(kind.value)
     return kind, value if isinstance(value, str) else ""
-
-
-def denial_change(action: str, denial: Denial, current: Current, *, status: int, also: tuple[Put, ...] = ()) -> Change:
-    """Return the change that records a denial. `also` are added to the transaction's writes."""
-    body: dict[str, Any] = {"kind": denial.kind.value, "at": rfc3339(denial.at), "revision": current.stamp.revision}
-    answer = Answer(status, body if status == 201 else None)
-    return Change(
-        action, current.version + 1, current.document, denial.document, answer, expires=denial.expires, also=also
-    )

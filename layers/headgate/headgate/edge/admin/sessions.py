@@ -3,18 +3,17 @@
 from typing import Any
 
 from headgate.core.changes.refusal import Refusal, Slug
-from headgate.core.deny import Denial, DenyKind
-from headgate.core.documents import rfc3339, unix
-from headgate.core.keyring import LONGEST_TOKEN_LIFE
+from headgate.core.deny import DenyKind
+from headgate.core.documents import rfc3339
 from headgate.core.session import Session
 from headgate.edge.admin.bodies import ReasonBody, read_body
 from headgate.edge.admin.call import Admin, limit_of, read_document, shown
 from headgate.edge.admin.paging import read_cursor, write_cursor
-from headgate.edge.admin.revocations import denial_change
 from headgate.edge.http import Request, Response
+from headgate.store.denials import session_end
 from headgate.store.items import deny_key
 from headgate.store.record import Change, Current
-from headgate.store.sessions import ending, is_record_id
+from headgate.store.sessions import is_record_id
 
 COUNT_BUDGET = 3.0
 """Seconds that counting may take here: nobody waits for a list as for a kill."""
@@ -64,10 +63,6 @@ def end_session(admin: Admin, request: Request) -> Response:
 
     def plan(current: Current) -> Change:
         read_body(ReasonBody, document)
-        session = admin.sessions.by_record(record)
-        if session is None or session.ended:
-            raise Refusal(Slug.NOT_FOUND)
-        denial = Denial(DenyKind.SESSION, record, int(unix(current.stamp.at)), session.expires_at + LONGEST_TOKEN_LIFE)
-        return denial_change("deny.session", denial, current, status=204, also=(ending(session),))
+        return session_end(admin.sessions, record, current)
 
     return admin.commit(deny_key(DenyKind.SESSION, record), plan, request, document)
