@@ -48,8 +48,8 @@ class Race(InMemoryGate):
 
     def ask(self, exchange: str) -> str:
         """Make one of `EXCHANGES`; the token, or nothing."""
-        sent, kind = {"access": (ADMIN, ID_TOKEN), "evaluate": (ADMIN, ID_TOKEN), "start": (self.access, ACCESS_TOKEN),
-                      "renew": (self.session, ACCESS_TOKEN), "renew by identity": (ADMIN, ID_TOKEN)}[exchange]  # fmt: skip
+        own = {"start": self.access, "renew": self.session}.get(exchange)
+        sent, kind = (own, ACCESS_TOKEN) if own else (ADMIN, ID_TOKEN)
         sid = {"start": "town:2", "renew": SID, "renew by identity": SID}.get(exchange, "")
         return self.token(self.exchange(sent, kind, sid, **({"scope": "evaluate"} if exchange == "evaluate" else {})))
 

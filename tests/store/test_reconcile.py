@@ -21,8 +21,8 @@ from headgate.core.deny import DenyKind
 from headgate.core.session import record_id, start
 from headgate.store.items import (
     AUDIT,
-    HEAD_KEY,
     DENIALS,
+    HEAD_KEY,
     RULES,
     Head,
     audit_sk,

@@ -81,6 +81,7 @@ def test_r35_without_flags_the_verdict_matches_the_old_admin_check(fresh: Gate, 
     """With identity tokens. Legacy tokens are in test_old_tokens.py."""
     person = Person(admin=claim)
     fresh.mint(person).expect(200 if is_admitted else 403)
+    fresh.settled()
     bulk = fresh.evaluate_all(fresh.evaluation_token(person))
     assert {value in (True, "pr") for value in verdicts(bulk).values()} == {is_admitted}
 

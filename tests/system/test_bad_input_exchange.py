@@ -47,7 +47,7 @@ JWT, SAML = "urn:ietf:params:oauth:token-type:jwt", "urn:ietf:params:oauth:token
 REFRESH = "urn:ietf:params:oauth:token-type:refresh_token"
 EXCHANGES: Mapping[str, tuple[Mapping[str, str | None], str]] = {
     "T4-no grant_type": ({"grant_type": None}, "invalid_request"),
-    "T4-an empty grant_type": ({"grant_type": ""}, "unsupported_grant_type"),
+    "T4-an empty grant_type": ({"grant_type": ""}, "invalid_request"),
     "T4-password": ({"grant_type": "password"}, "unsupported_grant_type"),
     "T4-client_credentials": ({"grant_type": "client_credentials"}, "unsupported_grant_type"),
     "T4-in upper case": ({"grant_type": GRANT.upper()}, "unsupported_grant_type"),
@@ -60,20 +60,16 @@ EXCHANGES: Mapping[str, tuple[Mapping[str, str | None], str]] = {
     "T7-any JWT": ({"subject_token_type": JWT}, "invalid_request"),
     "T8-declared an access token": ({"subject_token_type": ACCESS_TOKEN}, "invalid_request"),
     "T9-actor_token": ({"actor_token": "x", "actor_token_type": ID_TOKEN}, "invalid_request"),
-    "T9-an empty actor_token": ({"actor_token": ""}, "invalid_request"),
     "T9-only actor_token_type": ({"actor_token_type": ID_TOKEN}, "invalid_request"),
     "T10-a refresh token requested": ({"requested_token_type": REFRESH}, "invalid_request"),
     "T10-an identity token requested": ({"requested_token_type": ID_TOKEN}, "invalid_request"),
-    "T10-an empty requested type": ({"requested_token_type": ""}, "invalid_request"),
     "T10-a session by name": ({"requested_token_type": "session"}, "invalid_request"),
     "T11-another audience": ({"audience": "headgate-prod"}, "invalid_target"),
     "T11-the evaluation audience": ({"audience": "headgate:evaluate"}, "invalid_target"),
-    "T11-an empty audience": ({"audience": ""}, "invalid_target"),
     "T11-a resource": ({"resource": "https://example.org/"}, "invalid_target"),
     "T12-service": ({"scope": "service"}, "invalid_scope"),
     "T12-admin": ({"scope": "admin"}, "invalid_scope"),
     "T12-two": ({"scope": "access evaluate"}, "invalid_scope"),
-    "T12-empty": ({"scope": ""}, "invalid_scope"),
     "T12-scope session without requesting one": ({"scope": "session", "session_id": "x"}, "invalid_scope"),
     "T12-scope access for a session": (
         {"scope": "access", "requested_token_type": SESSION_TOKEN, "session_id": "x"},
@@ -94,6 +90,13 @@ EXCHANGES: Mapping[str, tuple[Mapping[str, str | None], str]] = {
 @pytest.mark.parametrize(("changed", "error"), EXCHANGES.values(), ids=EXCHANGES)
 def test_invalid_exchange_parameter_is_rejected(door: Door, changed: Mapping[str, str | None], error: str) -> None:
     refused(exchange(door, form(door, **changed)), 400, error)
+
+
+@pytest.mark.parametrize(
+    "name", ["actor_token", "actor_token_type", "requested_token_type", "audience", "resource", "scope", "session_id"]
+)
+def test_parameter_without_a_value_counts_as_absent(door: Door, name: str) -> None:
+    assert exchange(door, form(door, **{name: ""})).status == 200
 
 
 FORMS: Mapping[str, tuple[Callable[[Door], bytes], int]] = {
@@ -225,9 +228,6 @@ SUBJECTS: Mapping[str, Mapping[str, str]] = {
     "T23-blanks only": {"sub": "  "},
     "T23-257 bytes": {"sub": "x" * 257},
     "T23-10 KB": {"sub": "x" * 10_000},
-    "T23-an org of 257 bytes": {"sub": "u", "orgs": "x" * 257},
-    "T23-an org with a control character": {"sub": "u", "orgs": "a\x07"},
-    "T24-an unverified email address": {"sub": "u", "email": "a@example.org", "email_verified": "false"},
 }
 
 

@@ -248,6 +248,11 @@ def test_orgs_that_cannot_be_read_are_absent_and_cut(orgs: object) -> None:
     assert (identity.user, identity.orgs, identity.orgs_cut, identity.unread) == ("alice", (), True, ("orgs",))
 
 
+def test_orgs_that_can_be_read_are_kept_beside_others() -> None:
+    identity = verifier().verify(identity_token({"orgs": ["acme", "Two Words", 7, "umbrella"]}), NOW)
+    assert (identity.orgs, identity.orgs_cut, identity.unread) == (("acme", "umbrella"), True, ("orgs",))
+
+
 @pytest.mark.parametrize(
     "marker", [{"_claim_names": {"groups": "src1"}, "_claim_sources": {"src1": {}}}, {"hasgroups": True}], ids=str
 )
@@ -275,8 +280,8 @@ def test_an_admin_may_be_a_member_of_a_group(groups: object) -> None:
 @pytest.mark.parametrize(
     "groups",
     [
-        "not-admins", "admins,x", "ADMINS", " admins", "admins ", '["admins"]', ["not-admins"], ["admins,x"], ["ADMINS"],
-        [["admins"]], [{"admins": True}], {"admins": True}, {"groups": ["admins"]}, True, 1, None, [], "",
+        "not-admins", "admins,x", "ADMINS", " admins", "admins ", '["admins"]', ["not-admins"], ["admins,x"],
+        ["ADMINS"], [["admins"]], [{"admins": True}], {"admins": True}, {"groups": ["admins"]}, True, 1, None, [], "",
     ],
     ids=str,
 )  # fmt: skip

@@ -125,6 +125,11 @@ def test_z40_another_claim_of_a_wrong_type_is_refused(bad: Bad) -> None:
     refuse(bad)
 
 
+@rows("z40_sessions")
+def test_z40_a_claim_of_sessions_of_a_wrong_type_is_refused(bad: Bad) -> None:
+    refuse(bad)
+
+
 @rows("z41")
 def test_z41_deeply_nested_json_is_refused(bad: Bad) -> None:
     refuse(bad)

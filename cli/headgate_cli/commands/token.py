@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headgate_cli import failures, render
+from headgate_cli.failures import ExitCode
 from headgate_cli.options import option
 from headgate_cli.settings import api_url, client_of, settings_of
 
@@ -38,14 +40,23 @@ def token(
     ] = None,
     scope: Annotated[_Scope, typer.Option(help="evaluate: flags only. service: signed, no user.")] = _Scope.ACCESS,
     session: Annotated[str | None, option(metavar="ID", help="Start or renew a session, and print its token.")] = None,
+    explain: Annotated[
+        Path | None, option("--explain", metavar="FILE", help="Say how the issuers in FILE make the token be read.")
+    ] = None,
 ) -> None:
     """Exchange an identity token for a Headgate token.
 
     Pass the identity token with --identity-token FILE or HEADGATE_IDENTITY_TOKEN. With headgate local, --sub gets one
     from the dev identity provider.
 
+    With --explain FILE, no exchange is made: the token is checked here, with the value of the parameter IdentityIssuers
+    in FILE. The output says who it identifies, or why it is refused.
+
     Example: headgate token --sub alice --org acme
     """
+    if explain is not None:
+        _explain(ctx, _identity(sub, org, admin, claim, idp, identity_token), explain)
+        return
     if scope is not _Scope.ACCESS and session is not None:
         raise failures.usage("--session and --scope cannot be used together")
     if scope is _Scope.SERVICE:
@@ -57,6 +68,32 @@ def token(
         render.show_json(document)
     else:
         render.show_lines([str(document.get("access_token", ""))])
+
+
+def _explain(ctx: typer.Context, identity: str, file: Path) -> None:
+    from headgate.core.documents import Invalid
+    from headgate.tokens.issuers import parse_issuers
+    from headgate_cli.identity_check import explain
+
+    try:
+        issuers = parse_issuers(_read(file))
+    except Invalid as invalid:
+        raise failures.usage(f"{file} is not a valid value of IdentityIssuers", str(invalid)) from None
+    found = explain(identity, issuers, time.time())
+    if settings_of(ctx).as_json:
+        render.show_json(found)
+    else:
+        render.show_pairs((name, _shown(value)) for name, value in found.items() if value not in (None, [], {}))
+    if not found["accepted"]:
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={item}" for name, item in value.items())
+    return "yes" if value is True else "no" if value is False else value
 
 
 def _exchanged(ctx: typer.Context, identity: str, scope: _Scope, session: str | None) -> "HttpAnswer":

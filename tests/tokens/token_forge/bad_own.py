@@ -610,10 +610,6 @@ def z40_other_claims() -> Iterator[Bad]:
     """The other claims, of a wrong type or form."""
     for value in (False, None, 1, 0, "true", "false", "", [], [True], {}, "admin"):
         yield f"admin {value!r}", with_claims({"admin": value}), R.ADMIN
-    for value in (None, True, -1, 1.0, "1", "", [], {}, 2**53):
-        yield f"gen {value!r}", with_claims({"gen": value}, kind=Kind.SESSION), R.CLAIM_TYPE
-    for value in (False, None, 1, "true", [], {}):
-        yield f"orgs_cut {value!r}", with_claims({"orgs_cut": value}), R.CLAIM_TYPE
     for name in ("orgs", "entitlements"):
         for value in (None, True, 1, "", "org-1", {}, {"org-1": True}, [1], [None], [True], [["org-1"]], [""], ["a b"]):
             yield f"{name} {value!r}", with_claims({name: value}), R.CLAIM_TYPE
@@ -630,6 +626,14 @@ def z40_other_claims() -> Iterator[Bad]:
         yield f"client_id {value!r}"[:40], with_claims({"client_id": value}), R.CLAIM_TYPE
 
 
+def z40_session_claims() -> Iterator[Bad]:
+    """The claims of renewals and of orgs that were cut."""
+    for value in (None, True, -1, 1.0, "1", "", [], {}, 2**53):
+        yield f"gen {value!r}", with_claims({"gen": value}, kind=Kind.SESSION), R.CLAIM_TYPE
+    for value in (False, None, 1, "true", [], {}):
+        yield f"orgs_cut {value!r}", with_claims({"orgs_cut": value}), R.CLAIM_TYPE
+
+
 ROWS = {
     "z30": z30_wrapped,
     "z33": z33_other_types,
@@ -641,6 +645,7 @@ ROWS = {
     "z39": z39_twice,
     "z40": z40_numbers,
     "z40_claims": z40_other_claims,
+    "z40_sessions": z40_session_claims,
     "z41": z41_deep,
     "z42": z42_large,
     "z43": z43_audience,

@@ -149,10 +149,11 @@ def _read_orgs(claims: Claims, name: str, unread: list[str]) -> tuple[tuple[str,
     """Return the orgs, and whether there are others. One text is one org; a map has them as names (Keycloak)."""
     value = claims.get(name, [])
     items = [value] if isinstance(value, str) and value else list(value) if isinstance(value, dict) else value or []
-    if not isinstance(items, list) or not all(is_short_and_plain(item) for item in items):
+    kept = tuple(filter(is_short_and_plain, items)) if isinstance(items, list) else ()
+    if not isinstance(items, list) or len(kept) < len(items):
         unread.append(name)
-        return (), True
-    return tuple(items), _is_left_out(claims, name)
+        return kept, True
+    return kept, _is_left_out(claims, name)
 
 
 def _is_left_out(claims: Claims, name: str) -> bool:
