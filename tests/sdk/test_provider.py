@@ -37,6 +37,7 @@ def rules(clock: FakeClock) -> WrittenRules:
     made.flag("text", stage="ga", values={"on": "pr", "off": "direct"})
     made.flag("whole", stage="ga", values={"on": 3, "off": 0})
     made.flag("real", stage="ga", values={"on": 2.5, "off": 0})
+    made.flag("mixed", stage="ga", values={"on": 1, "off": 0.5})
     made.flag("thing", stage="ga", values={"on": {"size": 3, "sides": [1, 2]}, "off": {}})
     made.flag("child", stage="ga", requires=["listed"])
     return made
@@ -91,6 +92,7 @@ def test_values_resolve_only_by_their_own_type(client: Any) -> None:
     assert client.get_integer_value("whole", 0, context_of()) == 3
     assert client.get_float_value("real", 0.0, context_of()) == 2.5
     assert client.get_float_value("whole", 0.0, context_of()) == 3
+    assert client.get_float_value("mixed", 0.0, context_of()) == 1
     assert client.get_object_value("thing", {}, context_of()) == {"size": 3, "sides": [1, 2]}
     wrong: list[FlagEvaluationDetails[Any]] = [
         client.get_integer_details("ga", 9, context_of()),  # true is not 1
@@ -98,9 +100,10 @@ def test_values_resolve_only_by_their_own_type(client: Any) -> None:
         client.get_string_details("ga", "9", context_of()),
         client.get_boolean_details("text", False, context_of()),
         client.get_integer_details("real", 9, context_of()),
+        client.get_integer_details("mixed", 9, context_of()),  # its other value is 0.5, so both are floats
     ]
     assert {details.error_code for details in wrong} == {ErrorCode.TYPE_MISMATCH}
-    assert [details.value for details in wrong] == [9, 9.0, "9", False, 9]
+    assert [details.value for details in wrong] == [9, 9.0, "9", False, 9, 9]
 
 
 def test_an_unknown_flag_gives_the_callers_default(client: Any) -> None:
