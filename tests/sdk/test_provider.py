@@ -57,7 +57,7 @@ def context_of(user: str | None = "bob", **attributes: Any) -> EvaluationContext
 def test_details_have_the_reason_and_the_revision(client: Any) -> None:
     details = client.get_boolean_details("ga", False, context_of())
     assert (details.value, details.variant, details.reason) == (True, "on", "STATIC")
-    assert details.flag_metadata == {"reason": "GA", "revision": 7}
+    assert details.flag_metadata == {"reason": "GA", "revision": 8}
     off = client.get_boolean_details("listed", True, context_of())
     assert (off.value, off.variant, off.reason, off.flag_metadata["reason"]) == (False, "off", "DEFAULT", "NOT_LISTED")
 
