@@ -132,7 +132,7 @@ class HeadgateProvider(AbstractProvider):
             raise GeneralError("an allowlist is not available")
         decision, made = evaluate(view.snapshot.rules, key, listing.subject)
         if not made:
-            raise FlagNotFoundError("flag not found")
+            raise FlagNotFoundError(f"flag {key} not found")
         value = made["value"]
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise TypeMismatchError("the flag's values have another type")
