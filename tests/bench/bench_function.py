@@ -58,7 +58,7 @@ def manifest() -> dict[str, Any]:
     """The example manifest, extended to 100 flags."""
     made: dict[str, Any] = yaml.safe_load((ROOT / "examples/gastown/manifest.yaml").read_text())
     more = [flag_document(flag(spec)) for spec in mixture(100 - len(made["flags"]))]
-    made["flags"] += [{name: document[name] for name in OWN_MEMBERS} for document in more]
+    made["flags"] += [{name: document[name] for name in OWN_MEMBERS if name in document} for document in more]
     return made
 
 

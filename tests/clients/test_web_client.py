@@ -98,6 +98,28 @@ def test_polling_gets_304_until_a_change(gate: Gate) -> None:
     assert (changed["status"], changed["revision"]) == (200, revision)
 
 
+def test_page_needs_two_options_to_notice_a_kill(gate: Gate) -> None:
+    """By default, an open page never asks again, and a new one begins with the old values (docs/openfeature.md)."""
+    key = "page-offer"
+    gate.have(key, stage="ga")
+    gate.settled()
+    document = {"api": gate.api, "scene": "killed", "token": gate.evaluation_token(Person()), "flag": key}
+    with talk("web_provider.mjs", document, limit=60) as step:
+        before = step()
+        assert {name: page["value"] for name, page in before.items()} == {"defaults": True, "safe": True}
+        gate.kill(key)
+        after = step()
+        assert (after["safe"]["value"], after["safe"]["reason"]) == (False, "DISABLED")
+        assert (after["defaults"]["value"], after["defaults"]["reason"]) == (True, "STATIC")
+        loaded = {mode: (page["value"], page["reason"]) for mode, page in after["reloaded"].items()}
+        assert loaded == {
+            "disabled": (False, "DISABLED"),
+            "network-first": (False, "DISABLED"),
+            "local-cache-first": (True, "CACHED"),
+        }
+        assert step()["defaults"]["value"] is False
+
+
 def test_invalid_token_makes_the_client_fatal_with_every_flag_at_its_default(
     gate: Gate, node: Callable[..., Any]
 ) -> None:

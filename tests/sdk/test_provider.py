@@ -3,6 +3,8 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta, timezone
+from functools import partial
 from queue import Queue
 from typing import Any
 
@@ -13,10 +15,13 @@ from openfeature.evaluation_context import EvaluationContext
 from openfeature.event import ProviderEvent
 from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import FlagEvaluationDetails
+from openfeature.provider import ProviderStatus
 from reference_table import Fault, always, clear
 from written_rules import WrittenRules
 
+from headgate.core.flag import flag_document, parse_flag
 from headgate.sdk.provider import HeadgateProvider
+from headgate.store.items import flag_key
 
 
 @pytest.fixture
@@ -32,7 +37,8 @@ def rules(clock: FakeClock) -> WrittenRules:
     made.flag("text", stage="ga", values={"on": "pr", "off": "direct"})
     made.flag("whole", stage="ga", values={"on": 3, "off": 0})
     made.flag("real", stage="ga", values={"on": 2.5, "off": 0})
-    made.flag("thing", stage="ga", values={"on": {"size": 3}, "off": {}})
+    made.flag("mixed", stage="ga", values={"on": 1, "off": 0.5})
+    made.flag("thing", stage="ga", values={"on": {"size": 3, "sides": [1, 2]}, "off": {}})
     made.flag("child", stage="ga", requires=["listed"])
     return made
 
@@ -51,7 +57,7 @@ def context_of(user: str | None = "bob", **attributes: Any) -> EvaluationContext
 def test_details_have_the_reason_and_the_revision(client: Any) -> None:
     details = client.get_boolean_details("ga", False, context_of())
     assert (details.value, details.variant, details.reason) == (True, "on", "STATIC")
-    assert details.flag_metadata == {"reason": "GA", "revision": 7}
+    assert details.flag_metadata == {"reason": "GA", "revision": 8}
     off = client.get_boolean_details("listed", True, context_of())
     assert (off.value, off.variant, off.reason, off.flag_metadata["reason"]) == (False, "off", "DEFAULT", "NOT_LISTED")
 
@@ -86,16 +92,18 @@ def test_values_resolve_only_by_their_own_type(client: Any) -> None:
     assert client.get_integer_value("whole", 0, context_of()) == 3
     assert client.get_float_value("real", 0.0, context_of()) == 2.5
     assert client.get_float_value("whole", 0.0, context_of()) == 3
-    assert client.get_object_value("thing", {}, context_of()) == {"size": 3}
+    assert client.get_float_value("mixed", 0.0, context_of()) == 1
+    assert client.get_object_value("thing", {}, context_of()) == {"size": 3, "sides": [1, 2]}
     wrong: list[FlagEvaluationDetails[Any]] = [
         client.get_integer_details("ga", 9, context_of()),  # true is not 1
         client.get_float_details("ga", 9.0, context_of()),
         client.get_string_details("ga", "9", context_of()),
         client.get_boolean_details("text", False, context_of()),
         client.get_integer_details("real", 9, context_of()),
+        client.get_integer_details("mixed", 9, context_of()),  # its other value is 0.5, so both are floats
     ]
     assert {details.error_code for details in wrong} == {ErrorCode.TYPE_MISMATCH}
-    assert [details.value for details in wrong] == [9, 9.0, "9", False, 9]
+    assert [details.value for details in wrong] == [9, 9.0, "9", False, 9, 9]
 
 
 def test_an_unknown_flag_gives_the_callers_default(client: Any) -> None:
@@ -114,7 +122,7 @@ def test_async_resolution_equals_sync_resolution(client: Any, clock: FakeClock) 
             await client.get_object_value_async("thing", {}, context_of()),
         ]
 
-    assert asyncio.run(ask()) == [True, "pr", 3, 2.5, {"size": 3}]
+    assert asyncio.run(ask()) == [True, "pr", 3, 2.5, {"size": 3, "sides": [1, 2]}]
 
 
 def test_any_number_of_evaluations_read_once_in_five_seconds(
@@ -142,30 +150,90 @@ def test_a_change_emits_an_event_that_names_the_changed_flags(
     assert heard.get(timeout=10) == ["listed", "new"]
 
 
-def test_an_outage_is_reported_as_stale_then_error_then_ready(
+EVENTS = (ProviderEvent.PROVIDER_READY, ProviderEvent.PROVIDER_STALE, ProviderEvent.PROVIDER_ERROR)
+
+
+def test_an_outage_is_reported_as_stale_then_error_then_ready_once_each(
     client: Any, rules: WrittenRules, clock: FakeClock
 ) -> None:
     rules.profile(max_stale=10)
     clock.advance(5.1)
     client.get_boolean_value("ga", False, context_of())
-    stale: Queue[str | None] = Queue()
-    ready: Queue[str | None] = Queue()
-    client.add_handler(ProviderEvent.PROVIDER_STALE, lambda details: stale.put(details.message))
-    client.add_handler(ProviderEvent.PROVIDER_READY, lambda details: ready.put(details.message))
-    ready.get(timeout=10)  # a handler is called at once if its state already applies
+    heard: Queue[tuple[ProviderEvent, Any]] = Queue()
+    for event in EVENTS:
+        client.add_handler(event, partial(lambda event, details: heard.put((event, details)), event))
+    heard.get(timeout=10)  # a handler is called at once if its state already applies
     rules.table.weather = always(Fault.LOST_REQUEST)
     clock.advance(5.1)
-    details = client.get_boolean_details("ga", False, context_of())
-    assert (details.value, details.flag_metadata.get("stale")) == (True, True)
-    assert stale.get(timeout=10) == "Unavailable"
+    for _ in range(3):
+        details = client.get_boolean_details("ga", False, context_of())
+        assert (details.value, details.flag_metadata.get("stale")) == (True, True)
+    assert client.get_provider_status() is ProviderStatus.STALE
     clock.advance(6)
-    gone = client.get_boolean_details("ga", False, context_of())
-    assert (gone.value, gone.error_code) == (False, ErrorCode.GENERAL)
+    for _ in range(3):
+        gone = client.get_boolean_details("ga", False, context_of())
+        assert (gone.value, gone.error_code) == (False, ErrorCode.GENERAL)
+    assert client.get_provider_status() is ProviderStatus.ERROR
     rules.table.weather = clear
     clock.advance(2)
-    back = client.get_boolean_details("ga", False, context_of())
-    assert (back.value, back.error_code, "stale" in back.flag_metadata) == (True, None, False)
-    ready.get(timeout=10)
+    for _ in range(3):
+        back = client.get_boolean_details("ga", False, context_of())
+        assert (back.value, back.error_code, "stale" in back.flag_metadata) == (True, None, False)
+    assert client.get_provider_status() is ProviderStatus.READY
+    told = dict(heard.get(timeout=10) for _ in EVENTS)
+    assert set(told) == set(EVENTS)
+    assert heard.empty()
+    assert told[ProviderEvent.PROVIDER_ERROR].error_code is ErrorCode.GENERAL
+    assert "does not answer" in told[ProviderEvent.PROVIDER_ERROR].message
+    assert "last known rules" in told[ProviderEvent.PROVIDER_STALE].message
+
+
+def test_one_failed_list_read_is_an_error_of_that_evaluation_only(
+    client: Any, rules: WrittenRules, clock: FakeClock
+) -> None:
+    document = flag_document(parse_flag({"key": "imported", "stage": "allowlist"}, salt="s"))
+    rules.write(flag_key("imported"), "flag.replace", document | {"members": {"users": 1}}, "imported")
+    clock.advance(5.1)
+    assert client.get_boolean_value("ga", False, context_of())
+    rules.table.weather = always(Fault.LOST_REQUEST)
+    details = client.get_boolean_details("imported", True, context_of())
+    assert (details.value, details.error_code) == (True, ErrorCode.GENERAL)
+    assert client.get_provider_status() is ProviderStatus.READY
+    assert client.get_boolean_value("ga", False, context_of())
+    rules.table.weather = clear
+    clock.advance(2)
+    assert client.get_boolean_value("imported", True, context_of()) is False
+    assert client.get_provider_status() is ProviderStatus.READY
+
+
+def test_a_value_is_a_copy(client: Any) -> None:
+    changed = client.get_object_value("thing", {}, context_of())
+    changed["size"] = 9
+    changed["sides"].append(3)
+    assert client.get_object_value("thing", {}, context_of()) == {"size": 3, "sides": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    ("since", "expected"),
+    [
+        (datetime(2026, 2, 28, 23, 59, 59, tzinfo=UTC), True),
+        (datetime(2026, 3, 1, 0, 30, tzinfo=timezone(timedelta(hours=1))), True),
+        (datetime(2026, 2, 28, 23, 59, 59), True),  # without an offset, UTC  # noqa: DTZ001
+        (datetime(2026, 3, 1, tzinfo=UTC), False),
+        (date(2026, 2, 28), True),
+        (date(2026, 3, 1), False),
+        ("2026-02-28T23:59:59Z", True),
+        ([datetime(2026, 2, 28, tzinfo=UTC)], False),
+        (1_000.0, False),
+    ],
+)
+def test_a_date_clause_reads_a_datetime_of_the_context(
+    client: Any, rules: WrittenRules, clock: FakeClock, since: Any, expected: bool
+) -> None:
+    clause = {"attribute": "since", "op": "less", "value": "2026-03-01", "kind": "date"}
+    rules.flag("veterans", stage="allowlist", allow={"rules": [{"clauses": [clause]}]})
+    clock.advance(5.1)
+    assert client.get_boolean_value("veterans", not expected, context_of(since=since)) is expected
 
 
 def test_initialization_without_rules_fails(rules: WrittenRules, clock: FakeClock) -> None:

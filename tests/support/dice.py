@@ -15,8 +15,8 @@ IDS = ("a", "b", "c", "A", "acme", "caf\u00e9", "cafe\u0301", "ali\u200dce", "\u
 ATTRIBUTES = ("plan", "age", "version", "since", "tags", "beta")
 SCALARS = ("pro", "free", "", "1", "true", 1, 0, 1.0, 2.5, -3, True, False, "2026-03-01", "2026-03-01T01:00:00+01:00",
            "1.2.3", "1.2.3-rc.1", "1.10.0")  # fmt: skip
-DATES = ("2026-03-01", "2026-03-01T00:00:00Z", "2030-01-01T00:00:00+02:00")
-VERSIONS = ("1.2.3", "1.2.3-rc.1", "2.0.0", "1.10.0+7")
+DATES = ("2026-03-01", "2026-03-01T00:00:00Z", "2030-01-01t00:00:00+02:00", "2026-02-28t23:59:59z")
+VERSIONS = ("1.2.3", "1.2.3-rc.1", "2.0.0", "1.10.0+7", "v1.2", "2")
 STAGES = ("admin_only", "allowlist", "percentage", "ga")
 UNITS = ("user", "org", "org_or_user")
 ALGORITHMS = ("sha256-v1", "posthog-v1")

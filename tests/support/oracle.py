@@ -72,12 +72,12 @@ def _holds(clause: Mapping[str, Any], subject: Subject) -> bool:
         return False
     if op == "exists":
         return True
-    if op in ("equals", "not_equals"):
-        return _equal(have, want) == (op == "equals")
-    if op in ("in", "not_in"):
-        return any(_equal(have, item) for item in want) == (op == "in")
-    if op == "contains" and isinstance(have, list):
-        return any(_equal(item, want) for item in have)
+    if op == "equals":
+        return _equal(have, want)
+    if op in ("in", "not_in", "not_equals") or (op == "contains" and isinstance(have, list)):
+        items, values = (value if isinstance(value, list) else [value] for value in (have, want))
+        known = all(any(_kind(item) == _kind(value) for value in values) for item in items)
+        return known and any(_equal(item, value) for item in items for value in values) == (op in ("in", "contains"))
     if op in ("contains", "starts_with", "ends_with"):
         return _text_holds(op, have, want)
     low, high = (have, want) if op == "less" else (want, have)
@@ -94,9 +94,12 @@ def _text_holds(op: str, have: Any, want: Any) -> bool:
     }[op]
 
 
+def _kind(value: Any) -> str:
+    return type(value).__name__.replace("float", "int")
+
+
 def _equal(left: Any, right: Any) -> bool:
-    kinds = [type(value).__name__.replace("float", "int") for value in (left, right)]
-    return kinds[0] == kinds[1] and bool(left == right)
+    return _kind(left) == _kind(right) and bool(left == right)
 
 
 def _below(kind: str, low: Any, high: Any) -> bool:
@@ -110,9 +113,17 @@ def _number(value: Any) -> Any:
 
 
 def _date(value: Any) -> Any:
+    """A moment, or a day, which begins at midnight UTC. The dice throw no leap seconds."""
+    found = (
+        re.fullmatch(r"(\d{4}-\d\d-\d\d)([Tt ][0-9:.]{8,})?([Zz]|[+-]\d\d:\d\d)?", value)
+        if type(value) is str
+        else None
+    )
+    if found is None or (found[3] and not found[2]):
+        return None
     try:
-        moment = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
+        moment = datetime.fromisoformat(value.upper())
+    except ValueError:
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
@@ -120,12 +131,16 @@ def _date(value: Any) -> Any:
 def _version(value: Any) -> Any:
     """As semver orders them: numbers, then a release above its pre-releases, then identifier by identifier."""
     found = (
-        re.fullmatch(r"([0-9]+)\.([0-9]+)\.([0-9]+)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?", value)
+        re.fullmatch(r"v?([0-9]+)(?:\.([0-9]+))?(?:\.([0-9]+))?(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?", value)
         if type(value) is str
         else None
     )
     if found is None:
         return None
-    before = found[4][1:].split(".") if found[4] else None
-    identifiers = [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in before or ()]
-    return (*(int(found[n]) for n in (1, 2, 3)), before is None, identifiers)
+    before = found[4][1:].split(".") if found[4] else []
+    numbers = [found[n] or "0" for n in (1, 2, 3)] + [part for part in before if part.isdigit()]
+    empty = "" in before or "" in (found[5] or "+x")[1:].split(".")
+    if empty or any(part != str(int(part)) for part in numbers):
+        return None
+    identifiers = [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in before]
+    return (*(int(found[n] or 0) for n in (1, 2, 3)), not before, identifiers)

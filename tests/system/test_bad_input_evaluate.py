@@ -66,6 +66,7 @@ SHAPES: Mapping[str, tuple[Any, int, str | None]] = {
     "E61-too large": (b'{"context":{}}' + b" " * MAX_CONTEXT, 413, "GENERAL"),
     "E62-no targetingKey": ({"context": {}}, 400, "TARGETING_KEY_MISSING"),
     "E62-targetingKey is null": ({"context": {"targetingKey": None}}, 400, "TARGETING_KEY_MISSING"),
+    "E62-targetingKey is empty": ({"context": {"targetingKey": ""}}, 400, "TARGETING_KEY_MISSING"),
     "E62-targetingKey is a number": ({"context": {"targetingKey": 7}}, 400, "INVALID_CONTEXT"),
     "E62-targetingKey is a list": ({"context": {"targetingKey": ["u"]}}, 400, "INVALID_CONTEXT"),
     "E62-orgs is a string": ({"context": {"targetingKey": "u", "orgs": "org-1"}}, 400, "INVALID_CONTEXT"),

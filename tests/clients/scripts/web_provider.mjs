@@ -52,6 +52,40 @@ const scenes = {
     answer(seen(client, { flagsChanged }));
   },
 
+  /** A flag is killed while pages are open: as the package is by default, and with the options that make it safe.
+   * Out: both pages before the kill; both after the safe one has noticed it, and the first value of a page loaded then,
+   * with each cache mode; what the default page shows once it has refreshed. */
+  async killed() {
+    const options = { defaults: {}, safe: { pollInterval: 200, cacheMode: "disabled" } };
+    const open = async (domain, chosen) => {
+      await OpenFeature.setProviderAndWait(domain, provider(token, chosen));
+      return seen(OpenFeature.getClient(domain));
+    };
+    const changed = (domain) =>
+      new Promise((resolve) => OpenFeature.getClient(domain).addHandler(ProviderEvents.ConfigurationChanged, resolve));
+    const pages = async () => {
+      const found = {};
+      for (const domain of Object.keys(options)) found[domain] = seen(OpenFeature.getClient(domain));
+      return found;
+    };
+    for (const [domain, chosen] of Object.entries(options)) await open(domain, chosen);
+    await until(stored);
+    const kept = { ...localStorage };
+    const noticed = changed("safe");
+    answer(await pages());
+    await noticed;
+    const after = await pages();
+    const reloaded = {};
+    for (const cacheMode of ["disabled", "network-first", "local-cache-first"]) {
+      Object.assign(localStorage, kept);
+      reloaded[cacheMode] = await open("defaults", { cacheMode });
+    }
+    const refreshed = changed("defaults");
+    answer({ ...after, reloaded });
+    await refreshed;
+    answer(await pages());
+  },
+
   /** A page with a token that is not good, or not for the person who is named. */
   async refused() {
     const found = [];

@@ -68,6 +68,13 @@ def _read_clause(parent: Reader, document: Json, name: str) -> Clause:
     return Clause(attribute, op, tuple(value) if isinstance(value, list) else value, kind)
 
 
+_ORDERED = {
+    "number": "must be a number; for a date or a version, set kind to date or semver",
+    "date": "must be a date or time of RFC 3339, such as 2026-03-01 or 2026-03-01T12:00:00Z",
+    "semver": "must be a version (semver.org), such as 2.1.0, 2.1, or v2.1.0-rc.1",
+}
+
+
 def _operand_fault(op: str, kind: str, value: Json) -> str | None:
     if op in ("in", "not_in"):
         short = isinstance(value, list) and 0 < len(value) <= limits.MAX_OPERANDS
@@ -78,7 +85,7 @@ def _operand_fault(op: str, kind: str, value: Json) -> str | None:
         return None if fits else "must be a string of 1 to 1024 characters"
     if op in ("less", "greater"):
         fits = kind in COMPARABLE and _is_scalar(value) and COMPARABLE[kind](value) is not None
-        return None if fits else "must be a number; for a date or a version, set kind to date or semver"
+        return None if fits else _ORDERED.get(kind, "is compared as a number, date, or semver: set kind to one of them")
     if op == "exists":
         return None if value is None else "must be left out"
     return None if _is_scalar(value) else "must be a string, number, or boolean"

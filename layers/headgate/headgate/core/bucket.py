@@ -6,7 +6,7 @@ percent only adds ids.
 
 `posthog-v1`: PostHog's published rule, so that a team that migrates keeps its users where they are: the first 15 hex
 digits of the SHA-1 of `key.id` and the salt, as a fraction of 0xFFFFFFFFFFFFFFF. An id is in if the fraction is at most
-the percentage.
+the percentage. The key is the one in PostHog, `hash_key`, since that may hold capitals; without it, the flag's own.
 """
 
 from hashlib import sha1, sha256
@@ -20,9 +20,14 @@ POSTHOG_SCALE = 0xFFFFFFFFFFFFFFF
 def position(flag: Flag, unit_id: str) -> int:
     """The id's position on the flag's scale: 0 to 2**64 - 1 (`sha256-v1`) or to `POSTHOG_SCALE` (`posthog-v1`)."""
     if flag.algorithm is Algorithm.POSTHOG_V1:
-        text = f"{flag.key}.{unit_id}{flag.salt}".encode("utf-8", "surrogatepass")
+        text = f"{flag.hash_key or flag.key}.{unit_id}{flag.salt}".encode("utf-8", "surrogatepass")
         return int(sha1(text, usedforsecurity=False).hexdigest()[:15], 16)
     return int.from_bytes(sha256((prefix(flag) + unit_id).encode("utf-8", "surrogatepass")).digest()[:8])
+
+
+def scale(flag: Flag) -> tuple[str, ...]:
+    """What the place of every id depends on. A change of it redraws all buckets."""
+    return flag.unit, flag.salt, flag.algorithm, flag.hash_key or flag.key
 
 
 def prefix(flag: Flag) -> str:

@@ -1,6 +1,7 @@
 """JSON documents: read with a path to every fault, written in one canonical form. Times as text."""
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -143,9 +144,24 @@ def rfc3339(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+_TIME = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ]((?:[01]\d|2[0-3]):[0-5]\d:)([0-5]\d|60)(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+)
+DAY = 86_400
+
+
 def unix(text: str) -> float:
-    """Parse RFC 3339 text into Unix seconds. Raises `ValueError` if it is not a time with an offset."""
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError("the time has no offset")
-    return moment.timestamp()
+    """Parse RFC 3339 text into Unix seconds. Second 60 is a leap second: it counts as the second after it.
+
+    Raises `ValueError` if it is not a time with an offset.
+    """
+    match = _TIME.fullmatch(text)
+    if match is None:
+        raise ValueError("not an RFC 3339 time with an offset")
+    day, minute, second, fraction, offset = match.groups("")
+    is_leap = second == "60"
+    moment = datetime.fromisoformat(f"{day}T{minute}{'59' if is_leap else second}{fraction}{offset.upper()}")
+    seconds = moment.timestamp() + is_leap
+    if is_leap and seconds // 1 % DAY:
+        raise ValueError("a leap second is at the end of a day in UTC")
+    return seconds

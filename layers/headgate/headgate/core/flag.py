@@ -1,7 +1,9 @@
 """Convert flags between JSON and frozen types. Writes and loads share one reader; evaluation trusts its result."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
+from math import inf
 from typing import Any
 
 from headgate.core import limits
@@ -10,7 +12,10 @@ from headgate.core.documents import Invalid, Reader, canonical, is_key, unix
 from headgate.core.model import Algorithm, Flag, Json, Kill, LongList, Reach, Stage, Unit
 
 SERVER_MEMBERS = ("version", "revision", "killed", "updated_at", "updated_by", "members")
-OWN_MEMBERS = tuple("key description owner stage percent unit algorithm salt requires allow values claim".split())
+OWN_MEMBERS = tuple(
+    "key description owner stage percent unit algorithm hash_key salt requires allow values claim".split()
+)
+MAX_HASH_KEY_BYTES = 400  # as long as PostHog's keys
 
 
 def parse_flag(document: Json, *, salt: str, path: str = "") -> Flag:
@@ -74,6 +79,14 @@ def load_long(document: Json) -> LongList | None:
     return LOST_LIST if read.faults else long
 
 
+def salt_for(document: Json, held: Flag | None, new_salt: Callable[[], str]) -> str:
+    """Return the salt of a flag that names none: the one it has, else an empty one for PostHog, else a new one."""
+    if held is not None and not held.quarantined:
+        return held.salt
+    is_posthog = isinstance(document, dict) and document.get("algorithm") == Algorithm.POSTHOG_V1
+    return "" if is_posthog else new_salt()
+
+
 def _read_own(read: Reader, salt: str | None) -> Flag:
     key = read.text("key", limit=64)
     if not is_key(key):
@@ -91,12 +104,21 @@ def _read_own(read: Reader, salt: str | None) -> Flag:
         steps=read_percent(read),
         unit=read.choice("unit", Unit, Unit.USER),
         algorithm=read.choice("algorithm", Algorithm, Algorithm.SHA256_V1),
+        hash_key=_read_hash_key(read),
         requires=requires,
         allow=read_allow(read),
         on=on,
         off=off,
         claim=_read_claim(read),
     )
+
+
+def _read_hash_key(read: Reader) -> str | None:
+    if read.members.get("hash_key") is None:
+        return None
+    if read.members.get("algorithm") != Algorithm.POSTHOG_V1:
+        read.fault("hash_key", "is allowed only with algorithm posthog-v1: it is the flag's key in PostHog")
+    return read.text("hash_key", limit=MAX_HASH_KEY_BYTES, blank=False)
 
 
 def read_percent(read: Reader) -> int:
@@ -117,14 +139,23 @@ def _read_values(read: Reader) -> tuple[Json, Json]:
         read.fault("values", "must have exactly the members on and off")
         return True, False
     on, off = values["on"], values["off"]
-    kinds = [float if isinstance(v, (int, float)) and not isinstance(v, bool) else type(v) for v in (on, off)]
-    if kinds[0] is not kinds[1] or kinds[0] not in (bool, str, float, dict):
+    if {type(on), type(off)} == {int, float}:
+        on, off = _as_floats(on, off)
+    if type(on) is not type(off) or type(on) not in (bool, str, int, float, dict):
         read.fault("values", "on and off must have the same type: boolean, string, number, or object")
-    if kinds[0] is bool and (on, off) != (True, False):
+    if type(on) is bool and (on, off) != (True, False):
         read.fault("values", "booleans must be true for on and false for off")
-    if not _is_storable(values):
-        read.fault("values", "must be valid JSON in UTF-8")
+    if not _is_storable({"on": on, "off": off}):
+        read.fault("values", "must be valid JSON in UTF-8, with numbers that fit a 64-bit float")
     return on, off
+
+
+def _as_floats(*numbers: float) -> tuple[float, ...]:
+    """Of 1 and 0.5, a typed client would read only one. Too large a number becomes infinity, which is not storable."""
+    try:
+        return tuple(map(float, numbers))
+    except OverflowError:
+        return (inf,) * len(numbers)
 
 
 def _is_storable(value: Json) -> bool:
@@ -192,6 +223,7 @@ def flag_document(flag: Flag) -> dict[str, Any]:
         "percent": percent_number(flag.steps),
         "unit": flag.unit.value,
         "algorithm": flag.algorithm.value,
+        **({} if flag.hash_key is None else {"hash_key": flag.hash_key}),
         "salt": flag.salt,
         "requires": list(flag.requires),
         "allow": allow_document(flag.allow),

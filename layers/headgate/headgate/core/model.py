@@ -110,7 +110,10 @@ class Kill:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A named gate. `steps` is `percent` in thousandths (0 to 100,000)."""
+    """A named gate. `steps` is `percent` in thousandths (0 to 100,000).
+
+    `hash_key` is what `posthog-v1` hashes in place of the key.
+    """
 
     key: str
     salt: str = field(repr=False)
@@ -120,6 +123,7 @@ class Flag:
     steps: int = 0
     unit: Unit = Unit.USER
     algorithm: Algorithm = Algorithm.SHA256_V1
+    hash_key: str | None = None
     requires: tuple[str, ...] = ()
     allow: Allow = Allow()
     on: Json = True

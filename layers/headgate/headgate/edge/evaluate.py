@@ -114,8 +114,8 @@ def _subject(credential: Credential, context: dict[str, Json]) -> Subject:
         if named is not None and named != credential.subject:
             raise Failed(403, "targetingKey is not the token's subject")
         return subject_of(credential)
-    if named is None:
-        raise Failed(400, "targetingKey is missing", "TARGETING_KEY_MISSING")
+    if named is None or named == "":
+        raise Failed(400, "targetingKey is missing: name the subject that you ask for", "TARGETING_KEY_MISSING")
     try:
         return subject_in(context)
     except InvalidContext as fault:
@@ -126,7 +126,7 @@ def _single(view: View, key: str, subject: Subject) -> Response:
     decision, made = evaluate(view.snapshot.rules, key, subject)
     told = {"metadata": metadata(decision, view)}
     if not made:
-        missing = {"key": key, "errorCode": "FLAG_NOT_FOUND", "errorDetails": "flag not found"}
+        missing = {"key": key, "errorCode": "FLAG_NOT_FOUND", "errorDetails": f"flag {key} not found"}
         return respond(404, missing | told, _headers(view))
     return respond(200, {"key": key, **made, **told}, _headers(view))
 

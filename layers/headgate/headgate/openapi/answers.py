@@ -49,6 +49,7 @@ class FlagSchema(AnswerSchema):
     percent: Annotated[float, Field(ge=0, le=100)]
     unit: Unit
     algorithm: Algorithm
+    hash_key: str = ABSENT
     salt: str
     requires: list[FlagKeyText]
     allow: AllowSchema

@@ -10,6 +10,7 @@ from typing import Any
 
 from headgate.core import limits
 from headgate.core.clauses import COMPARABLE
+from headgate.core.flag import MAX_HASH_KEY_BYTES
 from headgate.core.model import Algorithm, RouteClass, Stage, Unit
 from headgate.core.profile import ADMIN_CLAIM, LIFETIME_HIGH, LIFETIME_LOW, MAX_CLAIMS, MAX_STALE_LIMIT, USER_CLAIM
 
@@ -88,8 +89,9 @@ FLAG: Schema = {
     "stage": choice(Stage, "Omit to keep the live stage; a new flag starts at admin_only."),
     "percent": {"type": "number", "minimum": 0, "maximum": 100, "description": "At most 3 decimals."},
     "unit": choice(Unit, "What a percentage counts."),
-    "algorithm": choice(Algorithm),
-    "salt": _text(128, "Omit to keep the live salt; a new flag gets a random one."),
+    "algorithm": choice(Algorithm, "posthog-v1 keeps a flag's users where PostHog has them."),
+    "hash_key": _or_null(_text(MAX_HASH_KEY_BYTES), "With posthog-v1: the flag's key in PostHog, if it differs."),
+    "salt": _text(128, "Omit to keep the live salt; a new flag gets a random one, with posthog-v1 an empty one."),
     "requires": array_of(ref("key"), limits.MAX_REQUIRES, distinct=True),
     "allow": closed({
         "users": array_of(ref("member"), limits.MAX_MEMBERS_A_CALL, distinct=True),

@@ -2,9 +2,11 @@
 
 It decides like mint and the authorizer: if the flag is missing or the rules are not available, it admits only admins.
 Unlike the authorizer's, its rules may be up to 5 s old. With `live`, each decision does one consistent read instead.
+Threads may share a gate: while one refreshes the rules, the others wait.
 """
 
 import random
+import threading
 import time
 from collections.abc import Callable
 from functools import wraps
@@ -17,7 +19,7 @@ from headgate.edge.problems import problem
 from headgate.sdk.caller import MissingContext, caller_from
 from headgate.sdk.table import open_table
 from headgate.store.port import Table
-from headgate.store.snapshots import Snapshots, Standing
+from headgate.store.snapshots import Snapshots, Standing, View
 
 
 class NotAllowed(Exception):
@@ -36,7 +38,12 @@ class Gate:
         clock: Callable[[], float] = time.time, jitter: Callable[[], float] = random.random,
     ) -> None:  # fmt: skip
         self._snapshots = Snapshots(open_table(table), clock=clock, jitter=jitter)
-        self._view = self._snapshots.live if live else self._snapshots.soft
+        self._view = self._snapshots.live if live else self._soft
+        self._lock = threading.Lock()
+
+    def _soft(self) -> View:
+        with self._lock:
+            return self._snapshots.soft()
 
     def allows(self, flag: str, subject: Subject) -> bool:
         """Whether the flag is on."""

@@ -1,9 +1,16 @@
 """An in-process OpenFeature provider, for services that may read the table: no network call per evaluation.
 
-The rules are refreshed like the evaluate function's: at most every 4 to 5 s, during an evaluation. A change of the
-rules emits PROVIDER_CONFIGURATION_CHANGED with the flags that differ. If the table does not answer, the last known good
-rules are used up to the manifest's `max_stale` (`stale` in the metadata, and a PROVIDER_STALE event). After that, every
-evaluation is an error, so OpenFeature returns the caller's default.
+The rules are refreshed like the evaluate function's: at most every 4 to 5 s, during an evaluation. While one thread
+refreshes them, the others wait, so that none answers from rules that are too old. The provider's state follows the
+rules, with one event for each change of state:
+
+    READY   the rules are at most 5 s old
+    STALE   the table does not answer: the last known rules are used, and the metadata says `stale`
+    ERROR   they are older than the manifest's `max_stale`: every evaluation is an error, and OpenFeature returns the
+            caller's default
+
+PROVIDER_CONFIGURATION_CHANGED names the flags that differ. A list that cannot be read is an error of that evaluation
+only. Object values are copies. docs/openfeature.md compares the answers with the specification.
 
 The evaluation context is trusted, because the service itself provides it: `targeting_key` is the user, `orgs` and
 `admin` are strictly typed, and everything else is an attribute. For a flag that does not exist, OpenFeature returns the
@@ -17,11 +24,14 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from functools import partial
 from typing import Any
 
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.event import ProviderEventDetails
 from openfeature.exception import (
+    ErrorCode,
     FlagNotFoundError,
     GeneralError,
     InvalidContextError,
@@ -38,6 +48,8 @@ from headgate.sdk.table import open_table
 from headgate.store.port import Table
 from headgate.store.snapshots import Snapshots, Standing, View
 
+NO_RULES = "the rules are not available: the table does not answer"
+
 
 class HeadgateProvider(AbstractProvider):
     """Evaluates flags with the rules in one table, given by its name. Thread-safe."""
@@ -46,44 +58,61 @@ class HeadgateProvider(AbstractProvider):
         self, table: str | Table, *, clock: Callable[[], float] = time.time, jitter: Callable[[], float] = random.random
     ) -> None:
         super().__init__()
-        self._snapshots = Snapshots(open_table(table), watch=self, clock=clock, jitter=jitter)
-        self._refreshing = threading.Lock()
-        self._held: View | None = None
+        self._cold = partial(Snapshots, open_table(table), watch=self, clock=clock, jitter=jitter)
+        self._lock = threading.Lock()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._snapshots: Snapshots = self._cold()
         self._before: Snapshot | None = None
+        self._standing = Standing.FRESH
 
     def get_metadata(self) -> Metadata:
         """Return the provider's name."""
         return Metadata(name="headgate")
 
     def initialize(self, evaluation_context: EvaluationContext) -> None:
-        """Load the rules. Raises `ProviderNotReadyError` if the table does not answer."""
-        if self._view().standing is Standing.EXPIRED:
-            raise ProviderNotReadyError("the rules are not available")
+        """Load the rules. Raises `ProviderNotReadyError` if the table does not answer; evaluations then try again."""
+        with self._lock:
+            if self._snapshots.soft().standing is Standing.EXPIRED:
+                self._standing = Standing.EXPIRED
+                raise ProviderNotReadyError(NO_RULES)
+            self._standing = Standing.FRESH  # the client now takes the provider to be ready
+
+    def shutdown(self) -> None:
+        """Forget the rules. The provider may be set again."""
+        with self._lock:
+            self._forget()
 
     def changed(self, snapshot: Snapshot) -> None:
-        """See `Watch.changed`. Emits an event with the flags that differ."""
+        """See `Watch.changed`. Emits an event with the flags that differ, if any."""
         before, self._before = self._before, snapshot
         if before is not None:
             old, new = before.rules.flags, snapshot.rules.flags
             names = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
-            self.emit_provider_configuration_changed(ProviderEventDetails(flags_changed=names))
+            if names:
+                self.emit_provider_configuration_changed(ProviderEventDetails(flags_changed=names))
 
     def failed(self, failure: Exception) -> None:
-        """See `Watch.failed`. Emits an event: the rules may be stale."""
-        self.emit_provider_stale(ProviderEventDetails(message=type(failure).__name__))
+        """See `Watch.failed`. The standing of the rules tells whether this matters."""
 
     def _view(self) -> View:
-        """Return the rules. While one thread refreshes them, the others use those that are held."""
-        if self._refreshing.acquire(blocking=self._held is None):
-            try:
-                was_stale = self._held is not None and self._held.standing is not Standing.FRESH
-                view = self._held = self._snapshots.soft()
-            finally:
-                self._refreshing.release()
-            if was_stale and view.standing is Standing.FRESH:
-                self.emit_provider_ready(ProviderEventDetails())
+        with self._lock:
+            view = self._snapshots.soft()
+            if view.standing is not self._standing:
+                self._standing = view.standing
+                self._tell(view.standing)
             return view
-        return self._held or self._snapshots.soft()
+
+    def _tell(self, standing: Standing) -> None:
+        if standing is Standing.FRESH:
+            self.emit_provider_ready(ProviderEventDetails())
+        elif standing is Standing.STALE:
+            self.emit_provider_stale(
+                ProviderEventDetails(message="the table does not answer; the last known rules are used")
+            )
+        else:
+            self.emit_provider_error(ProviderEventDetails(message=NO_RULES, error_code=ErrorCode.GENERAL))
 
     def _resolve(
         self, key: str, kind: type[Any] | tuple[type[Any], ...], context: EvaluationContext | None
@@ -91,7 +120,7 @@ class HeadgateProvider(AbstractProvider):
         """Return the details of one flag. Raises OpenFeature's errors; the client then returns the caller's default."""
         view = self._view()
         if view.standing is Standing.EXPIRED:
-            raise GeneralError("the rules are not available")
+            raise GeneralError(NO_RULES)
         named: dict[str, Any] = dict(context.attributes) if context else {}
         if context is not None and context.targeting_key is not None:
             named["targetingKey"] = context.targeting_key
@@ -103,14 +132,17 @@ class HeadgateProvider(AbstractProvider):
             raise GeneralError("an allowlist is not available")
         decision, made = evaluate(view.snapshot.rules, key, listing.subject)
         if not made:
-            raise FlagNotFoundError("flag not found")
+            raise FlagNotFoundError(f"flag {key} not found")
         value = made["value"]
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise TypeMismatchError("the flag's values have another type")
         if kind == (int, float):
             value = float(value)  # the client accepts no int as a float
         return FlagResolutionDetails(
-            value=value, variant=made["variant"], reason=made["reason"], flag_metadata=metadata(decision, view)
+            value=deepcopy(value),
+            variant=made["variant"],
+            reason=made["reason"],
+            flag_metadata=metadata(decision, view),
         )
 
     async def _resolve_async(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from headgate.core import limits
+from headgate.core import bucket, limits
 from headgate.core.changes.refusal import Refusal, Slug
 from headgate.core.clauses import same
 from headgate.core.documents import refuse
@@ -105,8 +105,7 @@ def _is_same(new: Clause, old: Clause) -> bool:
 def _bucket_shrinks(before: Flag, after: Flag) -> bool:
     if before.stage is not Stage.PERCENTAGE or before.steps == 0:
         return False
-    scale = (before.unit, before.salt, before.algorithm)
-    return after.steps < before.steps or (after.unit, after.salt, after.algorithm) != scale
+    return after.steps < before.steps or bucket.scale(after) != bucket.scale(before)
 
 
 def check_parents(before: Mapping[str, Flag], changed: Mapping[str, Flag], after: Mapping[str, Flag]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from headgate.core import limits
 from headgate.core.changes.flag import check_parents, kept, routes_shrink, shrinks
 from headgate.core.documents import Invalid, Reader, canonical, is_key, refuse
-from headgate.core.flag import OWN_MEMBERS, flag_document, parse_flag
+from headgate.core.flag import OWN_MEMBERS, flag_document, parse_flag, salt_for
 from headgate.core.model import Flag, Json, Profile
 from headgate.core.profile import check_told, parse_profile, profile_document
 from headgate.core.routes import RouteTable, parse_routes, routes_document
@@ -130,7 +130,9 @@ def _wanted_flags(manifest: Manifest, snapshot: Snapshot, new_salt: Callable[[],
         live = snapshot.rules.given.get(document["key"])
         held = _own(live) if live is not None and not live.quarantined else {}
         try:
-            wanted[document["key"]] = parse_flag({**held, **document}, salt=new_salt(), path=f"flags.{index}")
+            wanted[document["key"]] = parse_flag(
+                {**held, **document}, salt=salt_for(document, live, new_salt), path=f"flags.{index}"
+            )
         except Invalid as fault:
             faults.extend(fault.faults)
     if faults:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from headgate.core import bucket
 from headgate.core.changes.placement import with_inline
 from headgate.core.decision import decide
 from headgate.core.flag import percent_number
@@ -144,8 +145,8 @@ def effect(before: Ruleset, after: Ruleset, key: str, known: Iterable[Known]) ->
 def share(before: Flag | None, after: Flag | None) -> dict[str, Any]:
     """The percent of units that the bucket lets in, before and after, and that gain and lose by the change.
 
-    Lists and parents do not count. A change of unit, salt, or algorithm redraws all buckets, so some lose while as many
-    others gain.
+    Lists and parents do not count. A change of unit, salt, algorithm, or hash key redraws all buckets, so some lose
+    while as many others gain.
     """
     was, now = _steps(before), _steps(after)
     gains, loses = max(0, now - was), max(0, was - now)
@@ -167,7 +168,7 @@ def _steps(flag: Flag | None) -> int:
 
 
 def _scale(flag: Flag | None) -> tuple[Any, ...] | None:
-    return None if flag is None else (flag.unit, flag.salt, flag.algorithm)
+    return None if flag is None else bucket.scale(flag)
 
 
 def effect_document(found: Effect) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from headgate.core import limits
 from headgate.core.changes.flag import check_no_emails, check_parents, check_size, kept, shrinks, stamped, with_stage
 from headgate.core.changes.refusal import Refusal, Slug
 from headgate.core.documents import refuse
-from headgate.core.flag import flag_document, parse_flag
+from headgate.core.flag import flag_document, parse_flag, salt_for
 from headgate.core.model import Flag, Json
 from headgate.edge.admin.bodies import ChangeBody, StageBody, read_body, steps_of
 from headgate.edge.admin.call import Admin, check_version, key_in, read_document, readable, shown
@@ -68,7 +68,7 @@ def _read_put(document: Json, key: str, admin: Admin, stored: Stored | None) -> 
     if members.setdefault("key", key) != key:
         refuse("key", "must equal the key in the path")
     held = flag_in(stored, key)
-    flag = parse_flag(members, salt=held.salt if held and held.salt else admin.new_salt())
+    flag = parse_flag(members, salt=salt_for(members, held, admin.new_salt))
     if not admin.email_ids:
         check_no_emails(flag.allow.users - (held.allow.users if held else frozenset()))
     return body, flag

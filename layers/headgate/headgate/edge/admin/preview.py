@@ -21,7 +21,7 @@ from headgate.core.changes.manifest import PlanStep, outcome
 from headgate.core.changes.preview import effect, effect_document, share
 from headgate.core.changes.refusal import Refusal, Slug
 from headgate.core.documents import Invalid, refuse
-from headgate.core.flag import parse_flag
+from headgate.core.flag import parse_flag, salt_for
 from headgate.core.model import Flag, Kill, Reach
 from headgate.core.ruleset import Ruleset, ruleset
 from headgate.edge.admin.bodies import FlagChangeBody, MembersBody, PreviewBody, check_members, read_body, steps_of
@@ -83,8 +83,7 @@ def _after(admin: Admin, key: str, change: FlagChangeBody, flag: Flag | None, ru
 def _put(admin: Admin, key: str, document: Mapping[str, Any], flag: Flag | None, rules: Ruleset) -> Flag:
     if document.get("key", key) != key:
         refuse("put.key", "must equal the flag's key")
-    salt = flag.salt if flag and flag.salt else admin.new_salt()
-    after = parse_flag({**document, "key": key}, salt=salt, path="put")
+    after = parse_flag({**document, "key": key}, salt=salt_for(document, flag, admin.new_salt), path="put")
     if not admin.email_ids:
         check_no_emails(after.allow.users - (flag.allow.users if flag else frozenset()))
     check_parents(rules.given, {key: after}, {**rules.given, key: after})
