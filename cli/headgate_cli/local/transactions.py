@@ -10,16 +10,15 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
+from moto.dynamodb.comparisons import ConditionExpressionParser
 from moto.dynamodb.models import DynamoDBBackend, dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
 
+from headgate_cli.local.tables import lean
 
-class _Table(Table):
-    """A table that moto does not copy."""
-
-    def __deepcopy__(self, _memo: Any) -> _Table:
-        return self
+MAX_PARSED = 1_000
+"""Conditions that are kept as parsed."""
 
 
 class Transactions(DynamoDBBackend):
@@ -29,9 +28,7 @@ class Transactions(DynamoDBBackend):
 
     def create_table(self, *args: Any, **options: Any) -> Table:
         """Create a table."""
-        table = super().create_table(*args, **options)
-        table.__class__ = _Table  # type: ignore[type-abstract]
-        return table
+        return lean(super().create_table(*args, **options))
 
     def transact_write_items(self, transact_items: list[dict[str, Any]]) -> None:
         """Apply a transaction completely, or not at all."""
@@ -65,6 +62,23 @@ def _put_back(table: Table, key: tuple[DynamoType, ...], item: Item | None) -> N
         place[key[-1]] = item
 
 
+_parse = ConditionExpressionParser.parse
+_PARSED: dict[str, tuple[Any, list[str], list[str]]] = {}
+
+
+def parse_condition(parser: ConditionExpressionParser) -> Any:
+    """Parse a condition, or return it as parsed before: moto parses each one three times, half of a transaction."""
+    text = repr((parser.condition_expression, parser.expression_attribute_names, parser.expression_attribute_values))
+    if text not in _PARSED:
+        if len(_PARSED) == MAX_PARSED:
+            _PARSED.clear()
+        _PARSED[text] = _parse(parser), parser.expr_attr_names_found, parser.expr_attr_values_found
+    condition, names, values = _PARSED[text]
+    parser.expr_attr_names_found, parser.expr_attr_values_found = [*names], [*values]
+    return condition
+
+
 def serve_lean_transactions() -> None:
     """Use these transactions in every backend created from now on."""
     dynamodb_backends.backend = Transactions
+    ConditionExpressionParser.parse = parse_condition  # type: ignore[assignment]
