@@ -117,15 +117,15 @@ def test_a_write_is_attempted_once(table_at: NewTable, closed_port: int, hanging
 
 
 def test_in_an_outage_a_warm_environment_waits_one_budget_then_no_more(table_at: NewTable, hanging_port: int) -> None:
-    """The breaker: the first read waits; reads in the next 1.5 s do not."""
+    """The breaker: the first refresh waits; refreshes in the next 1.5 s do not."""
     snapshots = Snapshots(table_at(hanging_port))
     started = time.perf_counter()
-    assert snapshots.live().standing is Standing.EXPIRED
+    assert snapshots.soft().standing is Standing.EXPIRED
     first = time.perf_counter() - started
     assert first < BOUND
     started = time.perf_counter()
     for _ in range(100):
-        assert snapshots.live().standing is Standing.EXPIRED
+        assert snapshots.soft().standing is Standing.EXPIRED
     assert time.perf_counter() - started < 0.1
 
 
