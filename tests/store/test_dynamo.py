@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from headgate.store.dynamo import REQUEST_BUDGET, REQUEST_PATH, DynamoTable, client
-from headgate.store.port import ConditionFailed, Contended, Put, Throttled, Unavailable
+from headgate.store.port import ConditionFailed, Contended, InvalidWrite, Put, Throttled, Unavailable
 from headgate.store.snapshots import Snapshots, Standing
 
 NewTable = Callable[..., DynamoTable]
@@ -311,13 +311,17 @@ def test_keys_that_stay_unprocessed_raise_throttled(table: DynamoTable, answers:
         (cancelled("None", "TransactionConflict"), Contended),
         (cancelled("ThrottlingError", "None"), Throttled),
         (cancelled("ProvisionedThroughputExceeded"), Throttled),
-        (cancelled("ValidationError"), Unavailable),
+        (cancelled("None", "ValidationError"), InvalidWrite),
+        (cancelled("ThrottlingError", "ValidationError"), InvalidWrite),
+        (cancelled("ItemCollectionSizeLimitExceeded"), InvalidWrite),
+        (cancelled("TransactionConflict", "ValidationError"), Contended),
+        (cancelled("ConditionalCheckFailed", "ValidationError"), ConditionFailed),
         (cancelled(), Unavailable),
         (failure("TransactionConflictException"), Contended),
         (failure("TransactionInProgressException"), Contended),
         (failure("ThrottlingException"), Throttled),
         (failure("ProvisionedThroughputExceededException"), Throttled),
-        (failure("ValidationException"), Unavailable),
+        (failure("ValidationException"), InvalidWrite),
         (failure("AccessDeniedException"), Unavailable),
         (failure("IdempotentParameterMismatchException"), Unavailable),
     ],
@@ -326,8 +330,9 @@ def test_a_cancelled_transaction_raises_by_its_reasons(
     table: DynamoTable, answers: Answers, body: dict[str, Any], raised: type[Exception]
 ) -> None:
     answers.reply = (400, body)
-    with pytest.raises(raised):
+    with pytest.raises(raised) as failed:
         table.write([Put({"pk": "a", "sk": "b"})])
+    assert type(failed.value) is raised
     assert answers.operations == ["TransactWriteItems"]
 
 

@@ -41,7 +41,7 @@ from headgate.tokens.claims import Kind
 from headgate.tokens.identity import IdentityUnavailable, IdentityVerifier
 from headgate.tokens.issue import Grant, InvalidGrant, TokenTooLarge, issue
 from headgate.tokens.keys import NotP256, jwks
-from headgate.tokens.refusals import TokenRefused
+from headgate.tokens.refusals import RefusalCode, TokenRefused
 
 SHORT_LIFE = 300
 """Lifetime of evaluation and service tokens, in seconds."""
@@ -121,7 +121,7 @@ class TokenFunction:
             raise temporarily_unavailable("the identity provider is not available") from None
         except TokenRefused as refused:
             telemetry.denied("token", str(refused), request_id=request.request_id)
-            if self.keys.unavailable:
+            if refused.code is RefusalCode.UNKNOWN_KEY and self.keys.unavailable:
                 raise temporarily_unavailable("the signing keys are not available") from None
             raise invalid_request("subject_token rejected") from None
 
