@@ -20,6 +20,7 @@ from headgate_cli.commands import (
     health,
     keys,
     kill,
+    kills,
     plan,
     preview,
     restore,
@@ -39,8 +40,8 @@ from headgate_cli.settings import Settings, settings_of
 WITH_VALUE = ("--api", "--profile", "--region")
 EVERYWHERE = (*WITH_VALUE, "--json")
 _ORDER = (
-    "local tour flags preview stage allow kill restore emergency sessions revoke keys plan apply export explain check "
-    "audit token health routes"
+    "local tour flags preview stage allow kill kills restore emergency sessions revoke keys plan apply export explain "
+    "check audit token health routes"
 ).split()
 ENVIRONMENT = """\
 Environment:
@@ -130,8 +131,8 @@ def headgate(
 
 
 COMMANDS: tuple[Callable[..., None], ...] = (
-    stage.stage, allow.allow, kill.kill, restore.restore, revoke.revoke, plan.plan, apply.apply, export.export,
-    explain.explain, preview.preview, check.check, token.token, health.health, routes.routes, tour.tour,
+    stage.stage, allow.allow, kill.kill, kills.kills, restore.restore, revoke.revoke, plan.plan, apply.apply,
+    export.export, explain.explain, preview.preview, check.check, token.token, health.health, routes.routes, tour.tour,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(epilog=COMMON)(command)

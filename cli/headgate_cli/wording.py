@@ -35,6 +35,14 @@ def kill_text(flag: _Document) -> str:
     return f"killed ({killed.get('reach', 'gate')}{until})"
 
 
+def kill_reason(flag: _Document) -> str:
+    """Return why a flag was killed, by whom, and when, or "" if it is not killed."""
+    killed = flag.get("killed")
+    if not isinstance(killed, Mapping):
+        return ""
+    return f"{killed.get('reason')} ({caller(killed.get('by'))}, {killed.get('at')})"
+
+
 def state(flag: _Document) -> str:
     """Return the kill, if any, and the stage."""
     return f"{kill_text(flag)} over {stage_text(flag)}" if flag.get("killed") else stage_text(flag)

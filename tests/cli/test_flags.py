@@ -120,9 +120,10 @@ def test_allow_sends_both_lists(headgate: Any, upstream: Any, flag: Any, reply: 
     assert "\nadded        3\nremoved      1\n" in done.stdout
 
 
-def test_kill_is_a_single_signed_request(headgate: Any, upstream: Any, flag: Any, reply: Any) -> None:
+def test_kill_is_a_single_signed_request(headgate: Any, upstream: Any, reply: Any) -> None:
     killed = {"reach": "gate", "reason": "leak", "at": "2030-01-02T04:00:00Z", "by": "arn:aws:iam::1:user/bo"}
-    answer = {**flag(stage="ga", killed=killed), "sessions_inside": 37, "last_leaves_at": "2030-01-02T14:07:00Z"}
+    answer = {"key": "gastown-access", "stage": "ga", "percent": 0, "killed": killed, "version": 4, "revision": 9,
+              "sessions_inside": 37, "last_leaves_at": "2030-01-02T14:07:00Z"}  # fmt: skip
     upstream.on(KILL, reply(body=answer))
     done = headgate("kill", "gastown-access", "--reason", "leak")
     assert upstream.lines() == [KILL]
@@ -131,6 +132,17 @@ def test_kill_is_a_single_signed_request(headgate: Any, upstream: Any, flag: Any
     assert not {"if-match", "idempotency-key"} & asked.headers.keys()
     assert "37 still running, the last ends by 2030-01-02T14:07:00Z" in done.stdout
     assert "killed (gate) over ga" in done.stdout
+    assert "leak (user/bo, 2030-01-02T04:00:00Z)" in done.stdout
+
+
+def test_kills_lists_every_flag_of_every_page(headgate: Any, upstream: Any, reply: Any) -> None:
+    killed = {"reach": "gate", "reason": "leak", "at": "2030-01-02T04:00:00Z", "by": "arn:aws:iam::1:user/bo"}
+    pages = [{"flags": [{"key": "a", "stage": "ga", "killed": killed}], "next": "more"},
+             {"flags": [{"key": "b", "stage": "allowlist", "killed": None}], "next": None}]  # fmt: skip
+    upstream.on("GET /admin/v1/kills", lambda _asked: reply(body={**pages.pop(0), "revision": 3}))
+    done = headgate("kills")
+    assert [line.split()[:3] for line in done.stdout.splitlines()[-2:]] == [["a", "ga", "killed"], ["b", "allowlist"]]
+    assert "leak (user/bo" in done.stdout
 
 
 def test_kill_with_drain_sends_the_time_in_utc(headgate: Any, upstream: Any, flag: Any, reply: Any) -> None:

@@ -9,8 +9,8 @@ import pytest
 from headgate_cli.main import hoisted
 
 COMMANDS = (
-    "local tour flags preview stage allow kill restore emergency sessions revoke keys plan apply export explain check "
-    "audit token health routes"
+    "local tour flags preview stage allow kill kills restore emergency sessions revoke keys plan apply export explain "
+    "check audit token health routes"
 ).split()
 PAIRS = [
     tuple(words.split())

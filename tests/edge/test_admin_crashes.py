@@ -15,11 +15,12 @@ from desk import POOL, Ask, Desk, Reply, quiet
 from fake_clock import FakeClock
 from operators import check, entries
 from proofs import Tally
-from reference_table import Crashed, Fault, ReferenceTable, at, clear
+from reference_table import Call, Crashed, Fault, ReferenceTable, at, clear
 
 from headgate.core.audit import GENESIS
 from headgate.core.session import record_id, start
 from headgate.openapi import SERVED
+from headgate.store.port import InvalidWrite
 from headgate.store.sessions import Sessions
 
 NOW = 1_780_000_000.0
@@ -208,3 +209,22 @@ def test_a_call_repeated_after_any_fault_has_one_effect(name: str, way: str, tal
 def test_every_mutating_route_has_a_call_here() -> None:
     mutating = {route for route in SERVED if not route.startswith("GET ")} - READING
     assert {ask.route for ask in CALLS.values()} == mutating
+
+
+def unstorable(call: Call) -> None:
+    """The table rejects every write as invalid, as an item above 400 KB."""
+    if call.op == "write":
+        raise InvalidWrite("ValidationError")
+
+
+@pytest.mark.parametrize("name", CALLS)
+@quiet()
+def test_a_write_that_the_table_cannot_store_is_refused_at_once(name: str) -> None:
+    clock, table = FakeClock(NOW + 10), ReferenceTable()
+    table.restore(BEGINNING)
+    table.weather = unstorable
+    reply = Desk(table, clock).answers(CALLS[name])
+    assert (reply.status, reply.slug) == (413, "too-large")
+    assert "it was not made" in reply.body["detail"]
+    assert (table.count("write"), clock() - NOW) == (1, 10)
+    assert table.saved() == BEGINNING

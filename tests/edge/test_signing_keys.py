@@ -2,10 +2,10 @@
 
 import pytest
 from desk import POOL, Ask, Reply
-from in_memory_gate import InMemoryGate, Kms
+from in_memory_gate import Environment, InMemoryGate, Kms
 
 from headgate.core.keyring import LONGEST_TOKEN_LIFE
-from headgate.edge.key_pool import KeyPool
+from headgate.edge.key_pool import FETCH_PAUSE, KeyPool
 from headgate.store.items import KEYRING_KEY
 from headgate.store.port import Put, Unavailable
 from headgate.store.snapshots import SOFT_TTL
@@ -19,7 +19,7 @@ class SigningKeys(InMemoryGate):
         super().__init__()
         self.kms = {kid: Kms(kid) for kid in POOL}
         self.snapshots = self.cold()
-        self.keys = KeyPool(tuple(self.kms.values()), self.snapshots)
+        self.keys = KeyPool(tuple(self.kms.values()), self.snapshots, clock=self.clock)
 
     def refreshed(self) -> KeyPool:
         """The pool after the next refresh of the rules."""
@@ -76,8 +76,33 @@ def test_a_key_that_cannot_be_fetched_is_unavailable_until_it_can(gate: SigningK
     with pytest.raises(KeyError):
         jwks(gate.keys)
     gate.kms["key-1"].fault = None
+    gate.clock.advance(FETCH_PAUSE)
     assert gate.keys["key-1"].verifies
     assert not gate.keys.unavailable
+
+
+SITES = {"token": "start a session", "evaluate": "evaluate", "authorizer": "enter"}
+GARBAGE = ("", "garbage", "a.b.c", f"{'A' * 40}.e30.{'A' * 86}")
+
+
+@pytest.mark.parametrize("site", SITES)
+def test_without_kms_tokens_of_a_known_key_cost_one_call_and_garbage_is_refused(site: str) -> None:
+    """Anyone can send tokens that name a published key. Each would cost a call to KMS, and 2 s."""
+    gate = InMemoryGate()
+    gate.operator().creates("access")
+    environment = Environment(gate.table, gate.clock)
+    environment.kms.fault = Unavailable("KMS")
+    status = {"token": 503, "evaluate": 503, "authorizer": 200}[site]
+    for _ in range(20):
+        outcome = environment.asks(SITES[site], "mallory")
+        assert (outcome.granted, outcome.status) == (False, status)
+        gate.clock.advance(0.1)
+        for garbage in GARBAGE:
+            assert environment.sends(site, garbage) == {"token": 400, "evaluate": 401, "authorizer": 200}[site]
+    assert environment.kms.fetched == 1
+    gate.clock.advance(FETCH_PAUSE)
+    environment.kms.fault = None
+    assert environment.asks(SITES[site], "root").granted
 
 
 @pytest.mark.parametrize("body", ["", "{", "null", '{"keys": []}', '{"keys": [{"kid": "key-1"}]}', '{"keys": "all"}'])

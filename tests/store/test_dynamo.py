@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from headgate.store.dynamo import REQUEST_BUDGET, REQUEST_PATH, DynamoTable, client
-from headgate.store.port import ConditionFailed, Contended, Put, Throttled, Unavailable
+from headgate.store.port import ConditionFailed, Contended, InvalidWrite, Put, Throttled, Unavailable
 from headgate.store.snapshots import Snapshots, Standing
 
 NewTable = Callable[..., DynamoTable]
@@ -117,15 +117,15 @@ def test_a_write_is_attempted_once(table_at: NewTable, closed_port: int, hanging
 
 
 def test_in_an_outage_a_warm_environment_waits_one_budget_then_no_more(table_at: NewTable, hanging_port: int) -> None:
-    """The breaker: the first read waits; reads in the next 1.5 s do not."""
+    """The breaker: the first refresh waits; refreshes in the next 1.5 s do not."""
     snapshots = Snapshots(table_at(hanging_port))
     started = time.perf_counter()
-    assert snapshots.live().standing is Standing.EXPIRED
+    assert snapshots.soft().standing is Standing.EXPIRED
     first = time.perf_counter() - started
     assert first < BOUND
     started = time.perf_counter()
     for _ in range(100):
-        assert snapshots.live().standing is Standing.EXPIRED
+        assert snapshots.soft().standing is Standing.EXPIRED
     assert time.perf_counter() - started < 0.1
 
 
@@ -311,13 +311,17 @@ def test_keys_that_stay_unprocessed_raise_throttled(table: DynamoTable, answers:
         (cancelled("None", "TransactionConflict"), Contended),
         (cancelled("ThrottlingError", "None"), Throttled),
         (cancelled("ProvisionedThroughputExceeded"), Throttled),
-        (cancelled("ValidationError"), Unavailable),
+        (cancelled("None", "ValidationError"), InvalidWrite),
+        (cancelled("ThrottlingError", "ValidationError"), InvalidWrite),
+        (cancelled("ItemCollectionSizeLimitExceeded"), InvalidWrite),
+        (cancelled("TransactionConflict", "ValidationError"), Contended),
+        (cancelled("ConditionalCheckFailed", "ValidationError"), ConditionFailed),
         (cancelled(), Unavailable),
         (failure("TransactionConflictException"), Contended),
         (failure("TransactionInProgressException"), Contended),
         (failure("ThrottlingException"), Throttled),
         (failure("ProvisionedThroughputExceededException"), Throttled),
-        (failure("ValidationException"), Unavailable),
+        (failure("ValidationException"), InvalidWrite),
         (failure("AccessDeniedException"), Unavailable),
         (failure("IdempotentParameterMismatchException"), Unavailable),
     ],
@@ -326,8 +330,9 @@ def test_a_cancelled_transaction_raises_by_its_reasons(
     table: DynamoTable, answers: Answers, body: dict[str, Any], raised: type[Exception]
 ) -> None:
     answers.reply = (400, body)
-    with pytest.raises(raised):
+    with pytest.raises(raised) as failed:
         table.write([Put({"pk": "a", "sk": "b"})])
+    assert type(failed.value) is raised
     assert answers.operations == ["TransactWriteItems"]
 
 

@@ -20,12 +20,12 @@ from operators import (
     writing,
 )
 from proofs import Tally
-from reference_table import Crashed, Fault, ReferenceTable, always, at, clear, mixed
+from reference_table import Call, Crashed, Fault, ReferenceTable, always, at, clear, mixed
 
 from headgate.core.changes.refusal import Refusal, Slug
 from headgate.core.documents import refuse
 from headgate.core.snapshot import EMPTY, Snapshot
-from headgate.store.port import Throttled, Unavailable
+from headgate.store.port import InvalidWrite, Throttled, Unavailable
 from headgate.store.record import IDEMPOTENCY_LIFE, Answer, Plan
 from headgate.store.snapshots import Snapshots
 
@@ -179,6 +179,21 @@ def test_without_answers_a_change_is_unavailable_in_time(
     with pytest.raises(Unavailable):
         ops.does("f", killing("f"))
     assert clock() - started <= 5.0
+
+
+def unstorable(call: Call) -> None:
+    """The table reads, and rejects every write as invalid."""
+    if call.op == "write":
+        raise InvalidWrite("ValidationError")
+
+
+def test_a_write_that_the_table_cannot_store_is_tried_once(ops: Operator, table: ReferenceTable) -> None:
+    table.weather = unstorable
+    before = ops.clock()
+    with pytest.raises(InvalidWrite):
+        ops.does("f", creation("f"))
+    assert (table.count("write"), ops.clock() - before) == (1, 0)
+    assert table.partition("audit") == {}
 
 
 def test_busy_is_not_answered_if_an_unanswered_write_may_have_happened(ops: Operator, table: ReferenceTable) -> None:

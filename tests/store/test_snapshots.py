@@ -24,6 +24,7 @@ from reference_table import Fault, ReferenceTable, always, clear
 from headgate.core.decision import decide
 from headgate.core.model import Subject
 from headgate.core.snapshot import EMPTY, Snapshot
+from headgate.store.port import Unavailable
 from headgate.store.snapshots import BREAKER, DELTA_LIMIT, SOFT_TTL, Snapshots, Standing, View
 
 ALICE = Subject("alice")
@@ -231,26 +232,45 @@ def test_the_next_read_after_an_outage_is_fresh(gate: AccessAtGa) -> None:
     assert (view.standing, view.snapshot.revision) == (Standing.FRESH, 3)
 
 
-@pytest.mark.parametrize("look", ["live", "soft"])
-def test_the_breaker_limits_attempts_in_an_outage(gate: AccessAtGa, look: str) -> None:
-    """A hundred reads a second for a minute of outage: one attempt in 1.5 s."""
+def test_the_breaker_limits_refreshes_in_an_outage(gate: AccessAtGa) -> None:
+    """A hundred requests a second for a minute of outage: one attempt in 1.5 s."""
     gate.snapshots.live()
     gate.clock.advance(5)
     outage(gate)
     gate.table.calls.clear()
     for _ in range(6_000):
-        getattr(gate.snapshots, look)()
+        gate.snapshots.soft()
         gate.clock.advance(0.01)
     assert 60 / BREAKER - 2 <= len(gate.table.calls) <= 60 / BREAKER + 2
+
+
+@pytest.mark.parametrize("failed", ["live", "soft", "list"])
+def test_a_live_decision_reads_although_the_breaker_is_open(gate: AccessAtGa, failed: str) -> None:
+    """One failed read opens the breaker; then the table answers again, and a kill is seen at once."""
+    view = gate.snapshots.live()
+    gate.clock.advance(5)
+    outage(gate)
+    if failed == "list":
+        with pytest.raises(Unavailable):
+            gate.snapshots._read_lists((("members#f#0", "user#a"),))
+    else:
+        assert getattr(gate.snapshots, failed)().standing is Standing.STALE
+    gate.table.weather = clear
+    gate.ops.makes("access", killing("access"))
+    assert not gate.lets_in(gate.snapshots.live())
+    gate.clock.advance(SOFT_TTL)
+    assert gate.lets_in(view)
+    assert gate.snapshots.soft().standing is Standing.FRESH, "a successful read closes the breaker"
 
 
 def test_a_clock_that_is_set_back_does_not_keep_the_breaker_open(gate: AccessAtGa) -> None:
     gate.snapshots.live()
     outage(gate)
-    gate.snapshots.live()
+    gate.clock.advance(SOFT_TTL)
+    gate.snapshots.soft()
     gate.clock.advance(-3_600)
     gate.table.calls.clear()
-    gate.snapshots.live()
+    gate.snapshots.soft()
     assert len(gate.table.calls) == 1
 
 

@@ -46,6 +46,7 @@ GOOD: Mapping[str, Ask] = {ask.route: ask for ask in (
     Ask("POST /admin/v1/flags/{key}/imports/{import}/commit", {"count": 1, "digest": DIGEST, **WHY}, IMPORT),
     Ask("DELETE /admin/v1/flags/{key}/imports/{import}", WHY, IMPORT),
     Ask("POST /admin/v1/flags/{key}/kill", WHY, F),
+    Ask("GET /admin/v1/kills"),
     Ask("POST /admin/v1/flags/{key}/restore", WHY, {"key": "killed"}),
     Ask("GET /admin/v1/routes"),
     Ask("PUT /admin/v1/routes", {"routes": [*POLICIES, {"route": "GET /z"}], **WHY}, headers={"if-match": '"1"'}),

@@ -101,7 +101,7 @@ class Environment:
         self.clock, self.kms, self.provider = clock, Kms("key", _key()), Provider()
         identities = identities or self.provider
         views = [Snapshots(table, clock=clock, jitter=jitter) for _ in range(3)]
-        pools = [KeyPool((self.kms,), view) for view in views]
+        pools = [KeyPool((self.kms,), view, clock=clock) for view in views]
         credentials = [Credentials(SETTINGS, pool) for pool in pools]
         self._authorizer = Authorizer(credentials[0], views[0], clock=clock)
         self.evaluate = Evaluate(credentials[1], pools[1], views[1], clock=clock)
@@ -115,6 +115,17 @@ class Environment:
             "enter": self._passes, "observe": self._passes, "mint": self._mints, "evaluate": self._evaluates,
             "evaluate all": self._evaluates, "start a session": self._starts, "keys": self._lists_keys,
         }[site](site, person, key)  # fmt: skip
+
+    def sends(self, function: str, token: str) -> int:
+        """Send a text in place of a Headgate token to one function; return the status. The authorizer's is 200."""
+        form = {"grant_type": GRANT, "subject_token": token, "subject_token_type": ACCESS,
+                "requested_token_type": SESSION_TOKEN, "session_id": "s"}  # fmt: skip
+        if function == "authorizer":
+            assert self._authorizer(event("GET /enter", token=token))["isAuthorized"] is False
+            return 200
+        if function == "token":
+            return int(self.token(event("POST /v1/token", form=form))["statusCode"])
+        return int(self.evaluate(event("POST /ofrep/v1/evaluate/flags", token=token))["statusCode"])
 
     def warm(self) -> None:
         """Send a request to every site."""

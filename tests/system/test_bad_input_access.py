@@ -167,6 +167,7 @@ READS = (
     "GET /admin/v1/sessions",
     "GET /admin/v1/keys",
     "GET /admin/v1/health",
+    "GET /admin/v1/kills",
 )
 ASKS = ("POST /admin/v1/explain", "POST /admin/v1/preview", "POST /admin/v1/manifest/plan")
 CHANGES = (
@@ -185,7 +186,7 @@ SERVICE = ("POST /v1/service-token",)
 EVERYTHING = (*READS, *ASKS, *CHANGES, *KILL, *ADMINS, *SERVICE)
 RIGHTS: Mapping[str, tuple[str, ...]] = {
     "viewer": (*READS, *ASKS),
-    "kill_operator": KILL,
+    "kill_operator": (*KILL, "GET /admin/v1/kills"),
     "auditor": READS,
     "editor": (*READS, *ASKS, *CHANGES, *KILL),
     "service": SERVICE,

@@ -35,7 +35,10 @@ def test_r14_one_request_kills_and_one_restores_every_stage(fresh: Gate, stage: 
     fresh.mint(listed).expect(200 if is_in else 403)
     killed = fresh.kill(ACCESS)
     assert killed["killed"]["reach"] == "gate"
-    assert settings(killed) == settings(before)
+    assert settings(fresh.flag(ACCESS)) == settings(before)
+    assert killed.keys() == set("key stage percent killed version revision sessions_inside last_leaves_at".split())
+    kills = fresh.signed("GET", "/admin/v1/kills", role="kill_operator").expect(200).json["flags"]
+    assert {"key": ACCESS, "stage": stage, "killed": killed["killed"]} in kills
     fresh.mint(listed).expect(403)
     fresh.mint(root).expect(200)
     again = fresh.kill(ACCESS)

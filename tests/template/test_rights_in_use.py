@@ -137,6 +137,7 @@ def test_admin_permissions_cover_all_its_routes(as_function: As, key_as: KeyAs) 
     call("POST /admin/v1/audit/checkpoints", status=201)
     call("GET /admin/v1/audit/key")
     assert json.loads(call("GET /admin/v1/audit/reconcile")["body"])["findings"] == []
+    call("GET /admin/v1/kills")
     call("GET /admin/v1/health")
     call("GET /admin/v1/openapi.json")
     assert call.routes == set(SERVED) == ALL_ADMIN

@@ -75,12 +75,11 @@ def show(ctx: typer.Context, flag: dict[str, Any], more: tuple[tuple[str, object
     if settings_of(ctx).as_json:
         render.show_json(flag)
         return
-    allow, killed = flag.get("allow") or {}, flag.get("killed")
-    why = f"{killed.get('reason')} ({wording.caller(killed.get('by'))}, {killed.get('at')})" if killed else ""
+    allow = flag.get("allow") or {}
     pairs: tuple[tuple[str, object], ...] = (
         ("flag", flag.get("key")),
         ("state", wording.state(flag)),
-        ("killed", why),
+        ("killed", wording.kill_reason(flag)),
         ("unit", flag.get("unit")),
         ("users", ", ".join(allow.get("users") or ())),
         ("orgs", ", ".join(allow.get("orgs") or ())),

@@ -5,10 +5,9 @@ from typing import Any
 import typer
 
 from headgate.core.model import Reach
-from headgate_cli import failures
-from headgate_cli.commands.flags import show
+from headgate_cli import failures, render, wording
 from headgate_cli.options import DrainUntil, FlagKeyArgument, KillReach, ReasonOption
-from headgate_cli.settings import client_of
+from headgate_cli.settings import client_of, settings_of
 
 
 def kill(
@@ -31,7 +30,16 @@ def kill(
     if drain_until is not None:
         body["drain_until"] = drain_until
     flag = client_of(ctx).kill(key, body).document
-    show(ctx, flag, (("sessions", _sessions(flag)),))
+    if settings_of(ctx).as_json:
+        render.show_json(flag)
+        return
+    render.show_pairs((
+        ("flag", flag.get("key")),
+        ("state", wording.state(flag)),
+        ("sessions", _sessions(flag)),
+        ("killed", wording.kill_reason(flag)),
+        ("version", f"{flag.get('version')} (revision {flag.get('revision')})"),
+    ))  # fmt: skip
 
 
 def _sessions(flag: dict[str, Any]) -> str:

@@ -77,7 +77,7 @@ class Cast:
             answer = self.admin.change("POST", f"{path}/{action}", given).required()
         else:
             answer = self.admin.update("POST", f"{path}/{action}", given, read=path)
-        after = answer.document
+        after = {**before, **answer.document}
         self.flags[key], self.revision = after, int(after.get("revision", 0))
         told = ", ".join(wording.difference(before, after))
         inside = after.get("sessions_inside")

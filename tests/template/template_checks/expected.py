@@ -12,6 +12,7 @@ POST /admin/v1/flags/{key}/allow
 GET /admin/v1/flags/{key}/allow
 POST /admin/v1/flags/{key}/imports
 GET /admin/v1/flags/{key}/imports/{import}
+GET /admin/v1/kills
 POST /admin/v1/flags/{key}/imports/{import}/members
 POST /admin/v1/flags/{key}/imports/{import}/commit
 DELETE /admin/v1/flags/{key}/imports/{import}
@@ -39,7 +40,7 @@ GET /admin/v1/openapi.json
 
 _WORKER = ("GET /whoami", "GET /decision")
 
-KILL = "POST /admin/v1/flags/{key}/kill"
+KILL, KILLS = "POST /admin/v1/flags/{key}/kill", "GET /admin/v1/kills"
 SERVICE = "POST /v1/service-token"
 
 OPEN_ROUTES = {
@@ -73,7 +74,7 @@ ROLES = {
     "ViewerPolicy": READS | ASKS,
     "AuditorPolicy": READS | CHECKPOINTS,
     "EditorPolicy": ALL_ADMIN - RIGHTS_ROUTES - CHECKPOINTS,
-    "KillOperatorPolicy": {KILL},
+    "KillOperatorPolicy": {KILL, KILLS},
     "AdminPolicy": ALL_ADMIN,
     "ServicePolicy": {SERVICE},
 }

@@ -20,7 +20,7 @@ from headgate.edge.openfeature import InvalidContext, about, evaluate, metadata,
 from headgate.edge.problems import RETRY_AFTER
 from headgate.store.snapshots import Snapshots, Standing, View
 from headgate.tokens.claims import Credential, Kind
-from headgate.tokens.refusals import TokenRefused
+from headgate.tokens.refusals import RefusalCode, TokenRefused
 
 SINGLE, BULK = "POST /ofrep/v1/evaluate/flags/{key}", "POST /ofrep/v1/evaluate/flags"
 _MAX_BODY = 32_768
@@ -77,7 +77,7 @@ class Evaluate:
         try:
             return self._credentials.bearer(request, self._clock(), *kinds)
         except TokenRefused as refused:
-            if self._keys.unavailable:
+            if refused.code is RefusalCode.UNKNOWN_KEY and self._keys.unavailable:
                 raise Failed(503, "the signing keys are not available, try again") from None
             raise self._unauthorized(refused, request) from None
 

@@ -95,7 +95,7 @@ class TokenFunction:
         except TokenRefused as refused:
             claim = refused.claim or None
             telemetry.denied("token", str(refused), claim=claim, request_id=request.request_id)
-            if self.keys.unavailable:
+            if refused.code is RefusalCode.UNKNOWN_KEY and self.keys.unavailable:
                 raise temporarily_unavailable("the signing keys are not available") from None
             raise invalid_request("subject_token rejected") from None
         if view.standing is Standing.EXPIRED and not applicant.subject.admin:

@@ -89,6 +89,15 @@ def respond(status: int, body: Any = None, headers: Mapping[str, str] | None = N
     return {"statusCode": status, "headers": named, "body": json.dumps(body, separators=(",", ":"), ensure_ascii=False)}
 
 
+ANSWER_BYTES = 4_000_000
+"""One answer. Lambda's limit is 6 MB (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)."""
+
+
+def cost(document: Any) -> int:
+    """Return the bytes that a document takes in Lambda's response, which contains the body as one JSON string."""
+    return len(json.dumps(json.dumps(document, separators=(",", ":"), ensure_ascii=False)))
+
+
 class Malformed(ValueError):
     """The body is not valid JSON. The message says what is wrong and never quotes the body."""
 

@@ -3,7 +3,8 @@
 Key states are part of the rules (`core.keyring`), so a revocation reaches every environment like any other change.
 """
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Protocol
 
@@ -11,6 +12,9 @@ from headgate.core.keyring import Keyring, KeyState, states
 from headgate.store.port import Unavailable
 from headgate.store.snapshots import Snapshots
 from headgate.tokens.keys import NotP256, PublicKey, Signer
+
+FETCH_PAUSE = 5.0
+"""Seconds until a public key that KMS did not return is asked for again: anyone can send tokens that name its id."""
 
 
 class PoolKey(Signer, Protocol):
@@ -21,13 +25,20 @@ class PoolKey(Signer, Protocol):
 
 
 class KeyPool(Mapping[str, PublicKey]):
-    """Public keys by key id, for a verifier. An unknown `kid` causes no call to KMS."""
+    """Public keys by key id, for a verifier. An unknown `kid` causes no call to KMS.
 
-    def __init__(self, keys: tuple[PoolKey, ...], snapshots: Snapshots) -> None:
+    `unavailable` is true if the last key that was looked up is in use, but KMS did not return it.
+    """
+
+    def __init__(
+        self, keys: tuple[PoolKey, ...], snapshots: Snapshots, *, clock: Callable[[], float] = time.time
+    ) -> None:
         self._keys = {key.kid: key for key in keys}
         self._pool = tuple(self._keys)
         self._snapshots = snapshots
+        self._clock = clock
         self._public: dict[str, PublicKey] = {}
+        self._failed: dict[str, float] = {}
         self._read: tuple[Keyring | None, Mapping[str, KeyState]] = (None, {})
         self.unavailable = False
 
@@ -50,19 +61,23 @@ class KeyPool(Mapping[str, PublicKey]):
 
     def __getitem__(self, kid: str) -> PublicKey:
         """Return the key. Raises `KeyError` if it is not in use, or if KMS fails; `unavailable` is then true."""
+        self.unavailable = False
         state = self.states[kid]
-        held = self._public.get(kid)
-        if held is None:
-            try:
-                held = PublicKey.from_der(kid, self._keys[kid].public_key(), state)
-            except (Unavailable, NotP256):
-                self.unavailable = True
-                raise KeyError(kid) from None
+        held = self._public.get(kid) or self._fetched(kid, state)
         if held.state is not state:
             held = replace(held, state=state)
         self._public[kid] = held
-        self.unavailable = False
         return held
+
+    def _fetched(self, kid: str, state: KeyState) -> PublicKey:
+        failed = self._failed.get(kid)
+        if failed is None or not 0 <= self._clock() - failed < FETCH_PAUSE:
+            try:
+                return PublicKey.from_der(kid, self._keys[kid].public_key(), state)
+            except (Unavailable, NotP256):
+                self._failed[kid] = self._clock()
+        self.unavailable = True
+        raise KeyError(kid)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.states)

@@ -70,9 +70,28 @@ class ListedFlagSchema(FlagSchema):
     removed: Count
 
 
-class KilledFlagSchema(FlagSchema):
-    """The flag after the kill, and the live sessions; null if they could not be counted in time."""
+class KillSchema(AnswerSchema):
+    """A flag's stage, and its kill if it is killed: all that a kill operator may read of it."""
 
+    key: FlagKeyText
+    stage: Stage
+    killed: KilledSchema | None
+
+
+class KillPageSchema(AnswerSchema):
+    """A page of all flags, killed or not, sorted by key."""
+
+    flags: list[KillSchema]
+    revision: Count
+    next: Next
+
+
+class KilledFlagSchema(KillSchema):
+    """The flag after the kill, and the live sessions; null if they could not be counted within 300 ms."""
+
+    percent: Annotated[float, Field(ge=0, le=100)]
+    version: Count
+    revision: Count
     sessions_inside: Count | None
     last_leaves_at: Time | None
 

@@ -12,12 +12,25 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from headgate.store.port import ConditionFailed, Contended, Item, Key, Page, Put, Throttled, Unavailable
+from headgate.store.port import (
+    ConditionFailed,
+    Contended,
+    InvalidWrite,
+    Item,
+    Key,
+    Page,
+    Put,
+    Throttled,
+    Unavailable,
+)  # fmt: skip
 
 THROTTLES = frozenset(
     "ProvisionedThroughputExceededException ThrottlingException RequestLimitExceeded Throttling".split()
     + "ProvisionedThroughputExceeded ThrottlingError".split()  # as cancellation reasons of a transaction
 )
+INVALID = frozenset(("ValidationError", "ItemCollectionSizeLimitExceeded"))
+"""Cancellation reasons that no retry can change, such as an item above 400 KB
+(https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html)."""
 REQUEST_PATH = {"connect_timeout": 0.3, "read_timeout": 0.45}
 """Seconds. Two attempts fit into the store budget of 1 s; DynamoDB's own p99 is a tenth of this."""
 REQUEST_BUDGET = 1.0
@@ -105,7 +118,8 @@ class DynamoTable:
         try:
             self._api.transact_write_items(TransactItems=items)
         except _FAILURES as error:
-            raise _failure(error) from None
+            failure = _failure(error)
+            raise (InvalidWrite(str(failure)) if str(failure) == "ValidationException" else failure) from None
 
     def _read(self, operation: str, attempts: "_Attempts | None" = None, **request: Any) -> Any:
         attempts = attempts or _Attempts(self._budget, self._clock, self._pause)
@@ -162,6 +176,8 @@ def _failure(error: Exception) -> Exception:
             return ConditionFailed()
         if "TransactionConflict" in codes:
             return Contended()
+        if codes & INVALID:
+            return InvalidWrite(*sorted(codes & INVALID))
         return Throttled(code) if codes & THROTTLES else Unavailable(code)
     if code in ("TransactionConflictException", "TransactionInProgressException"):
         return Contended()

@@ -1,7 +1,7 @@
 """The table as the rest of the store sees it: consistent reads, ordered queries, all-or-nothing writes.
 
-Every backend passes one contract suite. A call returns, or raises one of four failures. A write that raised
-`Unavailable` may have been made: the idempotency record tells.
+Every backend passes one contract suite. A call returns, or raises one of these failures. A write that raised
+`Unavailable` may have been made, except for `InvalidWrite`: the idempotency record tells.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +14,10 @@ Item = Mapping[str, str | int]
 
 class Unavailable(Exception):
     """The table did not answer: no connection, a timeout, a 5xx, or no permission. Contains the error's code."""
+
+
+class InvalidWrite(Unavailable):
+    """The table cannot store this: nothing was written, and a retry would fail the same way."""
 
 
 class Throttled(Exception):

@@ -20,7 +20,7 @@ from headgate.core.documents import Invalid, rfc3339
 from headgate.core.model import Json
 from headgate.core.snapshot import Snapshot
 from headgate.store.items import HEAD_KEY, Head, Stored, entry_item, head_item, read_head, read_stored, stored_item
-from headgate.store.port import ConditionFailed, Contended, Item, Key, Put, Table, Throttled, Unavailable
+from headgate.store.port import ConditionFailed, Contended, InvalidWrite, Item, Key, Put, Table, Throttled, Unavailable
 
 P = ParamSpec("P")
 _T = TypeVar("_T")
@@ -141,6 +141,8 @@ class Record:
         for count in itertools.count():
             try:
                 return attempt(*args, **kwargs)
+            except InvalidWrite:
+                raise
             except Unavailable as failure:
                 unanswered = failure
             except (ConditionFailed, Contended, Throttled):

@@ -5,7 +5,9 @@
 
 When the table does not answer, the last known snapshot is `stale` up to the manifest's `max_stale`, then `expired`: the
 caller denies non-admins. A throttle is not an outage: for a live decision the snapshot is `expired` at once, since
-otherwise a flood could buy stale grants. A breaker limits latency. Times are wall clock, since a frozen environment
+otherwise a flood could buy stale grants. After a failed read, a breaker spares soft refreshes the wait for another one;
+a live decision always tries its read, since the table may answer again. Every bound is counted from the start of the
+last read of the head, because what is committed later may be missing. Times are wall clock, since a frozen environment
 does not advance a monotonic clock. There are no threads.
 """
 
@@ -55,9 +57,9 @@ from headgate.store.memberships import Lists
 from headgate.store.port import Item, Key, Table, Throttled, Unavailable
 
 SOFT_TTL, SOFT_JITTER = 5.0, 1.0
-"""Seconds between refreshes: 4 to 5. Jitter only shortens it, so that 5 s is a promise."""
+"""Seconds from the start of one refresh to the next: 4 to 5. Jitter only shortens it, so that 5 s is a promise."""
 BREAKER = 1.5
-"""Seconds without another attempt after a failed one."""
+"""Seconds without another soft refresh or list read after a failed read."""
 DELTA_LIMIT = 100
 """Revisions to catch up entry by entry. Further behind, a whole load is cheaper."""
 
@@ -126,33 +128,33 @@ class Snapshots:
 
     def live(self, *keys: Key) -> View:
         """The snapshot at the head's revision as of now. `keys` are read in the same request."""
-        self._began = self._clock()
-        return self._under_emergency(self._live(keys))
+        self._began = began = self._clock()
+        return self._under_emergency(self._live(keys, began))
 
-    def _live(self, keys: tuple[Key, ...]) -> View:
+    def _live(self, keys: tuple[Key, ...], began: float) -> View:
         try:
-            items = self._read((HEAD_KEY, *keys))
+            items = self._try((HEAD_KEY, *keys))
             head = read_head(items.get(HEAD_KEY))
         except Throttled as failure:
             self._failed(failure)
             return View(self._with_kills(self.held or self._unknown), Standing.EXPIRED)
         except Unavailable as failure:
             return self._last_known(failure)
-        return View(*self._follow(head, is_live=True), items, self._checked)
+        return View(*self._follow(head, began, is_live=True), items, self._checked)
 
     def soft(self) -> View:
         """The snapshot as of at most 5 s ago."""
-        self._began = self._clock()
-        return self._under_emergency(self._soft())
+        self._began = began = self._clock()
+        return self._under_emergency(self._soft(began))
 
-    def _soft(self) -> View:
+    def _soft(self, began: float) -> View:
         if self._known is not None and not self.is_due:
             return View(self._with_kills(self._known[0]), Standing.FRESH, as_of=self._checked)
         try:
             head = read_head(self._read((HEAD_KEY,)).get(HEAD_KEY))
         except (Throttled, Unavailable) as failure:
             return self._last_known(failure)
-        return View(*self._follow(head), as_of=self._checked)
+        return View(*self._follow(head, began), as_of=self._checked)
 
     def beside(self, snapshot: Snapshot) -> View:
         """A view of other rules, such as past ones. Reads for it have the store's whole budget."""
@@ -176,11 +178,17 @@ class Snapshots:
         now = self._clock()
         if now < self._shut_until <= now + BREAKER:
             raise Unavailable("breaker")
+        return self._try(keys, spent)
+
+    def _try(self, keys: tuple[Key, ...], spent: float = 0.0) -> dict[Key, Item]:
+        """Read, whatever the breaker says. The outcome shuts or opens it."""
         try:
-            return self._table.get(keys, spent=spent)
+            items = self._table.get(keys, spent=spent)
         except Unavailable:
             self._shut_until = self._clock() + BREAKER
             raise
+        self._shut_until = 0.0
+        return items
 
     def _failed(self, failure: Exception) -> None:
         if self._watch is not None:
@@ -207,27 +215,27 @@ class Snapshots:
         """Apply the kills of a newer head that was read but could not be followed, so that none is forgotten."""
         return with_kills(snapshot, self._killed) if self._killed else snapshot
 
-    def _follow(self, head: Head, *, is_live: bool = False) -> tuple[Snapshot, Standing]:
+    def _follow(self, head: Head, began: float, *, is_live: bool = False) -> tuple[Snapshot, Standing]:
         """Bring the snapshot to the head. If that fails, at least the head's kills apply.
 
         For a live decision, a throttle here expires it, too: the head shows that the held rules are not the newest.
         """
         known = self._known
         if known is not None and (known[1].revision, known[1].digest) == (head.revision, head.digest):
-            return self._keep(known[0], head), Standing.FRESH
+            return self._keep(known[0], head, began), Standing.FRESH
         try:
-            return self._keep(*self._catch_up(head)), Standing.FRESH
+            return self._keep(*self._catch_up(head), began), Standing.FRESH
         except (Throttled, Unavailable, Gap) as failure:
             self._killed = head.killed
             last = self._last_known(failure)
             throttled = is_live and isinstance(failure, Throttled)
             return last.snapshot, Standing.EXPIRED if throttled else last.standing
 
-    def _keep(self, snapshot: Snapshot, head: Head) -> Snapshot:
+    def _keep(self, snapshot: Snapshot, head: Head, began: float) -> Snapshot:
         if self._watch is not None and snapshot is not self.held:
             self._watch.changed(snapshot)
         self._known, self._killed = (snapshot, head), {}
-        self._checked = self._began
+        self._checked = began
         self._due = self._checked + SOFT_TTL - SOFT_JITTER * self._jitter()
         return snapshot
 

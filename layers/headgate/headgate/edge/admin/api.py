@@ -15,6 +15,7 @@ from headgate.edge.admin import (
     imports,
     keys,
     kill,
+    kills,
     manifest,
     preview,
     reconcile,
@@ -65,6 +66,7 @@ ROUTES: Mapping[str, Route] = {
         imports.abandon_import, {204: None}, ReasonBody, takes=ONCE,
         refuses="unknown-import import-closed"),
     "POST /admin/v1/flags/{key}/kill": Route(kill.kill, {200: "KilledFlag"}, KillBody, refuses="unknown-flag busy"),
+    "GET /admin/v1/kills": Route(kills.list_kills, {200: "KillPage"}, takes=PAGE),
     "POST /admin/v1/flags/{key}/restore": Route(
         kill.restore, {200: "Flag"}, ReasonBody, takes=ONCE, refuses="unknown-flag"),
     "GET /admin/v1/routes": Route(routes.show_routes, {200: "Routes"}),

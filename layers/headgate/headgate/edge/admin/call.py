@@ -20,7 +20,7 @@ from headgate.edge.http import Event, Malformed, Request, Response, TooLarge, re
 from headgate.edge.problems import problem
 from headgate.store.imports import Imports
 from headgate.store.items import Stored, flag_in
-from headgate.store.port import Key, Table, Throttled, Unavailable
+from headgate.store.port import InvalidWrite, Key, Table, Throttled, Unavailable
 from headgate.store.record import Actor, Answer, Call, Plan, Record
 from headgate.store.sessions import Sessions
 from headgate.store.snapshots import Snapshots, Standing, View
@@ -111,6 +111,10 @@ def handle(admin: Admin, routes: Mapping[str, Route], event: Event) -> Response:
         response = problem(Slug.INVALID_JSON, str(fault))
     except TooLarge as fault:
         response = problem(Slug.TOO_LARGE, str(fault))
+    except InvalidWrite as failure:
+        telemetry.log("unstorable", function="admin", error=str(failure), request_id=request.request_id)
+        response = problem(Slug.TOO_LARGE, "the change or its record does not fit into the table, whose items have at "
+                           "most 400 KB; it was not made; make a smaller change")  # fmt: skip
     except (Unavailable, Throttled) as failure:
         telemetry.count("StoreUnavailable", function="admin")
         telemetry.log("unavailable", function="admin", error=str(failure), request_id=request.request_id)

@@ -21,8 +21,7 @@ from headgate.store.record import Answer, Change, Current
 def list_flags(admin: Admin, request: Request) -> Response:
     """GET /admin/v1/flags: list all flags, sorted by key, one page at a time."""
     rules = admin.current().snapshot.rules
-    keys, following = list_page(sorted(rules.flags), request, "flags")
-    flags = [flag_document(rules.flags[key]) for key in keys]
+    flags, following = list_page(sorted(rules.flags), request, "flags", lambda key: flag_document(rules.flags[key]))
     return shown({"flags": flags, "revision": rules.revision, "next": following})
 
 

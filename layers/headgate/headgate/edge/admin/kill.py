@@ -1,7 +1,7 @@
 """Kill and restore. A kill is the simplest path: one request, for a flag in any state, that commits before it counts.
 
 It needs no If-Match, no Idempotency-Key, and only the flag's own record. A repeated kill adds an audit entry and
-changes nothing else.
+changes nothing else. Its answer has no lists and no salt: a kill operator may not read flags.
 """
 
 from collections.abc import Callable
@@ -13,12 +13,14 @@ from headgate.core.changes.refusal import Refusal, Slug
 from headgate.core.documents import refuse, rfc3339, unix
 from headgate.core.flag import flag_document, read_flag
 from headgate.core.model import Flag, Kill, Reach
+from headgate.core.snapshot import read_profile
 from headgate.edge.admin.bodies import KillBody, ReasonBody, read_body
 from headgate.edge.admin.call import Admin, answered, call_of, key_in, read_document
 from headgate.edge.http import Request, Response
-from headgate.store.items import Stored, flag_key
+from headgate.store.items import PROFILE_KEY, Stored, flag_key, read_stored
 from headgate.store.port import Throttled, Unavailable
 from headgate.store.record import Answer, Change, Current
+from headgate.store.sessions import COUNT_SECONDS
 
 
 def kill(admin: Admin, request: Request) -> Response:
@@ -29,17 +31,25 @@ def kill(admin: Admin, request: Request) -> Response:
         body = read_body(KillBody, document)
         _check_reach(admin, key, body)
         order = Kill(body.reach, body.reason, current.stamp.at, current.stamp.by, _drain_until(admin, body))
-        return _changed(current, key, "flag.kill", lambda flag: with_kill(flag, order))
+        return _told(_changed(current, key, "flag.kill", lambda flag: with_kill(flag, order)), current)
 
     call = call_of(request, document, f"kill/{request.request_id}"[:64])
     answer = admin.record.change(flag_key(key), plan, call)
     return answered(replace(answer, body={**answer.body, **_inside(admin, answer.body)}))
 
 
+def _told(change: Change, current: Current) -> Change:
+    """Return the kill with what its answer says of the flag."""
+    flag = flag_document(read_flag(change.flag or "", change.after))
+    body = {name: flag[name] for name in ("key", "stage", "percent", "killed")}
+    body |= {"version": change.version, "revision": flag["revision"] or current.stamp.revision}
+    return replace(change, answer=replace(change.answer, body=body))
+
+
 def _check_reach(admin: Admin, key: str, body: KillBody) -> None:
     if (body.reach is Reach.DRAIN) != (body.drain_until is not None):
         refuse("drain_until", "must be set with reach drain, and only with it")
-    if body.reach is not Reach.GATE and key != admin.current().snapshot.profile.access:
+    if body.reach is not Reach.GATE and key != _access(admin):
         refuse("reach", "drain and sever apply only to the access flag, because sessions depend on no other flag")
 
 
@@ -90,18 +100,25 @@ def _changed_unreadable(stored: Stored, key: str, action: str, after: Flag) -> C
     return Change(action, stored.version + 1, stored.document, document, Answer(200, document, stored.version + 1), key)
 
 
+def _access(admin: Admin) -> str | None:
+    """Return the access flag, by one read: a kill must not wait until a cold environment has loaded the rules."""
+    item = admin.table.get((PROFILE_KEY,)).get(PROFILE_KEY)
+    return None if item is None else read_profile(read_stored(item).document).access
+
+
 def _inside(admin: Admin, flag: Any) -> dict[str, Any]:
-    """Return how many sessions are live and when the last must end, or nulls if that is not known."""
+    """Return how many sessions are live and when the last must end, or nulls if that is not known in time."""
     unknown: dict[str, Any] = {"sessions_inside": None, "last_leaves_at": None}
+    began = admin.clock()
     try:
-        if flag.get("key") != admin.snapshots.soft().snapshot.profile.access:
+        if flag["key"] != _access(admin):
             return unknown
-        counted = admin.sessions.inside()
+        counted = admin.sessions.inside(COUNT_SECONDS - (admin.clock() - began))
     except (Unavailable, Throttled):
         return unknown
     if counted is None:
         return unknown
     count, last = counted
-    until = (flag.get("killed") or {}).get("drain_until")
+    until = (flag["killed"] or {}).get("drain_until")
     leaves = last if until is None or last is None else min(last, int(unix(until)))
     return {"sessions_inside": count, "last_leaves_at": None if leaves is None else rfc3339(leaves)}

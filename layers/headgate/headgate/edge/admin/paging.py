@@ -1,15 +1,18 @@
-"""Cursors: opaque to callers, and checked when they come back. A forged or foreign one is 400 `invalid-cursor`."""
+"""Pages, bounded by count and by bytes, and their cursors.
+
+Cursors are opaque to callers and checked when they come back. A forged or foreign one is 400 `invalid-cursor`.
+"""
 
 import base64
 import binascii
 import json
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from headgate.core.changes.refusal import Refusal, Slug
 from headgate.edge.admin.call import limit_of
-from headgate.edge.http import Request
+from headgate.edge.http import ANSWER_BYTES, Request, cost
 
 
 def write_cursor(kind: str, *place: str | int) -> str:
@@ -30,12 +33,30 @@ def read_cursor(text: str, kind: str, *types: type) -> list[Any]:
     return list(value[1:])
 
 
-def list_page(names: Sequence[str], request: Request, kind: str) -> tuple[list[str], str | None]:
-    """Return a page of sorted names, and the cursor of the next page."""
-    limit = limit_of(request)
-    begin = 0
+class AnswerLimit:
+    """What is left of one answer: a number of documents, and `ANSWER_BYTES`."""
+
+    def __init__(self, limit: int) -> None:
+        self._places, self._bytes = limit, ANSWER_BYTES
+
+    def takes(self, document: Any) -> bool:
+        """Whether the document still fits, which takes its place. One always fits in an empty answer."""
+        self._places, self._bytes = self._places - 1, self._bytes - cost(document)
+        return self._places >= 0 and self._bytes >= 0
+
+
+def list_page(
+    names: Sequence[str], request: Request, kind: str, document: Callable[[str], Any]
+) -> tuple[list[Any], str | None]:
+    """Return a page of the documents of sorted names, and the cursor of the next page."""
+    room, begin = AnswerLimit(limit_of(request)), 0
     if "cursor" in request.query:
         (last,) = read_cursor(request.query["cursor"], kind, str)
         begin = bisect_right(names, last)
-    page = list(names[begin : begin + limit])
-    return page, write_cursor(kind, page[-1]) if begin + limit < len(names) else None
+    page: list[Any] = []
+    for name in names[begin:]:
+        found = document(name)
+        if not room.takes(found):
+            return page, write_cursor(kind, names[begin + len(page) - 1])
+        page.append(found)
+    return page, None
