@@ -102,3 +102,55 @@ def test_denial_is_forbidden_and_prints_no_token(headgate: Any, granted: Any, re
 def test_wrong_usage_sends_nothing(invoke: Any, upstream: Any, args: tuple[str, ...]) -> None:
     assert invoke("token", *args).exit_code == 2
     assert upstream.asked == []
+
+
+@pytest.fixture
+def explained(headgate: Any, admin_identity: tuple[str, str], tmp_path: Path) -> Any:
+    """Explain the identity token of the provider on loopback, with an entry for it that is changed."""
+    issuer, token = admin_identity
+    file = tmp_path / "issuers.json"
+
+    def run(*options: str, **changed: Any) -> Any:
+        entry = {"issuer": issuer, "audience": ["example"], "claims": {"admin": "admin"}, **changed}
+        file.write_text(json.dumps([entry]))
+        return headgate("token", "--explain", str(file), *options, env={"HEADGATE_IDENTITY_TOKEN": token})
+
+    return run
+
+
+def test_an_accepted_identity_token_is_explained(explained: Any, admin_identity: tuple[str, str], granted: Any) -> None:
+    done = explained(prefix="dev:")
+    assert done.returncode == 0
+    assert {"accepted", "user", "dev:ada", "admin", "yes"} <= set(done.stdout.split())
+    found = json.loads(explained("--json").stdout)
+    assert (found["accepted"], found["user"], found["admin"], found["iss"]) == (True, "ada", True, admin_identity[0])
+    assert granted.asked == [], "nothing is exchanged"
+
+
+@pytest.mark.parametrize(
+    ("changed", "code", "claim", "advice"),
+    [
+        ({"audience": ["other"]}, "audience", "aud", "client id"),
+        ({"issuer": "https://idp.example"}, "issuer", None, "final slash"),
+        ({"algorithms": ["RS256"]}, "algorithm", None, "algorithms"),
+        ({"claims": {"user": "uid"}}, "claim_missing", "uid", "missing"),
+        ({"jwks_uri": "http://127.0.0.1:9/keys"}, "unavailable", None, "cannot be fetched"),
+    ],
+)
+def test_a_refused_identity_token_is_explained(
+    explained: Any, changed: dict[str, Any], code: str, claim: str | None, advice: str
+) -> None:
+    done = explained("--json", **changed)
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["accepted"], found["code"], found["claim"]) == (3, False, code, claim)
+    assert advice in found["why"]
+
+
+def test_text_that_is_no_token_and_a_file_that_is_no_configuration_are_explained(headgate: Any, tmp_path: Path) -> None:
+    (tmp_path / "issuers.json").write_text("[]")
+    args = ("token", "--explain", str(tmp_path / "issuers.json"))
+    done = headgate(*args, env={"HEADGATE_IDENTITY_TOKEN": "no.token"})
+    assert (done.returncode, "not a signed JWT" in done.stdout) == (3, True)
+    (tmp_path / "issuers.json").write_text('[{"issuer": "x"}]')
+    done = headgate(*args, env={"HEADGATE_IDENTITY_TOKEN": "no.token"})
+    assert (done.returncode, "issuers[0].audience" in done.stderr) == (2, True)

@@ -31,6 +31,7 @@ BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 REFUSED = 6
 ELSEWHERE = {
     "docs/deploy.md": "signed by a profile of a real account, or with an identity token of a real provider",
+    "docs/identity-providers.md": "with an identity token of a real provider; tests/cli/test_token.py has one",
 }
 """Pages whose commands cannot be run here, and why: of these it is checked that the options exist."""
 LASTING = {"local", "tour", "console"}

@@ -42,7 +42,6 @@ def test_template_accepts_the_documented_parameters(shown: dict[str, str], deplo
 
 def test_token_function_accepts_the_documented_issuers(shown: dict[str, str]) -> None:
     assert len(parse_issuers(shown["IdentityIssuers"])) == 1
-    assert len(parse_issuers(block("issuers"))) == 2
 
 
 def test_authorizer_accepts_the_documented_legacy_issuer(deployment: Deployment) -> None:
