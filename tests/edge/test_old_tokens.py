@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from in_memory_gate import Kms
 from written_rules import WrittenRules
 
 from headgate.core.deny import DenyKind
-from headgate.core.documents import rfc3339
+from headgate.core.documents import Invalid, rfc3339
 from headgate.core.keyring import KeyState
 from headgate.edge.authorizer import Authorizer
 from headgate.edge.credentials import Credentials
@@ -375,3 +375,25 @@ def test_an_incomplete_configuration_stops_the_start(missing: str) -> None:
     assert isinstance(legacy_tokens(whole), LegacyTokens)
     with pytest.raises(Misconfigured, match=missing):
         legacy_tokens({**whole, missing: ""})
+
+
+A, B = "https://a.example", "https://b.example"
+
+
+def prefix_of(issuer: str | None, *trusted: Mapping[str, object]) -> str:
+    """The prefix of legacy subjects, next to these identity issuers."""
+    environment = {
+        "HEADGATE_LEGACY_ISSUER": configured(**({} if issuer is None else {"issuer": issuer})),
+        "HEADGATE_LEGACY_SECRET_ARN": "arn",
+        "HEADGATE_IDENTITY_ISSUERS": json.dumps([{"audience": ["web"], **entry} for entry in trusted]),
+    }
+    return legacy_tokens(environment)._verifier.prefix.own
+
+
+def test_legacy_subjects_are_those_of_the_issuer_that_the_entry_names() -> None:
+    both = {"issuer": A, "prefix": ""}, {"issuer": B, "prefix": "b:"}
+    assert (prefix_of(A, *both), prefix_of(B, *both)) == ("", "b:")
+    assert (prefix_of(None, {"issuer": B, "prefix": "b:"}), prefix_of(None)) == ("b:", "")
+    for unclear in (None, "https://c.example"):
+        with pytest.raises(Invalid, match="must name one of the identity issuers"):
+            prefix_of(unclear, *both)

@@ -17,6 +17,7 @@ from token_forge.own import text
 
 from headgate.tokens import limits
 from headgate.tokens.claims import Credential, Kind
+from headgate.tokens.fields import Prefix
 from headgate.tokens.legacy import LegacyVerifier
 from headgate.tokens.refusals import RefusalCode, TokenRefused
 
@@ -261,3 +262,10 @@ def test_no_altered_token_is_accepted() -> None:
         taken += code is None and bent != good
         assert code is not RefusalCode.UNEXPECTED
     assert taken == 0
+
+
+def test_a_subject_gets_its_issuers_prefix_and_may_not_begin_with_one() -> None:
+    gate = LegacyVerifier(ISSUER, lambda _now: SECRET, Prefix("b:", ("b:", "c:")))
+    assert gate.verify(old({"kiloUserId": "alice"}), NOW).subject == "b:alice"
+    for forged in ("b:alice", "c:alice"):
+        assert code_of(old({"kiloUserId": forged}), gate) is RefusalCode.PREFIX
