@@ -145,7 +145,7 @@ def _read_claim(read: Reader) -> str | None:
 
 
 RESERVED_CLAIMS = frozenset(
-    "iss sub aud client_id exp nbf iat jti rev entitlements orgs admin attributes scope sid".split()
+    "iss sub aud client_id exp nbf iat jti rev entitlements orgs orgs_cut admin attributes scope sid".split()
     + "typ act cnf azp auth_time".split()
 )
 

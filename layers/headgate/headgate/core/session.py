@@ -34,6 +34,7 @@ class Session:
     attributes: Mapping[str, Json] = field(default_factory=nothing)
     client_id: str = ""
     ended: bool = False
+    orgs_cut: bool = False
 
     @property
     def ends_at(self) -> int:
@@ -50,9 +51,10 @@ class Session:
 
 
 def start(*, subject: str, session_id: str, now: int, orgs: tuple[str, ...], admin: bool,
-          attributes: Mapping[str, Json], client_id: str) -> Session:  # fmt: skip
+          attributes: Mapping[str, Json], client_id: str, orgs_cut: bool = False) -> Session:  # fmt: skip
     """Return a new session that starts now."""
-    return Session(subject, session_id, now, now + SESSION_TOKEN_LIFE, orgs, admin, attributes, client_id)
+    return Session(subject, session_id, now, now + SESSION_TOKEN_LIFE, orgs, admin, attributes, client_id,
+                   orgs_cut=orgs_cut)  # fmt: skip
 
 
 def subject_hash(subject: str) -> str:

@@ -92,7 +92,7 @@ class Admission:
         subject = applicant.subject
         session = start(subject=applicant.user, session_id=session_id, now=now, orgs=subject.orgs,
                         admin=subject.admin, attributes=subject.attributes,
-                        client_id=applicant.client_id)  # fmt: skip
+                        client_id=applicant.client_id, orgs_cut=subject.orgs_cut)  # fmt: skip
         if _is_ended(session, snapshot):  # in this second: the new token would be refused too
             raise temporarily_unavailable("the session with this id has just ended")
         try:
@@ -128,6 +128,7 @@ def _grant(session: Session, snapshot: Snapshot, now: int) -> dict[str, Any]:
         "client_id": session.client_id,
         "lifetime": session.expires_at - now,
         "orgs": session.orgs,
+        "orgs_cut": session.orgs_cut,
         "attributes": {name: value for name, value in session.attributes.items() if name in named},
         "sid": session.session_id,
         "rev": snapshot.revision,

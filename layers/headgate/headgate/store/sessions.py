@@ -146,4 +146,6 @@ def _item(session: Session) -> Item:
     pk, sk = session_key(session.subject, session.session_id)
     body = {name: getattr(session, name) for name in Session.__slots__}
     body |= {"orgs": list(session.orgs), "attributes": dict(session.attributes)}
+    if not session.orgs_cut:
+        del body["orgs_cut"]
     return {"pk": pk, "sk": sk, "body": canonical(body), "expires": session.ends_at + KEEP}

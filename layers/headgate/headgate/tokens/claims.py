@@ -75,6 +75,7 @@ class Credential:
     subject: str = field(repr=False)
     client_id: str = field(repr=False)
     orgs: tuple[str, ...] = field(default=(), repr=False)
+    orgs_cut: bool = False
     admin: bool = False
     attributes: Mapping[str, Attribute] = field(default_factory=no_attributes, repr=False)
     entitlements: tuple[str, ...] = ()
@@ -102,7 +103,8 @@ def accept(claims: Claims, profile: KindProfile, *, issuer: str, audience: str, 
         subject=fields.text(claims, "sub", RefusalCode.SUBJECT),
         client_id=fields.text(claims, "client_id"),
         orgs=fields.names(claims, "orgs"),
-        admin=_admin(claims),
+        orgs_cut=_only_true(claims, "orgs_cut", RefusalCode.CLAIM_TYPE),
+        admin=_only_true(claims, "admin", RefusalCode.ADMIN),
         attributes=fields.attributes(claims["attributes"]) if "attributes" in claims else no_attributes(),
         entitlements=fields.names(claims, "entitlements"),
         sid=_handle(claims, "sid") if profile.kind is Kind.SESSION else None,
@@ -137,12 +139,12 @@ def _check_addressee(claims: Claims, profile: KindProfile, issuer: str, audience
             raise TokenRefused(code)
 
 
-def _admin(claims: Claims) -> bool:
-    """Only JSON true means admin, and we write nothing else."""
-    if "admin" not in claims:
+def _only_true(claims: Claims, name: str, code: RefusalCode) -> bool:
+    """Only JSON true means true, such as for `admin`, and we write nothing else."""
+    if name not in claims:
         return False
-    if claims["admin"] is not True:
-        raise TokenRefused(RefusalCode.ADMIN)
+    if claims[name] is not True:
+        raise TokenRefused(code)
     return True
 
 

@@ -44,6 +44,7 @@ class Grant:
     lifetime: int
     rev: int
     orgs: tuple[str, ...] = field(default=(), repr=False)
+    orgs_cut: bool = False
     admin: bool = False
     attributes: Mapping[str, object] = field(default_factory=no_attributes, repr=False)
     entitlements: tuple[str, ...] = ()
@@ -99,6 +100,8 @@ def build_claims(grant: Grant, iat: int, jti: str) -> dict[str, object]:
         claims["sid"] = grant.sid
     if grant.orgs or "orgs" in profile.required:
         claims["orgs"] = list(grant.orgs)
+    if grant.orgs_cut:
+        claims["orgs_cut"] = True
     if grant.entitlements or "entitlements" in profile.required:
         claims["entitlements"] = list(grant.entitlements)
     if grant.admin is not False:
