@@ -54,6 +54,23 @@ def test_a_session_tokens_context_is_read() -> None:
     assert (caller.credential, caller.session, caller.admin, caller.stale) == ("session", "town:1", True, True)
 
 
+def test_a_flag_is_allowed_for_an_org_only_if_it_is_on_for_that_org_alone() -> None:
+    caller = caller_from(event(org_flags='{"gastown-access":"10","gastown-convoys":"01"}', orgs_cut=True))
+    flags = ("gastown-access", "gastown-convoys", "unknown")
+    for org, expected in (("org-1", [True, False, False]), ("org-2", [False, True, False]), ("org-3", [False] * 3)):
+        assert [caller.allows(flag, org) for flag in flags] == expected
+    assert caller.orgs_cut
+    assert caller_from(event()).org_flags is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", '{"f":"1"}', '{"f":"111"}', '{"f":"1x"}', '{"f":11}', '{"f":["1","0"]}']
+)
+def test_malformed_org_flags_are_no_context(text: str) -> None:
+    with pytest.raises(MissingContext):
+        caller_from(event(org_flags=text))
+
+
 def test_a_flag_is_allowed_only_if_it_is_an_ask_and_on() -> None:
     caller = caller_from(event(entitlements='["gastown-access","gastown-convoys"]'))
     assert caller.allows("gastown-access")

@@ -28,7 +28,8 @@ from headgate.core.decision import decide
 from headgate.core.limits import MAX_DEPTH
 from headgate.core.model import Subject
 from headgate.core.snapshot import EMPTY, apply_entries, with_kills
-from headgate.store.snapshots import Snapshots, build
+from headgate.store.rules import build
+from headgate.store.snapshots import Snapshots
 
 KEYS = ("x", "y", "z")
 ROUTES = (

@@ -33,7 +33,7 @@ from headgate.store.items import (
 )
 from headgate.store.port import Table
 from headgate.store.record import Actor, Answer, Call, Change, Current, Plan, Record
-from headgate.store.snapshots import build
+from headgate.store.rules import build
 
 TARGETS = {"routes": ROUTES_KEY, "profile": PROFILE_KEY, "keys": KEYRING_KEY}
 

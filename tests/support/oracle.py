@@ -41,7 +41,7 @@ def expected(documents: Documents, key: str, subject: Subject, *, gate: bool = F
 def _listed(allow: Mapping[str, Any], subject: Subject) -> bool:
     if subject.user is not None and subject.user in allow.get("users", ()):
         return True
-    if set(subject.orgs) & set(allow.get("orgs", ())):
+    if set([subject.acting_org] if subject.acting_org else subject.orgs) & set(allow.get("orgs", ())):
         return True
     return any(all(_holds(clause, subject) for clause in rule["clauses"]) for rule in allow.get("rules", ()))
 
@@ -49,7 +49,7 @@ def _listed(allow: Mapping[str, Any], subject: Subject) -> bool:
 def _unit_ids(unit: str, subject: Subject) -> list[str]:
     orgs = [subject.acting_org] if subject.acting_org else [org for org in subject.orgs if org]
     user = [subject.user] if subject.user else []
-    return {"user": user, "org": orgs, "org_or_user": orgs or user}[unit]
+    return {"user": user, "org": orgs, "org_or_user": orgs or ([] if subject.orgs_cut else user)}[unit]
 
 
 def _in_bucket(flag: Mapping[str, Any], unit_id: str) -> bool:
@@ -66,6 +66,8 @@ def _in_bucket(flag: Mapping[str, Any], unit_id: str) -> bool:
 
 def _holds(clause: Mapping[str, Any], subject: Subject) -> bool:
     have: Any = subject.attributes.get(clause["attribute"])
+    if clause["attribute"] == "orgs" and subject.acting_org and have is not None:
+        have = [subject.acting_org]
     want: Any = clause.get("value")
     op: str = clause["op"]
     if have is None:

@@ -76,6 +76,20 @@ def test_r22_creating_a_town_is_checked_without_a_page(opened: Gate, alice: Pers
     assert len(opened.call("GET", "/api/towns", token=token).expect(200).json["towns"]) == 2
 
 
+def test_r22_an_org_that_is_not_let_in_gets_no_town_through_one_that_is(fresh: Gate, alice: Person) -> None:
+    """In the path and in the body alike; an org of somebody else, or in other letters, is refused too."""
+    listed, other = f"listed-{alice.user}", f"other-{alice.user}"
+    member = Person(alice.user, orgs=(listed, other))
+    fresh.allow(ACCESS, orgs=[listed])
+    fresh.stage(ACCESS, "allowlist")
+    token = fresh.access_token(member)
+    for org, status in ((listed, 201), (other, 403), (listed.upper(), 403), ("foreign", 403)):
+        fresh.create_town(member, token, org=org).expect(status)
+        asked = procedures(fresh, token, "createOrgTown", inputs={"organizationId": org})
+        assert asked.status == {201: 200}.get(status, status), org
+    assert fresh.call("GET", "/api/towns", token=token).expect(200).json["towns"]  # no org is named
+
+
 def test_r23_no_container_starts_without_the_flag(opened: Gate, alice: Person) -> None:
     """A cold start needs the flag. A running container is left alone and answers as before."""
     token = opened.access_token(alice)

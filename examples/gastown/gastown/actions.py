@@ -42,7 +42,7 @@ def add_rig(gastown: Gastown, call: Call, town: Town) -> Outcome | None:
     rig = Thing(Kind.RIG, new_id(), name_in(call, "rig"), call.caller.subject, gastown.at())
     if not towns.may_add_rig(call.caller, town):
         return NO_SECOND_RIG
-    only_first = not call.caller.allows(towns.MULTI_RIG)
+    only_first = not towns.allows(call.caller, towns.MULTI_RIG, town)
     return created(town, rig) if gastown.table.add_rig(town, rig, only_first=only_first) else None
 
 
@@ -75,7 +75,7 @@ def change_config(gastown: Gastown, call: Call, town: Town) -> Outcome | None:
     unset = call.fields.get("merge_strategy", "") is None
     strategy = Strategy.DIRECT if unset else read.choice("merge_strategy", Strategy, Strategy.DIRECT)
     read.check()
-    if not towns.may_choose(call.caller, strategy):
+    if not towns.may_choose(call.caller, strategy, town):
         return NO_PR_MERGE
     if call.fields:
         choice = None if unset else Choice(strategy, call.caller.revision)
@@ -89,7 +89,7 @@ def start_container(gastown: Gastown, call: Call, town: Town) -> Outcome | None:
     """Start the container if it is stopped. That is new use, so the access flag must be on."""
     if town.container is not None:
         return Done(200, views.container_view(town))
-    if not towns.may_start_container(call.caller):
+    if not towns.may_start_container(call.caller, town):
         return NO_DISPATCH
     container = Container(id=new_id(), started_at=gastown.at())
     if not gastown.table.start_container(town, container):

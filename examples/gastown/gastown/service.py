@@ -49,6 +49,8 @@ class Gastown:
         """Create a town for one of the caller's orgs. Raises `Invalid`, `Unavailable`."""
         if org not in call.caller.orgs:
             return Refused("forbidden", "You can create a town only for an org that you belong to.")
+        if not towns.is_open_to(call.caller, org):
+            return Refused("forbidden", "gastown-access must be on for this org.")
         return self._create_town(call, Owner(OwnerKind.ORG, org))
 
     def list_towns(self, owners: tuple[Owner, ...]) -> Outcome:

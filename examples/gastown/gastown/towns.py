@@ -108,19 +108,29 @@ def speaks_for(caller: Caller, town: Town) -> bool:
     return caller.credential == SESSION and caller.session == f"town:{town.id}"
 
 
+def is_open_to(caller: Caller, org: str) -> bool:
+    """Whether the caller may use Gastown for this org. If the path did not name it, the gate decided for any."""
+    return caller.org_flags is None or caller.allows(ACCESS, org)
+
+
+def allows(caller: Caller, flag: str, town: Town) -> bool:
+    """Whether a flag that the route asks about is on, in an org's town for that org."""
+    return caller.allows(flag, town.owner.id if town.owner.kind is OwnerKind.ORG else None)
+
+
 def may_add_rig(caller: Caller, town: Town) -> bool:
     """Whether the caller may add a rig. Only the first one requires no flag."""
-    return town.rigs == 0 or caller.allows(MULTI_RIG)
+    return town.rigs == 0 or allows(caller, MULTI_RIG, town)
 
 
-def may_start_container(caller: Caller) -> bool:
+def may_start_container(caller: Caller, town: Town) -> bool:
     """Whether the caller may start a container, which is new use on any route."""
-    return caller.allows(ACCESS)
+    return allows(caller, ACCESS, town)
 
 
-def may_choose(caller: Caller, strategy: Strategy) -> bool:
+def may_choose(caller: Caller, strategy: Strategy, town: Town) -> bool:
     """Whether the caller may choose this strategy. `direct` requires no flag."""
-    return strategy is Strategy.DIRECT or caller.allows(PR_MERGE)
+    return strategy is Strategy.DIRECT or allows(caller, PR_MERGE, town)
 
 
 def strategy_for(caller: Caller, town: Town) -> Strategy:
@@ -133,7 +143,7 @@ def strategy_for(caller: Caller, town: Town) -> Strategy:
     if town.choice is None or town.choice.strategy is Strategy.DIRECT:
         return Strategy.DIRECT
     if PR_MERGE in caller.asks:
-        shown = caller.allows(PR_MERGE)
+        shown = allows(caller, PR_MERGE, town)
     else:
         shown = caller.revision <= town.choice.revision or PR_MERGE in caller.entitlements
     return Strategy.PR if shown else Strategy.DIRECT

@@ -55,7 +55,7 @@ def unit_ids(unit: Unit, subject: Subject) -> tuple[str, ...]:
     if unit is Unit.USER:
         return user
     orgs = (subject.acting_org,) if subject.acting_org else tuple(filter(None, subject.orgs))
-    return orgs or (user if unit is Unit.ORG_OR_USER else ())
+    return orgs or (user if unit is Unit.ORG_OR_USER and not subject.orgs_cut else ())
 
 
 def compile_share(flag: Flag) -> Test:

@@ -140,12 +140,19 @@ OPERATORS: dict[str, Callable[[Clause], ValueTest]] = {
 """Each row compiles a clause into a test of a value. What depends only on the clause is computed once."""
 
 
+ORGS = "orgs"
+"""The attribute that holds the subject's orgs: with an acting org, it holds that org alone."""
+
+
 def compile_rule(rule: Rule) -> Test:
     """Return a test of whether every clause of the rule holds for a subject's attributes."""
     tests = tuple((clause.attribute, OPERATORS[clause.op](clause)) for clause in rule.clauses)
+    reads_orgs = any(name == ORGS for name, _test in tests)
 
     def holds(subject: Subject) -> bool:
         attributes = subject.attributes
+        if reads_orgs and subject.acting_org and ORGS in attributes:
+            attributes = {**attributes, ORGS: (subject.acting_org,)}
         for name, test in tests:
             have = attributes.get(name)
             if have is None or not test(have):

@@ -85,7 +85,10 @@ def _is_listed(flag: Flag) -> bool | Test:
             return lambda subject: subject.user in users
 
     def is_listed(subject: Subject) -> bool:
-        if subject.user in users or (is_long and key in subject.listed) or not is_disjoint(subject.orgs):
+        if subject.user in users or (is_long and key in subject.listed):
+            return True
+        acting = subject.acting_org
+        if not is_disjoint((acting,) if acting else subject.orgs):
             return True
         for holds in rules:  # noqa: SIM110 - a generator takes 150 ns more
             if holds(subject):

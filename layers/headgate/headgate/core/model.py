@@ -140,10 +140,10 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Who is asking, always from a verified credential. `acting_org` is one of `orgs`, or None.
+    """Who is asking, always from a verified credential.
 
-    `orgs_cut` says that not all of its orgs are known. That only denies: no percentage falls back to the user.
-
+    `acting_org` is the one of `orgs` that the request is for, or None. With it, lists, rules on the attribute `orgs`,
+    and shares see that org alone. `orgs_cut` means that there are orgs beyond `orgs`.
     `listed` names the flags whose long list (member items) this subject is on, as far as they were looked up.
     """
 
@@ -152,8 +152,8 @@ class Subject:
     admin: bool = False
     attributes: Mapping[str, Json] = field(default_factory=nothing)
     acting_org: str | None = None
-    orgs_cut: bool = False
     listed: frozenset[str] = frozenset()
+    orgs_cut: bool = False
 
 
 class RouteClass(StrEnum):

@@ -126,6 +126,17 @@ def gate_flags(snapshot: Snapshot) -> frozenset[str]:
     return snapshot.routes.flags | claimed | access
 
 
+def named_orgs(snapshot: Snapshot, orgs: Iterable[str]) -> frozenset[str]:
+    """Those of the orgs that a flag's own list or a rule on the attribute `orgs` names; long lists are not read."""
+    asked, named = frozenset(orgs), set[str]()
+    for flag in snapshot.rules.flags.values():
+        named |= asked & flag.allow.orgs
+        for clause in (clause for rule in flag.allow.rules for clause in rule.clauses if clause.attribute == "orgs"):
+            values = clause.value if isinstance(clause.value, tuple) else (clause.value,)
+            named |= asked.intersection(value for value in values if isinstance(value, str))
+    return frozenset(named)
+
+
 def named_attributes(snapshot: Snapshot) -> frozenset[str]:
     """The attributes that some rule reads: only these are put into tokens."""
     flags = snapshot.rules.flags.values()

@@ -9,13 +9,13 @@ a denial is a 403 and its reason is only in the log.
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from headgate.core.decision import decide_all
+from headgate.core.decision import decide, decide_all
 from headgate.core.documents import unix
 from headgate.core.listing import Listing
-from headgate.core.model import Decision, Reach, RoutePolicy, Subject
+from headgate.core.model import Decision, Reach, RouteClass, RoutePolicy, Subject
 from headgate.core.routes import PASSES, Pass, live_flags, policies_for
 from headgate.core.session import Session
 from headgate.core.snapshot import Snapshot
@@ -64,16 +64,19 @@ class Authorizer:
         check_denied(snapshot, credential)
         self._check_class(policies, credential)
         self._check_reach(snapshot, credential)
-        session = _session(view, credential)
+        session, acting_org = _session(view, credential), _acting_org(policies, request, credential)
         if session is not None and session.ended:  # its end may be newer than the rules of this view
             raise TokenRefused(RefusalCode.REVOKED)
-        subject = subject_of(credential, session, request.path.get("org"))
+        subject = subject_of(credential, session, acting_org)
         needed = dict.fromkeys(key for policy in policies for key in live_flags(policy, snapshot.profile.access))
         asked = {key for policy in policies for key in policy.asks}
         keys = needed.keys() | asked
-        listing = self._snapshots.with_lists(view, subject, keys)
+        others = () if acting_org or not keys else credential.orgs
+        acting = [subject_of(credential, session, org) for org in others]
+        listing, *each = self._snapshots.with_lists_of_each(view, (subject, *acting), keys)
         decided = decide_all(snapshot.rules, keys, listing.subject) if keys else {}
         reason = self._check_flags(needed, decided, view, listing)
+        by_org = _by_org(view, keys, credential.orgs, [one.subject for one in (each or [listing])])
         return {
             "subject": credential.subject,
             "orgs": json.dumps(credential.orgs),
@@ -86,6 +89,8 @@ class Authorizer:
             "class": policies[0].route_class.value,
             "credential": credential.kind.value,
             "stale": view.standing is not Standing.FRESH,
+            **({"org_flags": json.dumps(by_org)} if keys and credential.orgs else {}),
+            **({"orgs_cut": True} if credential.orgs_cut else {}),
         }
 
     def _view(self, request: Request, credential: Credential) -> View:
@@ -138,6 +143,34 @@ def _is_live(snapshot: Snapshot, request: Request) -> bool:
 def _is_current(view: View, subject: Subject) -> bool:
     """Expired rules admit nobody except admins, who pass under any rules."""
     return view.standing is not Standing.EXPIRED or subject.admin
+
+
+def _acting_org(policies: Iterable[RoutePolicy], request: Request, credential: Credential) -> str | None:
+    """The org that the path names. Raises `Denied` unless it is one of the caller's, byte for byte.
+
+    On a route for admins, it is what they administer.
+    """
+    org = request.path.get("org")
+    if org is None or all(policy.route_class is RouteClass.ADMIN for policy in policies):
+        return None
+    if org not in credential.orgs:
+        raise Denied("org")
+    return org
+
+
+def _by_org(view: View, keys: Iterable[str], orgs: Sequence[str], acting: Iterable[Subject]) -> dict[str, str]:
+    """For each flag one digit per org: 1 if it is on for the caller acting for that org alone.
+
+    The worker needs it where the body names the org, which the gate does not see.
+    """
+    subjects = {subject.acting_org: subject for subject in acting}
+    rules = view.snapshot.rules
+
+    def is_on(key: str, org: str) -> bool:
+        subject = subjects.get(org)
+        return subject is not None and _is_current(view, subject) and decide(rules, key, subject, gate=True).value
+
+    return {key: "".join("01"[is_on(key, org)] for org in orgs) for key in keys}
 
 
 def _session(view: View, credential: Credential) -> Session | None:

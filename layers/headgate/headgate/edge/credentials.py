@@ -59,12 +59,15 @@ def check_denied(snapshot: Snapshot, credential: Credential) -> None:
 
 
 def subject_of(credential: Credential, session: Session | None = None, acting_org: str | None = None) -> Subject:
-    """Return who is asking. A session token has no `admin`: the session's record does, for flag decisions only."""
+    """Return who is asking. A session token has no `admin`: the session's record does, for flag decisions only.
+
+    `acting_org` must be one of the credential's orgs.
+    """
     return Subject(
         user=credential.subject,
         orgs=credential.orgs,
         admin=credential.admin or (session is not None and session.admin),
         attributes=credential.attributes,
-        acting_org=acting_org if acting_org in credential.orgs else None,
+        acting_org=acting_org,
         orgs_cut=credential.orgs_cut,
     )

@@ -11,8 +11,8 @@ A token's `iat` is when the read of its rules began. So a revocation that those 
 """
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from headgate.core.decision import decide, decide_all
@@ -23,6 +23,7 @@ from headgate.edge import telemetry
 from headgate.edge.admission import Admission, Applicant
 from headgate.edge.credentials import Credentials, check_denied, subject_of
 from headgate.edge.http import Event, Request, Response, read_request, respond
+from headgate.edge.kept_orgs import room_for_orgs, with_kept_orgs
 from headgate.edge.key_pool import KeyPool
 from headgate.edge.oauth import (
     ACCESS_TOKEN,
@@ -43,7 +44,7 @@ from headgate.store.snapshots import Snapshots, Standing, View
 from headgate.tokens import limits
 from headgate.tokens.claims import Kind
 from headgate.tokens.identity import IdentityUnavailable, IdentityVerifier
-from headgate.tokens.issue import Grant, InvalidGrant, TokenTooLarge, issue
+from headgate.tokens.issue import Grant, InvalidGrant, TokenTooLarge, issue, measure
 from headgate.tokens.keys import NotP256, jwks
 from headgate.tokens.refusals import RefusalCode, TokenRefused
 
@@ -101,6 +102,7 @@ class TokenFunction:
         if view.standing is Standing.EXPIRED and not applicant.subject.admin:
             raise temporarily_unavailable("the rules are not available")
         if exchange.scope == "evaluate":
+            applicant = self._with_kept_orgs(request, applicant, view, Kind.EVALUATE)
             return self._mint(
                 request, view, kind=Kind.EVALUATE, lifetime=SHORT_LIFE, **_claims(applicant, view.snapshot)
             )
@@ -137,6 +139,7 @@ class TokenFunction:
         return Applicant(own.subject, subject_of(own), own.client_id, own.iat, own)
 
     def _access(self, request: Request, applicant: Applicant, view: View) -> Response:
+        applicant = self._with_kept_orgs(request, applicant, view, Kind.ACCESS)
         snapshot, subject = view.snapshot, applicant.subject
         keys = gate_flags(snapshot)
         listing = self.snapshots.with_lists(view, subject, keys)
@@ -153,6 +156,36 @@ class TokenFunction:
             request, view, kind=Kind.ACCESS, lifetime=snapshot.profile.lifetime, entitlements=entitled,
             extra=added_claims(snapshot, entitled, subject), **_claims(applicant, snapshot),
         )  # fmt: skip
+
+    def _with_kept_orgs(self, request: Request, applicant: Applicant, view: View, kind: Kind) -> Applicant:
+        """The applicant with the orgs that fit into its token, whatever flags are on. Raises `OAuthError`."""
+        snapshot, subject = view.snapshot, applicant.subject
+        if not subject.orgs:
+            return applicant
+
+        def on_long_list(orgs: Sequence[str]) -> frozenset[str]:
+            acting = [] if subject.admin else [Subject(orgs=(org,), acting_org=org) for org in orgs]
+            listings = self.snapshots.with_lists_of_each(view, acting, snapshot.rules.long)
+            return frozenset(org for org, one in zip(orgs, listings, strict=False) if one.subject.listed)
+
+        every = tuple(sorted(gate_flags(snapshot))) if kind is Kind.ACCESS else ()
+        extra = added_claims(snapshot, every, subject) if kind is Kind.ACCESS else {}
+        try:
+            largest = Grant(kind=kind, issuer=self.settings.issuer or request.origin,
+                            audience=self.settings.audience, lifetime=SHORT_LIFE, entitlements=every, extra=extra,
+                            rev=snapshot.revision,
+                            **_claims(applicant, snapshot))  # type: ignore[arg-type]  # fmt: skip
+            kid = self.keys.signer.kid
+            measure(replace(largest, orgs=(), entitlements=(), extra={}), kid)
+            room = room_for_orgs(largest, kid)
+        except Unavailable:
+            raise temporarily_unavailable("the signing key is not available") from None
+        except (TokenTooLarge, InvalidGrant):
+            raise invalid_request("the subject's claims do not fit in a token") from None
+        kept = with_kept_orgs(subject, snapshot, room, on_long_list)
+        if len(kept.orgs) < len(subject.orgs):
+            telemetry.count("OrgsCut", function="token")
+        return replace(applicant, subject=kept)
 
     def _service(self, request: Request) -> Response:
         arn = request.arn

@@ -28,8 +28,10 @@ class Caller:
     """A verified caller and what the gate decided about this request.
 
     `entitlements` are the flags that were on when the token was issued: use them for display, not as a gate. `asks` has
-    the live decision on each flag that the route asks about. `session` is the session's id, or None for an access
-    token. `stale` is true if the last known good rules were used because the store did not answer.
+    the live decision on each flag that the route asks about. `org_flags` has, for each flag that the route requires or
+    asks about, the orgs for which it is on; it is None if the caller has no orgs. `session` is the session's id, or
+    None for an access token. `stale` is true if the last known good rules were used because the store did not answer.
+    `orgs_cut` is true if the caller has orgs beyond `orgs`, which did not fit into the token.
     """
 
     subject: str
@@ -43,10 +45,18 @@ class Caller:
     route_class: str
     credential: str
     stale: bool
+    org_flags: Mapping[str, frozenset[str]] | None = field(default=None, hash=False)
+    orgs_cut: bool = False
 
-    def allows(self, flag: str) -> bool:
-        """Whether the route asks about this flag and it is on. False for a flag that the route does not ask about."""
-        return self.asks.get(flag) is True
+    def allows(self, flag: str, org: str | None = None) -> bool:
+        """Whether the route asks about this flag and it is on. False for a flag that the route does not ask about.
+
+        Pass `org` where the request acts for an org that the path does not name: the flag must then be on for that org
+        alone. For an org, the flags that the route requires count as asked.
+        """
+        if org is None or self.org_flags is None:
+            return self.asks.get(flag) is True
+        return org in self.org_flags.get(flag, ())
 
 
 def caller_from(event: Mapping[str, Any]) -> Caller:
@@ -67,6 +77,8 @@ def caller_from(event: Mapping[str, Any]) -> Caller:
         route_class=_text(context, "class"),
         credential=credential,
         stale=_boolean(context, "stale"),
+        org_flags=_org_flags(context),
+        orgs_cut="orgs_cut" in context and _boolean(context, "orgs_cut"),
     )
 
 
@@ -112,6 +124,20 @@ def _asks(context: Mapping[str, Any]) -> dict[str, bool]:
     if not isinstance(value, dict) or not all(isinstance(item, bool) for item in value.values()):
         raise MissingContext("asks must be a JSON object of booleans")
     return value
+
+
+def _org_flags(context: Mapping[str, Any]) -> Mapping[str, frozenset[str]] | None:
+    """Read one digit per org and flag."""
+    if "org_flags" not in context:
+        return None
+    orgs, value = _listed(context, "orgs"), _json(context, "org_flags")
+    digits = value.values() if isinstance(value, dict) else [None]
+    if not all(isinstance(text, str) and len(text) == len(orgs) and set(text) <= {"0", "1"} for text in digits):
+        raise MissingContext("org_flags must be a JSON object of one digit per org")
+    return MappingProxyType({
+        flag: frozenset(org for org, digit in zip(orgs, text, strict=True) if digit == "1")
+        for flag, text in value.items()
+    })  # fmt: skip
 
 
 def _json(context: Mapping[str, Any], name: str) -> Any:

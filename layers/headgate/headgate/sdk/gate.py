@@ -91,4 +91,6 @@ class Gate:
 def caller_subject(event: Event) -> Subject:
     """Return the subject of a request that Headgate's authorizer admitted. Raises `MissingContext`."""
     caller = caller_from(event)
-    return Subject(user=caller.subject, orgs=caller.orgs, admin=caller.admin)
+    org = (event.get("pathParameters") or {}).get("org")
+    return Subject(user=caller.subject, orgs=caller.orgs, admin=caller.admin, orgs_cut=caller.orgs_cut,
+                   acting_org=org if org in caller.orgs else None)  # fmt: skip

@@ -21,6 +21,8 @@ from headgate.store.items import member_key
 from headgate.store.members import AT_ONCE, read_held
 from headgate.store.port import Item, Key, Throttled, Unavailable
 
+IDS_READ = 1_001
+"""Member items that one request reads at most, whoever asks: a user and its 1,000 orgs, in one long list."""
 HELD = 20_000
 """Cached memberships, at most: about 6 MB. A subject with three orgs needs four for each long list."""
 HELD_FOR = 300.0
@@ -31,6 +33,11 @@ Name = tuple[str, int, str, str]
 """Flag, its version, kind, id."""
 
 
+def ids_looked_up(rules: Ruleset) -> int:
+    """Return how many ids of one subject are looked up in each long list: the user, then the first orgs."""
+    return max(1, IDS_READ // max(1, len(rules.long)))
+
+
 class Lists:
     """One per execution environment. Thread-safe."""
 
@@ -39,20 +46,21 @@ class Lists:
         self._held: OrderedDict[Name, tuple[bool, float]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, rules: Ruleset, subject: Subject, keys: Iterable[str], read: Read) -> Listing:
-        """Return the subject with the long lists it is on, among those that decisions on `keys` depend on."""
-        if not rules.long or subject.admin:
-            return Listing(subject)
-        asked = {key: _names(rules.flags[key], subject) for key in concerned(rules, keys)}
-        known = self._known([name for names in asked.values() for name in names])
-        unknown = [name for names in asked.values() if not any(map(known.get, names))
-                   for name in names if name not in known]  # fmt: skip
+    def of(self, rules: Ruleset, subjects: Sequence[Subject], keys: Iterable[str], read: Read) -> list[Listing]:
+        """Return each subject with the long lists it is on, among those that decisions on `keys` depend on."""
+        if not rules.long or all(subject.admin for subject in subjects):
+            return [Listing(subject) for subject in subjects]
+        flags = [rules.flags[key] for key in concerned(rules, keys)]
+        most = ids_looked_up(rules)
+        asked = [{} if one.admin else {flag.key: _names(flag, one, most) for flag in flags} for one in subjects]
+        every = [names for each in asked for names in each.values()]
+        known = self._known([name for names in every for name in names])
+        unknown = list(dict.fromkeys(name for names in every if not any(map(known.get, names))
+                                     for name in names if name not in known))[:IDS_READ]  # fmt: skip
         with suppress(Unavailable, Throttled):
             for begin in range(0, len(unknown), AT_ONCE):
                 known |= self._look_up(rules, unknown[begin : begin + AT_ONCE], read)
-        listed = frozenset(key for key, names in asked.items() if any(map(known.get, names)))
-        missing = frozenset(key for key, names in asked.items() if not all(name in known for name in names))
-        return Listing(replace(subject, listed=listed) if listed else subject, missing - listed)
+        return [_listing(subject, each, known) for subject, each in zip(subjects, asked, strict=True)]
 
     def _known(self, names: Sequence[Name]) -> dict[Name, bool]:
         now = self._clock()
@@ -83,12 +91,22 @@ class Lists:
                 self._held.popitem(last=False)
 
 
-def _names(flag: Flag, subject: Subject) -> list[Name]:
-    """What to look up: only kinds that the long part has, and only ids that can be members."""
+def _listing(subject: Subject, asked: Mapping[str, Sequence[Name]], known: Mapping[Name, bool]) -> Listing:
+    listed = frozenset(key for key, names in asked.items() if any(map(known.get, names)))
+    missing = frozenset(key for key, names in asked.items() if not all(name in known for name in names))
+    return Listing(replace(subject, listed=listed) if listed else subject, missing - listed)
+
+
+def _names(flag: Flag, subject: Subject, most: int) -> list[Name]:
+    """What to look up: only kinds that the long part has, and only ids that can be members.
+
+    At most `most` ids, whatever else is asked: a subject's orgs beyond them are not listed in any decision.
+    """
     long = flag.members
     members: list[Member] = []
     if long is not None and long.users and subject.user:
         members.append(("user", subject.user))
     if long is not None and long.orgs:
-        members.extend(("org", org) for org in dict.fromkeys(subject.orgs))
-    return [(flag.key, flag.version, kind, name) for kind, name in members if is_member_id(name)]
+        orgs = (subject.acting_org,) if subject.acting_org else subject.orgs
+        members.extend(("org", org) for org in dict.fromkeys(orgs))
+    return [(flag.key, flag.version, kind, name) for kind, name in members if is_member_id(name)][:most]

@@ -13,7 +13,7 @@ does not advance a monotonic clock. There are no threads.
 
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import pairwise
@@ -21,29 +21,13 @@ from typing import Any, Protocol
 
 from headgate.core.audit import is_sealed
 from headgate.core.emergency import NO_EMERGENCY, Emergency
-from headgate.core.flag import read_flag
 from headgate.core.listing import Listing
 from headgate.core.model import Subject
-from headgate.core.ruleset import ruleset
-from headgate.core.snapshot import (
-    EMPTY,
-    Snapshot,
-    apply_entries,
-    read_keyring,
-    read_profile,
-    read_routes,
-    with_denials,
-    with_kills,
-)
+from headgate.core.snapshot import Snapshot, apply_entries, with_kills
 from headgate.store.items import (
     AUDIT,
     DENIALS,
-    DENY_PREFIX,
-    FLAG_PREFIX,
     HEAD_KEY,
-    KEYRING_KEY,
-    PROFILE_KEY,
-    ROUTES_KEY,
     RULES,
     Head,
     audit_sk,
@@ -51,10 +35,10 @@ from headgate.store.items import (
     head_of,
     read_entry,
     read_head,
-    read_stored,
-)  # fmt: skip
+)
 from headgate.store.memberships import Lists
 from headgate.store.port import Item, Key, Table, Throttled, Unavailable
+from headgate.store.rules import build
 
 SOFT_TTL, SOFT_JITTER = 5.0, 1.0
 """Seconds from the start of one refresh to the next: 4 to 5. Jitter only shortens it, so that 5 s is a promise."""
@@ -163,9 +147,13 @@ class Snapshots:
 
     def with_lists(self, view: View, subject: Subject, keys: Iterable[str]) -> Listing:
         """Return the subject with the long lists it is on. Uncached ones are read in the view's remaining budget."""
+        return self.with_lists_of_each(view, (subject,), keys)[0]
+
+    def with_lists_of_each(self, view: View, subjects: Sequence[Subject], keys: Iterable[str]) -> list[Listing]:
+        """As `with_lists`, for several subjects, with the same reads for all."""
         if view.standing is Standing.EXPIRED or not view.snapshot.rules.long:  # lists admit nobody, or none is long
-            return Listing(subject)
-        return self._lists.of(view.snapshot.rules, subject, keys, self._read_lists)
+            return [Listing(subject) for subject in subjects]
+        return self._lists.of(view.snapshot.rules, subjects, keys, self._read_lists)
 
     def _read_lists(self, keys: tuple[Key, ...]) -> dict[Key, Item]:
         try:
@@ -287,22 +275,3 @@ class Snapshots:
         if not linked or (links[-1]["revision"], links[-1]["digest"]) != (head.revision, head.digest):
             raise Gap
         return entries
-
-
-def build(items: list[Item], revision: int) -> Snapshot:
-    """Build a snapshot from the stored rules."""
-    flags, routes, profile, keyring, denials = {}, EMPTY.routes, EMPTY.profile, EMPTY.keyring, []
-    for item in items:
-        key, stored = (str(item["pk"]), str(item["sk"])), read_stored(item)
-        if key == ROUTES_KEY:
-            routes = read_routes(stored.document)
-        elif key == PROFILE_KEY:
-            profile = read_profile(stored.document)
-        elif key == KEYRING_KEY:
-            keyring = read_keyring(stored.document)
-        elif key[1].startswith(DENY_PREFIX):
-            denials.append(stored.document)
-        elif key[1].startswith(FLAG_PREFIX) and not stored.retired:
-            name = key[1].removeprefix(FLAG_PREFIX)
-            flags[name] = read_flag(name, stored.document)
-    return Snapshot(ruleset(flags, revision), routes, profile, keyring, with_denials(EMPTY.denied, denials))

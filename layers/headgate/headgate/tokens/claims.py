@@ -77,10 +77,10 @@ class Credential:
     subject: str = field(repr=False)
     client_id: str = field(repr=False)
     orgs: tuple[str, ...] = field(default=(), repr=False)
+    orgs_cut: bool = False
     admin: bool = False
     attributes: Mapping[str, Attribute] = field(default_factory=no_attributes, repr=False)
     entitlements: tuple[str, ...] = ()
-    orgs_cut: bool = False
     sid: str | None = field(default=None, repr=False)
     gen: int = 1
     rev: int
@@ -106,10 +106,10 @@ def accept(claims: Claims, profile: KindProfile, *, issuer: str, audience: str, 
         subject=fields.text(claims, "sub", RefusalCode.SUBJECT),
         client_id=fields.text(claims, "client_id"),
         orgs=fields.names(claims, "orgs"),
-        admin=_flag(claims, "admin"),
+        orgs_cut=_only_true(claims, "orgs_cut", RefusalCode.CLAIM_TYPE),
+        admin=_only_true(claims, "admin", RefusalCode.ADMIN),
         attributes=fields.attributes(claims["attributes"]) if "attributes" in claims else no_attributes(),
         entitlements=fields.names(claims, "entitlements"),
-        orgs_cut=_flag(claims, "orgs_cut"),
         sid=_handle(claims, "sid") if profile.kind is Kind.SESSION else None,
         gen=_count(claims, "gen") if "gen" in claims else 1,
         rev=_count(claims, "rev"),
@@ -143,12 +143,12 @@ def _check_addressee(claims: Claims, profile: KindProfile, issuer: str, audience
             raise TokenRefused(code)
 
 
-def _flag(claims: Claims, name: str) -> bool:
-    """Only JSON true counts, and we write nothing else."""
+def _only_true(claims: Claims, name: str, code: RefusalCode) -> bool:
+    """Only JSON true means true, such as for `admin`, and we write nothing else."""
     if name not in claims:
         return False
     if claims[name] is not True:
-        raise TokenRefused(RefusalCode.ADMIN if name == "admin" else RefusalCode.CLAIM_TYPE)
+        raise TokenRefused(code)
     return True
 
 

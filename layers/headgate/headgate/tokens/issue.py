@@ -44,10 +44,10 @@ class Grant:
     lifetime: int
     rev: int
     orgs: tuple[str, ...] = field(default=(), repr=False)
+    orgs_cut: bool = False
     admin: bool = False
     attributes: Mapping[str, object] = field(default_factory=no_attributes, repr=False)
     entitlements: tuple[str, ...] = ()
-    orgs_cut: bool = False
     sid: str | None = None
     gen: int = 1
     extra: Mapping[str, object] = field(default_factory=no_attributes, repr=False)
