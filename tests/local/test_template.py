@@ -184,3 +184,16 @@ def test_unsupported_template_is_rejected(tmp_path: Path, old: str, new: str, sa
         return
     with pytest.raises(TemplateError, match=says):
         load_template(path, {})
+
+
+def test_more_cors_headers_come_by_parameter() -> None:
+    """In the gate's own template, in addition to those that Headgate needs."""
+    origin = {"CorsOrigins": "https://app.example"}
+    more = {"CorsRequestHeaders": "x-request-id,baggage", "CorsResponseHeaders": "x-total"}
+    plain, given = (load_template(ROOT / "template.yaml", origin | headers).cors for headers in ({}, more))
+    assert plain is not None
+    assert given is not None
+    assert plain.allow_headers == ("authorization", "content-type", "if-none-match")
+    assert plain.expose_headers == ("ETag", "x-headgate-revision", "retry-after")
+    assert given.allow_headers == (*plain.allow_headers, "x-request-id", "baggage")
+    assert given.expose_headers == (*plain.expose_headers, "x-total")

@@ -18,7 +18,9 @@ from openfeature.evaluation_context import EvaluationContext
 from openfeature.event import EventDetails, ProviderEvent
 from openfeature.exception import ErrorCode, OpenFeatureError, ProviderNotReadyError
 from openfeature.flag_evaluation import FlagResolutionDetails
+from openfeature.hook import Hook
 from openfeature.provider import ProviderStatus
+from openfeature.transaction_context import ContextVarsTransactionContextPropagator
 from reference_table import Fault, always, clear
 from written_rules import WrittenRules
 
@@ -102,7 +104,7 @@ def test_requirement(world: World, number: str) -> None:
 # 1.7 provider status
 
 
-@requirement("1.7.1", "1.7.3", "5.3.5")
+@requirement("1.7.1", "1.7.3", "2.8.1", "5.3.5")
 def status_follows_the_rules(world: World) -> None:
     client = world.start()
     assert client.get_provider_status() is ProviderStatus.READY
@@ -121,14 +123,16 @@ def status_follows_the_rules(world: World) -> None:
     assert client.get_provider_status() is ProviderStatus.READY
 
 
-@requirement("1.7.4", "2.4.2.1", "5.3.2")
+@requirement("1.7.4", "1.7.8", "2.4.2.1", "2.8.3", "5.3.2")
 def a_start_without_rules_is_an_error(world: World) -> None:
     world.rules.table.weather = always(Fault.LOST_REQUEST)
     told = heard(api, ERROR)
     with pytest.raises(ProviderNotReadyError, match="does not answer"):
         world.start()
     assert api.get_client().get_provider_status() is ProviderStatus.ERROR
-    assert "does not answer" in str(told.get(timeout=SOON).message)
+    details = told.get(timeout=SOON)
+    assert "does not answer" in str(details.message)
+    assert details.error_code is ErrorCode.PROVIDER_NOT_READY
 
 
 @requirement("1.7.5", "1.7.7")
@@ -233,13 +237,14 @@ def it_may_have_hooks_and_has_none(world: World) -> None:
     assert world.provider.get_provider_hooks() == []
 
 
-@requirement("2.4.1", "5.3.1")
+@requirement("2.4.1", "2.8.2", "5.3.1")
 def it_loads_the_rules_at_its_start(world: World) -> None:
     told = heard(api.get_client(), READY)
     told.get(timeout=SOON)  # of the client's own provider
     assert world.rules.reads_of(world.start) > 0
     assert told.get(timeout=SOON).provider_name == "headgate"
     assert world.rules.reads_of(world.resolve) == 0
+    assert told.empty()  # once
 
 
 @requirement("2.6.1")
@@ -292,15 +297,34 @@ def the_targeting_key_wins_over_a_field_of_its_name(world: World) -> None:
     assert world.resolve("hers", EvaluationContext("bob", {"targetingKey": "zoe"})).value is False
 
 
-@requirement("3.2.1", "3.2.2")
-def contexts_of_api_client_and_evaluation_are_merged(world: World) -> None:
-    clauses = [{"attribute": name, "op": "equals", "value": name} for name in ("api", "client", "call")]
+LAYERS = ("api", "transaction", "client", "call", "hook")
+"""Each may overwrite what those before it say."""
+
+
+def layer(name: str) -> EvaluationContext:
+    """A context that claims every attribute from its own layer up."""
+    return EvaluationContext("bob", dict.fromkeys(LAYERS[LAYERS.index(name) :], name))
+
+
+class Before(Hook):
+    """A hook that gives a context."""
+
+    def before(self, **_: Any) -> EvaluationContext:
+        return layer("hook")
+
+
+@requirement("3.2.1", "3.2.1.1", "3.2.2", "3.2.3", "3.3.1.1", "3.3.1.2.1")
+def contexts_are_merged_layer_by_layer(world: World) -> None:
+    clauses = [{"attribute": name, "op": "equals", "value": name} for name in LAYERS]
     world.rules.flag("all", stage="allowlist", allow={"rules": [{"clauses": clauses}]})
-    api.set_evaluation_context(EvaluationContext("bob", {"api": "api", "client": "api", "call": "api"}))
     client = world.start()
-    client.context = EvaluationContext(attributes={"client": "client", "call": "client"})
-    assert client.get_boolean_value("all", False, EvaluationContext(attributes={"call": "call"})) is True
-    assert client.get_boolean_value("all", True) is False
+    api.set_evaluation_context(layer("api"))
+    api.set_transaction_context_propagator(ContextVarsTransactionContextPropagator())
+    api.set_transaction_context(layer("transaction"))
+    client.context = layer("client")
+    assert client.get_boolean_value("all", True, layer("call")) is False
+    client.add_hooks([Before()])
+    assert client.get_boolean_value("all", False, layer("call")) is True
 
 
 # 5 events

@@ -66,6 +66,12 @@ def test_every_policy_is_documented() -> None:
     assert set(re.findall(r"^\| `(\w+Policy)` \|", TEXT, re.MULTILINE)) == {*ROLES, EMERGENCY}
 
 
+HEADER_LISTS = (
+    ("", True), ("x-request-id", True), ("traceparent,X-Api_Version", True),
+    *((value, False) for value in ("*", "a b", "a, b", "a,", ",a", "a,,b")),
+)  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("name", "value", "taken"),
     [
@@ -76,6 +82,7 @@ def test_every_policy_is_documented() -> None:
         ("CorsOrigins", "https://a.example/", False),
         ("CorsOrigins", "https://a.example, https://b.example", False),
         ("CorsOrigins", "a.example", False),
+        *((f"Cors{kind}Headers", value, taken) for kind in ("Request", "Response") for value, taken in HEADER_LISTS),
         ("Issuer", "", True),
         ("Issuer", "https://gate.example", True),
         ("Issuer", "https://gate.example/production", True),

@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from template_checks.deployment import Deployment, listed
+from template_checks.deployment import Deployment, Raw, listed
 from template_checks.expected import EMERGENCY, GATE, IAM, OPEN, OPEN_ROUTES, ROLES, ROUTES
 
 FUNCTION_POLICY_LIMIT = 20_480
@@ -181,6 +181,11 @@ def access_logs_expire_and_reveal_nobody(d: Deployment) -> Iterator[str]:
     yield from (f"the access log holds {v}" for v in values if str(v).removeprefix("$context.") not in LOGGABLE)
 
 
+def _and_more(always: str, parameter: str) -> Raw:
+    more = {"Fn::Join": [",", [always, ""]]}  # the translator inserts the parameter's default
+    return {"Fn::Split": [",", {"Fn::If": [f"Has{parameter}", more, always]}]}
+
+
 def cors_is_narrow(d: Deployment) -> Iterator[str]:
     cors = d.of("AWS::ApiGatewayV2::Api")["HttpApi"]["Body"].get("x-amazon-apigateway-cors", {}).get("Fn::If", [None])
     if cors[0] != "HasCors" or cors[2] != {"Ref": "AWS::NoValue"}:
@@ -189,12 +194,13 @@ def cors_is_narrow(d: Deployment) -> Iterator[str]:
     wanted = {
         "allowOrigins": {"Fn::Split": [",", ""]},  # the translator inserts the parameter's default
         "allowMethods": ["GET", "POST", "PUT", "PATCH", "DELETE"],
-        "allowHeaders": ["authorization", "content-type", "if-none-match"],
-        "exposeHeaders": ["ETag", "x-headgate-revision", "retry-after"],
+        "allowHeaders": _and_more("authorization,content-type,if-none-match", "CorsRequestHeaders"),
+        "exposeHeaders": _and_more("ETag,x-headgate-revision,retry-after", "CorsResponseHeaders"),
     }
     yield from (f"CORS {k} is {cors[1].get(k)}" for k, v in wanted.items() if cors[1].get(k) != v)
-    if re.fullmatch(d.source["Parameters"]["CorsOrigins"].get("AllowedPattern", ".*"), "*"):
-        yield "CorsOrigins may be a wildcard"
+    for name in ("CorsOrigins", "CorsRequestHeaders", "CorsResponseHeaders"):
+        if re.fullmatch(d.source["Parameters"][name].get("AllowedPattern", ".*"), "*"):
+            yield f"{name} may be a wildcard"
     if cors[1].get("allowCredentials"):
         yield "CORS allows credentials; tokens are sent in a header"
 

@@ -101,6 +101,7 @@ BROKEN: dict[Check, dict[str, Edit]] = {
         "hidden ETag": put(f"{_CORS}.ExposeHeaders", ["x-headgate-revision"]),
         "origins as one string": put(f"{_CORS}.AllowOrigins", {"Ref": "CorsOrigins"}),
         "any text as an origin": drop("Parameters.CorsOrigins.AllowedPattern"),
+        "any text as a header": drop("Parameters.CorsRequestHeaders.AllowedPattern"),
     },
     api.managed_policies_allow_exact_routes: {
         "viewer writes": may_invoke("ViewerPolicy", "$default/PUT/admin/v1/flags/*"),

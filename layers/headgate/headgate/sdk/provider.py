@@ -59,7 +59,7 @@ class HeadgateProvider(AbstractProvider):
     ) -> None:
         super().__init__()
         self._cold = partial(Snapshots, open_table(table), watch=self, clock=clock, jitter=jitter)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a handler of an event may evaluate
         self._forget()
 
     def _forget(self) -> None:
