@@ -51,6 +51,7 @@ CLIENTS = {
     "awslambdaric": (sys.executable, "-S", "-P", "-m", "awslambdaric", "app.handler"),
     "the laptop mode's": interpreter(BOOTSTRAP),
 }
+SECRET = "bench"
 Ask = Callable[[int], Any]
 
 
@@ -91,7 +92,7 @@ async def in_environments(proxy: FaultyProxy) -> bool:
     idp = listen(0)
     provider = IdentityProvider(url_of(idp), "example", "https://gate.example.com")
     environments: dict[int, Environment] = {}
-    ports: dict[int, Any] = dict.fromkeys(map(port_of, listeners.values()), RuntimeApi(environments))
+    ports: dict[int, Any] = dict.fromkeys(map(port_of, listeners.values()), RuntimeApi(environments, SECRET))
     server = LocalServer([idp, *listeners.values()], {port_of(idp): provider.app, **ports})
     await server.start()
     kept = True
@@ -138,7 +139,7 @@ async def running(
     function = Function("EvaluateFunction", folder, "app.handler", variables, 10, 512, (layer,))
     every = runtime_variables(
         function,
-        api=f"{LOOPBACK}:{port}",
+        api=f"{LOOPBACK}:{port}/{SECRET}",
         endpoints={"AWS_ENDPOINT_URL": endpoint},
         credentials=("local", "local"),
     )

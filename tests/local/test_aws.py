@@ -5,10 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from moto_child import running_dynamodb
 from plain_client import Client
 
 from headgate_cli.local.aws import EndpointRefused, dynamodb_endpoint
-from headgate_cli.local.stack import Stack, StackFailed, running_stack
+from headgate_cli.local.stack import StackFailed, running_stack
 
 PROJECT = Path(__file__).parent / "project"
 
@@ -78,14 +79,16 @@ def test_unavailable_dynamodb_stops_the_start() -> None:
     assert "exited with 7" in str(failed.value)
 
 
-def test_second_stack_on_the_same_dynamodb_sees_its_data(call: Client, small: Stack) -> None:
+def test_second_stack_on_the_same_dynamodb_sees_its_data() -> None:
     """As with DynamoDB Local, or a proxy that injects faults: existing tables are kept."""
-    endpoint = call("GET", "/open").document["environment"]["AWS_ENDPOINT_URL"]
-    count = call("POST", "/count").document["count"]
-    with running_stack(project=PROJECT, env={"AWS_ENDPOINT_URL_DYNAMODB": endpoint}) as second:
-        other = Client(second.api)
-        assert other("POST", "/count").document["count"] == count + 1
-        found = other("GET", "/open").document["environment"]
-        assert found["AWS_ENDPOINT_URL_DYNAMODB"] == endpoint
-        assert found["AWS_ENDPOINT_URL"] != endpoint  # KMS is separate
-        assert other("POST", "/sign").status == 200
+    with running_dynamodb() as endpoint:
+        variables = {"AWS_ENDPOINT_URL_DYNAMODB": endpoint}
+        with running_stack(project=PROJECT, env=variables) as first:
+            count = Client(first.api)("POST", "/count").document["count"]
+        with running_stack(project=PROJECT, env=variables) as second:
+            other = Client(second.api)
+            assert other("POST", "/count").document["count"] == count + 1
+            found = other("GET", "/open").document["environment"]
+            assert found["AWS_ENDPOINT_URL_DYNAMODB"] == endpoint == second.ready["dynamodb"]
+            assert found["AWS_ENDPOINT_URL"] != endpoint  # KMS is separate
+            assert other("POST", "/sign").status == 200

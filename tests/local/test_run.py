@@ -48,11 +48,14 @@ def test_ready_line_has_every_address(small: Stack) -> None:
         assert set(key) == {"access_key_id", "secret_access_key"}
         assert re.fullmatch(r"[A-Z0-9]{20}", key["access_key_id"])
         assert len(key["secret_access_key"]) == 40
-    for name in ("api", "idp", "page", "issuer", "control"):
+    for name in ("api", "idp", "page", "issuer", "control", "dynamodb"):
         assert re.match(r"http://127\.0\.0\.1:\d+", ready[name])
     assert ready["issuer"] == ready["api"]
     assert (ready["region"], ready["audience"]) == ("us-east-1", "small")
-    assert set(ready) == {"api", "idp", "console", "page", "control", "region", "issuer", "audience"}
+    assert ready["table"] == "headgate-local-Table"
+    assert set(ready) == {
+        "api", "idp", "console", "page", "control", "dynamodb", "table", "region", "issuer", "audience"
+    }  # fmt: skip
 
 
 def test_access_keys_differ_for_each_run(small: Stack) -> None:

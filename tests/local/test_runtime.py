@@ -124,10 +124,10 @@ async def served(tmp_path: Path, client: str, timeout: int = 5) -> AsyncIterator
     """An environment whose child runs the given Python code in place of our runtime client."""
     listener = listen(0)
     function = Function("F", tmp_path, "app.handler", {}, timeout, 128, ())
-    variables = {"AWS_LAMBDA_RUNTIME_API": f"{LOOPBACK}:{port_of(listener)}"}
+    variables = {"AWS_LAMBDA_RUNTIME_API": f"{LOOPBACK}:{port_of(listener)}/{SECRET}"}
     command = (sys.executable, "-S", "-c", HELPERS + client)
     environment = Counting(function, variables, lambda name, line: print(name, line), command)
-    server = LocalServer([listener], {port_of(listener): RuntimeApi({port_of(listener): environment})})
+    server = LocalServer([listener], {port_of(listener): RuntimeApi({port_of(listener): environment}, SECRET)})
     await server.start()
     try:
         yield environment
@@ -136,12 +136,13 @@ async def served(tmp_path: Path, client: str, timeout: int = 5) -> AsyncIterator
         await server.stop()
 
 
+SECRET = "of-this-test"
 HELPERS = """
 import http.client, os, json
-API = os.environ["AWS_LAMBDA_RUNTIME_API"]
+API, _, SECRET = os.environ["AWS_LAMBDA_RUNTIME_API"].partition("/")
 def call(method, path, body=None):
     connection = http.client.HTTPConnection(API)
-    connection.request(method, "/2018-06-01/runtime" + path, body)
+    connection.request(method, f"/{SECRET}/2018-06-01/runtime{path}", body)
     response = connection.getresponse()
     return response.status, dict(response.getheaders()), response.read()
 def next_event():
@@ -235,7 +236,8 @@ def test_client_that_disconnects_while_waiting_loses_no_event(tmp_path: Path) ->
 import socket
 host, port = API.split(":")
 connection = socket.create_connection((host, int(port)))
-connection.sendall(b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+head = f"GET /{SECRET}/2018-06-01/runtime/invocation/next HTTP/1.1\\r\\nHost: {host}\\r\\n\\r\\n"
+connection.sendall(head.encode())
 connection.close()
 rid, *_ = next_event()
 call("POST", f"/invocation/{rid}/response", '"second"')

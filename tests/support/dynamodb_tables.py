@@ -7,9 +7,9 @@ from itertools import count
 from typing import Any
 
 import pytest
+from moto_child import CREDENTIALS
 
 from headgate.store.dynamo import REQUEST_PATH, DynamoTable, client
-from headgate_cli.local.aws import DUMMY_CREDENTIALS
 from headgate_cli.local.declared import REGION
 
 SCHEMA: dict[str, Any] = {
@@ -51,7 +51,7 @@ def _client() -> Any:
 def tables_at(url: str) -> Iterator[Tables]:
     """Tables of the server at this URL, for the duration of the block."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), DUMMY_CREDENTIALS, strict=True):
+        for name, value in zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), CREDENTIALS, strict=True):
             patch.setenv(name, value)
         patch.setenv("AWS_DEFAULT_REGION", REGION)
         patch.setenv("AWS_ENDPOINT_URL_DYNAMODB", url)

@@ -8,14 +8,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from headgate_cli.local.aws import DUMMY_CREDENTIALS
+from headgate_cli.local.aws import KEY_ID
 from headgate_cli.local.declared import ACCOUNT_ID, REGION
+
+CREDENTIALS = (KEY_ID, "any")
+"""Access key id and secret of its clients. It answers every caller."""
 
 
 @contextlib.contextmanager
 def running_dynamodb() -> Iterator[str]:
     """Its URL, for as long as the block runs."""
-    key_id, secret = DUMMY_CREDENTIALS
+    key_id, secret = CREDENTIALS
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
         url = "http://{}:{}".format(*listener.getsockname())
         process = subprocess.Popen(

@@ -11,7 +11,7 @@ from typing import Any
 
 import botocore.session
 import pytest
-from moto_child import running_dynamodb
+from moto_child import CREDENTIALS, running_dynamodb
 from running_gate import Gate
 from running_gate.people import new_id
 from typer.testing import CliRunner, Result
@@ -19,7 +19,6 @@ from typer.testing import CliRunner, Result
 from headgate.core.audit import digest, sealed
 from headgate.store.dynamo import DynamoTable
 from headgate.store.items import AUDIT, Head, audit_sk, entry_item, head_item
-from headgate_cli.local.aws import DUMMY_CREDENTIALS
 from headgate_cli.local.declared import REGION, STACK_NAME
 from headgate_cli.local.stack import running_stack
 from headgate_cli.main import app
@@ -35,7 +34,7 @@ class Forger:
 
     def __init__(self, url: str) -> None:
         session = botocore.session.get_session()
-        session.set_credentials(*DUMMY_CREDENTIALS)
+        session.set_credentials(*CREDENTIALS)
         self._api = session.create_client("dynamodb", region_name=REGION, endpoint_url=url)
         self._table = DynamoTable(TABLE, self._api)
 

@@ -8,10 +8,10 @@ import botocore.session
 import pytest
 from breakable import Breakable, breakable_stack
 from killing import ACCESS, kill, restore
+from moto_child import CREDENTIALS
 from running_gate import Gate, Person, until
 from running_gate.gate import SETTLED_WITHIN
 
-from headgate_cli.local.aws import DUMMY_CREDENTIALS
 from headgate_cli.local.declared import REGION, STACK_NAME
 
 HURT: tuple[tuple[str, Any], ...] = (
@@ -34,7 +34,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Breakable]:
 @pytest.fixture(scope="module")
 def table(broken: Breakable) -> Any:
     """DynamoDB, bypassing the functions."""
-    key_id, secret = DUMMY_CREDENTIALS
+    key_id, secret = CREDENTIALS
     return botocore.session.get_session().create_client(
         "dynamodb", REGION, endpoint_url=broken.proxy.url, aws_access_key_id=key_id, aws_secret_access_key=secret
     )

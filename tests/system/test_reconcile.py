@@ -7,7 +7,7 @@ from typing import Any
 
 import botocore.session
 import pytest
-from moto_child import running_dynamodb
+from moto_child import CREDENTIALS, running_dynamodb
 from running_gate import Gate
 from running_gate.gate import in_parallel
 from running_gate.people import new_id
@@ -16,7 +16,6 @@ from typer.testing import CliRunner, Result
 from headgate.store.dynamo import DynamoTable
 from headgate.store.items import HEAD_KEY, flag_key
 from headgate.store.port import Item, Key
-from headgate_cli.local.aws import DUMMY_CREDENTIALS
 from headgate_cli.local.declared import REGION, STACK_NAME
 from headgate_cli.local.stack import running_stack
 from headgate_cli.main import app
@@ -30,7 +29,7 @@ class Restored:
 
     def __init__(self, gate: Gate, url: str) -> None:
         session = botocore.session.get_session()
-        session.set_credentials(*DUMMY_CREDENTIALS)
+        session.set_credentials(*CREDENTIALS)
         self.gate, self._url = gate, url
         self._api = session.create_client("dynamodb", region_name=REGION, endpoint_url=url)
         self._table = DynamoTable(TABLE, self._api)

@@ -112,6 +112,7 @@ To use the headgate command, curl, or an SDK, run this in another terminal. The 
   export HEADGATE_API={ready.api} HEADGATE_IDP={ready.idp} AWS_REGION={ready.document()["region"]}
   export AWS_ACCESS_KEY_ID={admin.access_key_id} AWS_SECRET_ACCESS_KEY={admin.secret_access_key}
   export AWS_ENDPOINT_URL_LAMBDA={ready.control} AWS_ENDPOINT_URL_CLOUDFORMATION={ready.control}
+  export AWS_ENDPOINT_URL_DYNAMODB={ready.dynamodb} HEADGATE_TABLE={ready.table}
   unset AWS_SESSION_TOKEN AWS_PROFILE
 
 For example:

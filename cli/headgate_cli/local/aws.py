@@ -13,6 +13,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from secrets import token_urlsafe
 from urllib.parse import urlsplit
 
 from headgate_cli.local.addresses import listen, url_of
@@ -22,8 +23,8 @@ from headgate_cli.local.declared import ACCOUNT_ID, REGION, Template
 MOTO_SERVER = Path(__file__).with_name("moto_server.py")
 PACKAGES = Path(__file__).parents[2]
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-DUMMY_CREDENTIALS = ("LOCALHEADGATE0000000", "local-only")
-"""Access key id and secret for DynamoDB and KMS on loopback. They grant nothing."""
+KEY_ID = "LOCALHEADGATE0000000"
+"""The access key id for DynamoDB and KMS on loopback. DynamoDB Local keeps tables apart by it, so it never changes."""
 
 
 class EndpointRefused(Exception):
@@ -46,13 +47,22 @@ class AwsFailed(Exception):
 
 
 class LocalAws:
-    """The moto child process. Its address is known before it runs: connections wait in the socket's queue."""
+    """The moto child process. Its address is known before it runs: connections wait in the socket's queue.
+
+    `credentials` are an access key id and its secret, made for this run: moto answers only what they signed.
+    """
 
     def __init__(self, own_dynamodb: str) -> None:
         self._own_dynamodb = own_dynamodb
+        self.credentials = KEY_ID, token_urlsafe(30)
         self._listener = listen(0)
         self.url = url_of(self._listener)
         self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def dynamodb(self) -> str:
+        """The endpoint of DynamoDB."""
+        return self._own_dynamodb or self.url
 
     @property
     def endpoints(self) -> dict[str, str]:
@@ -64,7 +74,7 @@ class LocalAws:
 
     async def start(self) -> None:
         """Start the child, which loads moto while it waits for its order."""
-        key_id, secret = DUMMY_CREDENTIALS
+        key_id, secret = self.credentials
         self._process = await asyncio.create_subprocess_exec(
             *interpreter(MOTO_SERVER),
             str(self._listener.fileno()),
@@ -85,13 +95,17 @@ class LocalAws:
         )
         self._listener.close()
 
-    async def create(self, template: Template, secrets: Sequence[Mapping[str, str]] = ()) -> None:
-        """Create the template's tables and keys, and secrets (`arn`, `text`), and wait for them. Raises AwsFailed."""
+    async def create(self, template: Template, secrets: Sequence[Mapping[str, str]], others: Mapping[str, str]) -> None:
+        """Create the template's tables and keys, and secrets (`arn`, `text`), and wait for them. Raises AwsFailed.
+
+        `others` are more access keys that moto answers, by id.
+        """
         assert self._process is not None and self._process.stdin and self._process.stdout  # noqa: S101, PT018
         order = {
             "account": ACCOUNT_ID,
             "region": REGION,
             "dynamodb": self._own_dynamodb,
+            "signers": {**others, self.credentials[0]: self.credentials[1]},
             "secrets": list(secrets),
             "keys": [{"id": key.key_id, "spec": key.spec, "usage": key.usage} for key in template.keys],
             "tables": [
@@ -101,8 +115,7 @@ class LocalAws:
         }
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
         if await self._process.stdout.readline() != b"ready\n":
-            where = self._own_dynamodb or self.url
-            raise AwsFailed(f"the tables and keys could not be created (DynamoDB at {where})")
+            raise AwsFailed(f"the tables and keys could not be created (DynamoDB at {self.dynamodb})")
 
     async def stop(self) -> None:
         """Kill the child."""

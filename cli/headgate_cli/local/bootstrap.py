@@ -19,7 +19,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-_PREFIX = "/2018-06-01/runtime"
+_VERSION = "/2018-06-01/runtime"
 
 
 class LambdaContext:
@@ -46,16 +46,18 @@ class LambdaContext:
 
 
 class _RuntimeApi:
-    """A persistent connection to the Runtime API."""
+    """A persistent connection to the Runtime API. `address` is its host, its port, and the run's secret as a path."""
 
     def __init__(self, address: str) -> None:
-        self._connection = http.client.HTTPConnection(address)
+        netloc, _, secret = address.partition("/")
+        self._prefix = f"/{secret}{_VERSION}"
+        self._connection = http.client.HTTPConnection(netloc)
         self._connection.connect()
         self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def next(self) -> tuple[http.client.HTTPMessage, bytes]:
         """Wait for an invocation. Returns its headers and its event."""
-        self._connection.request("GET", f"{_PREFIX}/invocation/next")
+        self._connection.request("GET", f"{self._prefix}/invocation/next")
         response = self._connection.getresponse()
         body = response.read()
         if response.status != 200:
@@ -63,7 +65,7 @@ class _RuntimeApi:
         return response.headers, body
 
     def post(self, path: str, body: bytes) -> None:
-        self._connection.request("POST", _PREFIX + path, body, {"Content-Type": "application/json"})
+        self._connection.request("POST", self._prefix + path, body, {"Content-Type": "application/json"})
         self._connection.getresponse().read()
 
 

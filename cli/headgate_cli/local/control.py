@@ -25,7 +25,7 @@ from headgate_cli.local.principals import Principal
 from headgate_cli.local.runtime import Environment
 from headgate_cli.local.sigv4 import Signable, SignatureRefused, verify_signature
 from headgate_cli.local.template import LATEST
-from headgate_cli.local.wire import Receive, Scope, Send, read_body, send_response
+from headgate_cli.local.wire import Receive, Scope, Send, is_for_loopback, read_body, send_response
 
 _MAX_BODY = 1_000_000
 _FUNCTION = re.compile(r"/2015-03-31/functions/([^/]+)/(configuration|versions|aliases)(?:/([^/]+))?")
@@ -80,6 +80,9 @@ class Control:
         self._principals = {principal.access_key_id: principal for principal in principals.values()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not is_for_loopback(scope["headers"]):
+            await send_response(send, 403, [], b"")
+            return
         body = await read_body(receive, limit=_MAX_BODY) or b""
         headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
         path, query = scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")

@@ -25,7 +25,7 @@ from headgate_cli.local.event import GatewayRequest, base_event, integration_eve
 from headgate_cli.local.matching import Match, Routes
 from headgate_cli.local.principals import Principal
 from headgate_cli.local.runtime import Environment, Outcome
-from headgate_cli.local.wire import Receive, Scope, Send, read_body, send_response
+from headgate_cli.local.wire import Receive, Scope, Send, is_for_loopback, read_body, send_response
 
 _MAX_BODY = 10_000_000
 """Bytes (quota: 10 MB)."""
@@ -33,7 +33,6 @@ MAX_HEADERS = 10_240
 """Bytes of the request line and all header lines (quota: 10,240 B)."""
 INTEGRATION_TIMEOUT = 30.0
 """The timeout of a function in seconds (quota), including the time in its queue."""
-_HOSTS = frozenset({"127.0.0.1", "localhost"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +45,7 @@ class _Head:
     protocol: str
     headers: tuple[tuple[str, str], ...]
     source_ip: str
+    is_local: bool
 
     def header(self, name: str) -> str:
         return next((value for key, value in self.headers if key == name), "")
@@ -81,6 +81,7 @@ class Gateway:
             protocol=f"HTTP/{scope['http_version']}",
             headers=headers,
             source_ip=scope["client"][0],
+            is_local=is_for_loopback(scope["headers"]),
         )
         try:
             answer = await self._answer(head, receive)
@@ -128,9 +129,7 @@ class Gateway:
 
 def _refusal(head: _Head) -> GatewayAnswer | None:
     """Return the refusal of a request that is invalid on any route, before its body is read."""
-    # attack: DNS rebinding. API Gateway too answers only to its own host names
-    hosts = [value for name, value in head.headers if name == "host"]
-    if len(hosts) != 1 or hosts[0].partition(":")[0].lower() not in _HOSTS:
+    if not head.is_local:  # API Gateway too answers only to its own host names
         return answers.FORBIDDEN
     line = len(head.method) + len(head.path) + len(head.query) + len(" ? HTTP/1.1\r\n")
     if line + sum(len(name) + len(value) + len(": \r\n") for name, value in head.headers) > MAX_HEADERS:

@@ -3,7 +3,8 @@
 It runs as a process (`moto_server.py FD`) on a socket that the runner opened. The first line of its standard input is
 the order, a line on its standard output says that all is created, and it exits when its standard input closes. It
 answers one request at a time, in the event loop, because moto does not lock its writes (measured: 48 winners of 40 in a
-race of transactions). It must not know Headgate.
+race of transactions), and only what the order's access keys signed, because whoever may call KMS here can sign tokens.
+It must not know Headgate.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from headgate_cli.local.addresses import port_of, url_of
-from headgate_cli.local.wire import Header, Receive, Scope, Send, read_body, send_response
+from headgate_cli.local.sigv4 import Signable, SignatureRefused, sign, verify_signature
+from headgate_cli.local.wire import Header, Receive, Scope, Send, answer_json, is_for_loopback, read_body, send_response
 
 _TARGETS = {b"DynamoDB_20120810": "dynamodb", b"TrentService": "kms"}
 """The service that a request's X-Amz-Target names."""
@@ -49,6 +52,7 @@ async def main() -> None:
     server = LocalServer([listener], {port_of(listener): moto})
     gc.enable()
     order = json.loads(sys.stdin.readline())
+    moto.signers, moto.region = order.get("signers"), order["region"]
     threading.Thread(target=_end_with_the_runner, daemon=True).start()
     make_keys(order["keys"], order["account"], order["region"])
     if order["secrets"]:
@@ -65,10 +69,13 @@ class Moto:
     """The ASGI application in front of moto's own (WSGI) applications.
 
     moto's server takes 1 ms per request to find the service, and another to read the headers; here both are lookups.
+    `signers` are the access keys that it answers, by id; without any it answers every caller, as DynamoDB Local does.
     """
 
     def __init__(self) -> None:
-        self._services: dict[bytes, Any] = {}
+        self.region = ""
+        self.signers: Mapping[str, str] | None = None
+        self._services: dict[bytes, tuple[str, Any]] = {}
         for prefix, name in _TARGETS.items():
             self.serve(prefix, name)
 
@@ -76,17 +83,34 @@ class Moto:
         """Load a service, for requests whose target starts with `prefix`."""
         from moto.moto_server.werkzeug_app import create_backend_app
 
-        self._services[prefix] = create_backend_app(name)  # type: ignore[arg-type]
+        self._services[prefix] = name, create_backend_app(name)  # type: ignore[arg-type]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await read_body(receive, limit=None) or b""
         headers = dict(scope["headers"])
-        service = self._services.get(headers.get(b"x-amz-target", b"").partition(b".")[0])
+        name, service = self._services.get(headers.get(b"x-amz-target", b"").partition(b".")[0], ("", None))
         if service is None:
             await send_response(send, 404, [], b"")
             return
+        if not self._accepts(scope, name, body):
+            refusal = {"__type": "UnrecognizedClientException", "message": "not signed with a key of this run"}
+            await answer_json(send, 400, refusal)
+            return
         status, answer_headers, answer = _call(service, headers, body)
         await send_response(send, status, answer_headers, answer)
+
+    def _accepts(self, scope: Scope, service: str, body: bytes) -> bool:
+        if not is_for_loopback(scope["headers"]):
+            return False
+        if not self.signers:
+            return True
+        headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+        request = Signable(scope["method"], scope["path"], "", headers, body)
+        try:
+            verify_signature(request, self.signers, region=self.region, now=datetime.now(UTC), service=service)
+        except SignatureRefused:
+            return False
+        return True
 
 
 def _call(service: Any, headers: dict[bytes, bytes], body: bytes) -> tuple[int, list[Header], bytes]:
@@ -165,24 +189,33 @@ def make_tables(tables: Iterable[dict[str, Any]], endpoint: str, region: str) ->
 
 
 class _Calls:
-    """Calls DynamoDB on loopback. Emulators do not check the signature; they read the region and account from it."""
+    """Calls DynamoDB on loopback, signed with the environment's key."""
 
     def __init__(self, endpoint: str, region: str) -> None:
-        self._connection = http.client.HTTPConnection(urlsplit(endpoint).netloc, timeout=10)
-        scope = f"{os.environ['AWS_ACCESS_KEY_ID']}/{time.strftime('%Y%m%d')}/{region}/dynamodb/aws4_request"
-        self._headers = {
-            "Content-Type": "application/x-amz-json-1.0",
-            "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=local",
-        }
+        self._netloc, self._region = urlsplit(endpoint).netloc, region
+        self._connection = http.client.HTTPConnection(self._netloc, timeout=10)
 
     def __call__(self, operation: str, body: dict[str, Any]) -> dict[str, Any]:
-        headers = {**self._headers, "X-Amz-Target": f"DynamoDB_20120810.{operation}"}
-        self._connection.request("POST", "/", json.dumps(body), headers)
+        text = json.dumps(body).encode()
+        headers = {
+            "host": self._netloc,
+            "content-type": "application/x-amz-json-1.0",
+            "x-amz-target": f"DynamoDB_20120810.{operation}",
+        }
+        signature = sign(
+            Signable("POST", "/", "", tuple(headers.items()), text),
+            key_id=os.environ["AWS_ACCESS_KEY_ID"],
+            secret=os.environ["AWS_SECRET_ACCESS_KEY"],
+            region=self._region,
+            now=datetime.now(UTC),
+            service="dynamodb",
+        )
+        self._connection.request("POST", "/", text, {**headers, **signature})
         response = self._connection.getresponse()
-        text = response.read()
+        answer = response.read()
         if response.status != 200:
-            raise RuntimeError(f"DynamoDB {operation}: {response.status} {text[:300]!r}")
-        found: dict[str, Any] = json.loads(text)
+            raise RuntimeError(f"DynamoDB {operation}: {response.status} {answer[:300]!r}")
+        found: dict[str, Any] = json.loads(answer)
         return found
 
 

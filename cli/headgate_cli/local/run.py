@@ -18,10 +18,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import Any
 
 from headgate_cli.local.addresses import LOOPBACK, listen, port_of, url_of
-from headgate_cli.local.aws import DUMMY_CREDENTIALS, AwsFailed, LocalAws, dynamodb_endpoint
+from headgate_cli.local.aws import AwsFailed, LocalAws, dynamodb_endpoint
 from headgate_cli.local.declared import REGION, Template
 from headgate_cli.local.old_tokens import OldTokens
 from headgate_cli.local.principals import Principal, make_principals
@@ -66,7 +67,10 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """What a client needs to know about a running stack. `control` emulates AWS Lambda's own API."""
+    """What a client needs to know about a running stack.
+
+    `control` emulates AWS Lambda's own API. `dynamodb` is the endpoint of DynamoDB, and `table` the gate's table.
+    """
 
     api: str
     idp: str
@@ -74,6 +78,8 @@ class Ready:
     principals: Mapping[str, Principal]
     seconds: float
     control: str
+    dynamodb: str
+    table: str
 
     def document(self) -> dict[str, Any]:
         """Return the ready line of `--ready-json`."""
@@ -83,6 +89,8 @@ class Ready:
             "console": None,
             "page": f"{self.idp}/",
             "control": self.control,
+            "dynamodb": self.dynamodb,
+            "table": self.table,
             "region": REGION,
             **{name: principal.credentials for name, principal in self.principals.items()},
             "issuer": self.api,
@@ -134,6 +142,7 @@ class LocalStack:
         self._api = _listen(options.port)
         self._idp = _listen(options.idp_port)
         self._control = _listen(0)
+        self._secret = token_urlsafe(30)  # of the Runtime API
         self._environments: dict[str, Environment] = {}
         self._server: Any = None
 
@@ -145,7 +154,9 @@ class LocalStack:
         given = {**_parameters(api, idp), **(old.parameters if old else {})}
         template = load_template(self._options.template, given, self._options.apps)
         principals = make_principals(template.policies)
-        creating = asyncio.create_task(self._aws.create(template, [old.stored] if old else []))
+        admin = principals["admin"]
+        signers = {admin.access_key_id: admin.secret_access_key}
+        creating = asyncio.create_task(self._aws.create(template, [old.stored] if old else [], signers))
         try:
             ports = await self._start_functions(template)
             id_token = await self._serve(template, ports, principals)
@@ -156,9 +167,17 @@ class LocalStack:
             await asyncio.gather(creating, return_exceptions=True)
         if self._options.empty:
             manifest = {**manifest, "flags": []}
-        await self._seed(api, principals["admin"], id_token, manifest, template.guarded_reads())
-        seconds = time.monotonic() - self._options.began
-        return Ready(api, idp, str(template.parameters["Audience"]), principals, seconds, url_of(self._control))
+        await self._seed(api, admin, id_token, manifest, template.guarded_reads())
+        return Ready(
+            api=api,
+            idp=idp,
+            audience=str(template.parameters["Audience"]),
+            principals=principals,
+            seconds=time.monotonic() - self._options.began,
+            control=url_of(self._control),
+            dynamodb=self._aws.dynamodb,
+            table=template.tables[0].name if template.tables else "",
+        )
 
     async def stop(self) -> None:
         """Stop everything, including all child processes."""
@@ -174,9 +193,9 @@ class LocalStack:
             port = port_of(listener)
             variables = runtime_variables(
                 function,
-                api=f"127.0.0.1:{port}",
+                api=f"{LOOPBACK}:{port}/{self._secret}",
                 endpoints=self._aws.endpoints,
-                credentials=DUMMY_CREDENTIALS,
+                credentials=self._aws.credentials,
             )
             self._environments[name] = environment = Environment(function, variables, self._log)
             ports[port] = (listener, environment)
@@ -197,7 +216,7 @@ class LocalStack:
         from headgate_cli.local.serving import LocalServer
 
         provider = IdentityProvider(url_of(self._idp), AUDIENCE, url_of(self._api), *template.guarded_reads()[:1])
-        runtime = RuntimeApi({port: environment for port, (_, environment) in ports.items()})
+        runtime = RuntimeApi({port: environment for port, (_, environment) in ports.items()}, self._secret)
         domain = url_of(self._api).removeprefix("http://")
         applications: dict[int, Any] = dict.fromkeys(ports, runtime)
         applications[port_of(self._idp)] = provider.app

@@ -75,7 +75,9 @@ def verify_signature(
     return key_id
 
 
-def sign(request: Signable, *, key_id: str, secret: str, region: str, now: datetime) -> dict[str, str]:
+def sign(
+    request: Signable, *, key_id: str, secret: str, region: str, now: datetime, service: str = _SERVICE
+) -> dict[str, str]:
     """Return the headers to add to a request that already has `host`: `x-amz-date` and `authorization`."""
     stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
     dated = Signable(
@@ -86,7 +88,7 @@ def sign(request: Signable, *, key_id: str, secret: str, region: str, now: datet
         body=request.body,
     )
     signed = sorted({name for name, _ in dated.headers})
-    place = (region, _SERVICE)
+    place = (region, service)
     signature = _signature(dated, signed, secret, stamp, place)
     credential = f"{key_id}/{_scope(stamp, place)}"
     authorization = f"{_ALGORITHM} Credential={credential}, SignedHeaders={';'.join(signed)}, Signature={signature}"

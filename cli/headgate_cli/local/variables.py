@@ -20,7 +20,7 @@ def runtime_variables(
 ) -> dict[str, str]:
     """Return the variables of one function.
 
-    `api` is the Runtime API's host and port, `endpoints` point botocore to the local DynamoDB and KMS, and
+    `api` is the Runtime API's host, port, and secret, `endpoints` point botocore to the local DynamoDB and KMS, and
     `credentials` are the access key id and secret for those.
     """
     key_id, secret = credentials

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 Scope = MutableMapping[str, Any]
@@ -11,7 +11,17 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Header = tuple[bytes, bytes]
 
+_HOSTS = frozenset({b"127.0.0.1", b"localhost"})
 _NO_BODY = frozenset({204, 304})
+
+
+def is_for_loopback(headers: Iterable[Header]) -> bool:
+    """Return whether a request names this machine as its one host.
+
+    attack: DNS rebinding. A web page whose name is changed to 127.0.0.1 still sends its own name.
+    """
+    hosts = [value for name, value in headers if name == b"host"]
+    return len(hosts) == 1 and hosts[0].partition(b":")[0].lower() in _HOSTS
 
 
 async def read_body(receive: Receive, *, limit: int | None) -> bytes | None:
