@@ -179,6 +179,46 @@ def test_stop_during_start_is_clean() -> None:
     assert gone(before)
 
 
+SERVICE = """
+Transform: AWS::Serverless-2016-10-31
+Parameters:
+  GateArn: {Type: String}
+Resources:
+  Api:
+    Type: AWS::Serverless::HttpApi
+    Properties:
+      Auth:
+        DefaultAuthorizer: Gate
+        Authorizers:
+          Gate:
+            FunctionArn: !Ref GateArn
+            AuthorizerPayloadFormatVersion: "2.0"
+            EnableSimpleResponses: true
+            EnableFunctionDefaultPermissions: true
+            Identity: {Headers: [Authorization], Context: [routeKey], ReauthorizeEvery: 0}
+  Orders:
+    Type: AWS::Serverless::Function
+    Properties:
+      Runtime: python3.13
+      CodeUri: .
+      Handler: app.handler
+      Events:
+        List: {Type: HttpApi, Properties: {ApiId: !Ref Api, Path: /orders, Method: GET}}
+"""
+
+
+def test_unfinished_service_without_a_manifest_runs(tmp_path: Path) -> None:
+    (tmp_path / "template.yaml").write_text(SERVICE)
+    (tmp_path / "app.py").write_text("def handler(event, context):\n    raise RuntimeError('no database')\n")
+    with running_stack(apps=[tmp_path]) as stack:
+        told = [line for line in stack.logs.read_text().splitlines() if line.startswith("[headgate local]")]
+        assert told == [
+            '[headgate local] GET /orders answered 500: {"message": "Internal Server Error"}',
+            "[headgate local] there is no manifest: only admins are let in",
+        ]
+        assert Client(stack.api)("GET", "/orders").status == 401
+
+
 def failed_start(*options: str, project: Path = PROJECT, **environ: str) -> subprocess.CompletedProcess[str]:
     """A start that must fail."""
     command = [*COMMAND, "--project", str(project), "--ready-json", *options]

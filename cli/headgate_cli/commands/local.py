@@ -23,7 +23,7 @@ EXTRA = ("moto", "starlette", "uvicorn", "python_multipart")
 Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="The API's port; 0 for a free one.")]
 IdpPort = Annotated[int, typer.Option("--idp-port", min=0, max=65535, help="The dev identity provider's port.")]
 _Manifest = Annotated[
-    Path | None, option("--manifest", metavar="FILE", help="The manifest to apply. Default: the app's.")
+    Path | None, option("--manifest", metavar="FILE", help="The manifest to apply. Default: the app's, if any.")
 ]
 _Legacy = Annotated[
     Path | None,
@@ -71,10 +71,11 @@ def local(
 
     root = project or find_project()
     apps = app or [folder for folder in [root / EXAMPLE] if folder.is_dir()]
+    own = (apps[0] if apps else root) / MANIFEST
     options = Options(
         template=root / TEMPLATE,
         apps=[folder / TEMPLATE for folder in apps],
-        manifest=manifest or (apps[0] if apps else root) / MANIFEST,
+        manifest=manifest or (own if own.is_file() else None),
         old_tokens=None if legacy is None else read_old_tokens(legacy),
         empty=empty,
         port=port,
@@ -112,8 +113,11 @@ To use the headgate command, curl, or an SDK, run this in another terminal. The 
   export HEADGATE_API={ready.api} HEADGATE_IDP={ready.idp} AWS_REGION={ready.document()["region"]}
   export AWS_ACCESS_KEY_ID={admin.access_key_id} AWS_SECRET_ACCESS_KEY={admin.secret_access_key}
   export AWS_ENDPOINT_URL_LAMBDA={ready.control} AWS_ENDPOINT_URL_CLOUDFORMATION={ready.control}
-  export AWS_ENDPOINT_URL_DYNAMODB={ready.dynamodb} HEADGATE_TABLE={ready.table}
   unset AWS_SESSION_TOKEN AWS_PROFILE
+
+A service that reads the rules itself (examples/lambda-handler) also needs the table:
+
+  export AWS_ENDPOINT_URL_DYNAMODB={ready.dynamodb} HEADGATE_TABLE={ready.table} AWS_DEFAULT_REGION=$AWS_REGION
 
 For example:
 

@@ -115,7 +115,8 @@ class LocalAws:
         }
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
         if await self._process.stdout.readline() != b"ready\n":
-            raise AwsFailed(f"the tables and keys could not be created (DynamoDB at {self.dynamodb})")
+            hint = "; unset AWS_ENDPOINT_URL_DYNAMODB and AWS_ENDPOINT_URL to start one" if self._own_dynamodb else ""
+            raise AwsFailed(f"the tables and keys could not be created (DynamoDB at {self.dynamodb}){hint}")
 
     async def stop(self) -> None:
         """Kill the child."""

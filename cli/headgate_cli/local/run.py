@@ -49,13 +49,13 @@ class StartFailed(Exception):
 class Options:
     """The options of `headgate local`.
 
-    `template` is the gate's, `apps` are those of the services behind it. `empty` leaves out the manifest's flags;
-    `parent` is the process whose end stops the stack; `began` is a monotonic time.
+    `template` is the gate's, `apps` are those of the services behind it. Without a `manifest`, only admins are let in.
+    `empty` leaves out its flags; `parent` is the process whose end stops the stack; `began` is a monotonic time.
     """
 
     template: Path
     apps: Sequence[Path]
-    manifest: Path
+    manifest: Path | None
     old_tokens: OldTokens | None = None
     empty: bool = False
     port: int = 3000
@@ -160,12 +160,12 @@ class LocalStack:
         try:
             ports = await self._start_functions(template)
             id_token = await self._serve(template, ports, principals)
-            manifest = read_manifest(self._options.manifest)
+            manifest = read_manifest(self._options.manifest) if self._options.manifest else None
             await self._all_ready(creating)
         finally:
             creating.cancel()
             await asyncio.gather(creating, return_exceptions=True)
-        if self._options.empty:
+        if manifest and self._options.empty:
             manifest = {**manifest, "flags": []}
         await self._seed(api, admin, id_token, manifest, template.guarded_reads())
         return Ready(
@@ -237,18 +237,25 @@ class LocalStack:
                 raise StartFailed(f"{name} did not start: {environment.init_error}")
 
     async def _seed(
-        self, api: str, admin: Principal, id_token: str, manifest: Mapping[str, Any], guarded_reads: Sequence[str]
+        self,
+        api: str,
+        admin: Principal,
+        id_token: str,
+        manifest: Mapping[str, Any] | None,
+        guarded_reads: Sequence[str],
     ) -> None:
         from headgate_cli.local.seeding import LocalClient, SeedFailed, apply_manifest, warm
 
         caller = LocalClient(api)
         try:
-            await asyncio.gather(
+            _, told = await asyncio.gather(
                 asyncio.to_thread(apply_manifest, caller, admin, manifest),
                 asyncio.to_thread(warm, caller, admin, id_token, guarded_reads),
             )
         except (SeedFailed, OSError) as error:
             raise StartFailed(str(error)) from error
+        for line in told if manifest is not None else [*told, "there is no manifest: only admins are let in"]:
+            self._log("headgate local", line)
 
 
 def _started(starting: asyncio.Task[Ready]) -> Ready:
