@@ -1,12 +1,15 @@
-"""Manifest files: YAML in, YAML out. Reads only the scalars of YAML 1.2's core schema, so that `on` stays text.
+"""Manifest files: YAML in, YAML out. Reads the scalars of YAML 1.2's core schema, in every spelling, and no others.
 
 PyYAML reads YAML 1.1, where `on` is true, `12:30` is a number, and the last of two equal keys silently wins. A manifest
-of access rules must mean what it says, so those are off here and a duplicate key is an error.
+of access rules must mean what it says, so those are off here, a duplicate key is an error, and so is an alias: a few
+lines of aliases can stand for gigabytes, or for a document without an end.
+Source: YAML 1.2.2 §10.3.2 (core schema). `012` stays text: it is 12 there, but 10 in YAML 1.1.
 """
 
+import math
 import re
 import sys
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,6 +18,11 @@ import yaml
 from headgate_cli import failures
 
 _STANDARD_INPUT = "-"
+MAX_BYTES = 6_291_456
+"""A larger manifest does not fit into one request (Lambda quota: 6 MB)."""
+MAX_DEPTH = 64
+"""Levels of nesting; a manifest has 7."""
+_TAG = "tag:yaml.org,2002:"
 
 
 class Loader(yaml.SafeLoader):
@@ -24,6 +32,20 @@ class Loader(yaml.SafeLoader):
     yaml_constructors: ClassVar[dict[str | None, Any]] = {}
     yaml_multi_constructors: ClassVar[dict[str | None, Any]] = {}
 
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Compose a node of a tree: no aliases, and at most `MAX_DEPTH` levels."""
+        event = self.peek_event()
+        if isinstance(event, yaml.AliasEvent):
+            raise _fault(f"an alias (*{event.anchor}) is not allowed; write the value out", event.start_mark)
+        if self.depth == MAX_DEPTH:
+            raise _fault(f"nested more than {MAX_DEPTH} levels deep", event.start_mark)
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """Construct a mapping whose keys are distinct strings."""
         seen: set[str] = set()
@@ -31,21 +53,50 @@ class Loader(yaml.SafeLoader):
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str) or key in seen:
                 what = "duplicate key" if isinstance(key, str) else "a key must be text, not"
-                raise yaml.constructor.ConstructorError(None, None, f"{what} {key!r}", key_node.start_mark)
+                raise _fault(f"{what} {key!r}", key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)
 
 
-SCALARS = (
-    ("tag:yaml.org,2002:null", r"~|null|", ["~", "n", ""]),
-    ("tag:yaml.org,2002:bool", r"true|false", list("tf")),
-    ("tag:yaml.org,2002:int", r"-?(0|[1-9][0-9]*)", list("-0123456789")),
-    ("tag:yaml.org,2002:float", r"-?(0|[1-9][0-9]*)\.[0-9]+", list("-0123456789")),
-)
-for tag, pattern, first in SCALARS:
-    Loader.add_implicit_resolver(tag, re.compile(rf"^(?:{pattern})$"), first)
-for kind in ("null", "bool", "int", "float", "str", "seq", "map"):
-    Loader.yaml_constructors[f"tag:yaml.org,2002:{kind}"] = getattr(yaml.SafeLoader, f"construct_yaml_{kind}")
+def _fault(what: str, mark: yaml.Mark) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=what, problem_mark=mark)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
+_NULLS, _BOOLEANS = ("~", "null", "Null", "NULL", ""), {"true": True, "false": False}
+_WORDS = {word: value for text, value in _BOOLEANS.items() for word in (text, text.capitalize(), text.upper())}
+SCALARS: tuple[tuple[str, str, str, Callable[[str], Any]], ...] = (
+    ("null", "|".join(_NULLS), "~nN", dict.fromkeys(_NULLS).__getitem__),
+    ("bool", "|".join(_WORDS), "tTfF", _WORDS.__getitem__),
+    ("int", r"[-+]?(0|[1-9][0-9]*)|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789", lambda text: int(text, 0)),
+    ("float", r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+     "-+.0123456789", lambda text: _finite(text)),
+)  # fmt: skip
+"""The core schema's scalars that are not text: kind, pattern, first characters, and how one is read."""
+
+
+def _constructor(kind: str, read: Callable[[str], Any]) -> Callable[[Loader, yaml.ScalarNode], Any]:
+    def construct(loader: Loader, node: yaml.ScalarNode) -> Any:
+        text = str(loader.construct_scalar(node))
+        try:
+            return read(text)
+        except (KeyError, ValueError):
+            raise _fault(f"{text[:40]!r} is not a valid {kind}; quote it if it is text", node.start_mark) from None
+
+    return construct
+
+
+for kind, pattern, first, read in SCALARS:
+    Loader.add_implicit_resolver(_TAG + kind, re.compile(rf"^(?:{pattern})$"), [*first, *[""] * (kind == "null")])
+    Loader.yaml_constructors[_TAG + kind] = _constructor(kind, read)
+for kind in ("str", "seq", "map"):
+    Loader.yaml_constructors[_TAG + kind] = getattr(yaml.SafeLoader, f"construct_yaml_{kind}")
 Loader.yaml_constructors[None] = yaml.SafeLoader.construct_undefined
 
 
@@ -56,10 +107,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 def read_mapping(path: Path, members: str = "") -> dict[str, Any]:
     """Read a mapping from a YAML file like a manifest. Raises `Failure` (usage) with the line of the error."""
-    try:
-        text = sys.stdin.read() if str(path) == _STANDARD_INPUT else path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise failures.usage(f"cannot read {path}: {type(error).__name__}") from None
+    text = _text_of(path)
     try:
         document = yaml.load(text, Loader)  # noqa: S506  # a SafeLoader
     except (yaml.YAMLError, RecursionError, ValueError) as error:
@@ -67,6 +115,20 @@ def read_mapping(path: Path, members: str = "") -> dict[str, Any]:
     if not isinstance(document, dict):
         raise failures.usage(f"{path} must contain a mapping" + (f": {members}" if members else ""))
     return document
+
+
+def _text_of(path: Path) -> str:
+    try:
+        if str(path) == _STANDARD_INPUT:
+            held = sys.stdin.buffer.read(MAX_BYTES + 1)
+        else:
+            with path.open("rb") as stream:
+                held = stream.read(MAX_BYTES + 1)
+        if len(held) > MAX_BYTES:
+            raise failures.usage(f"{path} is larger than 6 MB", "split it: apply changes only the flags that it names")
+        return held.decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise failures.usage(f"cannot read {path}: {type(error).__name__}") from None
 
 
 def _where(error: Exception) -> str:

@@ -59,7 +59,14 @@ def test_yaml_tags_registered_by_other_libraries_are_rejected(tmp_path: Path) ->
         ("- a", "must contain a mapping"),
         ("", "must contain a mapping"),
         ("a: !!python/object/apply:os.system [true]", "could not determine a constructor"),
-        ("a: " + "[" * 50_000, "not valid YAML"),
+        ("a:\n " + "[" * 50_000, "line 2: nested more than 64 levels deep"),
+        ("a: &x [1]\nb: *x", "line 2: an alias (*x) is not allowed"),
+        ("a: 1\nb: &x\n  c: *x", "line 3: an alias (*x) is not allowed"),
+        ("a: &x {b: 1}\nc:\n  <<: *x", "line 3: an alias (*x) is not allowed"),
+        ("\n".join(["x0: &x0 [1]", *(f"x{n + 1}: &x{n + 1} [*x{n}, *x{n}]" for n in range(99))]), "line 2: an alias"),
+        *((f"a: 1\nb: {value}", "line 2: ") for value in (".inf", "-.INF", ".nan", "1e999", "9" * 5_000)),
+        *((f"a: 1\nb: !!{value}", "line 2: ") for value in ("bool yes", "null no", "int 012", "float x", "set {x}")),
+        ("a: " + "x" * 6_291_456, "is larger than 6 MB"),
     ],
 )
 def test_invalid_manifest_file_is_rejected(tmp_path: Path, text: str, expected: str) -> None:
@@ -75,7 +82,54 @@ def test_missing_file_is_reported(invoke: Any, upstream: Any) -> None:
     assert upstream.asked == []
 
 
-AMBIGUOUS = ("on", "no", "012", "1e3", "0x1F", "12:30", "~", "null", "2030-01-01", "-", "=", "1_0", "")
+CORE = {
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys(("null", "Null", "NULL", "~", ""), None),
+    "-7": -7,
+    "+7": 7,
+    "0x1F": 31,
+    "0o17": 15,
+    "1e3": 1000.0,
+    ".5": 0.5,
+    "-1.": -1.0,
+    "+1.5E-1": 0.15,
+    **{text: text for text in ("yes", "ON", "tRUE", "nULL", "012", "00", "1_0", "12:30", "2030-01-01", "0x", "1e")},
+}
+
+
+@pytest.mark.parametrize(("text", "value"), CORE.items())
+def test_plain_scalars_are_those_of_the_core_schema(tmp_path: Path, text: str, value: object) -> None:
+    path = tmp_path / "m.yaml"
+    path.write_text(f"a: {text}\n")
+    found = read_manifest(path)["a"]
+    assert (found, type(found)) == (value, type(value))
+    path.write_text(f"a: '{text}'\n")
+    assert read_manifest(path)["a"] == text
+
+
+AMBIGUOUS = (
+    "on",
+    "no",
+    "012",
+    "1e3",
+    "0x1F",
+    "12:30",
+    "~",
+    "null",
+    "2030-01-01",
+    "-",
+    "=",
+    "1_0",
+    "",
+    "TRUE",
+    "Null",
+    "0o17",
+    "+1",
+    ".5",
+    ".inf",
+    "1.",
+)
 
 
 @pytest.mark.parametrize("value", [*AMBIGUOUS, "é\u202e\x1b", "a: b", "#", "two\nlines"])
