@@ -1,55 +1,70 @@
-"""Exported audit files: one entry per line as canonical JSON (JSON Lines), oldest first, starting at revision 1."""
+"""Exported audit files: one entry per line as canonical JSON (JSON Lines), oldest first, starting at revision 1.
+
+An interrupted export may leave an incomplete last line. It is completed if it begins the next entry of the log; a file
+is never truncated.
+"""
 
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import IO
 
 from headgate.core.audit import Entry
 from headgate_cli import failures
 
-BLOCK = 65_536
+
+class ExportedFile:
+    """The entries of a file's complete lines. `rest` is the incomplete last line, once they are read."""
+
+    def __init__(self, lines: Iterable[bytes]) -> None:
+        self._lines = lines
+        self.rest = b""
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield the entries of the complete lines. Raises `Failure` at a line that is not an entry."""
+        for number, line in enumerate(self._lines, 1):
+            if not line.endswith(b"\n"):
+                self.rest = line
+                return
+            yield entry_in(number, line)
 
 
 def entries_in(lines: Iterable[bytes]) -> Iterator[Entry]:
     """Yield the entries of a file, line by line. Raises `Failure` at a line that is not an entry."""
     for number, line in enumerate(lines, 1):
-        try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError):
-            entry = None
-        if not isinstance(entry, dict):
-            raise failures.chain_broken(number, f"line {number} of the file is not an audit entry")
-        yield entry
+        yield entry_in(number, line)
+
+
+def entry_in(number: int, line: bytes) -> Entry:
+    """Return the entry in a line. Raises `Failure` if it is not one."""
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        entry = None
+    if not isinstance(entry, dict):
+        raise failures.chain_broken(number, f"line {number} of the file is not an audit entry")
+    return entry
 
 
 def continued(
-    held: Iterable[Entry], following: Callable[[int], Iterable[Entry]], write: Callable[[bytes], object]
+    held: ExportedFile, following: Callable[[int], Iterable[Entry]], write: Callable[[bytes], object]
 ) -> Iterator[Entry]:
     """Yield the entries in `held`, then the entries `following` their last revision.
 
     A new entry is written once the consumer asks for the next one, so an entry that breaks the chain is not written.
+    Raises `Failure` if the file's incomplete last line is not the beginning of the next entry.
     """
     from headgate.core.documents import canonical
 
     last = 0
-    for entry in held:
+    for entry in held.entries():
         last = entry.get("revision", 0)
         yield entry
+    rest = held.rest
     for entry in following(last):
-        yield entry
-        write(canonical(entry).encode() + b"\n")
-
-
-def drop_partial_line(file: IO[bytes]) -> None:
-    """Remove an incomplete last line, left by an interrupted export, and seek to the start."""
-    end = file.seek(0, os.SEEK_END)
-    while end > 0:
-        begin = max(0, end - BLOCK)
-        file.seek(begin)
-        found = file.read(end - begin).rfind(b"\n")
-        end = begin if found < 0 else begin + found + 1
-        if found >= 0:
+        line = canonical(entry).encode() + b"\n"
+        if not line.startswith(rest):
             break
-    file.truncate(end)
-    file.seek(0)
+        yield entry
+        write(line[len(rest) :])
+        rest = b""
+    if rest:
+        raise failures.chain_broken(last + 1, "the file's last line is not this entry; the file was not changed")

@@ -7,10 +7,11 @@ key is pinned, and the API cannot replace it.
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from headgate_cli import failures
 from headgate_cli.failures import ExitCode, Failure
@@ -98,8 +99,18 @@ def public_key(document: object) -> "PublicKey":
 
 def write_key(path: Path, key: "PublicKey") -> None:
     """Write a key to a new file."""
-    with path.open("x", encoding="utf-8") as file:
+    with _writable(path, "x") as file:
         file.write(json.dumps(key.jwk(), indent=2) + "\n")
+
+
+@contextmanager
+def _writable(path: Path, mode: str) -> Iterator[IO[str]]:
+    """Open a file to write. Raises `Failure` (usage)."""
+    try:
+        with path.open(mode, encoding="utf-8") as file:
+            yield file
+    except OSError as error:
+        raise failures.usage(f"cannot write {path}: {error.strerror}") from None
 
 
 def read_checkpoints(path: Path, key: "PublicKey") -> list["Checkpoint"]:
@@ -142,14 +153,26 @@ def signed_by(key: "PublicKey", document: Any) -> "Checkpoint":
     return checkpoint
 
 
-def append(path: Path, last: "Checkpoint | None", checkpoint: "Checkpoint", document: Mapping[str, Any]) -> None:
-    """Append a line and sync it to disk. Raises `Failure`, adding nothing, if it contradicts the last checkpoint."""
-    if last is not None:
-        _check_order("the log", last, checkpoint)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(document, separators=(",", ":")) + "\n")
+def check_next(earlier: Sequence["Checkpoint"], checkpoint: "Checkpoint") -> None:
+    """Raise `Failure` if a new checkpoint contradicts the last one."""
+    if earlier:
+        _check_order("the log", earlier[-1], checkpoint)
+
+
+def append(path: Path, document: Mapping[str, Any]) -> None:
+    """Append a checkpoint as a line of its own, and sync it to disk. Raises `Failure` (usage)."""
+    with _writable(path, "a") as file:
+        begun = "" if _ends_a_line(path) else "\n"
+        file.write(begun + json.dumps(document, separators=(",", ":")) + "\n")
         file.flush()
         os.fsync(file.fileno())
+
+
+def _ends_a_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 1))
+        return file.read() in (b"", b"\n")
 
 
 def _check_order(what: str, earlier: "Checkpoint", later: "Checkpoint") -> None:

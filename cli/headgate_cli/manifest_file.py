@@ -36,7 +36,7 @@ class Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """Compose a node of a tree: no aliases, and at most `MAX_DEPTH` levels."""
-        event = self.peek_event()
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent):
             raise _fault(f"an alias (*{event.anchor}) is not allowed; write the value out", event.start_mark)
         if self.depth == MAX_DEPTH:
@@ -58,7 +58,7 @@ class Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _fault(what: str, mark: yaml.Mark) -> yaml.MarkedYAMLError:
+def _fault(what: str, mark: Any) -> yaml.MarkedYAMLError:
     return yaml.MarkedYAMLError(problem=what, problem_mark=mark)
 
 

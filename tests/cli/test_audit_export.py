@@ -49,14 +49,32 @@ def test_export_continues_a_file_and_requests_only_new_entries(
     assert len(upstream.asked) == 1  # the head alone
 
 
-@pytest.mark.parametrize("keep", [0, 1, 5, 400])
-def test_interrupted_export_is_repaired(invoke: Any, upstream: Any, reply: Any, tmp_path: Path, keep: int) -> None:
+@pytest.mark.parametrize("whole_lines", [0, 4])
+@pytest.mark.parametrize("keep", [0, 1, 5, 400, -1])
+def test_interrupted_export_is_repaired(
+    invoke: Any, upstream: Any, reply: Any, tmp_path: Path, keep: int, whole_lines: int
+) -> None:
     entries, file = chain(9), tmp_path / "audit.jsonl"
     whole = lines_of(entries)
-    file.write_bytes(lines_of(entries[:4]) + lines_of(entries[4:5])[:keep])
+    file.write_bytes(lines_of(entries[:whole_lines]) + lines_of(entries[whole_lines : whole_lines + 1])[:keep])
     upstream.on(LINE, serve(entries, head_of(entries), reply))
     assert invoke("audit", "export", str(file)).exit_code == 0
     assert file.read_bytes() == whole
+
+
+@pytest.mark.parametrize(("kept", "length"), [(0, 0), (0, 3), (2, 3)])
+@pytest.mark.parametrize("rest", [b"notes without a line end", b"\xff", b'{"action":"zzz'])
+def test_file_that_ends_in_anything_else_is_not_changed(
+    invoke: Any, upstream: Any, reply: Any, tmp_path: Path, rest: bytes, kept: int, length: int
+) -> None:
+    entries, file = chain(length), tmp_path / "audit.jsonl"
+    before = lines_of(entries[:kept]) + rest
+    file.write_bytes(before)
+    upstream.on(LINE, serve(entries, head_of(entries), reply))
+    done = invoke("audit", "export", str(file))
+    assert done.exit_code == 1
+    assert "the file was not changed" in done.stderr
+    assert file.read_bytes() == before
 
 
 @pytest.mark.parametrize("tamper", [edited, resealed, deleted, swapped])

@@ -68,6 +68,22 @@ def test_file_starts_with_its_key_and_is_appended_to(invoke: Any, serve: Serve, 
     assert f"{shown} {file}.key" in done.stdout
 
 
+def test_file_without_a_last_line_end_keeps_its_lines(invoke: Any, serve: Serve, tmp_path: Path) -> None:
+    file = tmp_path / "heads.jsonl"
+    serve(chain(2))
+    invoke("audit", "checkpoint", str(file))
+    file.write_text(file.read_text().rstrip("\n"))
+    assert invoke("audit", "checkpoint", str(file)).exit_code == 0
+    assert [json.loads(line)["revision"] for line in file.read_text().splitlines()] == [2, 2]
+    assert invoke("audit", "verify", "--checkpoint", str(file)).exit_code == 0
+
+
+def test_unwritable_checkpoint_file_is_wrong_usage(invoke: Any, serve: Serve, tmp_path: Path) -> None:
+    serve(chain(2))
+    done = invoke("audit", "checkpoint", str(tmp_path / "none" / "heads.jsonl"))
+    assert (done.exit_code, "cannot write" in done.stderr) == (2, True)
+
+
 def test_checkpoint_without_a_file_prints_one_line(invoke: Any, serve: Serve) -> None:
     serve(chain(3))
     done = invoke("audit", "checkpoint")

@@ -37,9 +37,10 @@ def make_checkpoint(
     if file is None:
         typer.echo(json.dumps(document, separators=(",", ":")))
         return
-    checkpoints.append(file, earlier[-1] if earlier else None, checkpoint, document)
+    checkpoints.check_next(earlier, checkpoint)
     if not key.pinned:
         checkpoints.write_key(key_beside(file), key.public)
+    checkpoints.append(file, document)
     if settings_of(ctx).as_json:
         render.show_json({**document, "checkpoints": len(earlier) + 1, "thumbprint": key.thumbprint})
         return

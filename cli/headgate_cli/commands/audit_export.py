@@ -10,6 +10,7 @@ from typing import IO, Annotated
 import typer
 
 from headgate_cli import audit_file, failures, render
+from headgate_cli.audit_file import ExportedFile
 from headgate_cli.audit_stream import oldest_first, stream_head
 from headgate_cli.settings import client_of, settings_of
 
@@ -22,8 +23,8 @@ _File = Annotated[
 def export_entries(ctx: typer.Context, file: _File) -> None:
     """Export the log as JSON Lines, oldest first.
 
-    If FILE exists, its chain is verified and the new entries are appended. Exits with 1, adding nothing, if an entry
-    does not continue the chain.
+    If FILE exists, its chain is verified and the new entries are appended. Exits with 1, changing nothing, if FILE
+    contains anything else, or if an entry does not continue the chain.
     """
     from headgate.core.audit import verify_chain
 
@@ -37,7 +38,7 @@ def export_entries(ctx: typer.Context, file: _File) -> None:
             target.write(line)
             added += 1
 
-        held = () if str(file) == STANDARD_OUTPUT else audit_file.entries_in(target)
+        held = ExportedFile(() if str(file) == STANDARD_OUTPUT else target)
         broken = verify_chain(audit_file.continued(held, lambda after: oldest_first(client, last, after), write), head)
     if broken is not None:
         raise failures.chain_broken(broken.revision, f"{broken.what}; every entry before it is intact")
@@ -52,7 +53,7 @@ def export_entries(ctx: typer.Context, file: _File) -> None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[bytes]]:
-    """Open the file to continue, without an incomplete last line, and sync it to disk in the end."""
+    """Open the file to continue, and sync it to disk in the end."""
     if str(path) == STANDARD_OUTPUT:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
@@ -62,7 +63,6 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
     except OSError as error:
         raise failures.usage(f"cannot open {path}: {error.strerror}") from None
     with file:
-        audit_file.drop_partial_line(file)
         yield file
         file.flush()
         os.fsync(file.fileno())

@@ -288,7 +288,10 @@ def _listen(port: int) -> socket.socket:
 def _log_to(path: Path | None) -> Any:
     """Yield a function that logs a line of a function's output to a file or stderr, prefixed with its name."""
     with contextlib.ExitStack() as stack:
-        stream = stack.enter_context(path.open("a", buffering=1)) if path else sys.stderr
+        try:
+            stream = stack.enter_context(path.open("a", buffering=1)) if path else sys.stderr
+        except OSError as error:
+            raise StartFailed(f"cannot write {path}: {error.strerror}") from None
 
         def log(name: str, line: str) -> None:
             stream.write(f"[{name}] {line}\n")
