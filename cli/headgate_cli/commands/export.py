@@ -16,7 +16,11 @@ def export(ctx: typer.Context, as_of: AsOf = None) -> None:
     """
     from headgate_cli.manifest_file import manifest_text
 
-    document = client_of(ctx).get("/admin/v1/manifest", {"as_of": as_of}).document
+    client = client_of(ctx)
+    document = client.get("/admin/v1/manifest", {"as_of": as_of}).document
+    while "next" in document:
+        page = client.get("/admin/v1/manifest", {"cursor": document.pop("next")}).document
+        document |= {**page, "flags": document["flags"] + page["flags"]}
     if settings_of(ctx).as_json:
         render.show_json(document)
     else:

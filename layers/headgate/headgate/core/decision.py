@@ -105,7 +105,7 @@ def trace(rules: Ruleset, key: str, subject: Subject) -> Iterator[tuple[str, str
         return
     yield key, "exists", None
     for parent in rules.lineage[key]:
-        is_on = _compile_own(rules, parent)(subject).value
+        is_on = _own(rules, parent)(subject).value
         failed = Decision(False, Reason.PREREQUISITE_FAILED, key, rules.revision)
         yield parent, "requires", None if is_on else failed
         if not is_on:
@@ -120,8 +120,8 @@ def trace(rules: Ruleset, key: str, subject: Subject) -> Iterator[tuple[str, str
 
 def compile_flag(rules: Ruleset, key: str) -> Evaluator:
     """Compile steps 2 to 9 into one closure. `lineage` holds every ancestor, so only their own steps are checked."""
-    own = _compile_own(rules, key)
-    parents = tuple(_compile_own(rules, parent) for parent in rules.lineage[key])
+    own = _own(rules, key)
+    parents = tuple(_own(rules, parent) for parent in rules.lineage[key])
     if not parents:
         return own
     failed = Decision(False, Reason.PREREQUISITE_FAILED, key, rules.revision)
@@ -136,6 +136,14 @@ def compile_flag(rules: Ruleset, key: str) -> Evaluator:
         return own(subject)
 
     return evaluate
+
+
+def _own(rules: Ruleset, key: str) -> Evaluator:
+    """Return steps 3 to 9 of a flag, compiled once for all flags that depend on it."""
+    own = rules.own.get(key)
+    if own is None:
+        own = rules.own[key] = _compile_own(rules, key)
+    return own
 
 
 def _compile_own(rules: Ruleset, key: str) -> Evaluator:

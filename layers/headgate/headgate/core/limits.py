@@ -37,8 +37,8 @@ MAX_ID_BYTES = 256
 MAX_RULES, MAX_CLAUSES, MAX_OPERANDS = 50, 20, 200
 """Attribute rules of a flag, clauses of a rule, operands of a clause: they bound the cost of one evaluation."""
 
-MAX_REQUIRES, MAX_DEPTH = 10, 10
-"""Parents of a flag, and the length of a chain of parents: they bound the lineage that each decision walks."""
+MAX_REQUIRES, MAX_DEPTH, MAX_ANCESTORS = 10, 10, 100
+"""Parents of a flag, the length of a chain of parents, and all ancestors: each decision asks every ancestor."""
 
 MAX_ROUTES, MAX_ROUTES_BYTES = 1_000, 131_072
 """All route policies are stored in one item and twice in its audit entry (400 KB)."""

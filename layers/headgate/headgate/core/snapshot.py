@@ -105,7 +105,7 @@ def apply_entries(snapshot: Snapshot, entries: Iterable[Mapping[str, Any]]) -> S
         elif subject == "deny":
             denials.append(after)
     denied = with_denials(snapshot.denied, denials) if denials else snapshot.denied
-    return Snapshot(ruleset(flags, revision), routes, profile, keyring, denied)
+    return Snapshot(ruleset(flags, revision, snapshot.rules), routes, profile, keyring, denied)
 
 
 def with_kills(snapshot: Snapshot, killed: Mapping[str, Any]) -> Snapshot:
@@ -116,7 +116,11 @@ def with_kills(snapshot: Snapshot, killed: Mapping[str, Any]) -> Snapshot:
         known = next((one for one in Reach if one == reach), Reach.GATE)
         if flag is not None and (flag.killed is None or flag.killed.reach.rank < known.rank):
             dropped[key] = replace(flag, killed=Kill(known, "", "", ""))
-    return replace(snapshot, rules=ruleset({**flags, **dropped}, snapshot.revision)) if dropped else snapshot
+    return (
+        replace(snapshot, rules=ruleset({**flags, **dropped}, snapshot.revision, snapshot.rules))
+        if dropped
+        else snapshot
+    )
 
 
 def gate_flags(snapshot: Snapshot) -> frozenset[str]:

@@ -11,10 +11,22 @@ from hashlib import sha256
 from typing import Any
 
 from headgate.core.documents import canonical, is_key
+from headgate.core.limits import MAX_FLAGS
 from headgate.core.model import Json, Subject
 from headgate.edge import telemetry
 from headgate.edge.credentials import Credentials, check_denied, subject_of
-from headgate.edge.http import Event, Malformed, Request, Response, TooLarge, read_json, read_request, respond
+from headgate.edge.http import (
+    ANSWER_BYTES,
+    Event,
+    Malformed,
+    Request,
+    Response,
+    TooLarge,
+    cost,
+    read_json,
+    read_request,
+    respond,
+)
 from headgate.edge.key_pool import KeyPool
 from headgate.edge.openfeature import InvalidContext, about, evaluate, metadata, subject_in
 from headgate.edge.problems import RETRY_AFTER
@@ -140,7 +152,24 @@ def _bulk(view: View, subject: Subject, if_none_match: str) -> Response:
     if etag in (tag.strip().removeprefix("W/") for tag in if_none_match.split(",")):
         return respond(304, None, headers)
     flags = [{"key": key, **made, "metadata": metadata(decision, view)} for key, (decision, made) in decided.items()]
-    return respond(200, {"flags": flags, "metadata": about(view)}, headers)
+    response = respond(200, {"flags": flags, "metadata": about(view)}, headers)
+    if len(response["body"]) > ANSWER_BYTES // 12:  # one character takes at most 12 bytes in Lambda's response
+        response = respond(200, {"flags": _fitting(flags), "metadata": about(view)}, headers)
+    return response
+
+
+def _fitting(flags: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the flags that fit into one answer, and OFREP's evaluation failure for each of the others."""
+    failed = {
+        "errorCode": "GENERAL",
+        "errorDetails": "the value does not fit into this answer: evaluate the flag alone",
+    }
+    room, told = ANSWER_BYTES - MAX_FLAGS * cost({"key": "k" * 64, **failed}), []
+    for flag in flags:
+        fits = cost(flag) <= room
+        room -= cost(flag) if fits else 0
+        told.append(flag if fits else {"key": flag["key"], **failed})
+    return told
 
 
 def _headers(view: View) -> dict[str, str]:

@@ -44,13 +44,6 @@ class EvaluationSchema(AnswerSchema):
     metadata: WhySchema
 
 
-class EvaluationsSchema(AnswerSchema):
-    """All flags for the subject."""
-
-    flags: list[EvaluationSchema]
-    metadata: AboutSchema
-
-
 class EvaluationFailureSchema(AnswerSchema):
     """An OFREP error. There is no `errorCode` if the token or the store is the cause."""
 
@@ -60,6 +53,13 @@ class EvaluationFailureSchema(AnswerSchema):
     )
     errorDetails: Annotated[str, Field(description="For humans.")]  # noqa: N815
     metadata: WhySchema = ABSENT
+
+
+class EvaluationsSchema(AnswerSchema):
+    """All flags for the subject. A flag whose value does not fit into 4 MB is a failure, and can be evaluated alone."""
+
+    flags: list[EvaluationSchema | EvaluationFailureSchema]
+    metadata: AboutSchema
 
 
 CONTEXT: Described = {

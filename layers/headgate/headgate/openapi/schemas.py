@@ -68,10 +68,13 @@ def _with(properties: Schema, options: type[BaseModel], *required: str) -> Schem
     return closed({**properties, **model["properties"]}, *required, *model.get("required", ()))
 
 
+NEXT_FLAGS = {"type": "string", "description": "The cursor of the flags that did not fit; absent if all did."}
+
+
 def documents() -> dict[str, Schema]:
     """Return the schemas of what the core parses: the manifest, its parts, and the bodies that contain them."""
     bodies = {
-        "Manifest": closed(MANIFEST_PROPERTIES),
+        "Manifest": closed(MANIFEST_PROPERTIES | {"next": NEXT_FLAGS}),
         "FlagBody": _with(FLAG, ChangeBody),
         "RoutesBody": _with({"routes": array_of(ref("route"), limits.MAX_ROUTES)}, ChangeBody, "routes"),
         "ApplyBody": _with(MANIFEST_PROPERTIES, ApplyBody),

@@ -10,7 +10,7 @@ from headgate.core.documents import refuse
 from headgate.core.flag import stored_bytes
 from headgate.core.model import STAGES, Clause, Flag, Kill, Reach, RoutePolicy, Rule, Stage, Unit
 from headgate.core.routes import PASSES, RouteTable, live_flags
-from headgate.core.ruleset import ancestry
+from headgate.core.ruleset import lineages
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +118,11 @@ def check_parents(before: Mapping[str, Flag], changed: Mapping[str, Flag], after
             was_so = held is not None and parent in held.requires and parent not in before
             if parent not in after and not was_so:
                 refuse(f"requires.{index}", "this flag does not exist")
-    for key in after:
-        if ancestry(after, key) is None and (key in changed or key not in before or ancestry(before, key) is not None):
-            refuse("requires", f"makes a cycle, or a chain of more than {limits.MAX_DEPTH} parents, at {key}")
+    held_lines = lineages(before)
+    for key, line in lineages(after).items():
+        if line is None and (key in changed or key not in before or held_lines[key] is not None):
+            refuse("requires", f"gives {key} a cycle of parents, a chain of more than {limits.MAX_DEPTH}, "
+                               f"or more than {limits.MAX_ANCESTORS} ancestors; name fewer parents")  # fmt: skip
 
 
 def check_size(flag: Flag) -> None:

@@ -23,7 +23,8 @@ SAMPLES = 10
 KNOWN = 10_000
 """Subjects in one preview, at most."""
 DECIDED = 1_000_000
-"""Subjects times flags in one preview, at most: about 1 s of a function's time, of the 30 s that API Gateway allows."""
+"""Subjects times flags with their ancestors in one preview, at most: about 1 s of a function's time, of the 30 s that
+API Gateway allows."""
 
 
 class Source(StrEnum):

@@ -73,7 +73,7 @@ ROUTES: Mapping[str, Route] = {
     "PUT /admin/v1/routes": Route(
         routes.put_routes, {200: "Routes"}, "RoutesBody", takes=UPDATE, refuses="would-shrink"),
     "GET /admin/v1/manifest": Route(
-        manifest.export, {200: "Manifest"}, takes="as_of", refuses="chain-broken too-large"),
+        manifest.export, {200: "Manifest"}, takes="as_of cursor", refuses="chain-broken too-large"),
     "POST /admin/v1/manifest": Route(
         manifest.apply, {200: "Applied"}, "ApplyBody", takes=ONCE,
         refuses="key-retired precondition-failed would-shrink"),

@@ -9,7 +9,7 @@ from headgate.core.audit import Entry
 from headgate.core.changes.refusal import Refusal, Slug
 from headgate.core.documents import refuse, unix
 from headgate.edge.admin.call import Admin, limit_of, shown
-from headgate.edge.admin.paging import read_cursor, write_cursor
+from headgate.edge.admin.paging import AnswerLimit, read_cursor, write_cursor
 from headgate.edge.http import Request, Response
 from headgate.store.items import AUDIT, Head, audit_sk, head_of, read_entry
 from headgate.store.port import Item
@@ -28,17 +28,20 @@ def list_audit(admin: Admin, request: Request) -> Response:
     """
     head = head_of(admin.table)
     limit, wanted = limit_of(request), _wanted(request)
+    room = AnswerLimit(limit)
     after, before = _revision(request, "after", 0), _start(admin, request, head)
     found: list[Entry] = []
     place: tuple[int, str] | None = None
     for count, item in enumerate(_items(admin, after, before, newest_first=True), 1):
         entry = _shown(item)
-        place = int(item["sk"]), str(entry.get("digest"))
         if wanted.is_past(entry):
             place = None
             break
         if wanted.takes(entry):
+            if not room.takes(entry):
+                break
             found.append(entry)
+        place = int(item["sk"]), str(entry.get("digest"))
         if len(found) == limit or count == SCAN_LIMIT:
             break
     more = place is not None and place[0] > after + 1

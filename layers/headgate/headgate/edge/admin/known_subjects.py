@@ -79,9 +79,13 @@ def _ids(subjects: Iterable[Subject]) -> Iterator[Member]:
 def _crowd(
     live: tuple[list[Subject], bool], before: Ruleset, after: Ruleset, keys: Sequence[str], named: Sequence[Subject]
 ) -> Crowd:
-    """Return the subjects for a change of these flags: named, inside, listed. The more flags, the fewer subjects."""
+    """Return the subjects for a change of these flags: named, inside, listed.
+
+    The more flags and ancestors of these, the fewer subjects.
+    """
     inside, all_inside = live
-    flags = len(keys) + len(dependents(before, after, keys))
+    asked = (*keys, *dependents(before, after, keys))
+    flags = sum(1 + max(len(rules.lineage.get(key, ())) for rules in (before, after)) for key in asked)
     most = min(KNOWN, DECIDED // max(1, flags))
     known, all_known = crowd(named, inside, listed_subjects((after, before), keys), most)
     return Crowd(known, all_inside and all_known)

@@ -1,6 +1,8 @@
 """The manifest: plan, apply, and export. Apply makes one revision per change and is resumable."""
 
+from bisect import bisect_right
 from dataclasses import replace
+from itertools import takewhile
 from typing import Any
 
 from headgate.core.changes.flag import check_no_emails, kept, stamped
@@ -15,9 +17,10 @@ from headgate.edge.admin.as_of import as_of, read_moment
 from headgate.edge.admin.bodies import ChangeBody, read_body
 from headgate.edge.admin.call import Admin, answered, call_of, idempotency_key, read_document, shown
 from headgate.edge.admin.flags import changed
+from headgate.edge.admin.paging import AnswerLimit, read_cursor, write_cursor
 from headgate.edge.admin.preview import foreseen
 from headgate.edge.admin.routes import whole_change
-from headgate.edge.http import Request, Response, respond
+from headgate.edge.http import ANSWER_BYTES, Request, Response, cost, respond
 from headgate.store.items import PROFILE_KEY, ROUTES_KEY, Stored, flag_in, flag_key
 from headgate.store.port import Key
 from headgate.store.record import Answer, Call, Change, Current
@@ -27,10 +30,26 @@ APPLY_BUDGET = 15.0
 
 
 def export(admin: Admin, request: Request) -> Response:
-    """GET /admin/v1/manifest: export the current rules, or the rules as of a revision or a time."""
-    moment = request.query.get("as_of")
-    snapshot = admin.current().snapshot if moment is None else as_of(admin, read_moment(moment))
-    return respond(200, manifest_document(snapshot), {"x-headgate-revision": str(snapshot.revision)})
+    """GET /admin/v1/manifest: export the current rules, or the rules as of a revision or a time.
+
+    Flags that do not fit into one answer follow by `cursor`, as of the same revision.
+    """
+    after = ""
+    if "cursor" in request.query:
+        revision, after = read_cursor(request.query["cursor"], "manifest", int, str)
+        snapshot = admin.current().snapshot
+        snapshot = snapshot if snapshot.revision == revision else as_of(admin, revision)
+    else:
+        moment = request.query.get("as_of")
+        snapshot = admin.current().snapshot if moment is None else as_of(admin, read_moment(moment))
+    document = manifest_document(snapshot)
+    flags = document["flags"][bisect_right(document["flags"], after, key=lambda flag: str(flag["key"])) :]
+    document = {"flags": []} if after else {**document, "flags": []}
+    room = AnswerLimit(len(flags), ANSWER_BYTES - cost(document))
+    page = list(takewhile(room.takes, flags))
+    following = write_cursor("manifest", snapshot.revision, page[-1]["key"]) if len(page) < len(flags) else None
+    body = {**document, "flags": page} | ({"next": following} if following else {})
+    return respond(200, body, {"x-headgate-revision": str(snapshot.revision)})
 
 
 def plan(admin: Admin, request: Request) -> Response:

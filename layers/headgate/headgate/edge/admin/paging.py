@@ -34,10 +34,10 @@ def read_cursor(text: str, kind: str, *types: type) -> list[Any]:
 
 
 class AnswerLimit:
-    """What is left of one answer: a number of documents, and `ANSWER_BYTES`."""
+    """What is left of one answer: a number of documents, and bytes."""
 
-    def __init__(self, limit: int) -> None:
-        self._places, self._bytes = limit, ANSWER_BYTES
+    def __init__(self, limit: int, most: int = ANSWER_BYTES) -> None:
+        self._places, self._bytes = limit, most
 
     def takes(self, document: Any) -> bool:
         """Whether the document still fits, which takes its place. One always fits in an empty answer."""

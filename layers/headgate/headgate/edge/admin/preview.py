@@ -27,7 +27,8 @@ from headgate.core.ruleset import Ruleset, ruleset
 from headgate.edge.admin.bodies import FlagChangeBody, MembersBody, PreviewBody, check_members, read_body, steps_of
 from headgate.edge.admin.call import Admin, read_document, shown
 from headgate.edge.admin.known_subjects import affected_flags, looked_at
-from headgate.edge.http import Request, Response
+from headgate.edge.admin.paging import AnswerLimit
+from headgate.edge.http import ANSWER_BYTES, Request, Response
 from headgate.store.items import flag_key, stored_at
 
 
@@ -106,8 +107,11 @@ def foreseen(admin: Admin, rules: Ruleset, steps: Sequence[PlanStep]) -> dict[st
     wanted = ruleset(outcome(rules.given, steps), rules.revision)
     keys = [step.key for step in steps if step.key is not None]
     rules, wanted, seen = looked_at(admin, rules, wanted, keys)
-    changes = [
-        step.summary | ({} if step.key is None else effect_document(effect(rules, wanted, step.key, seen.known)))
-        for step in steps
-    ]
+    changes: list[dict[str, Any]] = []
+    room = AnswerLimit(len(steps), ANSWER_BYTES // 2)
+    for step in steps:
+        found = {} if step.key is None else effect_document(effect(rules, wanted, step.key, seen.known))
+        if not room.takes(found):  # counts are always shown
+            found |= {"samples": {"gains": [], "loses": []}}
+        changes.append(step.summary | found)
     return {"changes": changes, "affects": affected_flags(rules, wanted, keys, seen), "known": seen.document}

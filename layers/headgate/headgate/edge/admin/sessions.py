@@ -8,7 +8,7 @@ from headgate.core.documents import rfc3339
 from headgate.core.session import Session
 from headgate.edge.admin.bodies import ReasonBody, read_body
 from headgate.edge.admin.call import Admin, limit_of, read_document, shown
-from headgate.edge.admin.paging import read_cursor, write_cursor
+from headgate.edge.admin.paging import AnswerLimit, read_cursor, write_cursor
 from headgate.edge.http import Request, Response
 from headgate.store.denials import session_end
 from headgate.store.items import deny_key
@@ -23,7 +23,7 @@ RECORDS_READ = 5_000
 
 def list_sessions(admin: Admin, request: Request) -> Response:
     """GET /admin/v1/sessions: list live sessions, their count, and when the last one must end."""
-    limit, now = limit_of(request), admin.clock()
+    room, now = AnswerLimit(limit_of(request)), admin.clock()
     after = ""
     if "cursor" in request.query:
         (after,) = read_cursor(request.query["cursor"], "sessions", str)
@@ -33,12 +33,13 @@ def list_sessions(admin: Admin, request: Request) -> Response:
     following = None
     for number, (record, session) in enumerate(admin.sessions.every(after)):
         is_live = session.is_live(now)
-        if number == RECORDS_READ or (is_live and len(found) == limit):
+        shown_session = _session(record, session)
+        if number == RECORDS_READ or (is_live and not room.takes(shown_session)):
             following = write_cursor("sessions", after)
             break
         after = record
         if is_live:
-            found.append(_session(record, session))
+            found.append(shown_session)
     count, last = admin.sessions.inside(COUNT_BUDGET) or (None, None)
     counts = {"inside": count, "last_leaves_at": None if last is None else rfc3339(last)}
     return shown({"sessions": found, "counts": counts, "next": following})
