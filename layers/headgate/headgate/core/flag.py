@@ -146,7 +146,7 @@ def _read_claim(read: Reader) -> str | None:
 
 RESERVED_CLAIMS = frozenset(
     "iss sub aud client_id exp nbf iat jti rev entitlements orgs admin attributes scope sid".split()
-    + "typ act cnf azp auth_time".split()
+    + "typ act may_act cnf azp auth_time nonce acr amr events orgs_cut".split()
 )
 
 
