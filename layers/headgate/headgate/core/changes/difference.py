@@ -17,7 +17,7 @@ NOT_SHOWN = ("salt",)
 
 def flag_fields(before: Flag | None, after: Flag) -> list[dict[str, Json]]:
     """Return each member that differs. A new flag is compared with the defaults, and its stage is always listed."""
-    old, new = (_members(flag) for flag in (before or Flag(after.key, ""), after))
+    old, new = (_members(flag) for flag in (before or Flag(after.key, after.salt), after))
     if before is None:
         old["stage"] = None
     return [_field(name, old[name], new[name]) for name in new if _differs(old[name], new[name])]

@@ -30,11 +30,9 @@ def _pairs(before: RouteTable, after: RouteTable) -> Iterator[tuple[RoutePolicy,
     """
     if before.version == 0:
         return
-    tables = ((before.routes, after.routes, False), (before.procedures, after.procedures, True))
-    for old, new, procedure in tables:
+    for old, new in ((before.routes, after.routes), (before.procedures, after.procedures)):
         for name in {**old, **new}:
-            default = RoutePolicy(name, procedure=procedure)
-            pair = old.get(name) or default, new.get(name) or default
+            pair = old.get(name) or RoutePolicy(name), new.get(name) or RoutePolicy(name)
             if pair[0] != pair[1]:
                 yield pair
 

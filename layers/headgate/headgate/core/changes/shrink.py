@@ -23,15 +23,13 @@ from headgate.core.snapshot import Snapshot
 def losses(before: Snapshot, after: Snapshot) -> tuple[Place, ...]:
     """Return every place where the change could take access away from somebody; none if it is not a shrink."""
     old, new = before.rules, after.rules
-    keys = [key for key in {**old.given, **new.given} if old.given.get(key) is not new.given.get(key)]
+    keys = [key for key, flag in old.given.items() if new.given.get(key) is not flag]
     flags = (place for key in keys for place in _flag_losses(key, old, new))
     return (*flags, *_claim_losses(before, after), *_access_losses(before, after), *route_losses(before, after))
 
 
 def _flag_losses(key: str, old: Ruleset, new: Ruleset) -> Iterator[Place]:
-    before, after = old.flags.get(key), new.flags.get(key)
-    if before is None:
-        return
+    before, after = old.flags[key], new.flags.get(key)
     if after is None:
         yield from _deletion_losses(before, new)
         return
@@ -59,18 +57,13 @@ def _deletion_losses(before: Flag, new: Ruleset) -> Iterator[Place]:
 
 def _value_losses(before: Flag, after: Flag) -> Iterator[tuple[str, str]]:
     """Clients that read the value must not get for "on" what means off."""
-    if not _equal(before.on, before.off) and (_equal(after.on, after.off) or _equal(after.on, before.off)):
+    if not same(before.on, before.off) and (same(after.on, after.off) or same(after.on, before.off)):
         yield "values", "on gets the value that means off"
 
 
-def _equal(left: Json, right: Json) -> bool:
-    return same(left, right) if not isinstance(left, dict) else left == right
-
-
 def _parent_losses(before: Flag, after: Flag, old: Ruleset, new: Ruleset) -> Iterator[tuple[str, str]]:
-    known = {before.key, *old.lineage[before.key]}
     for parent in after.requires:
-        if parent not in known and not is_open(new, parent):
+        if parent not in old.lineage[before.key] and not is_open(new, parent):
             yield "requires", f"{parent} is added"
 
 
@@ -115,11 +108,6 @@ _LOOSER: Mapping[str, Callable[[Clause, Clause], bool]] = {
 """Operators whose operand can be compared: does the new one let in at least what the old one does?"""
 
 
-def scale(flag: Flag) -> tuple[Json, ...]:
-    """What decides which bucket an id is in."""
-    return flag.unit, flag.salt, flag.algorithm
-
-
 def _share_losses(before: Flag, after: Flag) -> Iterator[tuple[str, str]]:
     if before.steps == 0:
         return
@@ -127,7 +115,8 @@ def _share_losses(before: Flag, after: Flag) -> Iterator[tuple[str, str]]:
         yield "percent", "is lower"
     if after.steps == PERCENT_STEPS and after.unit is before.unit:
         return
-    for name, old, new in zip(("unit", "salt", "algorithm"), scale(before), scale(after), strict=True):
+    for name in ("unit", "salt", "algorithm"):
+        old, new = getattr(before, name), getattr(after, name)
         if old != new and (old, new) != (Unit.ORG, Unit.ORG_OR_USER):
             yield name, "is different: subjects get other buckets"
 
@@ -139,8 +128,8 @@ def _claim_losses(before: Snapshot, after: Snapshot) -> Iterator[Place]:
         if name not in given or not _covers(given[name], source, before.rules):
             flag = source[0]
             path = f"token.claims.{name}" if flag is None else f"flags.{flag}.claim"
-            what = "is dropped" if name not in given else "gets another source or value"
-            yield Place("profile" if flag is None else "flag", flag, path, f"claim {name} {what}")
+            message = f"claim {name} is dropped, or gets another source or value"
+            yield Place("profile" if flag is None else "flag", flag, path, message)
 
 
 _Source = tuple[str | None, Json]
@@ -156,7 +145,7 @@ def _covers(new: _Source, old: _Source, before: Ruleset) -> bool:
     """Whether everyone who had the claim from the old source gets it from the new one: admins have every flag."""
     if new[0] == old[0] and canonical(new[1]) == canonical(old[1]):
         return True
-    flag = before.flags.get(old[0] or "")
+    flag = None if old[0] is None else before.flags[old[0]]
     if old[1] == ADMIN_CLAIM or (flag is not None and flag.stage is Stage.ADMIN_ONLY):
         return new[1] is True or new[1] == ADMIN_CLAIM
     return flag is not None and new[0] is None and new[1] is True
@@ -164,6 +153,7 @@ def _covers(new: _Source, old: _Source, before: Ruleset) -> bool:
 
 def _access_losses(before: Snapshot, after: Snapshot) -> Iterator[Place]:
     old, new = before.profile.access, after.profile.access
-    if old is None or old == new or new in before.rules.lineage.get(old, ()) or is_open(after.rules, new or ""):
+    if old is None or old == new:
         return
-    yield Place("profile", None, "access", f"{old} → {new or 'none'}: tokens and entry routes require another flag")
+    if new is None or not (new in before.rules.lineage.get(old, ()) or is_open(after.rules, new)):
+        yield Place("profile", None, "access", f"{old} → {new or 'none'}: tokens and entry routes require another flag")

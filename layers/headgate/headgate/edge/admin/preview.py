@@ -124,12 +124,14 @@ def foreseen(admin: Admin, snapshot: Snapshot, steps: Sequence[PlanStep]) -> dic
     rules, wanted, seen = looked_at(admin, snapshot.rules, after.rules, keys)
     changes, size = [], 0
     for step in steps:
+        counts: dict[str, Any] = {}
         details = _details(step)
         if step.key is not None:
-            details |= effect_document(effect(rules, wanted, step.key, seen.known))
-            details["share"] = share(rules.given.get(step.key), wanted.given.get(step.key))
+            counts = effect_document(effect(rules, wanted, step.key, seen.known))
+            details["samples"] = counts.pop("samples")
+            counts["share"] = share(rules.given.get(step.key), wanted.given.get(step.key))
         size += len(canonical(details).encode())
-        changes.append(step.summary | (details if size <= DETAILS else {"cut": True}))
+        changes.append(step.summary | counts | (details if size <= DETAILS else {"cut": True}))
     warnings = [{"path": path, "message": message} for path, message in unknown_flags(after)]
     return {"changes": changes, "affects": affected_flags(rules, wanted, keys, seen), "warnings": warnings,
             "known": seen.document}  # fmt: skip
