@@ -1,6 +1,7 @@
 """Describes flags and changes in words. Pure functions from the API's JSON to short text; nothing is escaped here."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -201,8 +202,9 @@ def field_lines(fields: list[_Document]) -> Iterator[str]:
 
 
 def _value(value: object) -> str:
-    """Return a value so that text and JSON of the same spelling can be told apart only where it matters."""
-    return "none" if value in ("", [], {}) else _short(value)
+    """Return a value; text that reads like a JSON number or literal is quoted."""
+    looks_like_json = isinstance(value, str) and re.fullmatch(r"true|false|null|none|[-+.0-9][-+.eE0-9]*", value)
+    return json.dumps(value) if looks_like_json else "none" if value in ([], {}) else _short(value)
 
 
 def _keys(before: list[_Document], after: list[_Document]) -> Iterator[str]:
