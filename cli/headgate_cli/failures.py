@@ -26,7 +26,7 @@ Exit codes:
   1  a check failed (broken audit chain, wrong decision)
   2  usage error
   3  the request was refused as invalid
-  4  conflict: another change came first, or the change would remove access
+  4  conflict: another change came first, or the change would remove access or open a route
   5  not found
   6  forbidden, or no AWS credentials
   7  unavailable: no answer, throttled, or a server error"""
@@ -87,6 +87,7 @@ EXIT_OF_STATUS: Mapping[int, ExitCode] = {
 
 HINTS: Mapping[str, str] = {
     "would-shrink": "this removes access; pass --allow-shrink to confirm",
+    "would-open": "this opens routes; pass --allow-open to confirm",
     "precondition-failed": "the resource was modified; read it again, then retry",
     "busy": "another change is in progress; retry",
     "key-retired": "the key of a deleted flag cannot be used again; choose another key",

@@ -131,11 +131,12 @@ def headgate(
 
 
 COMMANDS: tuple[Callable[..., None], ...] = (
-    stage.stage, allow.allow, kill.kill, kills.kills, restore.restore, revoke.revoke, plan.plan, apply.apply,
-    export.export, explain.explain, preview.preview, check.check, token.token, health.health, routes.routes, tour.tour,
+    stage.stage, allow.allow, kill.kill, kills.kills, restore.restore, revoke.revoke, apply.apply, export.export,
+    explain.explain, preview.preview, check.check, token.token, health.health, routes.routes, tour.tour,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(epilog=COMMON)(command)
+app.command(epilog=COMMON, cls=plan.PlanCommand)(plan.plan)
 app.command(epilog=COMMON, short_help="Run the whole stack on this machine.")(local)
 app.command("allow import", epilog=COMMON, hidden=True)(allow_import)
 app.add_typer(flags.app, name="flags")

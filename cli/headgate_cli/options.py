@@ -93,6 +93,7 @@ ReasonOption = Annotated[
 StageArgument = Annotated[Stage, typer.Argument(metavar="STAGE", help="The new stage.", show_default=False)]
 NewUnit = Annotated[Unit | None, option("--unit", help="What the percentage counts.")]
 AllowShrink = Annotated[bool, typer.Option("--allow-shrink", help="Allow this change to remove access.")]
+AllowOpen = Annotated[bool, typer.Option("--allow-open", help="Allow this change to open routes.")]
 IfMatch = Annotated[
     str | None, option("--if-match", metavar="VERSION", help="Change only this version. Default: the current one.")
 ]

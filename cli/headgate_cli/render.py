@@ -61,6 +61,11 @@ def show_lines(lines: Iterable[str]) -> None:
         typer.echo(escaped(line))
 
 
+def show_alarm(line: str) -> None:
+    """Write a line to stdout, escaped; in red on a terminal."""
+    typer.secho(escaped(line), fg=typer.colors.RED)
+
+
 def show_pairs(pairs: Iterable[tuple[str, object]]) -> None:
     """Write `name  value` lines with aligned values, leaving out empty ones."""
     kept = [(name, str(value)) for name, value in pairs if value not in (None, "", [], {})]

@@ -1,6 +1,7 @@
 """Describes flags and changes in words. Pure functions from the API's JSON to short text; nothing is escaped here."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -61,6 +62,16 @@ def moved_text(counts: _Document) -> str:
     return f"{gains} gain{'s' * (gains == 1)}, {loses} lose{'s' * (loses == 1)}"
 
 
+def share_text(share: _Document) -> str:
+    """Return what the bucket lets in, and who gains and loses by it, as in `by user: 10 % → 100 %, 90 % gain`."""
+    before, after = share.get("before") or {}, share.get("after") or {}
+    moves = [
+        f", {percent(share[name])} {word}" for name, word in (("gains", "gain"), ("loses", "lose")) if share.get(name)
+    ]
+    change = f"{percent(before.get('percent', 0))} → {percent(after.get('percent', 0))}"
+    return f"by {after.get('unit') or before.get('unit')}: {change}" + "".join(moves)
+
+
 def known(counts: _Document) -> str:
     """Return how many subjects were checked, by source."""
     named, sessions, listed = (counts.get(name) or 0 for name in ("named", "sessions", "listed"))
@@ -93,7 +104,7 @@ def difference(before: object, after: object) -> list[str]:
             return [f"deleted (was {state(before)})"]
     old, new = _mapping(before), _mapping(after)
     if "routes" in old or "routes" in new:
-        return [_routes(old.get("routes") or [], new.get("routes") or [])]
+        return list(_routes(old.get("routes") or [], new.get("routes") or []))
     if "keys" in new:
         return list(_keys(old.get("keys") or [], new["keys"]))
     if "kind" in new and "value" in new:
@@ -159,10 +170,49 @@ def _named(sign: str, ids: set[str]) -> Iterator[str]:
         yield f"{sign} … {len(ids) - len(shown)} more"
 
 
-def _routes(before: list[_Document], after: list[_Document]) -> str:
+def _routes(before: list[_Document], after: list[_Document]) -> Iterator[str]:
     old, new = ({policy_name(policy): policy for policy in policies} for policies in (before, after))
-    changed = sum(1 for name in old.keys() & new.keys() if old[name] != new[name])
-    return f"routes: +{len(new.keys() - old.keys())} -{len(old.keys() - new.keys())} ~{changed}"
+    changed = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    came, went = len(new.keys() - old.keys()), len(old.keys() - new.keys())
+    yield f"routes: +{came} -{went} ~{len(changed) - came - went}"
+    yield from (policy_text(name, old.get(name), new.get(name)) for name in changed[:LISTED_AT_MOST])
+    if len(changed) > LISTED_AT_MOST:
+        yield f"… {len(changed) - LISTED_AT_MOST} more"
+
+
+def policy_text(name: str, before: _Document | None, after: _Document | None) -> str:
+    """Return how a route policy changes, as in `GET /x: entry → open, -flag beta`. A route not listed is entry."""
+    old, new = (policy or {} for policy in (before, after))
+    classes = [f"{policy.get('class', 'entry')}{'' if policy else ' (not listed)'}" for policy in (old, new)]
+    parts = [] if classes[0] == classes[1] else [" → ".join(classes)]
+    for kind in ("flags", "asks"):
+        was, now = set(old.get(kind) or ()), set(new.get(kind) or ())
+        parts += [f"+{kind[:-1]} {key}" for key in sorted(now - was)] + [
+            f"-{kind[:-1]} {key}" for key in sorted(was - now)
+        ]
+    return f"{name}: {', '.join(parts)}"
+
+
+def field_lines(fields: list[_Document]) -> Iterator[str]:
+    """Yield what changes in each member of a flag or of the profile."""
+    for one in fields:
+        if "added" in one:
+            word = str(one.get("path")).rpartition(".")[2].removesuffix("s")
+            for sign, kind in (("+", "added"), ("-", "removed")):
+                ids, count = one.get(kind) or (), one.get(f"{kind}_count") or 0
+                yield from (f"{sign}{word} {name}" for name in ids)
+                if count > len(ids):
+                    yield f"{sign}{word} … {count - len(ids)} more"
+        elif "after" in one:
+            yield f"{one.get('path')}: {_value(one.get('before'))} → {_value(one.get('after'))}"
+        else:
+            yield f"{one.get('path')} changes"
+
+
+def _value(value: object) -> str:
+    """Return a value; text that reads like a JSON number or literal is quoted."""
+    looks_like_json = isinstance(value, str) and re.fullmatch(r"true|false|null|none|[-+.0-9][-+.eE0-9]*", value)
+    return json.dumps(value) if looks_like_json else "none" if value in ([], {}) else _short(value)
 
 
 def _keys(before: list[_Document], after: list[_Document]) -> Iterator[str]:

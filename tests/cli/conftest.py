@@ -210,9 +210,9 @@ def _run_child(args: Sequence[str], environment: dict[str, str], stdin: str) -> 
 def invoke(upstream: Upstream, environment: dict[str, str]) -> Callable[..., Result]:
     """Run the command in this process, for tests that need no process of its own."""
 
-    def run(*args: str, env: dict[str, str] | None = None) -> Result:
+    def run(*args: str, env: dict[str, str] | None = None, color: bool = False) -> Result:
         given: dict[str, str | None] = {**environment, "HEADGATE_API": upstream.url, **(env or {})}
-        return CliRunner().invoke(app, list(args), env=given)
+        return CliRunner().invoke(app, list(args), env=given, color=color)
 
     return run
 

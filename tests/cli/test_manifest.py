@@ -172,6 +172,115 @@ def test_apply_continues_until_there_is_no_cursor(headgate: Any, upstream: Any, 
     assert len({request.headers["idempotency-key"] for request in upstream.asked}) == 3
 
 
+PLAN = {
+    "changes": [
+        {"target": "flag", "action": "replace", "flag": "beta", "shrinks": False, "opens": False, "gains": 1,
+         "loses": 0, "samples": {"gains": [], "loses": []},
+         "share": {"before": {"percent": 10, "unit": "user"}, "after": {"percent": 100, "unit": "user"}, "gains": 90,
+                   "loses": 0},
+         "fields": [{"path": "stage", "before": "percentage", "after": "ga"}, {"path": "salt"},
+                    {"path": "values.on", "before": True, "after": "true"},
+                    {"path": "allow.users", "added": ["carol\x1b"], "added_count": 1, "removed": ["u1", "u2"],
+                     "removed_count": 12}]},
+        {"target": "profile", "action": "replace", "flag": None, "shrinks": True, "opens": False,
+         "fields": [{"path": "token.claims.isAdmin", "before": "$admin", "after": None}]},
+        {"target": "routes", "action": "replace", "flag": None, "shrinks": True, "opens": True, "routes": [
+            {"route": "POST /x", "before": {"class": "entry", "flags": ["beta"], "asks": []},
+             "after": {"class": "open", "flags": [], "asks": []}, "shrinks": False, "opens": True},
+            {"procedure": "a.b", "before": None, "after": {"class": "admin", "flags": [], "asks": ["beta"]},
+             "shrinks": True, "opens": False}]},
+        {"target": "flag", "action": "create", "flag": "big", "shrinks": False, "opens": False, "cut": True},
+    ],
+    "affects": [], "warnings": [{"path": "routes.GET /z", "message": "gone does not exist: only admins pass"}],
+    "shrinks": True, "opens": True, "revision": 3,
+}  # fmt: skip
+SHOWN = """\
+CHANGE   OF       ACCESS          KNOWN SUBJECTS  EVERYONE ELSE
+replace  beta                     1 gains, 0 lose  by user: 10 % → 100 %, 90 % gain
+replace  profile  shrinks
+replace  routes   shrinks, opens
+create   big
+
+beta
+  stage: percentage → ga
+  salt changes
+  values.on: true → "true"
+  +user carol\\x1b
+  -user u1
+  -user u2
+  -user … 10 more
+
+profile
+  token.claims.isAdmin: $admin → none
+
+routes
+  POST /x: entry → open, -flag beta  (opens)
+  a.b: entry (not listed) → admin, +ask beta  (shrinks)
+
+big
+  the details are too long for one answer: plan fewer changes at a time
+
+warning: routes.GET /z: gone does not exist: only admins pass
+
+This removes access: apply needs --allow-shrink.
+
+This opens routes: apply needs --allow-open.
+"""
+
+
+def spaced(text: str) -> list[str]:
+    """The lines, without the widths of columns."""
+    return [" ".join(line.split()) for line in text.splitlines()]
+
+
+def test_plan_shows_each_member_and_route_and_what_opens_in_red(
+    invoke: Any, upstream: Any, reply: Any, file: Path
+) -> None:
+    upstream.on(f"{APPLY}/plan", reply(body=PLAN))
+    assert spaced(invoke("plan", str(file)).stdout) == spaced(SHOWN)
+    red = [line for line in invoke("plan", str(file), color=True).stdout.splitlines() if "\x1b[31m" in line]
+    assert [" ".join(line.split()[:2]) for line in spaced("\n".join(red).replace("\x1b[31m", ""))] == [
+        "POST /x:", "This removes", "This opens",
+    ]  # fmt: skip
+
+
+CHANGED, UNCHANGED = {"changes": [CHANGE]}, {"changes": [], "warnings": PLAN["warnings"]}
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "more", "code"),
+    [
+        (200, CHANGED, (), 2), (200, CHANGED, ("--json",), 2),
+        (200, UNCHANGED, (), 0), (200, UNCHANGED, ("--json",), 0),
+        (409, {"title": "killed"}, (), 1), (400, {"title": "bad"}, ("--json",), 1), (503, {"title": "away"}, (), 1),
+        (200, CHANGED, ("--unheard-of",), 1), (200, CHANGED, ("one", "two"), 1),
+    ],
+)  # fmt: skip
+def test_detailed_exit_codes_of_plan_are_those_of_terraform(
+    invoke: Any, upstream: Any, reply: Any, file: Path, status: int, answer: Any, more: tuple[str, ...], code: int
+) -> None:
+    upstream.on(f"{APPLY}/plan", reply(status, answer))
+    assert invoke("plan", str(file), "--detailed-exitcode", *more).exit_code == code
+    assert invoke("plan", "--detailed-exitcode", "/nowhere/m.yaml").exit_code == 1
+    assert invoke("plan", "--detailed-exitcode", "--help").exit_code == 0
+    assert invoke("plan", str(file), "--unheard-of").exit_code == 2
+    upstream.on(f"{APPLY}/plan", reply(body=CHANGED))
+    assert invoke("plan", str(file)).exit_code == 0
+
+
+def test_apply_that_opens_takes_a_word(headgate: Any, upstream: Any, reply: Any, file: Path) -> None:
+    errors = [{"path": "routes.POST /x", "message": "entry → open"}]
+    problem = {"type": "urn:headgate:would-open", "title": "Change would open routes", "status": 409, "errors": errors}
+    upstream.on(APPLY, reply(409, problem))
+    done = headgate("apply", str(file))
+    assert done.returncode == 4
+    assert "routes.POST /x: entry → open" in done.stderr
+    assert "--allow-open" in done.stderr
+    upstream.on(APPLY, reply(body={"changes": [], "next": None}))
+    assert headgate("apply", str(file), "--allow-open").returncode == 0
+    assert upstream.asked[-1].json["allow_open"] is True
+
+
 def test_interrupted_apply_says_how_to_continue(headgate: Any, upstream: Any, reply: Any, file: Path) -> None:
     upstream.on(APPLY, reply(body={"changes": [CHANGE], "next": "c7"}), reply(409, {"title": "no", "status": 409}))
     done = headgate("apply", str(file), "--reason", "a release", "--prune", "--allow-shrink")

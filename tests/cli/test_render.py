@@ -76,8 +76,17 @@ def test_audit_entry_is_one_line() -> None:
         ),
         ({"salt": "old"}, {"salt": "new"}, ["salt changed"]),
         ({"requires": []}, {"requires": ["p"]}, ['requires: [] → ["p"]']),
-        ({"routes": [{"route": "GET /a"}]}, {"routes": [{"procedure": "b"}]}, ["routes: +1 -1 ~0"]),
-        (None, {"routes": [{"route": "GET /a"}], "version": 1}, ["routes: +1 -0 ~0"]),
+        ({"routes": [{"route": "GET /a"}]}, {"routes": [{"procedure": "b"}]}, [
+            "routes: +1 -1 ~0", "GET /a: entry → entry (not listed)", "b: entry (not listed) → entry",
+        ]),
+        (None, {"routes": [{"route": "GET /a"}], "version": 1}, [
+            "routes: +1 -0 ~0", "GET /a: entry (not listed) → entry",
+        ]),
+        (
+            {"routes": [{"route": "GET /a", "class": "entry", "flags": ["f"], "asks": ["g"]}]},
+            {"routes": [{"route": "GET /a", "class": "open"}]},
+            ["routes: +0 -0 ~1", "GET /a: entry → open, -flag f, -ask g"],
+        ),
         (None, {"max_stale": 60, "revision": 6}, ["max_stale: none → 60"]),
         ({"version": 1}, {"version": 2}, []),
         (None, None, []),

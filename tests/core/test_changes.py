@@ -1,27 +1,14 @@
-"""Changes to a flag: kill, restore, lists; and a change that is not a shrink removes nobody's access."""
-
-from random import Random
-from typing import Any
+"""Changes to a flag: kill, restore, lists, parents."""
 
 import vector_files
-from dice import REACHES, Dice, changed, dice
+from dice import REACHES, Dice, dice
 from hypothesis import given
-from proofs import many
 
-from headgate.core.changes.flag import (
-    check_parents,
-    routes_shrink,
-    shrinks,
-    with_kill,
-    with_members,
-    with_stage,
-    without_kill,
-)
+from headgate.core.changes.flag import check_parents, with_kill, with_members, with_stage, without_kill
 from headgate.core.decision import decide
 from headgate.core.documents import Invalid
 from headgate.core.limits import MAX_DEPTH
-from headgate.core.model import Flag, Kill, Reach, RouteClass, RoutePolicy, Stage, Subject, Unit
-from headgate.core.routes import PASSES, Pass, RouteTable, live_flags
+from headgate.core.model import Flag, Kill, Reach, Stage, Subject, Unit
 from headgate.core.ruleset import ruleset
 
 
@@ -69,37 +56,6 @@ def test_a_repeated_kill_changes_nothing() -> None:
     sooner = with_kill(flag, kill("drain", "2029-01-01T00:00:00.000Z"))
     assert sooner.killed is not None
     assert sooner.killed.drain_until == "2029-01-01T00:00:00.000Z"
-
-
-def test_a_change_that_is_not_a_shrink_removes_nobodys_access() -> None:
-    """8,000 random changes: none that passes without `allow_shrink` removes access from one of 25 sampled subjects."""
-    thrown = Dice(Random(2))
-    everybody = [thrown.subject(admins=0.0) for _ in range(2_000)]
-    count, quiet = many(8_000), 0
-    for _ in range(count):
-        document = thrown.flag("f", ("p", "q"))
-        before, after = vector_files.flag_from(document), vector_files.flag_from(changed(thrown, document))
-        if shrinks(before, after):
-            continue
-        quiet += 1
-        others = {
-            key: vector_files.flag_from({**thrown.flag(key), "stage": thrown.one(("allowlist", "ga"))}) for key in "pqr"
-        }
-        old, new = ruleset({**others, "f": before}), ruleset({**others, "f": after})
-        for subject in thrown.source.sample(everybody, 25):
-            lost = decide(old, "f", subject, gate=True).value and not decide(new, "f", subject, gate=True).value
-            assert not lost, (before, after, subject)
-    assert quiet > count / 4
-
-
-def test_creating_never_shrinks_and_deleting_an_open_flag_does() -> None:
-    thrown = Dice(Random(3))
-    for _ in range(500):
-        flag = vector_files.flag_from(thrown.flag("f"))
-        assert not shrinks(None, flag)
-        everybody = [thrown.subject(admins=0.0) for _ in range(30)]
-        if not shrinks(flag, None):
-            assert not any(decide(ruleset({"f": flag}), "f", subject).value for subject in everybody)
 
 
 @given(dice())
@@ -169,43 +125,6 @@ def test_a_parent_that_was_already_missing_is_accepted() -> None:
     assert not refused(tangled, Flag(key="c", salt="s"))
     assert not refused(tangled, Flag(key="a", salt="s"))
     assert refused(tangled, Flag(key="a", salt="s", requires=("b",), owner="me"))
-
-
-def test_a_route_change_that_is_not_a_shrink_refuses_nobody_it_passed_before() -> None:
-    """Every pair of policies, with every credential and every set of flags that are on."""
-    policies = [
-        RoutePolicy("GET /x", route_class, flags)
-        for route_class in RouteClass
-        for flags in ((), ("a",), ("b",), ("a", "b"))
-        if route_class is not RouteClass.OPEN or not flags
-    ]
-
-    def passes(policy: RoutePolicy, held: Pass, on: set[str]) -> bool:
-        return held in PASSES[policy.route_class] and set(live_flags(policy, "access")) <= on
-
-    def table(policy: RoutePolicy | None) -> RouteTable:
-        return RouteTable({} if policy is None else {policy.name: policy})
-
-    quiet = 0
-    for before in [None, *policies]:
-        for after in [None, *policies]:
-            if routes_shrink(table(before), table(after), "access"):
-                continue
-            quiet += 1
-            old, new = (policy or RoutePolicy("GET /x") for policy in (before, after))
-            on_sets: tuple[set[Any], ...] = (
-                set(),
-                {"a"},
-                {"b"},
-                {"a", "b"},
-                {"access"},
-                {"access", "a"},
-                {"access", "a", "b"},
-            )
-            for held in Pass:
-                for on in on_sets:
-                    assert not passes(old, held, on) or passes(new, held, on), (before, after, held, on)
-    assert quiet > len(policies)
 
 
 def test_a_decision_under_a_kill_does_not_reveal_who_was_listed() -> None:

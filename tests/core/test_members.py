@@ -8,12 +8,13 @@ from random import Random
 
 import pytest
 from proofs import many
+from rule_changes import alone
 
 from headgate.core.allow import LOST_LIST
 from headgate.core.audit import GENESIS
-from headgate.core.changes.flag import shrinks
 from headgate.core.changes.list_import import Import, effect_on_list, switch_on
 from headgate.core.changes.placement import inline, is_inline, place, with_moved
+from headgate.core.changes.shrink import losses
 from headgate.core.flag import flag_document, load_flag, read_flag
 from headgate.core.members import Member, MemberEvent, Standpoint, chained, staged
 from headgate.core.model import Flag, Stage
@@ -73,7 +74,7 @@ class ListHistory:
         now = (listed | set(add)) - set(remove)
         assert (placed.added, placed.removed) == (len(now - listed), len(listed - now))
         self.flag = replace(with_moved(placed.flag, placed.moved, revision), revision=revision)
-        assert shrinks(before_flag, self.flag) is (placed.removed > 0)
+        assert bool(losses(alone(before_flag), alone(self.flag))) is (placed.removed > 0)
         self.remember(now)
 
     def put(self) -> None:
@@ -118,7 +119,7 @@ class ListHistory:
         self.flag = replace(switched.flag, revision=revision)
         tally = switched.done.tally
         assert (tally.added, tally.removed) == (len(now - listed), len(listed - now))
-        assert shrinks(before, self.flag) is (tally.removed > 0)
+        assert bool(losses(alone(before), alone(self.flag))) is (tally.removed > 0)
         self.open = None
         self.remember(now)
 

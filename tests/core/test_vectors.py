@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 import vector_files
+from rule_changes import snapshot_of
 
 from headgate.core import bucket
 from headgate.core.audit import digest, verify_chain
-from headgate.core.changes.flag import shrinks
+from headgate.core.changes.routes import openings
+from headgate.core.changes.shrink import losses
 from headgate.core.clauses import OPERATORS, compile_rule
 from headgate.core.decision import decide, trace
 from headgate.core.documents import Invalid
@@ -113,10 +115,16 @@ def test_parse_accepts_vector(case: dict[str, Any]) -> None:
 
 @named("shrink")
 def test_shrink_vector(case: dict[str, Any]) -> None:
-    before, after = (
-        None if d is None else vector_files.flag_from({"key": "f", **d}) for d in (case["before"], case["after"])
-    )
-    assert shrinks(before, after) is case["shrinks"]
+    before, after = ({"flags": [] if d is None else [{"key": "f", **d}]} for d in (case["before"], case["after"]))
+    assert bool(losses(snapshot_of(before), snapshot_of(after))) is case["shrinks"]
+
+
+@named("changes")
+def test_change_vector(case: dict[str, Any]) -> None:
+    before = {**vector_files.read("changes")["base"], **case.get("before", {})}
+    states = snapshot_of(before), snapshot_of({**before, **case["after"]})
+    assert [place.path for place in losses(*states)] == case["shrinks"]
+    assert [place.path for place in openings(*states)] == case["opens"]
 
 
 @named("routes")

@@ -33,7 +33,8 @@ POLICY = {"route": "GET /x", "class": "observe"}
 WHY = {"reason": "a test"}
 SESSION = record_id("alice", "s1")
 MANIFEST = {
-    "access": "access", "max_stale": 5, "token": {"lifetime": 600}, "prune": True, "allow_shrink": True, **WHY,
+    "access": "access", "max_stale": 5, "token": {"lifetime": 600}, "prune": True, "allow_shrink": True,
+    "allow_open": True, **WHY,
     "flags": [{"key": "access"}, {"key": "f", "stage": "ga"}, {"key": "h", "requires": ["f"]}, {"key": "i"}],
     "routes": [POLICY, {"route": "GET /z", "class": "observe"}],
 }  # fmt: skip

@@ -9,17 +9,18 @@ from operators import check
 from reference_table import Overtaken
 
 WHY = {"reason": "a test", "allow_shrink": True}
+OPEN = {**WHY, "allow_open": True}
 ONE, OTHER, THIRD = ([{"route": f"GET /{name}", "class": "observe"}] for name in ("one", "other", "third"))
 
 
 RACES = {
     "the first routes": (
         {}, {"routes": ONE},
-        Ask("PUT /admin/v1/routes", {"routes": OTHER, **WHY}, {}, {"if-match": '"0"'}),
+        Ask("PUT /admin/v1/routes", {"routes": OTHER, **OPEN}, {}, {"if-match": '"0"'}),
     ),
     "routes": (
         {"routes": THIRD}, {"routes": ONE},
-        Ask("PUT /admin/v1/routes", {"routes": OTHER, **WHY}, {}, {"if-match": '"1"'}),
+        Ask("PUT /admin/v1/routes", {"routes": OTHER, **OPEN}, {}, {"if-match": '"1"'}),
     ),
     "the first profile": ({}, {"access": "f"}, Ask("POST /admin/v1/manifest", {"max_stale": 5, **WHY})),
     "the profile": ({"access": "f"}, {"max_stale": 7}, Ask("POST /admin/v1/manifest", {"max_stale": 5, **WHY})),
@@ -38,12 +39,12 @@ def test_an_apply_does_not_overwrite_a_concurrent_change(name: str) -> None:
     one, another = Desk(table, clock), Desk(table, clock)
     one.must(Ask("POST /admin/v1/manifest", {"flags": [{"key": "f"}], **before, **WHY}))
     table.before_write = lambda: another.must(other)
-    reply = one.answers(Ask("POST /admin/v1/manifest", {**wanted, **WHY}))
+    reply = one.answers(Ask("POST /admin/v1/manifest", {**wanted, **OPEN}))
     assert (reply.status, reply.slug) == (412, "precondition-failed")
     in_force = one.must(Ask("GET /admin/v1/manifest")).body
     assert {member: in_force[member] for member in wanted}.items() != wanted.items()
     check(table)
-    one.must(Ask("POST /admin/v1/manifest", {**wanted, **WHY}))
+    one.must(Ask("POST /admin/v1/manifest", {**wanted, **OPEN}))
     check(table)
 
 

@@ -112,7 +112,7 @@ class Dice:
             "values": self.one(
                 ({"on": True, "off": False}, {"on": "pr", "off": "direct"}, {"on": {}, "off": {"a": 1}})
             ),
-            "claim": self.one((None, None, None, "gastownAccess", "beta")),
+            "claim": self.one((None, None, None, "on_" + "".join(filter(str.isalnum, key)))),
         }
 
     def killed(self, flag: dict[str, Any], likely: float = 0.15) -> dict[str, Any]:

@@ -27,7 +27,10 @@ DIGEST = digest_of(["bob"])
 IMPORT = {"key": "listed", "import": "i"}
 SESSION = {"id": record_id("alice", "town:1")}
 RULE = {"clauses": [{"attribute": "plan", "op": "in", "value": ["pro", 3]}, {"attribute": "beta", "op": "exists"}]}
-POLICIES = [{"route": "GET /x", "class": "observe"}, {"procedure": "x.y", "flags": ["f"], "asks": ["access"]}]
+POLICIES: list[dict[str, Any]] = [
+    {"route": "GET /x", "class": "observe"},
+    {"procedure": "x.y", "flags": ["f"], "asks": ["access"]},
+]
 SETTINGS = {"access": "access", "max_stale": 5, "token": {"lifetime": 600, "claims": {"who": "$user", "version": 3}}}
 FLAG = {"stage": "percentage", "percent": 12.5, "requires": ["access"], "values": {"on": "a", "off": "b"},
         "claim": "inF", "allow": {"users": ["bob"], "orgs": ["acme"], "rules": [RULE]}, "owner": "o"}  # fmt: skip
@@ -279,6 +282,16 @@ def _moved_on(place: Place, ask: Ask) -> Response:
     return place.send(replace(ask, body={**ask.body, "flags": [{"key": "f", "stage": "ga"}]}))
 
 
+def _while_killed(body: Mapping[str, Any], path: Mapping[str, str] | None = None) -> Callable[[Place, Ask], Response]:
+    """The call comes while the access flag is killed."""
+
+    def send(place: Place, ask: Ask) -> Response:
+        place.send(replace(GOOD["POST /admin/v1/flags/{key}/kill"], path={"key": "access"}))
+        return place.send(replace(ask, body={**ask.body, **body}, path=path or ask.path))
+
+    return send
+
+
 def _silent(place: Place, ask: Ask) -> Response:
     place.admin = replace(place.admin, audit_key=no_audit_key)
     return place.send(ask)
@@ -304,6 +317,12 @@ OWN: Mapping[tuple[str, str], Callable[[Place, Ask], Response]] = {
     (f"POST {IN_IMPORT}/commit", "imports-spent"): _spent,
     (f"POST {IN_IMPORT}/commit", "would-shrink"): _shrinking,
     ("PUT /admin/v1/routes", "would-shrink"): _saying({"routes": []}),
+    ("PUT /admin/v1/routes", "would-open"): _saying({"routes": [{"route": "GET /x", "class": "open"}, POLICIES[1]]}),
+    ("POST /admin/v1/manifest", "would-open"): _saying({"routes": [{**POLICIES[0], "class": "open"}, POLICIES[1]]}),
+    ("POST /admin/v1/manifest", "access-killed"): _while_killed({"access": "f"}),
+    ("POST /admin/v1/manifest/plan", "access-killed"): _while_killed({"access": "f"}),
+    ("POST /admin/v1/preview", "access-killed"): _while_killed({"flag": "access", "change": {"delete": True}}),
+    ("DELETE /admin/v1/flags/{key}", "access-killed"): _while_killed({}, {"key": "access"}),
     ("POST /admin/v1/manifest", "would-shrink"): _saying({"flags": [{"key": "f", "stage": "admin_only"}]}),
     ("POST /admin/v1/manifest", "key-retired"): _saying({"flags": [{"key": "gone"}]}),
     ("POST /admin/v1/manifest", "precondition-failed"): _moved_on,

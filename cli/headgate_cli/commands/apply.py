@@ -9,7 +9,7 @@ import typer
 from headgate_cli import render
 from headgate_cli.commands.plan import ManifestFile, Prune, step_row
 from headgate_cli.failures import Failure
-from headgate_cli.options import AllowShrink, option
+from headgate_cli.options import AllowOpen, AllowShrink, option
 from headgate_cli.settings import client_of, settings_of
 
 Cursor = Annotated[str | None, option("--cursor", metavar="CURSOR", help="Resume an interrupted apply.")]
@@ -21,9 +21,13 @@ def apply(
     reason: Annotated[str | None, option("--reason", metavar="TEXT", help="Why. Default: the file's name.")] = None,
     prune: Prune = False,
     allow_shrink: AllowShrink = False,
+    allow_open: AllowOpen = False,
     cursor: Cursor = None,
 ) -> None:
     """Apply a manifest, one revision per changed flag.
+
+    A change that removes access needs --allow-shrink, and one that opens a route needs --allow-open. See both with
+    headgate plan.
 
     Changes are made in pages. If it is interrupted, it prints the command that resumes it. Applying again from the
     start is safe too.
@@ -33,7 +37,8 @@ def apply(
     from headgate_cli.manifest_file import read_manifest
 
     body: dict[str, Any] = {**read_manifest(file), "reason": reason or f"headgate apply {file.name}"}
-    body |= {name: True for name, given in (("prune", prune), ("allow_shrink", allow_shrink)) if given}
+    given = {"prune": prune, "allow_shrink": allow_shrink, "allow_open": allow_open}
+    body |= {name: True for name, is_given in given.items() if is_given}
     client = client_of(ctx)
     applied: list[dict[str, Any]] = []
     while True:
@@ -41,7 +46,8 @@ def apply(
         try:
             answer = client.change("POST", "/admin/v1/manifest", page).required().document
         except Failure as failure:
-            options = f" --reason {quote(str(body['reason']))}" + " --prune" * prune + " --allow-shrink" * allow_shrink
+            words = [f" --{name.replace('_', '-')}" for name, is_given in given.items() if is_given]
+            options = f" --reason {quote(str(body['reason']))}{''.join(words)}"
             raise _interrupted(failure, f"{file} --cursor {cursor}{options}" if cursor else "", len(applied)) from None
         applied.extend(answer.get("changes") or [])
         cursor = answer.get("next")

@@ -85,7 +85,7 @@ def _subjects(path: Path) -> list[Any]:
 
 
 def _show(found: dict[str, Any]) -> None:
-    render.show_lines([_counts(found), _share(found.get("share") or {})])
+    render.show_lines([_counts(found), f"everyone else, {wording.share_text(found.get('share') or {})}"])
     rows = _rows(found.get("samples") or {})
     if rows:
         render.show_lines([""])
@@ -97,15 +97,6 @@ def _show(found: dict[str, Any]) -> None:
 
 def _counts(found: dict[str, Any]) -> str:
     return f"{wording.moved_text(found)}, of {wording.known(found.get('known') or {})}"
-
-
-def _share(share: dict[str, Any]) -> str:
-    before, after = share.get("before") or {}, share.get("after") or {}
-    unit = after.get("unit") or before.get("unit")
-    change = f"{wording.percent(before.get('percent', 0))} → {wording.percent(after.get('percent', 0))}"
-    lose = f", {wording.percent(share['loses'])} lose" if share.get("loses") else ""
-    gain = f", {wording.percent(share['gains'])} gain" if share.get("gains") else ""
-    return f"everyone else, by {unit}: {change}{gain}{lose}"
 
 
 def _rows(samples: dict[str, Any]) -> list[tuple[object, ...]]:

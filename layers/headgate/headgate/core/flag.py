@@ -176,8 +176,8 @@ def _read_claim(read: Reader) -> str | None:
 
 
 RESERVED_CLAIMS = frozenset(
-    "iss sub aud client_id exp nbf iat jti rev entitlements orgs admin attributes scope sid gen orgs_cut".split()
-    + "typ act cnf azp auth_time".split()
+    "iss sub aud client_id exp nbf iat jti rev entitlements orgs orgs_cut admin attributes scope sid gen".split()
+    + "typ act may_act cnf azp auth_time nonce acr amr events".split()
 )
 
 

@@ -46,11 +46,15 @@ EMPTY = Snapshot(ruleset({}))
 
 
 def read_routes(document: Json) -> RouteTable:
-    """Read stored route policies. If they are unusable, none is listed, so every route is `entry`."""
+    """Read stored route policies. If they are unusable, none is listed, so every route is `entry`.
+
+    Version 0 is that of a service that never had any; `document` is None for those.
+    """
     try:
         return replace(parse_routes(document["routes"]), version=document["version"])
     except (Invalid, KeyError, TypeError, RecursionError):
-        return RouteTable()
+        version = document.get("version") if isinstance(document, dict) else None
+        return RouteTable(version=version if type(version) is int else 0)
 
 
 def read_profile(document: Json) -> Profile:

@@ -25,6 +25,8 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "import-differs": (409, "Import does not match the request"),
     "imports-spent": (409, "Flag has reached its limit of imports"),
     "would-shrink": (409, "Change would remove access"),
+    "would-open": (409, "Change would open routes"),
+    "access-killed": (409, "Access flag is killed"),
     "precondition-failed": (412, "Resource was modified"),
     "too-large": (413, "Request too large"),
     "idempotency-key-reused": (422, "Idempotency-Key was used for another request"),

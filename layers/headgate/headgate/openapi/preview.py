@@ -4,9 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from headgate.core.changes.difference import IDS
 from headgate.core.changes.preview import SAMPLES, Source
-from headgate.core.model import Reason, Unit
-from headgate.openapi.parts import ABSENT, AnswerSchema, Count, FlagKeyText, Next
+from headgate.core.model import Reason, RouteClass, Unit
+from headgate.openapi.parts import ABSENT, JSON, AnswerSchema, Count, FaultSchema, FlagKeyText, Next
 
 
 class StepSchema(AnswerSchema):
@@ -16,6 +17,7 @@ class StepSchema(AnswerSchema):
     action: Literal["create", "replace", "delete"]
     flag: FlagKeyText | None
     shrinks: Annotated[bool, Field(description="Whether it removes access.")]
+    opens: Annotated[bool, Field(description="Whether it opens a route.")]
 
 
 class SampledSchema(AnswerSchema):
@@ -96,21 +98,64 @@ class PreviewSchema(AnswerSchema):
     revision: Count
 
 
-class PlannedStepSchema(StepSchema):
-    """A change, and for a flag, who gains and loses by all changes together."""
+class FieldSchema(AnswerSchema):
+    """A member that differs. Lists of ids have counts and samples, and a salt is not shown."""
 
+    path: str
+    before: JSON = ABSENT
+    after: JSON = ABSENT
+    added: Annotated[list[str], Field(max_length=IDS)] = ABSENT
+    added_count: Count = ABSENT
+    removed: Annotated[list[str], Field(max_length=IDS)] = ABSENT
+    removed_count: Count = ABSENT
+
+
+class RequirementSchema(AnswerSchema):
+    """What a route policy requires."""
+
+    class_: Annotated[RouteClass, Field(alias="class")]
+    flags: list[FlagKeyText]
+    asks: list[FlagKeyText]
+
+
+class PolicyChangeSchema(AnswerSchema):
+    """A route policy that differs. Null is a route that is not listed, which is `entry`."""
+
+    route: str = ABSENT
+    procedure: str = ABSENT
+    before: RequirementSchema | None
+    after: RequirementSchema | None
+    shrinks: Annotated[bool, Field(description="Whether the route would refuse what it admitted.")]
+    opens: Annotated[bool, Field(description="Whether the route would require less.")]
+
+
+class PlannedStepSchema(StepSchema):
+    """A change in detail. For a flag: who gains and loses by all changes together, as a preview reports it.
+
+    `cut` is true where details are left out because the plan would be too large.
+    """
+
+    fields: list[FieldSchema] = ABSENT
+    routes: list[PolicyChangeSchema] = ABSENT
     gains: Count = ABSENT
     loses: Count = ABSENT
     samples: SamplesSchema = ABSENT
+    share: ShareSchema = ABSENT
+    cut: Literal[True] = ABSENT
 
 
 class PlanSchema(AnswerSchema):
-    """What applying a manifest would change."""
+    """What applying a manifest would change. `shrinks` needs `allow_shrink`, and `opens` needs `allow_open`.
+
+    `warnings` name flags that are required or asked about and do not exist.
+    """
 
     changes: list[PlannedStepSchema]
     affects: list[AffectedSchema]
+    warnings: list[FaultSchema]
     known: KnownCountsSchema
     shrinks: bool
+    opens: bool
     revision: Count
 
 

@@ -10,7 +10,7 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from pydantic_core.core_schema import WithDefaultSchema
 
 from headgate.core import limits
-from headgate.edge.admin.bodies import ChangeBody
+from headgate.edge.admin.bodies import ChangeBody, OpeningBody
 from headgate.edge.admin.manifest import ApplyBody, PlanBody
 from headgate.openapi.manifest import DEFINITIONS, FLAG, MANIFEST_PROPERTIES, Schema, array_of, closed, ref
 from headgate.openapi.parts import NAMED, AnswerSchema
@@ -76,7 +76,7 @@ def documents() -> dict[str, Schema]:
     bodies = {
         "Manifest": closed(MANIFEST_PROPERTIES | {"next": NEXT_FLAGS}),
         "FlagBody": _with(FLAG, ChangeBody),
-        "RoutesBody": _with({"routes": array_of(ref("route"), limits.MAX_ROUTES)}, ChangeBody, "routes"),
+        "RoutesBody": _with({"routes": array_of(ref("route"), limits.MAX_ROUTES)}, OpeningBody, "routes"),
         "ApplyBody": _with(MANIFEST_PROPERTIES, ApplyBody),
         "PlanBody": _with(MANIFEST_PROPERTIES, PlanBody),
     }

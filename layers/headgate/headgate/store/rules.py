@@ -13,7 +13,7 @@ def build(items: list[Item], revision: int) -> Snapshot:
     for item in items:
         key, stored = (str(item["pk"]), str(item["sk"])), read_stored(item)
         if key == ROUTES_KEY:
-            routes = read_routes(stored.document)
+            routes = read_routes(stored.document or {"version": stored.version})
         elif key == PROFILE_KEY:
             profile = read_profile(stored.document)
         elif key == KEYRING_KEY:

@@ -1,16 +1,15 @@
-"""Changes to a flag: pure functions from one flag to the next, and whether a change takes access away."""
+"""Changes to a flag: pure functions from one flag to the next, and what no change may do to the rules."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from headgate.core import bucket, limits
+from headgate.core import limits
 from headgate.core.changes.refusal import Refusal, Slug
-from headgate.core.clauses import same
-from headgate.core.documents import refuse
+from headgate.core.documents import Invalid, refuse
 from headgate.core.flag import stored_bytes
-from headgate.core.model import STAGES, Clause, Flag, Kill, Reach, RoutePolicy, Rule, Stage, Unit
-from headgate.core.routes import PASSES, RouteTable, live_flags
+from headgate.core.model import Flag, Kill, Profile, Reach, Stage, Unit
 from headgate.core.ruleset import lineages
+from headgate.core.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,45 +68,6 @@ def kept(before: Flag | None, after: Flag) -> Flag:
     return replace(after, killed=before.killed, members=after.members or before.members)
 
 
-def shrinks(before: Flag | None, after: Flag | None) -> bool:
-    """Whether the change takes access away, judged by structure at the current stage, as if not killed."""
-    if before is None or before.stage is Stage.ADMIN_ONLY:
-        return False
-    if after is None or STAGES.index(after.stage) < STAGES.index(before.stage):
-        return True
-    if not set(after.requires) <= set(before.requires):
-        return True
-    if after.stage is Stage.GA:
-        return False
-    return _list_shrinks(before, after) or _bucket_shrinks(before, after)
-
-
-def _list_shrinks(before: Flag, after: Flag) -> bool:
-    if not (before.allow.users <= after.allow.users and before.allow.orgs <= after.allow.orgs):
-        return True
-    if after.members is not None and after.members != before.members and after.members.changed.get("removed"):
-        return True
-    return not all(any(_is_looser(new, old) for new in after.allow.rules) for old in before.allow.rules)
-
-
-def _is_looser(new: Rule, old: Rule) -> bool:
-    return all(any(_is_same(clause, known) for known in old.clauses) for clause in new.clauses)
-
-
-def _is_same(new: Clause, old: Clause) -> bool:
-    """Python treats 1 and true as equal; the operators do not."""
-    if (new.attribute, new.op, new.kind) != (old.attribute, old.op, old.kind):
-        return False
-    left, right = (list(value) if isinstance(value, tuple) else [value] for value in (new.value, old.value))
-    return len(left) == len(right) and all(map(same, left, right))
-
-
-def _bucket_shrinks(before: Flag, after: Flag) -> bool:
-    if before.stage is not Stage.PERCENTAGE or before.steps == 0:
-        return False
-    return after.steps < before.steps or bucket.scale(after) != bucket.scale(before)
-
-
 def check_parents(before: Mapping[str, Flag], changed: Mapping[str, Flag], after: Mapping[str, Flag]) -> None:
     """Refuse changed flags whose parents do not exist, and changes that make a lineage circular or too deep: a changed
     flag's own, or that of a flag that depends on it. What was so before may stay. Raises `Invalid`.
@@ -137,16 +97,37 @@ def check_no_emails(users: Iterable[str]) -> None:
         refuse("users", "must be opaque ids, not email addresses")
 
 
-def routes_shrink(before: RouteTable, after: RouteTable, access: str | None) -> bool:
-    """Whether a route would accept fewer credentials or require more flags. A route no longer listed is `entry`."""
-    return any(
-        _policy_shrinks(old.get(name) or RoutePolicy(name), new.get(name) or RoutePolicy(name), access)
-        for old, new in ((before.routes, after.routes), (before.procedures, after.procedures))
-        for name in old.keys() | new.keys()
+def check_claims(profile: Profile, flags: Mapping[str, Flag], changed: Mapping[str, str]) -> None:
+    """Refuse a claim with two sources, of which one could grant what the other denies. Raises `Invalid`.
+
+    `changed` maps each changed flag to the path of its claim; the profile's own path is under the empty key.
+    """
+    owners: dict[str, list[str]] = {name: ["the token profile"] for name in profile.claims}
+    for key, flag in flags.items():
+        if flag.claim is not None:
+            owners.setdefault(flag.claim, []).append(f"flag {key}")
+    faults = []
+    for key, path in changed.items():
+        claims = profile.claims if key == "" else filter(None, (flags[key].claim,))
+        for claim in claims:
+            others = [owner for owner in owners[claim] if owner != (f"flag {key}" if key else "the token profile")]
+            if others:
+                faults.append((path if key else f"{path}.{claim}", f"{others[0]} has a claim of this name"))
+    if faults:
+        raise Invalid(faults)
+
+
+def check_kill_stays(before: Snapshot, after: Snapshot) -> None:
+    """Refuse to move `access` away from a killed flag, or to delete that flag. Raises `Refusal`.
+
+    Sessions depend on the access flag alone, so either would undo a kill of any reach without lifting it.
+    """
+    access = before.profile.access
+    flag = before.rules.given.get(access or "")
+    if flag is None or flag.killed is None or (after.profile.access == access and flag.key in after.rules.given):
+        return
+    raise Refusal(
+        Slug.ACCESS_KILLED,
+        f"{access} is killed, and moving access to another flag or deleting this one would end the kill; restore it "
+        "first (set its stage to admin_only before that to let nobody in)",
     )
-
-
-def _policy_shrinks(before: RoutePolicy, after: RoutePolicy, access: str | None) -> bool:
-    if not PASSES[before.route_class] <= PASSES[after.route_class]:
-        return True
-    return not set(live_flags(after, access)) <= set(live_flags(before, access))

@@ -4,17 +4,21 @@ A member that the manifest omits from a flag keeps its live value, so applying a
 operators have changed since. A flag that it omits stays, unless pruning is requested.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from headgate.core import limits
-from headgate.core.changes.flag import check_parents, kept, routes_shrink, shrinks
+from headgate.core.changes.flag import check_claims, check_kill_stays, check_parents, kept
+from headgate.core.changes.refusal import Place
+from headgate.core.changes.routes import openings
+from headgate.core.changes.shrink import losses
 from headgate.core.documents import Invalid, Reader, canonical, is_key, refuse
 from headgate.core.flag import OWN_MEMBERS, flag_document, parse_flag, salt_for
 from headgate.core.model import Flag, Json, Profile
 from headgate.core.profile import check_told, parse_profile, profile_document
 from headgate.core.routes import RouteTable, parse_routes, routes_document
+from headgate.core.ruleset import ruleset
 from headgate.core.snapshot import Snapshot
 
 PROFILE_MEMBERS = ("access", "max_stale", "token")
@@ -32,19 +36,34 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class PlanStep:
-    """One change that applying would make. `target` is `flag`, `routes`, or `profile`."""
+    """One change that applying would make. `target` is `flag`, `routes`, or `profile`.
+
+    `losses` and `openings` are the places where all steps together take access away or open a route, in this one.
+    """
 
     target: str
     action: str
     key: str | None
     before: Any
     after: Any
-    shrinks: bool
+    losses: tuple[Place, ...] = ()
+    openings: tuple[Place, ...] = ()
+
+    @property
+    def shrinks(self) -> bool:
+        """Whether it takes access away."""
+        return bool(self.losses)
+
+    @property
+    def opens(self) -> bool:
+        """Whether it opens a route."""
+        return bool(self.openings)
 
     @property
     def summary(self) -> dict[str, Any]:
-        """The step as shown in the plan."""
-        return {"target": self.target, "action": self.action, "flag": self.key, "shrinks": self.shrinks}
+        """The step in short."""
+        return {"target": self.target, "action": self.action, "flag": self.key, "shrinks": self.shrinks,
+                "opens": self.opens}  # fmt: skip
 
 
 def parse_manifest(document: Json) -> Manifest:
@@ -77,40 +96,55 @@ def plan_manifest(
 ) -> list[PlanStep]:
     """Return the changes in the order of applying: parents before children, profile, routes, deletions.
 
-    `new_salt` makes the salt of a new flag that names none. Raises `Invalid` with every fault.
+    `new_salt` makes the salt of a new flag that names none. Raises `Invalid` with every fault, and `Refusal` if the
+    changes would end the kill of the access flag.
     """
     live = snapshot.rules.given
     wanted = _wanted_flags(manifest, snapshot, new_salt)
-    after = wanted if _prunes(manifest, prune) else {**live, **wanted}
-    if len(after) > max(limits.MAX_FLAGS, len(live)):
+    flags = wanted if _prunes(manifest, prune) else {**live, **wanted}
+    if len(flags) > max(limits.MAX_FLAGS, len(live)):
         refuse("flags", f"would make more than {limits.MAX_FLAGS} flags")
-    check_parents(live, wanted, after)
-    check_told(manifest.profile or snapshot.profile, after, manifest.routes or snapshot.routes)
-    steps = list(_flag_steps(wanted, snapshot))
-    if manifest.profile is not None:
-        documents = profile_document(snapshot.profile), profile_document(manifest.profile)
-        if _differs(*documents):
-            moved = snapshot.profile.access is not None and manifest.profile.access != snapshot.profile.access
-            steps.append(PlanStep("profile", "replace", None, *documents, moved))
-    if manifest.routes is not None and routes_document(manifest.routes) != routes_document(snapshot.routes):
-        access = (manifest.profile or snapshot.profile).access
-        fewer = bool(snapshot.routes.policies()) and routes_shrink(snapshot.routes, manifest.routes, access)
-        listed = {"routes": routes_document(snapshot.routes)}, {"routes": routes_document(manifest.routes)}
-        steps.append(PlanStep("routes", "replace", None, *listed, fewer))
-    gone = [flag for key, flag in live.items() if key not in after]
-    steps.extend(PlanStep("flag", "delete", flag.key, flag, None, shrinks(flag, None)) for flag in gone)
-    return steps
+    check_parents(live, wanted, flags)
+    profile, routes = manifest.profile or snapshot.profile, manifest.routes or snapshot.routes
+    named = {key: f"flags.{index}.claim" for index, key in enumerate(wanted)}
+    check_claims(profile, flags, named | ({} if manifest.profile is None else {"": "token.claims"}))
+    check_told(profile, flags, routes)
+    steps = [*_flag_steps(wanted, snapshot)]
+    documents = profile_document(snapshot.profile), profile_document(profile)
+    if _differs(*documents):
+        steps.append(PlanStep("profile", "replace", None, *documents))
+    listed = {"routes": routes_document(snapshot.routes)}, {"routes": routes_document(routes)}
+    if _differs(*listed):
+        steps.append(PlanStep("routes", "replace", None, *listed))
+    steps.extend(PlanStep("flag", "delete", key, flag, None) for key, flag in live.items() if key not in flags)
+    after = outcome(snapshot, steps)
+    check_kill_stays(snapshot, after)
+    return _judged(steps, losses(snapshot, after), openings(snapshot, after))
 
 
-def outcome(live: Mapping[str, Flag], steps: Iterable[PlanStep]) -> dict[str, Flag]:
-    """Return the flags after the steps. Kills and long lists stay."""
-    after = dict(live)
+def _judged(steps: Iterable[PlanStep], lost: Iterable[Place], opened: Iterable[Place]) -> list[PlanStep]:
+    """Return the steps, each with its places."""
+
+    def of(step: PlanStep, places: Iterable[Place]) -> tuple[Place, ...]:
+        return tuple(one for one in places if one.target == step.target and (step.key is None or one.key == step.key))
+
+    return [replace(step, losses=of(step, lost), openings=of(step, opened)) for step in steps]
+
+
+def outcome(snapshot: Snapshot, steps: Iterable[PlanStep]) -> Snapshot:
+    """Return the rules after the steps. Kills and long lists stay."""
+    flags = dict(snapshot.rules.given)
+    routes, profile = snapshot.routes, snapshot.profile
     for step in steps:
-        if isinstance(step.after, Flag):
-            after[step.after.key] = kept(step.before, step.after)
-        elif step.key is not None:
-            del after[step.key]
-    return after
+        if step.target == "routes":
+            routes = parse_routes(step.after["routes"])
+        elif step.target == "profile":
+            profile = parse_profile(step.after)
+        elif step.after is None:
+            flags.pop(step.before.key, None)
+        else:
+            flags[step.after.key] = kept(step.before, step.after)
+    return replace(snapshot, rules=ruleset(flags, snapshot.revision), routes=routes, profile=profile)
 
 
 def _prunes(manifest: Manifest, prune: bool) -> bool:
@@ -148,9 +182,9 @@ def _flag_steps(wanted: dict[str, Flag], snapshot: Snapshot) -> Iterator[PlanSte
     for key in _parents_first(wanted):
         flag, live = wanted[key], snapshot.rules.given.get(key)
         if live is None:
-            yield PlanStep("flag", "create", key, None, flag, False)
+            yield PlanStep("flag", "create", key, None, flag)
         elif live.quarantined or _differs(_own(live), _own(flag)):
-            yield PlanStep("flag", "replace", key, live, flag, shrinks(live, flag))
+            yield PlanStep("flag", "replace", key, live, flag)
 
 
 def _parents_first(flags: dict[str, Flag]) -> list[str]:

@@ -3,7 +3,8 @@
 A plan returns a change or raises: `Refusal` for what the rules forbid, `documents.Invalid` for an invalid body.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 
 from headgate.core.model import Json
@@ -31,6 +32,8 @@ class Slug(StrEnum):
     IMPORT_DIFFERS = "import-differs"
     IMPORTS_SPENT = "imports-spent"
     WOULD_SHRINK = "would-shrink"
+    WOULD_OPEN = "would-open"
+    ACCESS_KILLED = "access-killed"
     PRECONDITION_FAILED = "precondition-failed"
     TOO_LARGE = "too-large"
     KEY_REUSED = "idempotency-key-reused"
@@ -51,3 +54,27 @@ class Refusal(Exception):
                  version: int | None = None, members: Mapping[str, Json] | None = None) -> None:  # fmt: skip
         super().__init__(slug.value)
         self.slug, self.detail, self.faults, self.version, self.members = slug, detail, faults, version, members or {}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a change takes access away or opens a route. `target` and `key` say what it is part of, as in `PlanStep`;
+    `path` is the member, and `message` says what happens there.
+    """
+
+    target: str
+    key: str | None
+    path: str
+    message: str
+
+
+def check_confirmed(
+    shrinking: Iterable[Place], opening: Iterable[Place] = (), *, allow_shrink: bool, allow_open: bool = False
+) -> None:
+    """Refuse a change that takes access away, or opens routes, without saying so. Raises `Refusal` with all places."""
+    lost, opened = [] if allow_shrink else [*shrinking], [] if allow_open else [*opening]
+    if not lost and not opened:
+        return
+    words = " and ".join(word for word, places in (("allow_shrink", lost), ("allow_open", opened)) if places)
+    faults = tuple((place.path, place.message) for place in (*lost, *opened))
+    raise Refusal(Slug.WOULD_SHRINK if lost else Slug.WOULD_OPEN, f"set {words} to confirm", faults=faults)

@@ -43,7 +43,7 @@ ROUTES: Mapping[str, Route] = {
         flags.put_flag, {200: "Flag", 201: "Flag"}, "FlagBody", takes=f"{UPDATE} If-None-Match",
         refuses="unknown-flag exists key-retired would-shrink"),
     "DELETE /admin/v1/flags/{key}": Route(
-        flags.delete_flag, {204: None}, ChangeBody, takes=UPDATE, refuses="unknown-flag would-shrink"),
+        flags.delete_flag, {204: None}, ChangeBody, takes=UPDATE, refuses="unknown-flag would-shrink access-killed"),
     "POST /admin/v1/flags/{key}/stage": Route(
         flags.set_stage, {200: "Flag"}, StageBody, takes=UPDATE, refuses="unknown-flag would-shrink"),
     "GET /admin/v1/flags/{key}/allow": Route(
@@ -71,17 +71,17 @@ ROUTES: Mapping[str, Route] = {
         kill.restore, {200: "Flag"}, ReasonBody, takes=ONCE, refuses="unknown-flag"),
     "GET /admin/v1/routes": Route(routes.show_routes, {200: "Routes"}),
     "PUT /admin/v1/routes": Route(
-        routes.put_routes, {200: "Routes"}, "RoutesBody", takes=UPDATE, refuses="would-shrink"),
+        routes.put_routes, {200: "Routes"}, "RoutesBody", takes=UPDATE, refuses="would-shrink would-open"),
     "GET /admin/v1/manifest": Route(
         manifest.export, {200: "Manifest"}, takes="as_of cursor", refuses="chain-broken too-large"),
     "POST /admin/v1/manifest": Route(
         manifest.apply, {200: "Applied"}, "ApplyBody", takes=ONCE,
-        refuses="key-retired precondition-failed would-shrink"),
-    "POST /admin/v1/manifest/plan": Route(manifest.plan, {200: "Plan"}, "PlanBody"),
+        refuses="key-retired precondition-failed would-shrink would-open access-killed"),
+    "POST /admin/v1/manifest/plan": Route(manifest.plan, {200: "Plan"}, "PlanBody", refuses="access-killed"),
     "POST /admin/v1/explain": Route(
         explain.explain, {200: "Explanation"}, ExplainBody, refuses="chain-broken"),
     "POST /admin/v1/preview": Route(
-        preview.preview, {200: "Preview"}, PreviewBody, refuses="unknown-flag key-retired"),
+        preview.preview, {200: "Preview"}, PreviewBody, refuses="unknown-flag key-retired access-killed"),
     "GET /admin/v1/audit": Route(
         audit.list_audit, {200: "AuditPage"}, takes=f"flag actor action after before since until {PAGE}"),
     "POST /admin/v1/audit/checkpoints": Route(

@@ -71,6 +71,12 @@ class ChangeBody(Body):
     allow_shrink: bool = False
 
 
+class OpeningBody(ChangeBody):
+    """What a change of route policies accepts: also `allow_open`, to allow it to open routes."""
+
+    allow_open: bool = False
+
+
 class StageBody(ChangeBody):
     """A stage to set. `percent` and `unit` are allowed with any stage; stage `percentage` requires `percent`."""
 

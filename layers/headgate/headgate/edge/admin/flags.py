@@ -4,11 +4,23 @@ from dataclasses import replace
 from typing import Any
 
 from headgate.core import limits
-from headgate.core.changes.flag import check_no_emails, check_parents, check_size, kept, shrinks, stamped, with_stage
-from headgate.core.changes.refusal import Refusal, Slug
+from headgate.core.changes.flag import (
+    check_claims,
+    check_kill_stays,
+    check_no_emails,
+    check_parents,
+    check_size,
+    kept,
+    stamped,
+    with_stage,
+)
+from headgate.core.changes.refusal import Refusal, Slug, check_confirmed
+from headgate.core.changes.shrink import losses
 from headgate.core.documents import refuse
 from headgate.core.flag import flag_document, parse_flag, salt_for
 from headgate.core.model import Flag, Json
+from headgate.core.ruleset import ruleset
+from headgate.core.snapshot import Snapshot
 from headgate.edge.admin.bodies import ChangeBody, StageBody, read_body, steps_of
 from headgate.edge.admin.call import Admin, check_version, key_in, read_document, readable, shown
 from headgate.edge.admin.paging import list_page
@@ -48,16 +60,25 @@ def put_flag(admin: Admin, request: Request) -> Response:
         creates = request.headers.get("if-none-match")
         if creates is not None and (creates.strip() != "*" or "if-match" in request.headers):
             refuse("If-None-Match", "must be *, and not combined with If-Match")
-        if flag.requires and current.snapshot is not None:
-            held = current.snapshot.rules.given
-            check_parents(held, {key: flag}, {**held, key: flag})
+        rules = current.snapshot or Snapshot(ruleset({key: flag}))
+        check_parents(rules.rules.given, {key: flag}, {**rules.rules.given, key: flag})
+        _check_exists(current, key, creates=creates is not None)
+        check_claims(rules.profile, {**rules.rules.given, key: flag}, {key: "claim"})
         if creates is not None:
             return _created(admin, current, flag)
         before = current_flag(request, current, key)
         return update(current, before, flag, "flag.replace", allow_shrink=body.allow_shrink)
 
-    names_parents = isinstance(document, dict) and bool(document.get("requires"))
-    return admin.commit(flag_key(key), plan, request, document, rules=names_parents)
+    names_others = isinstance(document, dict) and bool(document.get("requires") or document.get("claim"))
+    return admin.commit(flag_key(key), plan, request, document, rules=names_others)
+
+
+def _check_exists(current: Current, key: str, *, creates: bool) -> None:
+    """Refuse to create what is or was there, and to replace what is not. Raises `Refusal`."""
+    if not creates and flag_in(current.stored, key) is None:
+        raise Refusal(Slug.UNKNOWN_FLAG)
+    if creates and current.stored is not None:
+        raise Refusal(Slug.RETIRED, "choose another key") if current.stored.retired else Refusal(Slug.EXISTS)
 
 
 def _read_put(document: Json, key: str, admin: Admin, stored: Stored | None) -> tuple[ChangeBody, Flag]:
@@ -74,8 +95,6 @@ def _read_put(document: Json, key: str, admin: Admin, stored: Stored | None) -> 
 
 
 def _created(admin: Admin, current: Current, flag: Flag) -> Change:
-    if current.stored is not None:
-        raise Refusal(Slug.RETIRED, "choose another key") if current.stored.retired else Refusal(Slug.EXISTS)
     if len(admin.snapshots.soft().snapshot.rules.given) >= limits.MAX_FLAGS:
         raise Refusal(Slug.TOO_LARGE, f"there can be at most {limits.MAX_FLAGS} flags; delete one first")
     return changed("flag.create", None, stamped(flag, 1, current.stamp), status=201)
@@ -101,10 +120,22 @@ def update(
     also: tuple[Put, ...] = (),
 ) -> Change:
     """Return the change to an existing flag. `counts` are added to the answer, `also` to the transaction's writes."""
-    if shrinks(before, after) and not allow_shrink:
-        raise Refusal(Slug.WOULD_SHRINK, "set allow_shrink to confirm")
+    rules = current.snapshot or Snapshot(ruleset({before.key: before}))
+    check_confirmed(losses(with_flag(rules, before), with_flag(rules, after)), allow_shrink=allow_shrink)
     after = stamped(kept(before, after), current.version + 1, current.stamp)
     return replace(changed(action, current.document, after, counts=counts), also=also)
+
+
+def with_flag(snapshot: Snapshot, flag: Flag) -> Snapshot:
+    """Return the rules with this flag."""
+    flags = {**snapshot.rules.given, flag.key: flag}
+    return replace(snapshot, rules=ruleset(flags, snapshot.revision))
+
+
+def without_flag(snapshot: Snapshot, key: str) -> Snapshot:
+    """Return the rules without this flag."""
+    flags = {name: flag for name, flag in snapshot.rules.given.items() if name != key}
+    return replace(snapshot, rules=ruleset(flags, snapshot.revision))
 
 
 def changed(
@@ -124,11 +155,13 @@ def delete_flag(admin: Admin, request: Request) -> Response:
     def plan(current: Current) -> Change:
         body = read_body(ChangeBody, document)
         before = current_flag(request, current, key)
-        if shrinks(before, None) and not body.allow_shrink:
-            raise Refusal(Slug.WOULD_SHRINK, "a deleted flag denies everyone but admins; set allow_shrink to confirm")
+        if current.snapshot is not None:
+            rules, gone = with_flag(current.snapshot, before), without_flag(current.snapshot, key)
+            check_confirmed(losses(rules, gone), allow_shrink=body.allow_shrink)
+            check_kill_stays(rules, gone)
         return Change("flag.delete", current.version + 1, current.document, None, Answer(204), key)
 
-    return admin.commit(flag_key(key), plan, request, document)
+    return admin.commit(flag_key(key), plan, request, document, rules=True)
 
 
 def set_stage(admin: Admin, request: Request) -> Response:

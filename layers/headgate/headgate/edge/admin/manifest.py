@@ -5,16 +5,16 @@ from dataclasses import replace
 from itertools import takewhile
 from typing import Any
 
-from headgate.core.changes.flag import check_no_emails, kept, stamped
-from headgate.core.changes.manifest import Manifest, PlanStep, manifest_document, parse_manifest, plan_manifest
-from headgate.core.changes.refusal import Refusal, Slug
+from headgate.core.changes.flag import check_claims, check_kill_stays, check_no_emails, kept, stamped
+from headgate.core.changes.manifest import Manifest, PlanStep, manifest_document, outcome, parse_manifest, plan_manifest
+from headgate.core.changes.refusal import Refusal, Slug, check_confirmed
 from headgate.core.documents import canonical, refuse
 from headgate.core.model import Flag, Json
 from headgate.core.profile import profile_document
 from headgate.core.routes import check_routes_size, routes_document
 from headgate.core.snapshot import Snapshot, read_profile, read_routes
 from headgate.edge.admin.as_of import as_of, read_moment
-from headgate.edge.admin.bodies import ChangeBody, read_body
+from headgate.edge.admin.bodies import OpeningBody, read_body
 from headgate.edge.admin.call import Admin, answered, call_of, idempotency_key, read_document, shown
 from headgate.edge.admin.flags import changed
 from headgate.edge.admin.paging import AnswerLimit, read_cursor, write_cursor
@@ -57,11 +57,15 @@ def plan(admin: Admin, request: Request) -> Response:
     manifest, options = _read(read_document(request))
     snapshot = admin.current().snapshot
     steps = _steps(admin, manifest, snapshot, options)
-    shrinking = any(step.shrinks for step in steps)
-    return shown({**foreseen(admin, snapshot.rules, steps), "shrinks": shrinking, "revision": snapshot.revision})
+    return shown({
+        **foreseen(admin, snapshot, steps),
+        "shrinks": any(step.shrinks for step in steps),
+        "opens": any(step.opens for step in steps),
+        "revision": snapshot.revision,
+    })  # fmt: skip
 
 
-class ApplyBody(ChangeBody):
+class ApplyBody(OpeningBody):
     """Options of apply. `prune` deletes flags that the manifest does not name.
 
     `cursor` is accepted and ignored: a repeated call finds what is left by comparing.
@@ -79,7 +83,7 @@ class PlanBody(ApplyBody):
 
 def _read(document: Json, model: type[ApplyBody] = PlanBody) -> tuple[Manifest, ApplyBody]:
     members = dict(document) if isinstance(document, dict) else refuse("$", "must be an object")
-    names = ("reason", "allow_shrink", "prune", "cursor")
+    names = ("reason", "allow_shrink", "allow_open", "prune", "cursor")
     options = read_body(model, {name: members.pop(name) for name in names if name in members})
     return parse_manifest(members), options
 
@@ -109,10 +113,9 @@ def apply(admin: Admin, request: Request) -> Response:
     manifest, options = _read(document, ApplyBody)
     deadline = admin.clock() + APPLY_BUDGET
     steps = _steps(admin, manifest, admin.current().snapshot, options)
-    shrinking = [step for step in steps if step.shrinks]
-    if shrinking and not options.allow_shrink:
-        faults = tuple((step.key or step.target, step.action) for step in shrinking)
-        raise Refusal(Slug.WOULD_SHRINK, "set allow_shrink to confirm", faults=faults)
+    lost = [place for step in steps for place in step.losses]
+    opened = [place for step in steps for place in step.openings]
+    check_confirmed(lost, opened, allow_shrink=options.allow_shrink, allow_open=options.allow_open)
     return _apply_all(admin, steps, call, deadline)
 
 
@@ -122,7 +125,7 @@ def _apply_all(admin: Admin, steps: list[PlanStep], call: Call, deadline: float)
         done.append(step.summary)
         last = index == len(steps) - 1
         part = call if last else replace(call, key=f"{call.request_id}/{index}"[:64], caller=call.caller + "/part")
-        answer = _apply_step(admin, step, part, tuple(done))
+        answer = _apply_step(admin, steps[index:], part, tuple(done))
         if last:
             return answered(answer)
         if admin.clock() > deadline:
@@ -130,14 +133,28 @@ def _apply_all(admin: Admin, steps: list[PlanStep], call: Call, deadline: float)
     return shown({"changes": [], "next": None})
 
 
-def _apply_step(admin: Admin, step: PlanStep, call: Call, done: tuple[dict[str, Any], ...]) -> Answer:
-    """Make one change to exactly what the plan saw. Raises `Refusal` if that was modified since."""
+def _apply_step(admin: Admin, steps: list[PlanStep], call: Call, done: tuple[dict[str, Any], ...]) -> Answer:
+    """Make the first change, to exactly what the plan saw. Raises `Refusal` if that was modified since."""
+    step = steps[0]
 
     def plan(current: Current) -> Change:
         body = {"changes": list(done), "next": None, "revision": current.stamp.revision}
+        if current.snapshot is not None:
+            _check_again(current.snapshot, steps)
         return replace(_planned(step, current), answer=Answer(200, body))
 
-    return admin.record.change(_target(step), plan, call)
+    names_others = step.target == "profile" or step.after is None or bool(getattr(step.after, "claim", None))
+    rules = (lambda: admin.current().snapshot) if names_others else None
+    return admin.record.change(_target(step), plan, call, rules=rules)
+
+
+def _check_again(snapshot: Snapshot, steps: list[PlanStep]) -> None:
+    """Check what depends on other records, which may have changed since the plan. Raises `Invalid` or `Refusal`."""
+    after = outcome(snapshot, steps)
+    check_kill_stays(snapshot, after)
+    named = {step.key or "": f"flags.{step.key}.claim" if step.key else "token.claims"
+             for step in steps if step.target != "routes" and step.after is not None}  # fmt: skip
+    check_claims(after.profile, after.rules.given, named)
 
 
 def _target(step: PlanStep) -> Key:

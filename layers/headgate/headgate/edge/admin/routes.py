@@ -1,14 +1,16 @@
 """Route policies: read and replace."""
 
+from dataclasses import replace
 from typing import Any
 
-from headgate.core.changes.flag import routes_shrink
-from headgate.core.changes.refusal import Refusal, Slug
+from headgate.core.changes.refusal import check_confirmed
+from headgate.core.changes.routes import openings
+from headgate.core.changes.shrink import losses
 from headgate.core.documents import canonical, refuse
 from headgate.core.profile import check_told
 from headgate.core.routes import check_routes_size, parse_routes, routes_document
-from headgate.core.snapshot import read_routes
-from headgate.edge.admin.bodies import ChangeBody, read_body
+from headgate.core.snapshot import EMPTY, read_routes
+from headgate.edge.admin.bodies import OpeningBody, read_body
 from headgate.edge.admin.call import Admin, check_version, read_document, shown
 from headgate.edge.http import Request, Response
 from headgate.store.items import ROUTES_KEY
@@ -29,16 +31,15 @@ def put_routes(admin: Admin, request: Request) -> Response:
     def plan(current: Current) -> Change:
         members = dict(document) if isinstance(document, dict) else refuse("$", "must be an object")
         routes = members.pop("routes", None)
-        body = read_body(ChangeBody, members)
+        body = read_body(OpeningBody, members)
         after = parse_routes(routes)
         check_routes_size(canonical(routes))
-        if current.snapshot is not None:
-            check_told(current.snapshot.profile, current.snapshot.rules.flags, after)
+        rules = current.snapshot or EMPTY
+        check_told(rules.profile, rules.rules.flags, after)
         check_version(request, current.version)
-        before = read_routes(current.document)
-        access = current.snapshot.profile.access if current.snapshot else None
-        if before.policies() and routes_shrink(before, after, access) and not body.allow_shrink:
-            raise Refusal(Slug.WOULD_SHRINK, "a route would admit fewer requests; set allow_shrink to confirm")
+        held = replace(read_routes(current.document), version=current.version)
+        states = replace(rules, routes=held), replace(rules, routes=after)
+        check_confirmed(losses(*states), openings(*states), allow_shrink=body.allow_shrink, allow_open=body.allow_open)
         return whole_change("routes", {"routes": routes_document(after)}, current)
 
     return admin.commit(ROUTES_KEY, plan, request, document, rules=True)
