@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from exported_rules import exported_rules, is_on, those_on
+from proofs import many
 from running_gate import Gate, Person
 from running_gate.gate import REASON, in_parallel, verdicts
 
@@ -43,14 +44,15 @@ def _place(salt: str, key: str, user: str) -> float:
     return int.from_bytes(sha256(f"{salt}\0{key}\0{user}".encode()).digest()[:8]) / 2**64
 
 
+@pytest.mark.proof("shares and ramps over HTTP")
 def test_r02_percentage_admits_that_share_and_always_the_same_ids(flags: Gate) -> None:
-    """10,000 ids, 1,000 of them over HTTP. 28.5 to 31.5 % is 3.3 standard deviations of 10,000 fair draws."""
+    """10,000 ids, 200 of them over HTTP (`make prove`: 1,000). 28.5 to 31.5 % is 3.3 standard deviations of 10,000 fair draws."""
     people = [Person(f"id-{number}") for number in range(10_000)]
     rules = exported_rules(flags)
     inside = those_on(rules, SHARE, people)
     assert 2_850 <= len(inside) <= 3_150
     assert inside == {person.user for person in people if _place("salt-1", SHARE, person.user) < 0.3}
-    asked = people[:1_000]
+    asked = people[: many(200, 1_000)]
     found = on(evaluated(flags, asked), SHARE)
     assert found == inside & {person.user for person in asked}
     again = [*asked[::20], *asked[::20]]
@@ -64,14 +66,16 @@ def test_r02_zero_and_hundred_percent(flags: Gate, percent: int, share: int) -> 
     assert len(on(evaluated(flags, people), SHARE)) == share
 
 
+@pytest.mark.proof("shares and ramps over HTTP")
 def test_r12_a_ramp_only_adds_then_returns_exactly(flags: Gate) -> None:
     """10, 25, 50, 25 %: each set contains the one before, and both sets at 25 % are equal. Flags are independent."""
     flags.have(OTHER, salt="salt-2", stage="percentage", percent=50)
-    many, asked = [Person(f"id-{n}") for n in range(4_000)], [Person(f"id-{n}") for n in range(150)]
+    people = [Person(f"id-{n}") for n in range(4_000)]
+    asked = people[: many(50, 150)]
     steps, seen = [10, 25, 50, 25], []
     for percent in steps:
         flags.stage(SHARE, "percentage", percent=percent)
-        inside = those_on(exported_rules(flags), SHARE, many)
+        inside = those_on(exported_rules(flags), SHARE, people)
         assert on(evaluated(flags, asked), SHARE) == inside & {person.user for person in asked}
         seen.append(inside)
     at_10, at_25, at_50, at_25_again = seen
@@ -79,8 +83,8 @@ def test_r12_a_ramp_only_adds_then_returns_exactly(flags: Gate) -> None:
     assert at_25_again == at_25
     flags.stage(SHARE, "percentage", percent=50)
     rules = exported_rules(flags)
-    both = those_on(rules, SHARE, many) & those_on(rules, OTHER, many)
-    assert 0.22 <= len(both) / len(many) <= 0.28  # 50 % of 50 %: 25 %, within 4 standard deviations
+    both = those_on(rules, SHARE, people) & those_on(rules, OTHER, people)
+    assert 0.22 <= len(both) / len(people) <= 0.28  # 50 % of 50 %: 25 %, within 4 standard deviations
 
 
 def test_r11_share_by_org_admits_all_members_or_none(flags: Gate) -> None:

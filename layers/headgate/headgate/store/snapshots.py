@@ -217,7 +217,8 @@ class Snapshots:
             self._killed = head.killed
             last = self._last_known(failure)
             throttled = is_live and isinstance(failure, Throttled)
-            return last.snapshot, Standing.EXPIRED if throttled else last.standing
+            # again, since another thread may have kept an older head in between
+            return with_kills(last.snapshot, head.killed), Standing.EXPIRED if throttled else last.standing
 
     def _keep(self, snapshot: Snapshot, head: Head, began: float) -> Snapshot:
         if self._watch is not None and snapshot is not self.held:
