@@ -46,7 +46,7 @@ def _place(salt: str, key: str, user: str) -> float:
 
 @pytest.mark.proof("shares and ramps over HTTP")
 def test_r02_percentage_admits_that_share_and_always_the_same_ids(flags: Gate) -> None:
-    """10,000 ids, 200 of them over HTTP (`make prove`: 1,000). 28.5 to 31.5 % is 3.3 standard deviations of 10,000 fair draws."""
+    """10,000 ids, 200 of them over HTTP (`make prove`: 1,000). 28.5 to 31.5 % is 3.3 standard deviations."""
     people = [Person(f"id-{number}") for number in range(10_000)]
     rules = exported_rules(flags)
     inside = those_on(rules, SHARE, people)
