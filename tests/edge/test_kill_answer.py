@@ -60,7 +60,7 @@ def test_a_cold_environment_kills_without_loading_the_rules(reach: dict[str, str
     operations = [call.op for call in gate.table.calls]
     before = operations.index("write")
     assert operations[:before] == ["get", *["get"] * len(reach)]
-    assert operations[before + 1 :] == ["get", *["query"] * 16]
+    assert operations[before + 1 :] == ["get", *["query"] * (0 if reach else 16)]  # sever leaves nobody to count
 
 
 @quiet()

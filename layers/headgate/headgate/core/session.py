@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
-from headgate.core.documents import canonical
-from headgate.core.model import Json, Subject, nothing
+from headgate.core.documents import canonical, unix
+from headgate.core.model import Json, Reach, Subject, nothing
 
 SESSION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 SESSION_TOKEN_LIFE = 3_600
@@ -103,3 +103,10 @@ def subject_hash(subject: str) -> str:
 def record_id(subject: str, session_id: str) -> str:
     """The record's id: computed here, URL-safe, and revealing nothing about the subject."""
     return subject_hash(subject) + sha256(session_id.encode()).hexdigest()[:32]
+
+
+def cut_off(reach: str, drain_until: str | None) -> float | None:
+    """When a kill of the access flag ends all sessions (Unix seconds): 0 with reach `sever`, None if it ends none."""
+    if reach == Reach.GATE:
+        return None
+    return unix(drain_until) if drain_until else 0

@@ -18,6 +18,7 @@ from headgate.core.model import Json, Kill, Profile, Reach
 from headgate.core.profile import parse_profile
 from headgate.core.routes import RouteTable, parse_routes
 from headgate.core.ruleset import Ruleset, ruleset
+from headgate.core.session import cut_off
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,14 @@ class Snapshot:
     def revision(self) -> int:
         """The revision of the newest audit entry it contains."""
         return self.rules.revision
+
+    @property
+    def sessions_end(self) -> float | None:
+        """When a kill of the access flag ends all sessions (Unix seconds), if it does."""
+        access = self.rules.flags.get(self.profile.access or "")
+        return (
+            None if access is None or access.killed is None else cut_off(access.killed.reach, access.killed.drain_until)
+        )
 
     @property
     def quarantined(self) -> tuple[str, ...]:

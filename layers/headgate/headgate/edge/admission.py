@@ -20,8 +20,7 @@ from typing import Any
 from headgate.core.changes.refusal import Refusal
 from headgate.core.decision import decide
 from headgate.core.deny import DenyKind
-from headgate.core.documents import unix
-from headgate.core.model import Reach, Subject
+from headgate.core.model import Subject
 from headgate.core.session import Session, record_id, start
 from headgate.core.snapshot import Snapshot, named_attributes
 from headgate.edge import telemetry
@@ -155,10 +154,8 @@ def _is_ended(session: Session, snapshot: Snapshot) -> bool:
 
 def _drained_at(snapshot: Snapshot) -> int | None:
     """When a kill ends sessions (Unix seconds): 0 with reach `sever`, None if sessions continue."""
-    access = snapshot.rules.flags.get(snapshot.profile.access or "")
-    if access is None or access.killed is None or access.killed.reach is Reach.GATE:
-        return None
-    return int(unix(access.killed.drain_until)) if access.killed.drain_until else 0
+    cut = snapshot.sessions_end
+    return None if cut is None else int(cut)
 
 
 def _grant(session: Session, snapshot: Snapshot, now: int) -> dict[str, Any]:

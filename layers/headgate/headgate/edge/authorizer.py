@@ -13,9 +13,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from headgate.core.decision import decide, decide_all
-from headgate.core.documents import unix
 from headgate.core.listing import Listing
-from headgate.core.model import Decision, Reach, RouteClass, RoutePolicy, Subject
+from headgate.core.model import Decision, RouteClass, RoutePolicy, Subject
 from headgate.core.routes import PASSES, Pass, live_flags, policies_for
 from headgate.core.session import Session
 from headgate.core.snapshot import Snapshot
@@ -114,13 +113,11 @@ class Authorizer:
 
     def _check_reach(self, snapshot: Snapshot, credential: Credential) -> None:
         """A kill with reach `drain` or `sever` refuses session tokens on every route."""
-        access = snapshot.rules.flags.get(snapshot.profile.access or "")
-        if credential.kind is not Kind.SESSION or access is None or access.killed is None:
+        if credential.kind is not Kind.SESSION:
             return
-        kill = access.killed
-        drained = kill.reach is Reach.DRAIN and self._clock() >= unix(kill.drain_until or "1970-01-01T00:00:00Z")
-        if kill.reach is Reach.SEVER or drained:
-            raise Denied(f"killed:{kill.reach}")
+        cut = snapshot.sessions_end
+        if cut is not None and self._clock() >= cut:
+            raise Denied("killed:session")
 
     def _check_flags(self, keys: Iterable[str], decided: Mapping[str, Decision], view: View, listing: Listing) -> str:
         reason = NOTHING_DECIDED

@@ -120,18 +120,20 @@ class Sessions:
             first = after if after.startswith(shard) else ""
             yield from every_page(self._table, f"sessions#{shard}", after=first)
 
-    def inside(self, seconds: float = COUNT_SECONDS) -> tuple[int, int | None] | None:
-        """How many sessions are live and when the last must end (Unix seconds).
+    def inside(self, cut: float | None = None, seconds: float = COUNT_SECONDS) -> tuple[int, float | None] | None:
+        """How many sessions are live and when the last must end (Unix seconds). All end at `cut`, if a kill says so.
 
         None past `seconds` or `COUNT_PAGES`: a kill must not wait for the count, however many records there are.
         """
         count, last, now = 0, None, self._clock()
+        if cut is not None and cut <= now:
+            return 0, None
         for number, page in enumerate(self._pages()):
             if number == COUNT_PAGES or self._clock() - now > seconds:
                 return None
             for _record, session in _readable(page.items):
                 if session.is_live(now):
-                    count, last = count + 1, max(last or 0, session.ends_at)
+                    count, last = count + 1, max(last or 0, min(session.ends_at, cut or session.ends_at))
         return count, last
 
 

@@ -13,6 +13,7 @@ from headgate.core.changes.refusal import Refusal, Slug
 from headgate.core.documents import refuse, rfc3339, unix
 from headgate.core.flag import flag_document, read_flag
 from headgate.core.model import Flag, Kill, Reach
+from headgate.core.session import cut_off
 from headgate.edge.admin.bodies import KillBody, ReasonBody, read_body
 from headgate.edge.admin.call import Admin, answered, call_of, key_in, read_document
 from headgate.edge.http import Request, Response
@@ -113,12 +114,11 @@ def _inside(admin: Admin, flag: Any) -> dict[str, Any]:
     try:
         if flag["key"] != _access(admin):
             return unknown
-        counted = admin.sessions.inside(COUNT_SECONDS - (admin.clock() - began))
+        cut = cut_off(flag["killed"]["reach"], flag["killed"].get("drain_until"))
+        counted = admin.sessions.inside(cut, COUNT_SECONDS - (admin.clock() - began))
     except (Unavailable, Throttled):
         return unknown
     if counted is None:
         return unknown
     count, last = counted
-    until = (flag["killed"] or {}).get("drain_until")
-    leaves = last if until is None or last is None else min(last, int(unix(until)))
-    return {"sessions_inside": count, "last_leaves_at": None if leaves is None else rfc3339(leaves)}
+    return {"sessions_inside": count, "last_leaves_at": None if last is None else rfc3339(last)}

@@ -29,29 +29,30 @@ def list_sessions(admin: Admin, request: Request) -> Response:
         (after,) = read_cursor(request.query["cursor"], "sessions", str)
         if not is_record_id(after):
             raise Refusal(Slug.INVALID_CURSOR)
+    cut = admin.current().snapshot.sessions_end
     found: list[dict[str, Any]] = []
     following = None
     for number, (record, session) in enumerate(admin.sessions.every(after)):
-        is_live = session.is_live(now)
-        shown_session = _session(record, session)
-        if number == RECORDS_READ or (is_live and not room.takes(shown_session)):
+        is_live = session.is_live(now) and (cut is None or now < cut)
+        document = _session(record, session, cut)
+        if number == RECORDS_READ or (is_live and not room.takes(document)):
             following = write_cursor("sessions", after)
             break
         after = record
         if is_live:
-            found.append(shown_session)
-    count, last = admin.sessions.inside(COUNT_BUDGET) or (None, None)
+            found.append(document)
+    count, last = admin.sessions.inside(cut, COUNT_BUDGET) or (None, None)
     counts = {"inside": count, "last_leaves_at": None if last is None else rfc3339(last)}
     return shown({"sessions": found, "counts": counts, "next": following})
 
 
-def _session(record: str, session: Session) -> dict[str, Any]:
+def _session(record: str, session: Session, cut: float | None) -> dict[str, Any]:
     return {
         "id": record,
         "subject": session.subject,
         "session_id": session.session_id,
         "started_at": rfc3339(session.started_at),
-        "expires_at": rfc3339(session.expires_at),
+        "expires_at": rfc3339(min(session.expires_at, cut or session.expires_at)),
     }
 
 
