@@ -69,7 +69,8 @@ def log() -> list[dict[str, Any]]:
 
 LOST = [
     ["kill-lost", "access", "3"], ["revocation-lost", "subject", "alice", "6"],
-    ["revocation-lost", "jti", "a-token", "7"], ["revocation-lost", "session", record_id("bob", "s"), "8"], ["key-lost", "keys", "9"],
+    ["revocation-lost", "jti", "a-token", "7"],
+    ["revocation-lost", "session", record_id("bob", "s"), "8"], ["key-lost", "keys", "9"],
 ]  # fmt: skip
 
 
