@@ -2,8 +2,8 @@
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import IO, Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import IO
 
 from headgate.core.audit import Entry
 from headgate_cli import failures
@@ -39,36 +39,6 @@ def continued(
     for entry in following(last):
         yield entry
         write(canonical(entry).encode() + b"\n")
-
-
-def lost(entries: Iterable[Entry], head: Mapping[str, Any], now: float) -> list[dict[str, Any]]:
-    """Return the refusals in a log that a table does not contain because it was restored to `head`, an earlier one.
-
-    These are kills that were not lifted later, revoked keys, and revocations and ended sessions whose tokens may still
-    live at `now` (Unix seconds). Raises `Failure` if the log has another entry at the head's revision.
-    """
-    found: dict[str, dict[str, Any]] = {}
-    revision = int(head.get("revision") or 0)
-    for entry in entries:
-        if int(entry.get("revision", 0)) <= revision:
-            if entry.get("revision") == revision and entry.get("digest") != head.get("digest"):
-                raise failures.chain_broken(
-                    revision, "the log and the table have different entries: not the same table"
-                )
-            continue
-        action, after = str(entry.get("action")), entry.get("after")
-        record = str(entry.get("flag") or action.partition(".")[0])
-        if action.startswith("deny.") and isinstance(after, dict) and int(after.get("expires", 0)) > now:
-            record = f"{after.get('kind')} {after.get('value')}"
-        elif action not in ("flag.kill", "keys.revoke"):
-            if action in ("flag.restore", "flag.delete"):
-                found.pop(record, None)
-            continue
-        found[record] = {"what": LOST[action.partition(".")[0]], "record": record, "revision": entry["revision"]}
-    return list(found.values())
-
-
-LOST = {"flag": "kill-lost", "keys": "key-lost", "deny": "revocation-lost"}
 
 
 def drop_partial_line(file: IO[bytes]) -> None:

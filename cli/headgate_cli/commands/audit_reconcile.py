@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headgate_cli import failures, render
-from headgate_cli.audit_file import entries_in, lost
+from headgate_cli.audit_file import entries_in
 from headgate_cli.failures import ExitCode, Failure
 from headgate_cli.options import option
+from headgate_cli.restored import lost
 from headgate_cli.settings import aws_session, client_of, region_of, settings_of
 
 if TYPE_CHECKING:
