@@ -1,14 +1,18 @@
 """`headgate audit reconcile`: compare the stored state with the audit log, through the API or directly in a table."""
 
 import math
+import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from headgate_cli import failures, render
+from headgate_cli.audit_file import entries_in
 from headgate_cli.failures import ExitCode, Failure
 from headgate_cli.options import option
+from headgate_cli.restored import lost
 from headgate_cli.settings import aws_session, client_of, region_of, settings_of
 
 if TYPE_CHECKING:
@@ -25,15 +29,24 @@ def reconcile(
         str | None,
         option("--table", metavar="NAME", help="Read this DynamoDB table directly, without the API."),
     ] = None,
+    log: Annotated[
+        Path | None,
+        option("--log", metavar="FILE", help="Also find what the table lost: a log exported after its last change."),
+    ] = None,
 ) -> None:
     """Compare the stored state with the log.
 
     Exits with 1 if they differ, as when a backup restored only a part of a change. With --table, your own AWS
-    credentials read the table, such as one just restored; it may be of any size.
+    credentials read the table, such as one just restored; it may be of any size. With --log, the revocations, kills,
+    ended sessions, and revoked keys that were recorded later are findings, too.
     """
     settings = settings_of(ctx)
     found = client_of(ctx).get("/admin/v1/audit/reconcile").document if table is None else _of_table(settings, table)
     findings, head = found.get("findings") or [], found.get("head") or {}
+    if log is not None:
+        gone = _lost(log, head)
+        findings, total = [*findings, *gone], (found.get("total") or 0) + len(gone)
+        found |= {"consistent": not findings, "findings": findings, "total": total}
     if settings.as_json:
         render.show_json(found)
     elif findings:
@@ -46,6 +59,14 @@ def reconcile(
         detail, hint = f"{found.get('total')} findings", "docs/operate.md says what to do for each finding"
         title = "the stored state does not match the log"
         raise Failure(ExitCode.CHECK_FAILED, title, detail, slug="not-consistent", hint=hint)
+
+
+def _lost(log: Path, head: dict[str, Any]) -> list[dict[str, Any]]:
+    try:
+        with log.open("rb") as file:
+            return lost(entries_in(file), head, time.time())
+    except OSError as error:
+        raise failures.usage(f"cannot read {log}", error.strerror or "") from None
 
 
 def _of_table(settings: "Settings", name: str) -> dict[str, Any]:
