@@ -61,9 +61,8 @@ class PlanStep:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """The step in short."""
-        return {"target": self.target, "action": self.action, "flag": self.key, "shrinks": self.shrinks,
-                "opens": self.opens}  # fmt: skip
+        """The step as apply reports it."""
+        return {"target": self.target, "action": self.action, "flag": self.key, "shrinks": self.shrinks}
 
 
 def parse_manifest(document: Json) -> Manifest:

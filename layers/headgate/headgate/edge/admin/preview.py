@@ -124,10 +124,10 @@ def foreseen(admin: Admin, snapshot: Snapshot, steps: Sequence[PlanStep]) -> dic
     rules, wanted, seen = looked_at(admin, snapshot.rules, after.rules, keys)
     changes, size = [], 0
     for step in steps:
-        counts: dict[str, Any] = {}
+        counts: dict[str, Any] = {"opens": step.opens}
         details = _details(step)
         if step.key is not None:
-            counts = effect_document(effect(rules, wanted, step.key, seen.known))
+            counts |= effect_document(effect(rules, wanted, step.key, seen.known))
             details["samples"] = counts.pop("samples")
             counts["share"] = share(rules.given.get(step.key), wanted.given.get(step.key))
         size += len(canonical(details).encode())
