@@ -99,7 +99,7 @@ def _put(admin: Admin, key: str, document: Mapping[str, Any], snapshot: Snapshot
         check_no_emails(after.allow.users - (flag.allow.users if flag else frozenset()))
     others = {**snapshot.rules.given, key: after}
     check_parents(snapshot.rules.given, {key: after}, others)
-    check_claims(snapshot.profile, others, {key: "put.claim"})
+    check_claims(snapshot.profile, others, {key: "put."})
     if flag is not None:
         return kept(flag, after)
     stored = stored_at(admin.table, flag_key(key))
