@@ -237,8 +237,9 @@ def test_every_fault_is_reported_with_its_path() -> None:
 
 def test_pruning_a_parent_in_use_is_refused() -> None:
     snapshot = live({"key": "p", "stage": "ga"}, {"key": "c", "stage": "ga", "requires": ["p"]})
-    with pytest.raises(Invalid):
+    with pytest.raises(Invalid) as refused:
         planned({"flags": [{"key": "c"}]}, snapshot, prune=True)
+    assert refused.value.faults == (("flags.0.requires.0", "c requires a flag that would be deleted"),)
     steps = planned({"flags": [{"key": "c", "requires": []}]}, snapshot, prune=True)
     assert [(step.action, step.key) for step in steps] == [("replace", "c"), ("delete", "p")]
 

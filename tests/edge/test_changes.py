@@ -150,6 +150,7 @@ CLASHES = {
     "a flag and the claim of admins": ({"flags": [{"key": "new", "claim": "isAdmin"}]}, "flags.0.claim"),
     "a flag and a user's id": ({"flags": [{"key": "new", "claim": "userId"}]}, "flags.0.claim"),
     "the profile and a flag": ({"access": "access", "token": {"claims": {"beta": True}}}, "token.claims.beta"),
+    "a flag and a claim that we add": ({"flags": [{"key": "new", "claim": "orgs_cut"}]}, "flags.0.claim"),
     "a flag and a standard claim": ({"flags": [{"key": "new", "claim": "sub"}]}, "flags.0.claim"),
     "a flag and a claim of our own": ({"flags": [{"key": "new", "claim": "entitlements"}]}, "flags.0.claim"),
     "the profile and a standard claim": ({"token": {"claims": {"admin": True}}}, "token.claims"),

@@ -195,5 +195,5 @@ def _deletes_last(policy: Mapping[str, Any]) -> tuple[bool, int]:
 
 def _put_routes(gate: Gate, routes: list[dict[str, Any]]) -> None:
     version = gate.signed("GET", "/admin/v1/routes").expect(200).json["version"]
-    body = {"routes": routes, "reason": REASON, "allow_shrink": True}
+    body = {"routes": routes, "reason": REASON, "allow_shrink": True, "allow_open": True}
     gate.change("PUT", "/admin/v1/routes", body, version=version).expect(200)

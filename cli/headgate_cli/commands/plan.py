@@ -67,8 +67,8 @@ def _show(found: dict[str, Any]) -> None:
         _show_details(step)
     also = wording.affected_text(found.get("affects") or [])
     render.show_lines(["", also] if also else [])
-    warnings = [f"warning: {one.get('path')}: {one.get('message')}" for one in found.get("warnings") or ()]
-    render.show_lines(["", *warnings] if warnings else [])
+    for one in found.get("warnings") or ():
+        typer.echo(render.escaped(f"warning: {one.get('path')}: {one.get('message')}"), err=True)
     for line in _confirmations(found):
         render.show_lines([""])
         render.show_alarm(line)

@@ -17,7 +17,6 @@ class StepSchema(AnswerSchema):
     action: Literal["create", "replace", "delete"]
     flag: FlagKeyText | None
     shrinks: Annotated[bool, Field(description="Whether it removes access.")]
-    opens: Annotated[bool, Field(description="Whether it opens a route.")]
 
 
 class SampledSchema(AnswerSchema):
@@ -135,6 +134,7 @@ class PlannedStepSchema(StepSchema):
     `cut` is true where details are left out because the plan would be too large.
     """
 
+    opens: Annotated[bool, Field(description="Whether it opens a route.")]
     fields: list[FieldSchema] = ABSENT
     routes: list[PolicyChangeSchema] = ABSENT
     gains: Count = ABSENT

@@ -7,7 +7,7 @@ from headgate.core import limits
 from headgate.core.changes.refusal import Refusal, Slug
 from headgate.core.documents import Invalid, refuse
 from headgate.core.flag import stored_bytes
-from headgate.core.model import Flag, Kill, Profile, Reach, Stage, Unit
+from headgate.core.model import NOTHING, Flag, Kill, Profile, Reach, Stage, Unit
 from headgate.core.ruleset import lineages
 from headgate.core.snapshot import Snapshot
 
@@ -68,16 +68,23 @@ def kept(before: Flag | None, after: Flag) -> Flag:
     return replace(after, killed=before.killed, members=after.members or before.members)
 
 
-def check_parents(before: Mapping[str, Flag], changed: Mapping[str, Flag], after: Mapping[str, Flag]) -> None:
+def check_parents(
+    before: Mapping[str, Flag],
+    changed: Mapping[str, Flag],
+    after: Mapping[str, Flag],
+    paths: Mapping[str, str] = NOTHING,
+) -> None:
     """Refuse changed flags whose parents do not exist, and changes that make a lineage circular or too deep: a changed
-    flag's own, or that of a flag that depends on it. What was so before may stay. Raises `Invalid`.
+    flag's own, or that of a flag that depends on it. What was so before may stay. `paths` says where each changed flag
+    is in the body. Raises `Invalid`.
     """
     for flag in changed.values():
         held = before.get(flag.key)
         for index, parent in enumerate(flag.requires):
             was_so = held is not None and parent in held.requires and parent not in before
             if parent not in after and not was_so:
-                refuse(f"requires.{index}", "this flag does not exist")
+                what = "would be deleted" if parent in before else "does not exist"
+                refuse(f"{paths.get(flag.key, '')}requires.{index}", f"{flag.key} requires a flag that {what}")
     held_lines = lineages(before)
     for key, line in lineages(after).items():
         if line is None and (key in changed or key not in before or held_lines[key] is not None):
@@ -100,19 +107,21 @@ def check_no_emails(users: Iterable[str]) -> None:
 def check_claims(profile: Profile, flags: Mapping[str, Flag], changed: Mapping[str, str]) -> None:
     """Refuse a claim with two sources, of which one could grant what the other denies. Raises `Invalid`.
 
-    `changed` maps each changed flag to the path of its claim; the profile's own path is under the empty key.
+    `changed` says where each changed flag is in the body, and the profile, under the empty key.
     """
-    owners: dict[str, list[str]] = {name: ["the token profile"] for name in profile.claims}
+    owners: dict[str, list[str]] = {name: [""] for name in profile.claims}
     for key, flag in flags.items():
         if flag.claim is not None:
-            owners.setdefault(flag.claim, []).append(f"flag {key}")
+            owners.setdefault(flag.claim, []).append(key)
     faults = []
     for key, path in changed.items():
-        claims = profile.claims if key == "" else filter(None, (flags[key].claim,))
-        for claim in claims:
-            others = [owner for owner in owners[claim] if owner != (f"flag {key}" if key else "the token profile")]
-            if others:
-                faults.append((path if key else f"{path}.{claim}", f"{others[0]} has a claim of this name"))
+        for claim in filter(None, (flags[key].claim,)) if key else profile.claims:
+            other = next((owner for owner in owners[claim] if owner != key), None)
+            if other is not None:
+                whose = f"flag {other}" if other else "the token profile"
+                faults.append(
+                    (path + ("claim" if key else f"token.claims.{claim}"), f"{whose} has a claim of this name")
+                )
     if faults:
         raise Invalid(faults)
 

@@ -61,9 +61,8 @@ class PlanStep:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """The step in short."""
-        return {"target": self.target, "action": self.action, "flag": self.key, "shrinks": self.shrinks,
-                "opens": self.opens}  # fmt: skip
+        """The step as apply reports it."""
+        return {"target": self.target, "action": self.action, "flag": self.key, "shrinks": self.shrinks}
 
 
 def parse_manifest(document: Json) -> Manifest:
@@ -104,10 +103,10 @@ def plan_manifest(
     flags = wanted if _prunes(manifest, prune) else {**live, **wanted}
     if len(flags) > max(limits.MAX_FLAGS, len(live)):
         refuse("flags", f"would make more than {limits.MAX_FLAGS} flags")
-    check_parents(live, wanted, flags)
+    places = {key: f"flags.{index}." for index, key in enumerate(wanted)}
+    check_parents(live, wanted, flags, places)
     profile, routes = manifest.profile or snapshot.profile, manifest.routes or snapshot.routes
-    named = {key: f"flags.{index}.claim" for index, key in enumerate(wanted)}
-    check_claims(profile, flags, named | ({} if manifest.profile is None else {"": "token.claims"}))
+    check_claims(profile, flags, places if manifest.profile is None else {**places, "": ""})
     check_told(profile, flags, routes)
     steps = [*_flag_steps(wanted, snapshot)]
     documents = profile_document(snapshot.profile), profile_document(profile)

@@ -20,7 +20,7 @@ from headgate.core.documents import refuse
 from headgate.core.flag import flag_document, parse_flag, salt_for
 from headgate.core.model import Flag, Json
 from headgate.core.ruleset import ruleset
-from headgate.core.snapshot import Snapshot
+from headgate.core.snapshot import EMPTY, Snapshot
 from headgate.edge.admin.bodies import ChangeBody, StageBody, read_body, steps_of
 from headgate.edge.admin.call import Admin, check_version, key_in, read_document, readable, shown
 from headgate.edge.admin.paging import list_page
@@ -63,7 +63,7 @@ def put_flag(admin: Admin, request: Request) -> Response:
         rules = current.snapshot or Snapshot(ruleset({key: flag}))
         check_parents(rules.rules.given, {key: flag}, {**rules.rules.given, key: flag})
         _check_exists(current, key, creates=creates is not None)
-        check_claims(rules.profile, {**rules.rules.given, key: flag}, {key: "claim"})
+        check_claims(rules.profile, {**rules.rules.given, key: flag}, {key: ""})
         if creates is not None:
             return _created(admin, current, flag)
         before = current_flag(request, current, key)
@@ -121,7 +121,7 @@ def update(
 ) -> Change:
     """Return the change to an existing flag. `counts` are added to the answer, `also` to the transaction's writes."""
     rules = current.snapshot or Snapshot(ruleset({before.key: before}))
-    check_confirmed(losses(with_flag(rules, before), with_flag(rules, after)), allow_shrink=allow_shrink)
+    check_confirmed(losses(rules, with_flag(rules, after)), allow_shrink=allow_shrink)
     after = stamped(kept(before, after), current.version + 1, current.stamp)
     return replace(changed(action, current.document, after, counts=counts), also=also)
 
@@ -154,11 +154,11 @@ def delete_flag(admin: Admin, request: Request) -> Response:
 
     def plan(current: Current) -> Change:
         body = read_body(ChangeBody, document)
-        before = current_flag(request, current, key)
-        if current.snapshot is not None:
-            rules, gone = with_flag(current.snapshot, before), without_flag(current.snapshot, key)
-            check_confirmed(losses(rules, gone), allow_shrink=body.allow_shrink)
-            check_kill_stays(rules, gone)
+        current_flag(request, current, key)
+        rules = current.snapshot or EMPTY
+        gone = without_flag(rules, key)
+        check_confirmed(losses(rules, gone), allow_shrink=body.allow_shrink)
+        check_kill_stays(rules, gone)
         return Change("flag.delete", current.version + 1, current.document, None, Answer(204), key)
 
     return admin.commit(flag_key(key), plan, request, document, rules=True)

@@ -152,8 +152,8 @@ def _check_again(snapshot: Snapshot, steps: list[PlanStep]) -> None:
     """Check what depends on other records, which may have changed since the plan. Raises `Invalid` or `Refusal`."""
     after = outcome(snapshot, steps)
     check_kill_stays(snapshot, after)
-    named = {step.key or "": f"flags.{step.key}.claim" if step.key else "token.claims"
-             for step in steps if step.target != "routes" and step.after is not None}  # fmt: skip
+    changed = [step for step in steps if step.target != "routes" and step.after is not None]
+    named = {step.key or "": f"flags.{step.key}." if step.key else "" for step in changed}
     check_claims(after.profile, after.rules.given, named)
 
 

@@ -96,7 +96,7 @@ def _put(admin: Admin, key: str, document: Mapping[str, Any], snapshot: Snapshot
         check_no_emails(after.allow.users - (flag.allow.users if flag else frozenset()))
     others = {**snapshot.rules.given, key: after}
     check_parents(snapshot.rules.given, {key: after}, others)
-    check_claims(snapshot.profile, others, {key: "put.claim"})
+    check_claims(snapshot.profile, others, {key: "put."})
     if flag is not None:
         return kept(flag, after)
     stored = stored_at(admin.table, flag_key(key))
@@ -122,10 +122,10 @@ def foreseen(admin: Admin, snapshot: Snapshot, steps: Sequence[PlanStep]) -> dic
     changes: list[dict[str, Any]] = []
     room = AnswerLimit(len(steps), ANSWER_BYTES // 2)
     for step in steps:
-        counts: dict[str, Any] = {}
+        counts: dict[str, Any] = {"opens": step.opens}
         details = _details(step)
         if step.key is not None:
-            counts = effect_document(effect(rules, wanted, step.key, seen.known))
+            counts |= effect_document(effect(rules, wanted, step.key, seen.known))
             details["samples"] = counts.pop("samples")
             counts["share"] = share(rules.given.get(step.key), wanted.given.get(step.key))
         changes.append(step.summary | counts | (details if room.takes(details) else {"cut": True}))
