@@ -36,7 +36,7 @@ REASONS: Mapping[RefusalCode, str] = {
 MALFORMED = "The text is not a signed JWT: three base64url parts, whose first two are JSON objects."
 
 
-def explain(token: str, issuers: tuple[IdentityIssuer, ...], now: float, load: Fetch = fetch) -> dict[str, Any]:
+def identified(token: str, issuers: tuple[IdentityIssuer, ...], now: float, load: Fetch = fetch) -> dict[str, Any]:
     """Return what the token endpoint makes of an identity token at `now` (Unix seconds). `load` fetches the keys."""
     said = {name: value for name, value in _claims(token).items() if name in ("iss", "aud", "azp")}
     try:

@@ -18,7 +18,7 @@ import yaml
 from headgate_cli import failures
 
 _STANDARD_INPUT = "-"
-MAX_BYTES = 6_291_456
+MAX_FILE_BYTES = 6_291_456
 """A larger manifest does not fit into one request (Lambda quota: 6 MB)."""
 MAX_DEPTH = 64
 """Levels of nesting; a manifest has 7."""
@@ -120,11 +120,11 @@ def read_mapping(path: Path, members: str = "") -> dict[str, Any]:
 def _text_of(path: Path) -> str:
     try:
         if str(path) == _STANDARD_INPUT:
-            held = sys.stdin.buffer.read(MAX_BYTES + 1)
+            held = sys.stdin.buffer.read(MAX_FILE_BYTES + 1)
         else:
             with path.open("rb") as stream:
-                held = stream.read(MAX_BYTES + 1)
-        if len(held) > MAX_BYTES:
+                held = stream.read(MAX_FILE_BYTES + 1)
+        if len(held) > MAX_FILE_BYTES:
             raise failures.usage(f"{path} is larger than 6 MB", "split it: apply changes only the flags that it names")
         return held.decode()
     except (OSError, UnicodeDecodeError) as error:

@@ -73,13 +73,13 @@ def token(
 def _explain(ctx: typer.Context, identity: str, file: Path) -> None:
     from headgate.core.documents import Invalid
     from headgate.tokens.issuers import parse_issuers
-    from headgate_cli.identity_check import explain
+    from headgate_cli.identity_check import identified
 
     try:
         issuers = parse_issuers(_read(file))
     except Invalid as invalid:
         raise failures.usage(f"{file} is not a valid value of IdentityIssuers", str(invalid)) from None
-    found = explain(identity, issuers, time.time())
+    found = identified(identity, issuers, time.time())
     if settings_of(ctx).as_json:
         render.show_json(found)
     else:
