@@ -220,6 +220,7 @@ def _cases() -> Iterator[Case]:
 EQUIVALENT = {
     "shrink: new is None or not (new in before.rules.lineage.get(old, ()) or is_open(after.rules, new)) -> "
     "not (new in before.rules.lineage.get(old, ()) or is_open(after.rules, new))": "None is in no lineage and not open",
+    "shrink: True -> False": "`strict`: a scale always has four parts",
 }
 """Mutants that judge every change as the original does, and why."""
 
