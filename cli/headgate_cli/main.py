@@ -1,13 +1,14 @@
 """The `headgate` command: its groups, the global options, and how a failure becomes an exit code."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from headgate_cli import render
+from headgate_cli import failures, render
 from headgate_cli.commands import (
     allow,
     apply,
@@ -35,8 +36,9 @@ from headgate_cli.commands.allow_import import allow_import
 from headgate_cli.commands.local import local
 from headgate_cli.failures import EXIT_CODES, Failure
 from headgate_cli.options import COMMON, option
-from headgate_cli.settings import Settings, settings_of
+from headgate_cli.settings import Settings
 
+UsageError: Any = typer.BadParameter.__base__  # typer has it from click, or from its own copy
 WITH_VALUE = ("--api", "--profile", "--region")
 EVERYWHERE = (*WITH_VALUE, "--json")
 _ORDER = (
@@ -70,20 +72,35 @@ def hoisted(args: list[str]) -> list[str]:
     return [*ours, *rest]
 
 
+@contextmanager
+def _as_failures(*, as_json: bool) -> Iterator[None]:
+    """End a failed command with its message and exit code; with `--json`, a wrong command line too."""
+    try:
+        yield
+        return
+    except Failure as failed:
+        failure = failed
+    except UsageError as error:
+        if not as_json:
+            raise
+        failure = failures.usage(error.format_message() or "no command")
+    render.show_failure(failure, as_json=as_json)
+    raise typer.Exit(int(failure.exit_code))
+
+
 class Root(TyperGroup):
     """Accepts the global options anywhere, and ends every `Failure` with its message and exit code."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments, with the global options in any position."""
-        return super().parse_args(ctx, hoisted(args))
+        ours = hoisted(args)
+        with _as_failures(as_json="--json" in ours[: ours.index("--") if "--" in ours else None]):
+            return super().parse_args(ctx, ours)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
-        try:
+        with _as_failures(as_json=bool(ctx.params.get("as_json"))):
             return super().invoke(ctx)
-        except Failure as failure:
-            render.show_failure(failure, as_json=settings_of(ctx).as_json)
-            raise typer.Exit(int(failure.exit_code)) from None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the command. `allow import` is one command of two words, since `allow` itself takes a key."""

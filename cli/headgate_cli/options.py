@@ -79,6 +79,27 @@ def _scalar(text: str) -> Any:
     return float(text) if re.fullmatch(r"-?[0-9]{1,15}\.[0-9]{1,15}", text) else text
 
 
+ONE_ID = re.compile(r'"((?:[^"]|"")+)"|([^",;][^,;]*)')
+"""One id, as a line of a CSV file with one column has it."""
+
+
+def id_in(text: str) -> str | None:
+    """Return the id in a CSV field, without its quotes, or None if the text has several fields or is badly quoted."""
+    found = ONE_ID.fullmatch(text)
+    if found is None:
+        return None
+    quoted, plain = found.groups()
+    return str(plain) if quoted is None else str(quoted).replace('""', '"')
+
+
+def checked_ids(given: list[str] | None) -> list[str] | None:
+    """Return the ids of a repeatable option. Raises a usage error for several ids in one."""
+    for text in given or ():
+        if text and id_in(text) is None:
+            raise typer.BadParameter(f"{text} is not one id: repeat the option for each, and quote one with a comma")
+    return given and [id_in(text) or "" for text in given]
+
+
 def flag_path(key: str) -> str:
     """Return a flag's path. The key must be checked, so that it needs no escaping."""
     return f"/admin/v1/flags/{key}"
@@ -101,10 +122,19 @@ Percent = Annotated[
     float | None,
     option("--percent", metavar="N", help="0 to 100, at most 3 decimals.", callback=checked_percent),
 ]
-Users = Annotated[list[str] | None, option("--user", metavar="ID", help="Add a user; repeatable.")]
-Orgs = Annotated[list[str] | None, option("--org", metavar="ID", help="Add an org; repeatable.")]
-GoneUsers = Annotated[list[str] | None, option("--remove-user", metavar="ID", help="Remove a user; repeatable.")]
-GoneOrgs = Annotated[list[str] | None, option("--remove-org", metavar="ID", help="Remove an org; repeatable.")]
+Users = Annotated[
+    list[str] | None, option("--user", metavar="ID", help="Add a user; repeatable.", callback=checked_ids)
+]
+Orgs = Annotated[list[str] | None, option("--org", metavar="ID", help="Add an org; repeatable.", callback=checked_ids)]
+GoneUsers = Annotated[
+    list[str] | None, option("--remove-user", metavar="ID", help="Remove a user; repeatable.", callback=checked_ids)
+]
+GoneOrgs = Annotated[
+    list[str] | None, option("--remove-org", metavar="ID", help="Remove an org; repeatable.", callback=checked_ids)
+]
+OrgsOfUser = Annotated[
+    list[str] | None, option("--org", metavar="ID", help="An org of the user; repeatable.", callback=checked_ids)
+]
 Parents = Annotated[list[str] | None, option("--requires", metavar="KEY", help="A parent flag; repeatable.")]
 Description = Annotated[str | None, option("--description", metavar="TEXT", help="What the flag gates.")]
 Owner = Annotated[str | None, option("--owner", metavar="TEXT", help="Who is responsible for the flag.")]

@@ -217,6 +217,13 @@ def test_terminal_shows_a_progress_bar_with_rate_and_remaining_time(
     assert re.search(r"staging .*/2500\S* [0-9,]+/s .*\d:\d\d:\d\d", shown), shown
 
 
+def test_quoted_ids_are_those_of_a_csv_file(tmp_path: Path) -> None:
+    file = tmp_path / "ids.csv"
+    file.write_text('"alice"\r\nalice\n"cn=bob,ou=ops"\n"a""b"\nsay"hi"\n')
+    members = read_members(file)
+    assert (members.batch(0), members.duplicates) == (["alice", "cn=bob,ou=ops", 'a"b', 'say"hi"'], 1)
+
+
 def read_terminal(terminal: int) -> bytes:
     try:
         return os.read(terminal, 65_536)
@@ -229,6 +236,11 @@ def read_terminal(terminal: int) -> bytes:
     [
         (b"alice\nb ob\n", "line 2: must be one id"),
         (b"alice # the first\n", "line 1: must be one id"),
+        (b"alice\nbob,admin\n", "line 2: has several columns"),
+        (b"alice;2030-01-01\n", "line 1: has several columns"),
+        (b'"alice","bob"\n', "line 1: has several columns"),
+        (b'"alice\n', "line 1: has several columns"),
+        (b'"al ice"\n', "line 1: must be one id"),
         (b"# ids\n\n\xff\xfe\n", "line 3: is not UTF-8"),
         (b"a\x00b\n", "line 1: must be one id"),
         ("a\u2028b\n".encode(), "line 1: must be one id"),

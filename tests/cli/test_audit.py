@@ -28,6 +28,29 @@ def test_small_pages_are_combined_up_to_the_limit(headgate: Any, upstream: Any, 
     assert [line.split()[0] for line in lines] == ["9", "8", "7", "6", "5"]
 
 
+def test_truncated_list_says_how_many_entries_are_left(headgate: Any, upstream: Any, reply: Any) -> None:
+    entries = chain(29)
+    upstream.on(LINE, serve(entries, head_of(entries), reply, page=7))
+    done = headgate("audit", "--since", "2030-01-01T00:00:00Z")
+    assert [line.split()[0] for line in done.stdout.splitlines()] == [str(number) for number in range(29, 9, -1)]
+    assert "9 more" in done.stderr
+    assert "--before 10" in done.stderr
+    assert "more" not in headgate("audit", "--limit", "29").stderr
+
+
+def test_json_has_the_cursor_of_what_is_left(headgate: Any, upstream: Any, reply: Any) -> None:
+    entries = chain(29)
+    upstream.on(LINE, serve(entries, head_of(entries), reply, page=7))
+    found: list[int] = []
+    cursor: tuple[str, ...] = ()
+    for _ in range(3):
+        told = json.loads(headgate("audit", "--limit", "10", "--json", *cursor).stdout)
+        found += [entry["revision"] for entry in told["entries"]]
+        cursor = ("--cursor", str(told["next"]))
+    assert found == list(range(29, 0, -1))
+    assert told["next"] is None
+
+
 @pytest.mark.parametrize("length", [0, 1, 500, 501, 1203])
 def test_intact_chain_verifies(invoke: Any, upstream: Any, reply: Any, length: int) -> None:
     entries = chain(length)

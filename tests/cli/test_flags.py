@@ -152,6 +152,41 @@ def test_kill_with_drain_sends_the_time_in_utc(headgate: Any, upstream: Any, fla
     assert upstream.asked[0].json["drain_until"] == "2030-01-31T16:00:00Z"
 
 
+@pytest.mark.parametrize(
+    ("asked", "held", "code"),
+    [
+        ({}, {"reach": "gate"}, 0),
+        ({}, {"reach": "drain", "drain_until": "2030-01-31T18:00:00.000Z"}, 4),
+        ({"reach": "drain", "drain_until": "2030-01-31T18:00:00+00:00"},
+         {"reach": "drain", "drain_until": "2030-01-31T18:00:00.000Z"}, 0),
+        ({"reach": "drain", "drain_until": "2030-01-31T19:00:00Z"},
+         {"reach": "drain", "drain_until": "2030-01-31T18:00:00.000Z"}, 4),
+        ({"reach": "drain", "drain_until": "2030-01-31T19:00:00Z"}, {"reach": "sever"}, 4),
+    ],
+)  # fmt: skip
+def test_kill_that_lowers_nothing_says_so(
+    headgate: Any, upstream: Any, flag: Any, reply: Any, asked: dict[str, str], held: dict[str, str], code: int
+) -> None:
+    """The reach of a kill only rises, so a lower one changes nothing."""
+    killed = {"reason": "leak", "at": "2030-01-02T04:00:00Z", "by": "arn:aws:iam::1:user/bo", **held}
+    upstream.on(KILL, reply(body={**flag(), "killed": killed}))
+    options = [word for name, text in asked.items() for word in (f"--{name.replace('_', '-')}", text)]
+    done = headgate("kill", "gastown-access", "--reason", "x", *options)
+    assert done.returncode == code
+    assert f"killed ({held['reach']}" in done.stdout
+    assert ("the reach of a kill only rises" in done.stderr) is (code == 4)
+
+
+def test_ids_are_sent_without_their_quotes(headgate: Any, upstream: Any, flag: Any, reply: Any) -> None:
+    upstream.on(READ, reply(body=flag(), headers=ETAG))
+    upstream.on(ALLOW, reply(body=flag()))
+    given = ('"cn=alice,ou=ops"', 'say"hi"', '"a""b"')
+    assert (
+        headgate("allow", "gastown-access", "--reason", "x", *(w for i in given for w in ("--user", i))).returncode == 0
+    )
+    assert upstream.asked[1].json["add"]["users"] == ["cn=alice,ou=ops", 'say"hi"', 'a"b']
+
+
 def test_restore_sends_the_reason(headgate: Any, upstream: Any, flag: Any, reply: Any) -> None:
     upstream.on(f"POST {PATH}/restore", reply(body=flag()))
     done = headgate("restore", "gastown-access", "--reason", "fixed")
@@ -161,6 +196,12 @@ def test_restore_sends_the_reason(headgate: Any, upstream: Any, flag: Any, reply
     assert "state        allowlist" in done.stdout
 
 
+SEVERAL = [
+    ("--user", "a,b,c"), ("--org", "a,b"), ("--remove-user", "a;b"), ("--remove-org", '"a","b"'), ("--user", '"a'),
+    ("--user", ",a"), ("--user", "a,"), ("--user", '""'),
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "args",
     [
@@ -168,6 +209,13 @@ def test_restore_sends_the_reason(headgate: Any, upstream: Any, flag: Any, reply
         ("stage", "gastown-access", "percentage", "--percent", "101", "--reason", "x"),
         ("stage", "gastown-access", "percentage", "--percent", "nan", "--reason", "x"),
         ("stage", "gastown-access", "percentage", "--percent", "0.0001", "--reason", "x"),
+        ("stage", "gastown-access", "ga", "--percent", "30", "--reason", "x"),
+        ("stage", "gastown-access", "allowlist", "--percent", "0", "--reason", "x"),
+        ("flags", "create", "beta", "--percent", "30", "--reason", "x"),
+        ("flags", "create", "beta", "--stage", "percentage", "--reason", "x"),
+        ("flags", "create", "beta", "--user", "alice;bob", "--reason", "x"),
+        *(("allow", "beta", option, text, "--reason", "x") for option, text in SEVERAL),
+        ("token", "--sub", "alice", "--org", "acme,other"),
         ("stage", "gastown-access", "open", "--reason", "x"),
         ("stage", "gastown-access", "ga"),
         ("stage", "gastown-access", "ga", "--reason", "x", "--if-match", "*"),

@@ -1,5 +1,6 @@
 """The help texts, and that showing them is quick: nothing heavy is loaded."""
 
+import json
 import subprocess
 import sys
 from typing import Any
@@ -44,6 +45,24 @@ def test_help_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("--json", "Missing command"), ("nope --json", "No such command 'nope'"), ("--json kill", "Missing argument"),
+        ("kill K --reason x --json", "a flag key has"), ("audit --limit x --json", "--limit"),
+        ("--bogus flags --json", "No such option: --bogus"), ("flags nope --json", "No such command 'nope'"),
+        ("kills extra --json", "extra"), ("flags --json --api", "Missing command"),
+    ],
+)  # fmt: skip
+def test_wrong_command_line_is_json_too(invoke: Any, command: str, told: str) -> None:
+    done = invoke(*command.split())
+    assert (done.exit_code, done.stdout) == (2, "")
+    failure = json.loads(done.stderr)
+    assert (failure["type"], failure["exit_code"]) == ("urn:headgate:usage", 2)
+    assert told in failure["title"]
+    assert not done.stderr.startswith("Usage")
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,8 @@ def create_flag(
 
     Example: headgate flags create beta --owner team-x --reason "new editor"
     """
+    if (stage is Stage.PERCENTAGE) != (percent is not None):
+        raise failures.usage("pass --stage percentage and --percent N together")
     body: dict[str, Any] = {"key": key, "reason": reason, "stage": stage.value, "unit": unit.value}
     optional = {"percent": percent, "requires": requires, "claim": claim, "salt": salt}
     optional |= {"description": description, "owner": owner}

@@ -38,6 +38,8 @@ def stage(
     """
     if to is Stage.PERCENTAGE and percent is None:
         raise failures.usage("stage percentage needs --percent N")
+    if to is not Stage.PERCENTAGE and percent is not None:
+        raise failures.usage(f"--percent has no effect at stage {to.value}", "leave it out, or set stage percentage")
     body: dict[str, Any] = {"stage": to.value, "reason": reason}
     if percent is not None:
         body["percent"] = percent

@@ -11,7 +11,7 @@ import typer
 
 from headgate_cli import failures, render
 from headgate_cli.failures import ExitCode
-from headgate_cli.options import option
+from headgate_cli.options import OrgsOfUser, option
 from headgate_cli.settings import api_url, client_of, settings_of
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class _Scope(StrEnum):
 def token(
     ctx: typer.Context,
     sub: Annotated[str | None, option(metavar="USER", help="Get this user's token from the dev provider.")] = None,
-    org: Annotated[list[str] | None, option("--org", metavar="ID", help="An org of the user; repeatable.")] = None,
+    org: OrgsOfUser = None,
     admin: Annotated[bool, typer.Option("--admin", help="Make the user an admin.")] = False,
     claim: Annotated[
         list[str] | None, option("--claim", metavar="NAME=VALUE", help="Another claim; repeatable.")

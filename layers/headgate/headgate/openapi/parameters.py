@@ -30,7 +30,7 @@ PARAMETERS: dict[str, Parameter] = {
         _query("cursor", "`next` of the previous page.", TEXT),
         _query("kind", "Whether to list users or orgs.", {"enum": ["user", "org"], "default": "user"}),
         _query("flag", "Only entries for this flag.", TEXT),
-        _query("actor", "Only entries by this ARN.", TEXT),
+        _query("actor", "Only entries by this ARN, or by its part after the last colon.", TEXT),
         _query("action", "Only entries with this action, such as `flag.kill`.", TEXT),
         _query("since", "Only entries at or after this time.", TIME),
         _query("until", "Only entries before this time.", TIME),

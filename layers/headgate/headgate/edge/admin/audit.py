@@ -58,11 +58,19 @@ def _shown(item: Item) -> Entry:
         return {"revision": int(item["sk"])}
 
 
-FILTERS: dict[str, Callable[[Entry], Any]] = {
-    "flag": lambda entry: entry.get("flag"),
-    "actor": lambda entry: actor.get("arn") if isinstance(actor := entry.get("actor"), dict) else None,
-    "action": lambda entry: entry.get("action"),
+def _names(entry: Entry) -> tuple[Any, ...]:
+    """Return what names the caller: the ARN, and its part after the account, as the command shows it."""
+    actor = entry.get("actor")
+    arn = actor.get("arn") if isinstance(actor, dict) else None
+    return (arn, arn.rpartition(":")[2]) if isinstance(arn, str) else (arn,)
+
+
+FILTERS: dict[str, Callable[[Entry], tuple[Any, ...]]] = {
+    "flag": lambda entry: (entry.get("flag"),),
+    "actor": _names,
+    "action": lambda entry: (entry.get("action"),),
 }
+"""What a filter's value is compared with: one of these must equal it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +84,7 @@ class _Wanted:
     def takes(self, entry: Entry) -> bool:
         at = entry_time(entry)
         outside = at < self.since or at >= self.until
-        return not outside and all(FILTERS[name](entry) == value for name, value in self.equals)
+        return not outside and all(value in FILTERS[name](entry) for name, value in self.equals)
 
     def is_past(self, entry: Entry) -> bool:
         """Whether neither this entry nor any earlier one can match."""
