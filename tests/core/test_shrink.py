@@ -16,7 +16,7 @@ from proofs import Tally, many
 from rule_changes import Pair, crowd_of, pairs, snapshot_of
 
 from headgate.core.changes.routes import openings
-from headgate.core.changes.shrink import losses
+from headgate.core.changes.shrink import flag_losses, losses
 from headgate.core.decision import decide
 from headgate.core.model import Allow, Clause, Flag, Profile, RoutePolicy
 from headgate.core.ruleset import ruleset
@@ -113,3 +113,17 @@ def test_the_search_finds_a_judgement_that_overlooks_something() -> None:
             only |= found if gates.is_lost(pair.before, pair.after, states, crowd_of(pair, 60, source)) else set()
     assert only >= {"stage", "percent", "unit", "salt", "algorithm", "users", "orgs", "requires", "values", "claim",
                     "claims", "access", "class", "flags", "asks"}  # fmt: skip
+
+
+def test_a_change_of_one_flag_is_judged_alone_as_among_all() -> None:
+    """Unless it gains a parent or a claim, which only the other flags can explain."""
+    compared = 0
+    for pair in pairs(7, 1_000):
+        before, after = snapshot_of(pair.before), snapshot_of(pair.after)
+        for key, flag in before.rules.given.items():
+            new = after.rules.given.get(key)
+            if new is not None and new.requires == flag.requires and new.claim == flag.claim:
+                changed = losses(Snapshot(ruleset({key: flag})), Snapshot(ruleset({key: new})))
+                assert flag_losses(flag, new) == changed
+                compared += bool(changed)
+    assert compared > 200

@@ -44,10 +44,10 @@ JOURNEYS: dict[str, tuple[Journey, int]] = {
     "authorizer, entry": (lambda stand: stand.replay("authorizer.entry"), 12),
     "evaluate": (lambda stand: stand.replay("evaluate.single"), 11),
     "mint": (lambda stand: stand.replay("token.exchange"), 18),
-    "stage": (stage, 14),
+    "stage": (stage, 15),
     "kill": (kill, 16),
     "restore": (restore, 14),
-    "preview": (preview, 20),
+    "preview": (preview, 21),
     "import": (open_import, 14),
 }
 """Each request, and the maximum number of files that it may pass through in a warm environment."""

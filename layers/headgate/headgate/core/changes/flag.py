@@ -8,7 +8,7 @@ from headgate.core.changes.refusal import Refusal, Slug
 from headgate.core.documents import Invalid, refuse
 from headgate.core.flag import stored_bytes
 from headgate.core.model import NOTHING, Flag, Kill, Profile, Reach, Stage, Unit
-from headgate.core.ruleset import lineages
+from headgate.core.ruleset import lineages, ruleset
 from headgate.core.snapshot import Snapshot
 
 
@@ -140,3 +140,15 @@ def check_kill_stays(before: Snapshot, after: Snapshot) -> None:
         f"{access} is killed, and moving access to another flag or deleting this one would end the kill; restore it "
         "first (set its stage to admin_only before that to let nobody in)",
     )
+
+
+def with_flag(snapshot: Snapshot, flag: Flag) -> Snapshot:
+    """Return the rules with this flag."""
+    flags = {**snapshot.rules.given, flag.key: flag}
+    return replace(snapshot, rules=ruleset(flags, snapshot.revision))
+
+
+def without_flag(snapshot: Snapshot, key: str) -> Snapshot:
+    """Return the rules without this flag."""
+    flags = {name: flag for name, flag in snapshot.rules.given.items() if name != key}
+    return replace(snapshot, rules=ruleset(flags, snapshot.revision))

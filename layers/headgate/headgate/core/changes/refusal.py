@@ -3,7 +3,7 @@
 A plan returns a change or raises: `Refusal` for what the rules forbid, `documents.Invalid` for an invalid body.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -66,15 +66,3 @@ class Place:
     key: str | None
     path: str
     message: str
-
-
-def check_confirmed(
-    shrinking: Iterable[Place], opening: Iterable[Place] = (), *, allow_shrink: bool, allow_open: bool = False
-) -> None:
-    """Refuse a change that takes access away, or opens routes, without saying so. Raises `Refusal` with all places."""
-    lost, opened = [] if allow_shrink else [*shrinking], [] if allow_open else [*opening]
-    if not lost and not opened:
-        return
-    words = " and ".join(word for word, places in (("allow_shrink", lost), ("allow_open", opened)) if places)
-    faults = tuple((place.path, place.message) for place in (*lost, *opened))
-    raise Refusal(Slug.WOULD_SHRINK if lost else Slug.WOULD_OPEN, f"set {words} to confirm", faults=faults)

@@ -7,7 +7,7 @@ with the policy that is in force without it, which is `entry`, so that a removal
 Every member of `Flag`, `Profile`, and `RoutePolicy` that lets anybody in is judged here, and nowhere else.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from headgate.core.bucket import scale
 from headgate.core.changes.refusal import Place
@@ -34,16 +34,31 @@ def _flag_losses(key: str, old: Ruleset, new: Ruleset) -> Iterator[Place]:
     if after is None:
         yield from _deletion_losses(before, new)
         return
-    found = [*_value_losses(before, after)]
+    found = [*_own_losses(before, after)]
     if before.stage is not Stage.ADMIN_ONLY:
-        if STAGES.index(after.stage) < STAGES.index(before.stage):
-            found.append(("stage", f"{before.stage} → {after.stage}"))
         found += _parent_losses(before, after, old, new)
-        if after.stage in (Stage.ALLOWLIST, Stage.PERCENTAGE):
-            found += _list_losses(before, after)
-        if before.stage is after.stage is Stage.PERCENTAGE:
-            found += _share_losses(before, after)
-    yield from (Place("flag", key, f"flags.{key}.{member}", message) for member, message in found)
+    yield from _places(key, found)
+
+
+def flag_losses(before: Flag, after: Flag) -> tuple[Place, ...]:
+    """As `losses`, for a change of one flag that gains no parent and keeps its claim, so that no other flag matters."""
+    return tuple(_places(before.key, _own_losses(before, after)))
+
+
+def _places(key: str, found: Iterable[tuple[str, str]]) -> Iterator[Place]:
+    return (Place("flag", key, f"flags.{key}.{member}", message) for member, message in found)
+
+
+def _own_losses(before: Flag, after: Flag) -> Iterator[tuple[str, str]]:
+    yield from _value_losses(before, after)
+    if before.stage is Stage.ADMIN_ONLY:
+        return
+    if STAGES.index(after.stage) < STAGES.index(before.stage):
+        yield "stage", f"{before.stage} → {after.stage}"
+    if after.stage in (Stage.ALLOWLIST, Stage.PERCENTAGE):
+        yield from _list_losses(before, after)
+    if before.stage is after.stage is Stage.PERCENTAGE:
+        yield from _share_losses(before, after)
 
 
 def _deletion_losses(before: Flag, new: Ruleset) -> Iterator[Place]:
@@ -58,6 +73,8 @@ def _deletion_losses(before: Flag, new: Ruleset) -> Iterator[Place]:
 
 def _value_losses(before: Flag, after: Flag) -> Iterator[tuple[str, str]]:
     """Clients that read the value must not get for "on" what means off."""
+    if after.on is before.on and after.off is before.off:
+        return
     if not same(before.on, before.off) and (same(after.on, after.off) or same(after.on, before.off)):
         yield "values", "on gets the value that means off"
 

@@ -6,13 +6,13 @@ Checks run in this order: signature (API Gateway), JSON, idempotency, validation
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from headgate.core import limits
-from headgate.core.changes.refusal import Refusal, Slug
+from headgate.core.changes.refusal import Place, Refusal, Slug
 from headgate.core.documents import Invalid, is_key, refuse
 from headgate.core.model import Flag, Json
 from headgate.edge import telemetry
@@ -216,3 +216,15 @@ def readable(stored: Stored | None, key: str) -> Flag:
     if flag.quarantined:
         refuse("$", "the stored flag cannot be read; replace the whole flag")
     return flag
+
+
+def check_confirmed(
+    shrinking: Iterable[Place], opening: Iterable[Place] = (), *, allow_shrink: bool, allow_open: bool = False
+) -> None:
+    """Refuse a change that takes access away, or opens routes, without saying so. Raises `Refusal` with all places."""
+    lost, opened = [] if allow_shrink else [*shrinking], [] if allow_open else [*opening]
+    if not lost and not opened:
+        return
+    words = " and ".join(word for word, places in (("allow_shrink", lost), ("allow_open", opened)) if places)
+    faults = tuple((place.path, place.message) for place in (*lost, *opened))
+    raise Refusal(Slug.WOULD_SHRINK if lost else Slug.WOULD_OPEN, f"set {words} to confirm", faults=faults)

@@ -12,17 +12,19 @@ from headgate.core.changes.flag import (
     check_size,
     kept,
     stamped,
+    with_flag,
     with_stage,
+    without_flag,
 )
-from headgate.core.changes.refusal import Refusal, Slug, check_confirmed
-from headgate.core.changes.shrink import losses
+from headgate.core.changes.refusal import Refusal, Slug
+from headgate.core.changes.shrink import flag_losses, losses
 from headgate.core.documents import refuse
 from headgate.core.flag import flag_document, parse_flag, salt_for
 from headgate.core.model import Flag, Json
 from headgate.core.ruleset import ruleset
 from headgate.core.snapshot import EMPTY, Snapshot
 from headgate.edge.admin.bodies import ChangeBody, StageBody, read_body, steps_of
-from headgate.edge.admin.call import Admin, check_version, key_in, read_document, readable, shown
+from headgate.edge.admin.call import Admin, check_confirmed, check_version, key_in, read_document, readable, shown
 from headgate.edge.admin.paging import list_page
 from headgate.edge.http import Request, Response
 from headgate.store.items import Stored, flag_in, flag_key
@@ -120,22 +122,13 @@ def update(
     also: tuple[Put, ...] = (),
 ) -> Change:
     """Return the change to an existing flag. `counts` are added to the answer, `also` to the transaction's writes."""
-    rules = current.snapshot or Snapshot(ruleset({before.key: before}))
-    check_confirmed(losses(rules, with_flag(rules, after)), allow_shrink=allow_shrink)
+    rules = current.snapshot
+    if rules is None and after.claim != before.claim:
+        rules = Snapshot(ruleset({before.key: before}))
+    lost = flag_losses(before, after) if rules is None else losses(rules, with_flag(rules, after))
+    check_confirmed(lost, allow_shrink=allow_shrink)
     after = stamped(kept(before, after), current.version + 1, current.stamp)
     return replace(changed(action, current.document, after, counts=counts), also=also)
-
-
-def with_flag(snapshot: Snapshot, flag: Flag) -> Snapshot:
-    """Return the rules with this flag."""
-    flags = {**snapshot.rules.given, flag.key: flag}
-    return replace(snapshot, rules=ruleset(flags, snapshot.revision))
-
-
-def without_flag(snapshot: Snapshot, key: str) -> Snapshot:
-    """Return the rules without this flag."""
-    flags = {name: flag for name, flag in snapshot.rules.given.items() if name != key}
-    return replace(snapshot, rules=ruleset(flags, snapshot.revision))
 
 
 def changed(

@@ -7,7 +7,7 @@ from typing import Any
 
 from headgate.core.changes.flag import check_claims, check_kill_stays, check_no_emails, kept, stamped
 from headgate.core.changes.manifest import Manifest, PlanStep, manifest_document, outcome, parse_manifest, plan_manifest
-from headgate.core.changes.refusal import Refusal, Slug, check_confirmed
+from headgate.core.changes.refusal import Refusal, Slug
 from headgate.core.documents import canonical, refuse
 from headgate.core.model import Flag, Json
 from headgate.core.profile import profile_document
@@ -15,7 +15,7 @@ from headgate.core.routes import check_routes_size, routes_document
 from headgate.core.snapshot import Snapshot, read_profile, read_routes
 from headgate.edge.admin.as_of import as_of, read_moment
 from headgate.edge.admin.bodies import OpeningBody, read_body
-from headgate.edge.admin.call import Admin, answered, call_of, idempotency_key, read_document, shown
+from headgate.edge.admin.call import Admin, answered, call_of, check_confirmed, idempotency_key, read_document, shown
 from headgate.edge.admin.flags import changed
 from headgate.edge.admin.paging import AnswerLimit, read_cursor, write_cursor
 from headgate.edge.admin.preview import foreseen

@@ -15,22 +15,23 @@ from headgate.core.changes.flag import (
     check_parents,
     check_size,
     kept,
+    with_flag,
     with_kill,
     with_members,
     with_stage,
+    without_flag,
     without_kill,
 )
 from headgate.core.changes.manifest import PlanStep, outcome
 from headgate.core.changes.preview import effect, effect_document, share
-from headgate.core.changes.refusal import Refusal, Slug
-from headgate.core.changes.shrink import losses
+from headgate.core.changes.refusal import Place, Refusal, Slug
+from headgate.core.changes.shrink import flag_losses, losses
 from headgate.core.documents import Invalid, refuse
 from headgate.core.flag import parse_flag, salt_for
 from headgate.core.model import Flag, Kill, Reach
 from headgate.core.snapshot import Snapshot
 from headgate.edge.admin.bodies import FlagChangeBody, MembersBody, PreviewBody, check_members, read_body, steps_of
 from headgate.edge.admin.call import Admin, read_document, shown
-from headgate.edge.admin.flags import with_flag, without_flag
 from headgate.edge.admin.known_subjects import affected_flags, looked_at
 from headgate.edge.admin.paging import AnswerLimit
 from headgate.edge.http import ANSWER_BYTES, Request, Response
@@ -56,12 +57,18 @@ def preview(admin: Admin, request: Request) -> Response:
     return shown({
         "flag": body.flag,
         **effect_document(effect(rules, wanted, body.flag, seen.known)),
-        "shrinks": bool(losses(replace(snapshot, rules=rules), replace(snapshot, rules=wanted))),
+        "shrinks": bool(_losses(replace(snapshot, rules=rules), replace(snapshot, rules=wanted), flag, after)),
         "share": share(flag, after),
         "affects": affected_flags(rules, wanted, (body.flag,), seen),
         "known": seen.document,
         "revision": rules.revision,
     })  # fmt: skip
+
+
+def _losses(before: Snapshot, wanted: Snapshot, flag: Flag | None, after: Flag | None) -> tuple[Place, ...]:
+    if flag is None or after is None or (flag.requires, flag.claim) != (after.requires, after.claim):
+        return losses(before, wanted)
+    return flag_losses(flag, after)
 
 
 def _after(admin: Admin, key: str, change: FlagChangeBody, snapshot: Snapshot) -> Flag | None:

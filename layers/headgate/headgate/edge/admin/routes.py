@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import Any
 
-from headgate.core.changes.refusal import check_confirmed
 from headgate.core.changes.routes import openings
 from headgate.core.changes.shrink import losses
 from headgate.core.documents import canonical, refuse
@@ -11,7 +10,7 @@ from headgate.core.profile import check_told
 from headgate.core.routes import check_routes_size, parse_routes, routes_document
 from headgate.core.snapshot import EMPTY, read_routes
 from headgate.edge.admin.bodies import OpeningBody, read_body
-from headgate.edge.admin.call import Admin, check_version, read_document, shown
+from headgate.edge.admin.call import Admin, check_confirmed, check_version, read_document, shown
 from headgate.edge.http import Request, Response
 from headgate.store.items import ROUTES_KEY
 from headgate.store.record import Answer, Change, Current
