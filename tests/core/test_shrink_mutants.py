@@ -188,6 +188,8 @@ def long_lists() -> Iterator[Case]:
     more = replace(flag, members=LongList(9, 0, changed={"added": 4, "removed": 0}))
     renamed = replace(fewer, owner="me")
     bare = replace(flag, members=None)
+    closed = replace(flag, stage=Stage.ADMIN_ONLY)
+    yield Case((alone(closed), alone(fewer)), [], [])
     yield Case((alone(flag), alone(fewer)), ["flags.f.allow"], [])
     for before, after in ((flag, more), (fewer, renamed), (bare, flag), (fewer, bare)):
         yield Case((alone(before), alone(after)), [], [])
@@ -221,6 +223,7 @@ EQUIVALENT = {
     "shrink: new is None or not (new in before.rules.lineage.get(old, ()) or is_open(after.rules, new)) -> "
     "not (new in before.rules.lineage.get(old, ()) or is_open(after.rules, new))": "None is in no lineage and not open",
     "shrink: True -> False": "`strict`: a scale always has four parts",
+    "shrink: if after.on is before.on and after.off is before.off: -> if False:": "it only saves two comparisons",
 }
 """Mutants that judge every change as the original does, and why."""
 
