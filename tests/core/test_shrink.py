@@ -83,7 +83,7 @@ def test_a_change_of_odd_rules_that_asks_nothing_takes_nothing() -> None:
 def test_every_member_of_the_rules_is_judged_or_lets_nobody_in() -> None:
     """Whoever adds a member decides here which of the two it is."""
     judged = {
-        Flag: "key salt stage steps unit algorithm requires allow on off claim members",
+        Flag: "key salt stage steps unit algorithm hash_key requires allow on off claim members",
         Allow: "users orgs rules",
         Clause: "attribute op value kind",
         Profile: "access claims",

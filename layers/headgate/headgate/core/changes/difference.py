@@ -25,7 +25,7 @@ def flag_fields(before: Flag | None, after: Flag) -> list[dict[str, Json]]:
 
 def _members(flag: Flag) -> dict[str, Json]:
     document = flag_document(flag)
-    members = {name: document[name] for name in OWN_MEMBERS if name not in ("key", "allow", "values")}
+    members = {name: document.get(name) for name in OWN_MEMBERS if name not in ("key", "allow", "values")}
     return members | {f"{name}.{part}": value for name in ("allow", "values") for part, value in document[name].items()}
 
 
