@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from command_line import run_here
 
 from headgate_cli.local.stack import Stack, running_stack
@@ -133,6 +134,29 @@ def test_applying_an_export_changes_nothing(hg: Run, tmp_path: Path) -> None:
     refused = hg("apply", "-", "--reason", "x", stdin="flags: [{key: gastown-access, stage: wide, percent: 101}]")
     assert refused.returncode == 3
     assert "  flags.0.percent: must be a number from 0 to 100" in refused.stderr.splitlines()
+
+
+def test_plan_names_what_changes_and_apply_asks_for_what_opens(hg: Run, tmp_path: Path) -> None:
+    file = tmp_path / "m.yaml"
+    whole = yaml.safe_load(hg("export").stdout)
+    flags = [{"key": "ramp", "stage": "percentage", "percent": 10}]
+    assert hg("apply", "-", "--reason", "ramp", stdin=json.dumps({"flags": flags})).returncode == 0
+    route = next(policy for policy in whole["routes"] if policy["class"] == "entry" and "route" in policy)
+    opened = {"route": route["route"], "class": "open"}
+    routes = [opened if policy is route else policy for policy in whole["routes"]]
+    file.write_text(json.dumps({"flags": [{"key": "ramp", "stage": "ga"}], "routes": routes}))
+    done = hg("plan", str(file), "--detailed-exitcode", by="viewer")
+    assert done.returncode == 2
+    assert "by user: 10 % → 100 %, 90 % gain" in done.stdout
+    assert "  stage: percentage → ga" in done.stdout.splitlines()
+    assert any(line.startswith(f"  {route['route']}: entry → open") for line in done.stdout.splitlines())
+    refused = hg("apply", str(file), "--reason", "open", "--allow-shrink")
+    assert (refused.returncode, f"routes.{route['route']}: entry → open" in refused.stderr) == (4, True)
+    assert hg("apply", str(file), "--reason", "open", "--allow-shrink", "--allow-open").returncode == 0
+    assert f"{route['route']}: entry → open" in hg("audit", "--limit", "1").stdout
+    assert hg("plan", str(file), "--detailed-exitcode").returncode == 0
+    file.write_text(json.dumps({"routes": whole["routes"]}))
+    assert hg("apply", str(file), "--reason", "back", "--allow-shrink").returncode == 0
 
 
 def test_health_and_routes(hg: Run) -> None:

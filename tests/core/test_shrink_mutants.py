@@ -112,13 +112,13 @@ class Mutant:
 
 
 class _Walk(ast.NodeTransformer):
-    """Visits the nodes of code in order, without messages and types, and puts another in the place of one."""
+    """Visits the nodes of code, without messages, types, and keywords, and puts another in the place of one."""
 
     def __init__(self, place: int = -1, new: ast.AST | None = None) -> None:
         self.place, self.new, self.nodes = place, new, list[ast.AST]()
 
     def visit(self, node: ast.AST) -> Any:
-        if isinstance(node, (ast.JoinedStr, ast.arguments)) or _is_alias(node):
+        if isinstance(node, (ast.JoinedStr, ast.arguments, ast.keyword)) or _is_alias(node):
             return node
         if isinstance(node, ast.FunctionDef):
             node.returns = None

@@ -180,6 +180,14 @@ def test_a_claim_can_move_within_one_manifest() -> None:
     assert gate.says(APPLY, {"flags": flags, "allow_shrink": True}).status == 200
 
 
+def test_claims_beyond_what_a_token_holds_are_refused_for_a_single_flag_too() -> None:
+    flags = [{"key": f"f{n}", "claim": f"c{n}" + "x" * 60} for n in range(26)]
+    gate = Gate({"flags": flags})
+    refused = gate.says("PUT /admin/v1/flags/{key}", {"claim": "y" * 64}, key="more", **NEW)
+    assert (refused.status, paths(refused)) == (400, ["token"])
+    assert gate.says("PUT /admin/v1/flags/{key}", {}, key="more", **NEW).status == 201
+
+
 def test_a_claim_that_another_admin_takes_meanwhile_is_refused() -> None:
     gate = Gate()
     other = Ask("PUT /admin/v1/flags/{key}", {"claim": "mine", **WHY}, {"key": "theirs"}, NEW)

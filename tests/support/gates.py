@@ -140,7 +140,11 @@ def _route_lost(old: Gates, new: Gates, name: str, was: On, now: On, admin: bool
 
 
 def opened(before: Mapping[str, Any], after: Mapping[str, Any], states: tuple[Snapshot, Snapshot]) -> tuple[bool, bool]:
-    """Whether a route admits somebody whom it did not: under flags that can be on together, and under any flags."""
+    """Whether a route admits somebody whom it did not: under flags that can be on together, and under any flags.
+
+    The first access flag opens nothing.
+    """
+    before = {**before, "access": before["access"] or after["access"]}
     old, new = (Gates(state, snapshot) for state, snapshot in zip((before, after), states, strict=True))
     if before["routes"] is None:
         return False, False

@@ -21,6 +21,7 @@ from headgate.core.changes.shrink import flag_losses, losses
 from headgate.core.documents import refuse
 from headgate.core.flag import flag_document, parse_flag, salt_for
 from headgate.core.model import Flag, Json
+from headgate.core.profile import check_told
 from headgate.core.ruleset import ruleset
 from headgate.core.snapshot import EMPTY, Snapshot
 from headgate.edge.admin.bodies import ChangeBody, StageBody, read_body, steps_of
@@ -63,9 +64,11 @@ def put_flag(admin: Admin, request: Request) -> Response:
         if creates is not None and (creates.strip() != "*" or "if-match" in request.headers):
             refuse("If-None-Match", "must be *, and not combined with If-Match")
         rules = current.snapshot or Snapshot(ruleset({key: flag}))
-        check_parents(rules.rules.given, {key: flag}, {**rules.rules.given, key: flag})
+        flags = {**rules.rules.given, key: flag}
+        check_parents(rules.rules.given, {key: flag}, flags)
         _check_exists(current, key, creates=creates is not None)
-        check_claims(rules.profile, {**rules.rules.given, key: flag}, {key: ""})
+        check_claims(rules.profile, flags, {key: ""})
+        check_told(rules.profile, flags, rules.routes)
         if creates is not None:
             return _created(admin, current, flag)
         before = current_flag(request, current, key)
