@@ -195,6 +195,13 @@ def long_lists() -> Iterator[Case]:
         yield Case((alone(before), alone(after)), [], [])
 
 
+def one_value() -> Iterator[Case]:
+    """Changes of one of a flag's two values, so that both are the same."""
+    flag = Flag("f", "s", stage=Stage.GA, on="pr", off="direct")
+    for name, value in (("on", flag.off), ("off", flag.on)):
+        yield Case((alone(flag), alone(replace(flag, **{name: value}))), ["flags.f.values"], [])
+
+
 @cache
 def cases() -> list[Case]:
     """The cases, made once."""
@@ -204,6 +211,7 @@ def cases() -> list[Case]:
 def _cases() -> Iterator[Case]:
     """The vectors, long lists, then random pairs."""
     yield from long_lists()
+    yield from one_value()
     for one in vector_files.read("shrink")["cases"]:
         old, new = ({"flags": [] if d is None else [{"key": "f", **d}]} for d in (one["before"], one["after"]))
         yield Case((snapshot_of(old), snapshot_of(new)), one["shrinks"], False)
