@@ -56,6 +56,13 @@ def listed_text(flag: _Document) -> str:
     return ", ".join(f"{count} {kind if count > 1 else kind[:-1]}" for count, kind in counts if count)
 
 
+def unshown_text(flag: _Document) -> str:
+    """Return how many ids are listed beyond those that the flag itself holds, or ""."""
+    beyond = flag.get("members") or {}
+    counts = [f"{beyond[kind]:,} {kind}" for kind in ("users", "orgs") if beyond.get(kind)]
+    return f"{' and '.join(counts)} more: headgate allow list {flag.get('key')}" if counts else ""
+
+
 def moved_text(counts: _Document) -> str:
     """Return how many subjects gain and lose access, as in `3 gain, 1 loses`."""
     gains, loses = counts.get("gains") or 0, counts.get("loses") or 0
