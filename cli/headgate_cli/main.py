@@ -33,6 +33,7 @@ from headgate_cli.commands import (
     tour,
 )
 from headgate_cli.commands.allow_import import allow_import
+from headgate_cli.commands.allow_list import allow_has, allow_list
 from headgate_cli.commands.local import local
 from headgate_cli.failures import EXIT_CODES, Failure
 from headgate_cli.options import COMMON, option
@@ -156,6 +157,8 @@ for command in COMMANDS:
 app.command(epilog=COMMON, cls=plan.PlanCommand)(plan.plan)
 app.command(epilog=COMMON, short_help="Run the whole stack on this machine.")(local)
 app.command("allow import", epilog=COMMON, hidden=True)(allow_import)
+app.command("allow list", epilog=COMMON, hidden=True)(allow_list)
+app.command("allow has", epilog=COMMON, hidden=True)(allow_has)
 app.add_typer(flags.app, name="flags")
 app.add_typer(audit.app, name="audit")
 app.add_typer(sessions.app, name="sessions")

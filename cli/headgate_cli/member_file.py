@@ -97,6 +97,13 @@ def read_members(path: Path) -> MemberFile:
     return members
 
 
+def member_line(name: str) -> str:
+    """Return an id as a line that `read_members` reads back: quoted if it would mean something else there."""
+    if id_in(name) == name and not name.startswith("#"):
+        return name
+    return '"' + name.replace('"', '""') + '"'
+
+
 class _Faults:
     def __init__(self) -> None:
         self.count = 0

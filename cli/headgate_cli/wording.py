@@ -56,6 +56,26 @@ def listed_text(flag: _Document) -> str:
     return ", ".join(f"{count} {kind if count > 1 else kind[:-1]}" for count, kind in counts if count)
 
 
+def unshown_text(flag: _Document) -> str:
+    """Return how many ids are listed beyond those that the flag itself holds, or ""."""
+    beyond = flag.get("members") or {}
+    counts = [f"{beyond[kind]:,} {kind}" for kind in ("users", "orgs") if beyond.get(kind)]
+    return f"{' and '.join(counts)} more: headgate allow list {flag.get('key')}" if counts else ""
+
+
+def facts_text(facts: _Document) -> str:
+    """Return what a step of a decision looked at, or "" if there is nothing to tell."""
+    if "buckets" in facts:
+        unit, share = str(facts.get("unit")).replace("_or_", " or "), percent(facts.get("percent"))
+        places = ", ".join(f"{one.get('id')} at {percent(one.get('at'))}" for one in facts["buckets"])
+        return f"by {unit}: {places or f'no {unit} is known'}; below {share} is in"
+    if "by_id" in facts:
+        told = ["listed by id"] * bool(facts["by_id"])
+        told += [f"rule {place} holds" for place in facts.get("rules") or ()]
+        return ", ".join(told)
+    return str(facts.get("reach") or facts.get("reason") or "")
+
+
 def moved_text(counts: _Document) -> str:
     """Return how many subjects gain and lose access, as in `3 gain, 1 loses`."""
     gains, loses = counts.get("gains") or 0, counts.get("loses") or 0

@@ -36,6 +36,33 @@ def test_subject_is_sent_with_typed_attributes(headgate: Any, upstream: Any, rep
     ]
 
 
+@pytest.mark.parametrize(
+    ("facts", "shown"),
+    [
+        ({"unit": "org", "percent": 25, "buckets": []}, "by org: no org is known; below 25 % is in"),
+        ({"unit": "user", "percent": 25, "buckets": [{"id": "bob", "at": 63.218}]},
+         "by user: bob at 63.218 %; below 25 % is in"),
+    ],
+)  # fmt: skip
+def test_missing_org_and_a_high_bucket_are_told_apart(
+    invoke: Any, upstream: Any, reply: Any, facts: dict[str, Any], shown: str
+) -> None:
+    steps = [
+        {"flag": "a", "step": "listed", "outcome": "passed on", "reason": None, "facts": {"by_id": False, "rules": []}},
+        {"flag": "a", "step": "percentage", "outcome": "off", "reason": "SPLIT", "facts": facts},
+    ]
+    decision = {"flag": "a", "value": False, "reason": "SPLIT", "revision": 9, "steps": steps}
+    upstream.on("POST /admin/v1/explain", reply(body=decision))
+    lines = invoke("explain", "a", "--user", "bob").stdout.splitlines()
+    assert lines[2].endswith(f"SPLIT   {shown}")
+    assert lines[-2:] == [
+        f"a is off: SPLIT, {shown} (revision 9)",
+        "assumed: no org, no attribute, not an admin (--org, --attribute, and --admin say otherwise)",
+    ]
+    told = json.loads(invoke("explain", "a", "--user", "bob", "--org", "acme", "--json").stdout)
+    assert told["assumed"] == ["no attribute", "not an admin"]
+
+
 @pytest.mark.parametrize(("given", "sent"), [("7", 7), ("2030-01-01T00:00:00Z", "2030-01-01T00:00:00Z")])
 def test_as_of_accepts_a_revision_or_a_time(invoke: Any, upstream: Any, reply: Any, given: str, sent: Any) -> None:
     upstream.on("POST /admin/v1/explain", reply(body={**DECISION, "value": "true"}))

@@ -15,7 +15,8 @@ COMMANDS = (
 ).split()
 PAIRS = [
     tuple(words.split())
-    for words in ("flags create", "allow import", "audit verify", "audit checkpoint", "audit key", "audit reconcile",
+    for words in ("flags create", "allow import", "allow list", "allow has",
+                  "audit verify", "audit checkpoint", "audit key", "audit reconcile",
                   "audit export", "sessions end", "keys rotate", "keys revoke", "emergency kill", "emergency lift",
                   "emergency status")
 ]  # fmt: skip

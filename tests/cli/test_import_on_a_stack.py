@@ -128,6 +128,20 @@ def test_removed_user_is_denied_at_once(gate: Gate, start: Command, tmp_path: Pa
     assert len(listed(gate)) == COUNT - 2
 
 
+def test_list_is_carried_by_a_file(gate: Gate, start: Command, tmp_path: Path) -> None:
+    """What `export` leaves out, `allow list` writes and `allow import` reads back."""
+    output, told = start("export", "--json").communicate(timeout=60)
+    (flag,) = (flag for flag in json.loads(output)["flags"] if flag["key"] == ACCESS)
+    left_out = len(listed(gate)) - len(flag["allow"]["users"])
+    assert f"{left_out:,} of the users" in told
+    assert left_out > 0
+    file = tmp_path / "list.txt"
+    file.write_text(start("allow", "list", ACCESS).communicate(timeout=60)[0])
+    assert set(file.read_text().split()) == listed(gate)
+    assert done(start("allow", "import", ACCESS, str(file), "--json"))["added"] == 0
+    assert done(start("allow", "has", ACCESS, "guest-9", "--json"))["listed"] is True
+
+
 def test_import_is_abandoned(gate: Gate, start: Command, people: Path, tmp_path: Path) -> None:
     body = {"id": "by-hand", "kind": "user", "mode": "add", "reason": "x"}
     gate.change("POST", IMPORTS, body).expect(201)

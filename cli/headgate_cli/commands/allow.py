@@ -33,7 +33,8 @@ def allow(
 ) -> None:
     """Change a flag's allowlist: add or remove users and orgs.
 
-    The list lets them in from stage allowlist on. For a file of ids, use headgate allow import KEY FILE.
+    The list lets them in from stage allowlist on. For a file of ids, use headgate allow import KEY FILE. To read the
+    list, use headgate allow list KEY or headgate allow has KEY ID.
 
     Example: headgate allow access --user alice --reason "first tester"
     """

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130  # what shells return for Ctrl-C
 
 
-class _Kind(StrEnum):
+class MemberKind(StrEnum):
     """What the ids identify."""
 
     USER = "user"
@@ -33,7 +33,7 @@ class _Kind(StrEnum):
 _File = Annotated[
     Path | None, typer.Argument(metavar="FILE", help="File of ids, one per line; - for stdin.", show_default=False)
 ]
-KindOption = Annotated[_Kind, typer.Option("--kind", help="What the ids identify.")]
+KindOption = Annotated[MemberKind, typer.Option("--kind", help="What the ids identify.")]
 Remove = Annotated[bool, typer.Option("--remove", help="Remove the ids instead.")]
 Why = Annotated[
     str | None,
@@ -48,7 +48,7 @@ def allow_import(
     ctx: typer.Context,
     key: FlagKeyArgument,
     file: _File = None,
-    kind: KindOption = _Kind.USER,
+    kind: KindOption = MemberKind.USER,
     remove: Remove = False,
     reason: Why = None,
     allow_shrink: AllowShrink = False,

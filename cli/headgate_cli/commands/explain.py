@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from headgate_cli import render
-from headgate_cli.options import Attributes, FlagKeyArgument, option, pairs
+from headgate_cli import render, wording
+from headgate_cli.options import Attributes, FlagKeyArgument, OrgsOfUser, option, pairs
 from headgate_cli.settings import client_of, settings_of
 
 
@@ -13,12 +13,14 @@ def explain(
     ctx: typer.Context,
     key: FlagKeyArgument,
     user: Annotated[str | None, option(metavar="ID", help="The user.")] = None,
-    org: Annotated[list[str] | None, option("--org", metavar="ID", help="An org of the user; repeatable.")] = None,
+    org: OrgsOfUser = None,
     admin: Annotated[bool, typer.Option("--admin", help="Treat the user as an admin.")] = False,
     attribute: Attributes = None,
     as_of: Annotated[str | None, option("--as-of", metavar="REV|TIME", help="Decide as of a revision or time.")] = None,
 ) -> None:
     """Show why a flag is on or off for a user, step by step.
+
+    It knows of the user only what the options say. What they leave out is named in the answer.
 
     Example: headgate explain access --user alice --org acme
     """
@@ -29,21 +31,28 @@ def explain(
     if as_of is not None:
         body["as_of"] = int(as_of) if as_of.isascii() and as_of.isdigit() else as_of
     decision = client_of(ctx).ask("/admin/v1/explain", body).document
+    left_out = (("no org", org), ("no attribute", attribute), ("not an admin", admin))
+    assumed = [what for what, given in left_out if not given]
     if settings_of(ctx).as_json:
-        render.show_json(decision)
+        render.show_json({**decision, "assumed": assumed})
         return
     steps = decision.get("steps") or []
-    render.show_table(("flag", "step", "answer", "reason"), [_row(step) for step in steps], empty="no steps")
+    render.show_table(("flag", "step", "answer", "reason", "because"), [_row(step) for step in steps], empty="no steps")
     render.show_lines(["", _verdict(decision)])
+    if assumed:
+        render.show_lines([f"assumed: {', '.join(assumed)} (--org, --attribute, and --admin say otherwise)"])
 
 
 def _row(step: dict[str, Any]) -> tuple[object, ...]:
-    return step.get("flag"), step.get("step"), step.get("outcome"), step.get("reason") or ""
+    facts = wording.facts_text(step.get("facts") or {})
+    return step.get("flag"), step.get("step"), step.get("outcome"), step.get("reason") or "", facts
 
 
 def _verdict(decision: dict[str, Any]) -> str:
     value, reason = _on_off(decision.get("value")), decision.get("reason")
-    return f"{decision.get('flag')} is {value}: {reason} (revision {decision.get('revision')})"
+    last = (decision.get("steps") or [{}])[-1].get("facts") or {}
+    why = f", {wording.facts_text(last)}" if reason == "SPLIT" and last else ""
+    return f"{decision.get('flag')} is {value}: {reason}{why} (revision {decision.get('revision')})"
 
 
 def _on_off(value: object) -> str:

@@ -83,6 +83,7 @@ def show(ctx: typer.Context, flag: dict[str, Any], more: tuple[tuple[str, object
         ("unit", flag.get("unit")),
         ("users", ", ".join(allow.get("users") or ())),
         ("orgs", ", ".join(allow.get("orgs") or ())),
+        ("listed", wording.unshown_text(flag)),
         ("rules", len(allow.get("rules") or ()) or ""),
         ("requires", ", ".join(flag.get("requires") or ())),
         ("claim", flag.get("claim")),

@@ -49,6 +49,12 @@ def is_in(flag: Flag, unit_id: str) -> bool:
     return position(flag, unit_id) < threshold(flag)
 
 
+def bucket(flag: Flag, unit_id: str) -> float:
+    """The id's position in percent, rounded down to a step of 0.001: the least percent above it lets the id in."""
+    space = POSTHOG_SCALE if flag.algorithm is Algorithm.POSTHOG_V1 else 1 << 64
+    return (position(flag, unit_id) * PERCENT_STEPS // space) * 100 / PERCENT_STEPS
+
+
 def unit_ids(unit: Unit, subject: Subject) -> tuple[str, ...]:
     """The ids that can let the subject in. Without any, the subject is out: a missing id is never bucket 0."""
     user = (subject.user,) if subject.user else ()

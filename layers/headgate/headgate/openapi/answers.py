@@ -138,13 +138,38 @@ class RoutesSchema(AnswerSchema):
     revision: Count
 
 
+class BucketSchema(AnswerSchema):
+    """Where an id is on the percentage scale: the least percent above it lets the id in."""
+
+    id: str
+    at: float
+
+
+class StepFactsSchema(AnswerSchema):
+    """What a step looked at. Each step has only its own members.
+
+    requires: the parent's own reason. killed: the reach. listed: whether an id is on the list, and the indices of the
+    rules that hold. percentage: the unit, the percent, and the buckets of the subject's ids; without any, the subject
+    is out.
+    """
+
+    reason: Reason | None = None
+    reach: Reach | None = None
+    by_id: bool | None = None
+    rules: list[Count] | None = None
+    unit: Unit | None = None
+    percent: float | None = None
+    buckets: list[BucketSchema] | None = None
+
+
 class ExplainedStepSchema(AnswerSchema):
-    """One step of a decision. `reason` is null if the step did not decide."""
+    """One step of a decision. `reason` is null if the step did not decide. `facts` say what it looked at."""
 
     flag: str
     step: str
     outcome: Literal["passed on", "on", "off"]
     reason: Reason | None
+    facts: StepFactsSchema
 
 
 class ExplanationSchema(AnswerSchema):

@@ -29,6 +29,7 @@ PARAMETERS: dict[str, Parameter] = {
         _query("limit", "Maximum page size.", {"type": "integer", "minimum": 1, "maximum": 1_000, "default": 100}),
         _query("cursor", "`next` of the previous page.", TEXT),
         _query("kind", "Whether to list users or orgs.", {"enum": ["user", "org"], "default": "user"}),
+        _query("id", "Only this id: `members` holds it if it is listed.", TEXT),
         _query("flag", "Only entries for this flag.", TEXT),
         _query("actor", "Only entries by this ARN, or by its part after the last colon.", TEXT),
         _query("action", "Only entries with this action, such as `flag.kill`.", TEXT),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from headgate.core import limits
+from headgate.core.allow import is_member_id
 from headgate.core.audit import GENESIS
 from headgate.core.changes.list_import import Import, check_imports, effect_on_list, switch_on
 from headgate.core.changes.placement import Placed, inline, is_inline, place, with_moved
@@ -55,11 +56,13 @@ class ByBatch(Exception):
 
 
 def list_members(admin: Admin, request: Request) -> Response:
-    """GET /admin/v1/flags/{key}/allow: list the ids on a flag's allowlist, one page at a time."""
+    """GET /admin/v1/flags/{key}/allow: list the ids on a flag's allowlist, one page at a time, or look up one id."""
     flag = existing(admin, request)
     kind = request.query.get("kind", "user")
     if kind not in KINDS:
         refuse("kind", "must be user or org")
+    if "id" in request.query:
+        return _look_up(admin, flag, (kind, request.query["id"]))
     limit, after = limit_of(request), ""
     if "cursor" in request.query:
         (after,) = read_cursor(request.query["cursor"], f"{flag.key}.{kind}", str)
@@ -75,6 +78,18 @@ def list_members(admin: Admin, request: Request) -> Response:
         page.extend(() if name is None else (name,))
     following = write_cursor(f"{flag.key}.{kind}", place_of) if more else None
     return shown({"kind": kind, "members": page, "counts": counts(admin, flag), "next": following},
+                 version=flag.version)  # fmt: skip
+
+
+def _look_up(admin: Admin, flag: Flag, member: Member) -> Response:
+    """Answer with the one id if it is listed. It costs one read, however long the list is."""
+    if not is_member_id(member[1]):
+        refuse("id", "must be an id of 1 to 256 bytes, without whitespace or control characters")
+    is_on = is_inline(flag.allow, member) or bool(
+        flag.members is not None and on_long(flag, histories(admin.table, flag.key, [member]))
+    )
+    members = [member[1]] if is_on else []
+    return shown({"kind": member[0], "members": members, "counts": counts(admin, flag), "next": None},
                  version=flag.version)  # fmt: skip
 
 

@@ -47,7 +47,7 @@ ROUTES: Mapping[str, Route] = {
     "POST /admin/v1/flags/{key}/stage": Route(
         flags.set_stage, {200: "Flag"}, StageBody, takes=UPDATE, refuses="unknown-flag would-shrink"),
     "GET /admin/v1/flags/{key}/allow": Route(
-        allow.list_members, {200: "MemberPage"}, takes=f"kind {PAGE}", refuses="unknown-flag"),
+        allow.list_members, {200: "MemberPage"}, takes=f"kind id {PAGE}", refuses="unknown-flag"),
     "POST /admin/v1/flags/{key}/allow": Route(
         allow.set_members, {200: "ListedFlag"}, AllowBody, takes=UPDATE,
         refuses="unknown-flag import-open imports-spent would-shrink"),

@@ -25,6 +25,8 @@ from headgate.store.items import PROFILE_KEY, ROUTES_KEY, Stored, flag_in, flag_
 from headgate.store.port import Key
 from headgate.store.record import Answer, Call, Change, Current
 
+LEFT_OUT = "x-headgate-left-out"
+"""The number of ids on long lists, which a manifest does not contain."""
 APPLY_BUDGET = 15.0
 """Seconds before a call answers with a cursor. API Gateway's limit is 30."""
 
@@ -49,7 +51,10 @@ def export(admin: Admin, request: Request) -> Response:
     page = list(takewhile(room.takes, flags))
     following = write_cursor("manifest", snapshot.revision, page[-1]["key"]) if len(page) < len(flags) else None
     body = {**document, "flags": page} | ({"next": following} if following else {})
-    return respond(200, body, {"x-headgate-revision": str(snapshot.revision)})
+    long = (flag.members for flag in snapshot.rules.flags.values() if flag.members is not None)
+    count = sum(one.users + one.orgs for one in long)
+    left_out = {LEFT_OUT: str(count)} if count else {}
+    return respond(200, body, {"x-headgate-revision": str(snapshot.revision), **left_out})
 
 
 def plan(admin: Admin, request: Request) -> Response:
