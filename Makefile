@@ -5,7 +5,7 @@ WORKERS ?= 2
 QUICK = tests/core tests/events/test_replay.py
 CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
 
-.PHONY: help tour local quick check lint test prove dynamodb-local fuzz bench openapi build clean
+.PHONY: help tour local quick check lint test rehearse prove dynamodb-local fuzz bench openapi build clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-15s %s\n", $$1, $$2}' Makefile
@@ -33,6 +33,10 @@ test: .venv/test.stamp  ## Run every test
 
 prove: .venv/test.stamp  ## Run the counted proofs and the property tests with all their cases (docs/assurance.md)
 	HEADGATE_CASES=full $(BIN)/pytest -n $(WORKERS) -m "proof or hypothesis" -o faulthandler_timeout=0
+
+rehearse: .venv/test.stamp  ## Rehearse a deployment, a release, and its rollback, without AWS
+	$(BIN)/sam validate --lint
+	$(BIN)/pytest -n 0 -v tests/template/test_rehearsal.py tests/template/test_lint.py
 
 dynamodb-local: .venv/test.stamp build/dynamodb-local/stamp  ## Test the store on AWS's DynamoDB Local, in a network namespace (Linux, Java 17, npm)
 	HEADGATE_CASES=full unshare --map-root-user --net -- $(BIN)/python tests/support/dynamodb_local.py \

@@ -7,10 +7,10 @@ import pytest
 from template_checks.api import only_the_api_may_call_functions, throttles_are_set
 from template_checks.deployment import Deployment
 from template_checks.edits import at, put, with_one_route
-from template_checks.expected import IAM, KILL, ROUTES
+from template_checks.expected import KILL, ROUTES
 
-KMS_A_SECOND = 1_000
-"""ECC signatures per second that KMS makes for an account and Region (AWS KMS quotas)."""
+ACCOUNT_A_SECOND, ACCOUNT_BURST = 10_000, 5_000
+"""Requests that API Gateway serves an account in a Region (API Gateway quotas)."""
 
 
 def throttles(d: Deployment) -> dict[str, dict[str, Any]]:
@@ -29,18 +29,15 @@ def throttles(d: Deployment) -> dict[str, dict[str, Any]]:
 def test_t27_flood_of_exchanges_is_throttled_at_its_own_route(
     deployment: Deployment,
 ) -> None:
-    """API Gateway throttles each route with its own bucket: a flood of exchanges leaves every other bucket full.
+    """API Gateway throttles these routes with a bucket each: a flood of exchanges leaves the kill's full.
 
-    Each exchange costs a signature, so the bucket stays far below the KMS quota, by default and at its maximum.
+    The kill's bucket is the account's own quota, so that no smaller flood of unsigned kills can use it up.
     """
     assert list(throttles_are_set(deployment)) == []
-    own = throttles(deployment)
-    assert own["POST /v1/token"]["ThrottlingRateLimit"] <= KMS_A_SECOND / 10
-    for name in ("TokenRate", "TokenBurst"):
-        assert deployment.source["Parameters"][name]["MaxValue"] < KMS_A_SECOND
-    signed = {route for route, (auth, _) in ROUTES.items() if auth == IAM}
-    assert signed <= own.keys()
-    assert own[KILL]["ThrottlingRateLimit"] >= 5
+    assert throttles(deployment)[KILL] == {
+        "ThrottlingRateLimit": ACCOUNT_A_SECOND,
+        "ThrottlingBurstLimit": ACCOUNT_BURST,
+    }
 
 
 def test_t27_flood_cannot_use_the_kills_concurrency(deployment: Deployment) -> None:

@@ -29,6 +29,10 @@ def _loose_kill(source: Raw) -> None:
     del at(source, f"{_API}.RouteSettings")["POST /admin/v1/flags/{key}/kill"]
 
 
+def _tight_kill(source: Raw) -> None:
+    at(source, f"{_API}.RouteSettings")["POST /admin/v1/flags/{key}/kill"]["ThrottlingRateLimit"] = 10
+
+
 _ANYONE = {"Action": "lambda:InvokeFunction", "FunctionName": {"Ref": "WorkerFunction"}, "Principal": "*"}
 _OPEN = {"Authorizer": "NONE"}
 
@@ -82,15 +86,19 @@ BROKEN: dict[Check, dict[str, Edit]] = {
     },
     api.throttles_are_set: {
         "no default": drop(f"{_API}.DefaultRouteSettings"),
-        "loose exchange": drop(f"{_API}.RouteSettings.POST /v1/token"),
-        "loose kill": _loose_kill,
-        "removed route": put(f"{_API}.RouteSettings.GET /gone", {"ThrottlingRateLimit": 1}),
-        "loose flags": put(f"{_API}.RouteSettings.GET /admin/v1/flags", {"ThrottlingRateLimit": 5000}),
+        "no bucket for the exchange": drop(f"{_API}.RouteSettings.POST /v1/token"),
+        "no bucket for the kill": _loose_kill,
+        "20 requests a second stop every login": put("Parameters.TokenRate.Default", 20),
+        "5 requests a second stop every backend": put(
+            f"{_API}.RouteSettings.POST /v1/service-token", {"ThrottlingRateLimit": 5, "ThrottlingBurstLimit": 10}
+        ),
+        "10 requests a second stop the kill": _tight_kill,
     },
     api.access_logs_expire_and_reveal_nobody: {
         "none": drop(f"{_API}.AccessLogSettings"),
         "paths": logged("routeKey", "path"),
-        "subjects": logged("authorizer.status", "authorizer.subject"),
+        "subjects": logged("authorizer.error", "authorizer.subject"),
+        "what only REST APIs have": logged("authorizer.error", "authorizer.status"),
         "addresses": logged("responseLength", "identity.sourceIp"),
     },
     api.cors_is_narrow: {

@@ -123,6 +123,7 @@ BROKEN: dict[Check, dict[str, Edit]] = {
         "deleted with the stack": put("Resources.Table.DeletionPolicy", "Delete"),
         "deleted when replaced": drop("Resources.Table.UpdateReplacePolicy"),
         "a key is deleted": drop("Resources.SigningKey3.DeletionPolicy"),
+        "unused keys are paid for": put("Resources.SigningKey3.DeletionPolicy", "Retain"),
         "checkpoints outlive their key": drop("Resources.AuditKey.UpdateReplacePolicy"),
     },
     data.keys_match_expected: {

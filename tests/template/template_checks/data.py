@@ -19,12 +19,18 @@ TABLE = {
 
 
 def stored_data_is_retained(d: Deployment) -> Iterator[str]:
-    """Tables and keys are kept if the stack is deleted or a change replaces a resource."""
+    """Tables and keys are kept if the stack is deleted or a change replaces a resource.
+
+    `RetainExceptOnCreate` deletes what a failed first deployment made. It is for the keys alone, which cost money: a
+    protected table cannot be deleted, so that the rollback itself would fail.
+    """
     for name in ("Table", *sorted(SIGNERS)):
         resource = d.resources.get(name, {})
-        for policy in ("DeletionPolicy", "UpdateReplacePolicy"):
-            if resource.get(policy) != "Retain":
-                yield f"{name}: {policy} is {resource.get(policy)}"
+        wanted = {
+            "DeletionPolicy": "RetainExceptOnCreate" if name in SIGNERS else "Retain",
+            "UpdateReplacePolicy": "Retain",
+        }
+        yield from (f"{name}: {k} is {resource.get(k)}" for k, v in wanted.items() if resource.get(k) != v)
 
 
 def tables_are_protected(d: Deployment) -> Iterator[str]:

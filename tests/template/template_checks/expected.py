@@ -60,6 +60,9 @@ ROUTES: dict[str, tuple[str, str]] = {
 }
 """Route key to its authorization and its function."""
 
+THROTTLED = {"POST /v1/token": 200, SERVICE: 200, KILL: 5_000}
+"""The routes with a bucket of their own, and the least that it holds. Every version of the template has them."""
+
 READS = {route for route in _ADMIN if route.startswith("GET ")}
 ASKS = {"POST /admin/v1/explain", "POST /admin/v1/preview", "POST /admin/v1/manifest/plan"}
 """POST routes that change nothing."""
