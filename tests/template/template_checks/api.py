@@ -18,6 +18,7 @@ MANAGED_POLICY_LIMIT = 6_144
 LOGGABLE = {
     "requestTime", "requestId", "routeKey", "status", "responseLatency", "responseLength", "integrationLatency",
     "integrationStatus", "authorizer.status", "authorizer.latency", "error.responseType",
+    "authorizer.reason", "authorizer.revision",
 }  # fmt: skip
 """Context variables that reveal nothing about a person: no path, query, address, or token content."""
 
