@@ -11,9 +11,10 @@ from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from headgate.edge.admin.call import Admin, handle
+from headgate.edge.admin.health import measure_health
 from headgate.edge.http import redact_errors
 from headgate.edge.settings import required
-from headgate.edge.telemetry import Alarms
+from headgate.edge.telemetry import NAMESPACE, STACK, Alarms
 from headgate.openapi import SERVED
 from headgate.store.dynamo import DynamoTable, client
 from headgate.store.kms import KmsKey
@@ -35,28 +36,38 @@ def audit_key() -> KmsKey:
     return KmsKey(kid, client("kms", connect_timeout=0.5, read_timeout=2.0))
 
 
+only = os.environ.get("HEADGATE_ONLY_ROUTE")
+routes = {only: SERVED[only]} if only else SERVED
+name = "kill" if only else "admin"
+
 admin = Admin(
     table=table,
-    snapshots=Snapshots(table, watch=Alarms("admin")),
+    snapshots=Snapshots(table, watch=Alarms(name)),
     record=Record(table),
     sessions=Sessions(table),
     pool=tuple(environment["HEADGATE_SIGNING_KEYS"].split(",")),
     email_ids=os.environ.get("HEADGATE_EMAIL_IDS") == "allow",
     issuer=os.environ.get("HEADGATE_ISSUER", ""),
     audit_key=audit_key,
+    function=name,
 )
 
-metrics = Metrics(namespace="Headgate", service="admin")
+metrics = Metrics(namespace=NAMESPACE, service=name)
+metrics.set_default_dimensions(stack=STACK)
 
-only = os.environ.get("HEADGATE_ONLY_ROUTE")
-routes = {only: SERVED[only]} if only else SERVED
+SCHEDULED = {"headgate": "measure"}
+"""The event of the template's schedule. API Gateway's events never equal it."""
 
 gc.enable()
 
 
 @redact_errors
-@metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> Any:
+    return measure_health(admin) if event == SCHEDULED else answer(event, context)
+
+
+@metrics.log_metrics
+def answer(event: dict[str, Any], context: Any) -> Any:
     response = handle(admin, routes, event)
     metrics.add_metric(name=f"Answers{response['statusCode'] // 100}xx", unit=MetricUnit.Count, value=1)
     return response

@@ -19,9 +19,10 @@ from headgate.store.snapshots import Snapshots
 
 settings = gate_settings()
 table = DynamoTable(settings.table, client("dynamodb", **REQUEST_PATH))
-snapshots = Snapshots(table, watch=Alarms("authorizer"), emergency=emergency_kill("authorizer"))
+alarms = Alarms("authorizer")
+snapshots = Snapshots(table, watch=alarms, emergency=emergency_kill("authorizer"))
 kms = client("kms", connect_timeout=0.5, read_timeout=2.0)
-keys = KeyPool(tuple(KmsKey(kid, kms) for kid in settings.signing_keys), snapshots)
+keys = KeyPool(tuple(KmsKey(kid, kms) for kid in settings.signing_keys), snapshots, failed=alarms.key_failed)
 legacy = None
 if os.environ.get("HEADGATE_LEGACY_ISSUER"):  # off by default, and then not even imported
     from headgate.edge.legacy import legacy_tokens

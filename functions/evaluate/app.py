@@ -18,9 +18,10 @@ from headgate.store.snapshots import Snapshots
 
 settings = gate_settings()
 table = DynamoTable(settings.table, client("dynamodb", **REQUEST_PATH))
-snapshots = Snapshots(table, watch=Alarms("evaluate"), emergency=emergency_kill("evaluate"))
+alarms = Alarms("evaluate")
+snapshots = Snapshots(table, watch=alarms, emergency=emergency_kill("evaluate"))
 kms = client("kms", connect_timeout=0.5, read_timeout=2.0)
-keys = KeyPool(tuple(KmsKey(kid, kms) for kid in settings.signing_keys), snapshots)
+keys = KeyPool(tuple(KmsKey(kid, kms) for kid in settings.signing_keys), snapshots, failed=alarms.key_failed)
 function = Evaluate(Credentials(settings, keys), keys, snapshots)
 
 gc.enable()

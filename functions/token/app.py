@@ -24,9 +24,10 @@ from headgate.tokens.issuers import parse_issuers
 settings = gate_settings()
 issuers = parse_issuers(required("HEADGATE_IDENTITY_ISSUERS")["HEADGATE_IDENTITY_ISSUERS"])
 table = DynamoTable(settings.table, client("dynamodb", **REQUEST_PATH))
-snapshots = Snapshots(table, watch=Alarms("token"), emergency=emergency_kill("token"))
+alarms = Alarms("token")
+snapshots = Snapshots(table, watch=alarms, emergency=emergency_kill("token"))
 kms = client("kms", connect_timeout=0.5, read_timeout=2.0)
-keys = KeyPool(tuple(KmsKey(kid, kms) for kid in settings.signing_keys), snapshots)
+keys = KeyPool(tuple(KmsKey(kid, kms) for kid in settings.signing_keys), snapshots, failed=alarms.key_failed)
 
 function = TokenFunction(
     settings=settings,

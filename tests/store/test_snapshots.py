@@ -41,7 +41,7 @@ class Watcher:
     def changed(self, snapshot: Snapshot) -> None:
         self.changes.append(snapshot.revision)
 
-    def failed(self, failure: Exception) -> None:
+    def failed(self, failure: Exception, _age: float | None = None) -> None:
         self.failures.append(type(failure).__name__)
 
 

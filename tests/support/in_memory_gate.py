@@ -27,6 +27,7 @@ from headgate.edge.key_pool import KeyPool
 from headgate.edge.oauth import ACCESS_TOKEN as ACCESS
 from headgate.edge.oauth import GRANT, ID_TOKEN, SESSION_TOKEN
 from headgate.edge.settings import GateSettings
+from headgate.edge.telemetry import Alarms
 from headgate.store.port import Table
 from headgate.store.record import Record
 from headgate.store.sessions import Sessions
@@ -95,12 +96,19 @@ class Outcome:
 
 
 class Environment:
-    """One execution environment of each function, cold until its first request; each holds a snapshot of its own."""
+    """One execution environment of each function, cold until its first request; each holds a snapshot of its own.
 
-    def __init__(self, table: Table, clock: FakeClock, *, jitter: Any = lambda: 0.5, identities: Any = None) -> None:
+    With `watched`, its functions write to the log what the deployed ones do.
+    """
+
+    def __init__(
+        self, table: Table, clock: FakeClock, *, jitter: Any = lambda: 0.5, identities: Any = None,
+        watched: bool = False,
+    ) -> None:  # fmt: skip
         self.clock, self.kms, self.provider = clock, Kms("key", _key()), Provider()
         identities = identities or self.provider
-        views = [Snapshots(table, clock=clock, jitter=jitter) for _ in range(3)]
+        watches = [Alarms(name) if watched else None for name in ("authorizer", "evaluate", "token")]
+        views = [Snapshots(table, watch=watch, clock=clock, jitter=jitter) for watch in watches]
         pools = [KeyPool((self.kms,), view, clock=clock) for view in views]
         credentials = [Credentials(SETTINGS, pool) for pool in pools]
         self._authorizer = Authorizer(credentials[0], views[0], clock=clock)

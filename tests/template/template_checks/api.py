@@ -18,6 +18,7 @@ MANAGED_POLICY_LIMIT = 6_144
 LOGGABLE = {
     "requestTime", "requestId", "routeKey", "status", "responseLatency", "responseLength", "integrationLatency",
     "integrationStatus", "integrationErrorMessage", "authorizer.error", "error.responseType",
+    "authorizer.reason", "authorizer.revision",
 }  # fmt: skip
 """Context variables of HTTP APIs that reveal nothing about a person: no path, query, address, or token content.
 

@@ -48,7 +48,9 @@ class Authorizer:
         try:
             context = self.admit(request)
         except (Denied, TokenRefused) as denial:
-            telemetry.denied("authorizer", str(denial), route=request.route_key, request_id=request.request_id)
+            held = self._snapshots.held
+            telemetry.denied("authorizer", str(denial), route=request.route_key, request_id=request.request_id,
+                             revision=None if held is None else held.revision)  # fmt: skip
             return {"isAuthorized": False, "context": {}}
         return {"isAuthorized": True, "context": context}
 

@@ -108,8 +108,13 @@ class TokenFunction:
             )
         return self._access(request, applicant, view)
 
-    def _mint(self, request: Request, view: View, *, lifetime: int, **grant: Any) -> Response:
-        """Sign a grant with the active key, and answer. `lifetime` in seconds from now. Raises `OAuthError`."""
+    def _mint(
+        self, request: Request, view: View, reason: str | None = None, /, *, lifetime: int, **grant: Any
+    ) -> Response:
+        """Sign a grant with the active key, and answer. `lifetime` in seconds from now. Raises `OAuthError`.
+
+        `reason` is why the access flag let the subject in, for the log.
+        """
         now = self.clock()
         issued_at = int(now if view.standing is Standing.EXPIRED else min(view.as_of, now))
         life = min(lifetime + int(now) - issued_at, limits.LIFETIME)
@@ -119,10 +124,13 @@ class TokenFunction:
         )  # fmt: skip
         try:
             token, credential = issue(self.keys.signer, filled, issued_at)
-        except (Unavailable, NotP256):
+        except (Unavailable, NotP256) as failure:
+            self.keys.failed(failure)
             raise temporarily_unavailable("the signing key is not available") from None
         except (TokenTooLarge, InvalidGrant):
             raise invalid_request("the subject's claims do not fit in a token") from None
+        telemetry.log("minted", {"TokensMinted": 1}, function="token", kind=filled.kind.value, code=reason,
+                      revision=filled.rev, standing=view.standing, request_id=request.request_id)  # fmt: skip
         issued = SESSION_TOKEN if filled.kind is Kind.SESSION else ACCESS_TOKEN
         body = {"access_token": token, "issued_token_type": issued, "token_type": "Bearer",
                 "expires_in": credential.exp - int(now), "scope": filled.kind.value}  # fmt: skip
@@ -153,7 +161,7 @@ class TokenFunction:
             raise access_denied(snapshot.revision)
         entitled = entitlements(snapshot, subject)
         return self._mint(
-            request, view, kind=Kind.ACCESS, lifetime=snapshot.profile.lifetime, entitlements=entitled,
+            request, view, decision.reason, kind=Kind.ACCESS, lifetime=snapshot.profile.lifetime, entitlements=entitled,
             extra=added_claims(snapshot, entitled, subject), **_claims(applicant, snapshot),
         )  # fmt: skip
 

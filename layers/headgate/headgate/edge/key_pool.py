@@ -27,16 +27,19 @@ class PoolKey(Signer, Protocol):
 class KeyPool(Mapping[str, PublicKey]):
     """Public keys by key id, for a verifier. An unknown `kid` causes no call to KMS.
 
-    `unavailable` is true if the last key that was looked up is in use, but KMS did not return it.
+    `unavailable` is true if the last key that was looked up is in use, but KMS did not return it. `failed` is told of
+    each failure of KMS.
     """
 
     def __init__(
-        self, keys: tuple[PoolKey, ...], snapshots: Snapshots, *, clock: Callable[[], float] = time.time
-    ) -> None:
+        self, keys: tuple[PoolKey, ...], snapshots: Snapshots, *, clock: Callable[[], float] = time.time,
+        failed: Callable[[Exception], object] = lambda _failure: None,
+    ) -> None:  # fmt: skip
         self._keys = {key.kid: key for key in keys}
         self._pool = tuple(self._keys)
         self._snapshots = snapshots
         self._clock = clock
+        self.failed = failed
         self._public: dict[str, PublicKey] = {}
         self._failed: dict[str, float] = {}
         self._read: tuple[Keyring | None, Mapping[str, KeyState]] = (None, {})
@@ -74,8 +77,9 @@ class KeyPool(Mapping[str, PublicKey]):
         if failed is None or not 0 <= self._clock() - failed < FETCH_PAUSE:
             try:
                 return PublicKey.from_der(kid, self._keys[kid].public_key(), state)
-            except (Unavailable, NotP256):
+            except (Unavailable, NotP256) as failure:
                 self._failed[kid] = self._clock()
+                self.failed(failure)
         self.unavailable = True
         raise KeyError(kid)
 

@@ -57,8 +57,8 @@ class HeldSecret:
             return shared_secret(self._read())
         except (Unavailable, NoSecret) as failure:
             self._failed_at = now
-            telemetry.log("unavailable", function="authorizer", error=f"{type(failure).__name__}:{failure}")
-            telemetry.count("LegacySecretUnavailable", function="authorizer")
+            telemetry.log("unavailable", {"LegacySecretUnavailable": 1}, function="authorizer",
+                          error=f"{type(failure).__name__}:{failure}")  # fmt: skip
             raise TokenRefused(RefusalCode.KEY_UNAVAILABLE) from None
 
 

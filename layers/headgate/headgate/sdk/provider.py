@@ -93,7 +93,7 @@ class HeadgateProvider(AbstractProvider):
             if names:
                 self.emit_provider_configuration_changed(ProviderEventDetails(flags_changed=names))
 
-    def failed(self, failure: Exception) -> None:
+    def failed(self, failure: Exception, age: float | None = None) -> None:
         """See `Watch.failed`. The standing of the rules tells whether this matters."""
 
     def _view(self) -> View:

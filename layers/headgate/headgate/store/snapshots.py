@@ -81,8 +81,8 @@ class Watch(Protocol):
     def changed(self, snapshot: Snapshot) -> None:
         """The held rules were replaced by these."""
 
-    def failed(self, failure: Exception) -> None:
-        """The table did not answer, or its entries could not be followed."""
+    def failed(self, failure: Exception, age: float | None = None, /) -> None:
+        """The table did not answer, or its entries could not be followed. `age`: of the held rules, in seconds."""
 
 
 class Snapshots:
@@ -180,7 +180,8 @@ class Snapshots:
 
     def _failed(self, failure: Exception) -> None:
         if self._watch is not None:
-            self._watch.failed(failure)
+            age = None if self._known is None else max(0.0, self._clock() - self._checked)
+            self._watch.failed(failure, age)
 
     def _last_known(self, failure: Exception) -> View:
         self._failed(failure)

@@ -43,7 +43,8 @@ def no_audit_key() -> "PoolKey":
 class Admin:
     """What the handlers use. `audit_key` is called when first needed. An empty `issuer` means the request's host.
 
-    `inline` is the number of a flag's allowlist ids that are stored in the flag itself.
+    `inline` is the number of a flag's allowlist ids that are stored in the flag itself. `function` is the name in logs
+    and metrics.
     """
 
     table: Table
@@ -53,6 +54,7 @@ class Admin:
     pool: tuple[str, ...] = ()
     email_ids: bool = False
     inline: int = limits.MAX_INLINE_MEMBERS
+    function: str = "admin"
     issuer: str = ""
     audit_key: Callable[[], "PoolKey"] = no_audit_key
     clock: Callable[[], float] = time.time
@@ -99,7 +101,7 @@ def handle(admin: Admin, routes: Mapping[str, Route], event: Event) -> Response:
     """Answer one request. API Gateway already matched the route and verified the signature."""
     request = read_request(event)
     try:
-        response = _route(routes, request).handler(admin, request)
+        response = _route(admin, routes, request).handler(admin, request)
     except Refusal as refusal:
         headers = {} if refusal.version is None else {"etag": f'"{refusal.version}"'}
         response = problem(
@@ -112,26 +114,26 @@ def handle(admin: Admin, routes: Mapping[str, Route], event: Event) -> Response:
     except TooLarge as fault:
         response = problem(Slug.TOO_LARGE, str(fault))
     except InvalidWrite as failure:
-        telemetry.log("unstorable", function="admin", error=str(failure), request_id=request.request_id)
+        telemetry.log("unstorable", function=admin.function, error=str(failure), request_id=request.request_id)
         response = problem(Slug.TOO_LARGE, "the change or its record does not fit into the table, whose items have at "
                            "most 400 KB; it was not made; make a smaller change")  # fmt: skip
     except (Unavailable, Throttled) as failure:
-        telemetry.count("StoreUnavailable", function="admin")
-        telemetry.log("unavailable", function="admin", error=str(failure), request_id=request.request_id)
+        telemetry.log("unavailable", {"StoreUnavailable": 1}, function=admin.function, error=str(failure),
+                      request_id=request.request_id)  # fmt: skip
         response = problem(
             Slug.UNAVAILABLE, "the change may or may not have been made; retry with the same Idempotency-Key"
         )
     known = request.route_key if request.route_key in routes else None  # another event may hold anything
-    telemetry.log("answered", function="admin", route=known, status=response["statusCode"],
+    telemetry.log("answered", function=admin.function, route=known, status=response["statusCode"],
                   request_id=request.request_id)  # fmt: skip
     return response
 
 
-def _route(routes: Mapping[str, Route], request: Request) -> Route:
+def _route(admin: Admin, routes: Mapping[str, Route], request: Request) -> Route:
     """The route of a signed request. Raises `Refusal`."""
     if not request.arn:
-        telemetry.denied("admin", "unsigned", request_id=request.request_id)
-        telemetry.count("UnsignedAdminCall", function="admin")
+        telemetry.denied(admin.function, "unsigned", request_id=request.request_id)
+        telemetry.count("UnsignedAdminCall", function=admin.function)
         raise Refusal(Slug.FORBIDDEN, "API Gateway did not verify a signature: check the route's authorizer")
     if request.route_key not in routes:
         raise Refusal(Slug.NOT_FOUND, "this function does not serve the route")

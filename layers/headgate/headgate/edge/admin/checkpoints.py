@@ -6,6 +6,7 @@ Key-handling code is imported on first use, because the kill function runs the s
 from headgate.core.audit import is_sealed
 from headgate.core.changes.refusal import Refusal, Slug
 from headgate.core.documents import rfc3339
+from headgate.edge import telemetry
 from headgate.edge.admin.bodies import Body, read_body
 from headgate.edge.admin.call import Admin, read_document, shown
 from headgate.edge.http import Request, Response
@@ -38,6 +39,8 @@ def make_checkpoint(admin: Admin, request: Request) -> Response:
         signature = sign_checkpoint(key, checkpoint)
     except (Unavailable, NotP256):
         raise Refusal(Slug.UNAVAILABLE, "the audit key is not available; no checkpoint was made, try again") from None
+    telemetry.log("checkpoint", {"Checkpoints": 1}, function=admin.function, revision=checkpoint.revision,
+                  request_id=request.request_id)  # fmt: skip
     return shown(
         {"revision": checkpoint.revision, "digest": checkpoint.digest, "at": checkpoint.at,
          "issuer": checkpoint.issuer, "kid": key.kid, "signature": signature},

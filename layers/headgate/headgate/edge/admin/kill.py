@@ -14,6 +14,7 @@ from headgate.core.documents import refuse, rfc3339, unix
 from headgate.core.flag import flag_document, read_flag
 from headgate.core.model import Flag, Kill, Reach
 from headgate.core.session import cut_off
+from headgate.edge import telemetry
 from headgate.edge.admin.bodies import KillBody, ReasonBody, read_body
 from headgate.edge.admin.call import Admin, answered, call_of, key_in, read_document
 from headgate.edge.http import Request, Response
@@ -35,6 +36,8 @@ def kill(admin: Admin, request: Request) -> Response:
 
     call = call_of(request, document, f"kill/{request.request_id}"[:64])
     answer = admin.record.change(flag_key(key), plan, call)
+    telemetry.log("killed", {"FlagKilled": 1}, function=admin.function, flag=key, revision=answer.body["revision"],
+                  request_id=request.request_id)  # fmt: skip
     return answered(replace(answer, body={**answer.body, **_inside(admin, answer.body)}))
 
 
