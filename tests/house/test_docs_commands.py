@@ -126,7 +126,7 @@ def a_session(reader: Reader) -> str:
 
 
 def a_token_id(reader: Reader) -> str:
-    payload = reader.asks("headgate token --sub alice")["access_token"].split(".")[1]
+    payload = reader.asks("headgate token --sub root --admin")["access_token"].split(".")[1]
     return str(json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["jti"])
 
 
