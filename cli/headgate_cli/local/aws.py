@@ -1,7 +1,7 @@
 """Decides which AWS the local functions use: moto in a child process, or the caller's own DynamoDB.
 
 If AWS_ENDPOINT_URL_DYNAMODB or AWS_ENDPOINT_URL is set, DynamoDB is that endpoint (DynamoDB Local, or a proxy that
-injects faults). It must be on loopback, since the dummy credentials must never leave the machine. It must not know what
+injects faults). It must be on loopback, since what is tried out must never leave the machine. It must not know what
 the tables contain.
 """
 

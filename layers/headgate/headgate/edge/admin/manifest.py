@@ -34,7 +34,8 @@ APPLY_BUDGET = 15.0
 def export(admin: Admin, request: Request) -> Response:
     """GET /admin/v1/manifest: export the current rules, or the rules as of a revision or a time.
 
-    Flags that do not fit into one answer follow by `cursor`, as of the same revision.
+    Flags that do not fit into one answer follow by `cursor`, as of the same revision. The ids of long lists are not in
+    it; the header `x-headgate-left-out` counts them.
     """
     after = ""
     if "cursor" in request.query:
