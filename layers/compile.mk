@@ -6,9 +6,10 @@ PYTHON313 ?= $(shell PYENV_VERSION=3.13 python3.13 -c 'import sys; print(sys.exe
 
 # $(call byte_compile,folder,where it lies on Lambda)
 define byte_compile
-	@if [ -n "$(PYTHON313)" ]; then \
-		"$(PYTHON313)" -m compileall -q -j 0 -s "$(1)" -p "$(2)" --invalidation-mode unchecked-hash "$(1)"; \
-	else \
-		echo "headgate: python3.13 not found, $(1) is NOT byte-compiled: cold starts will be slower" >&2; \
+	@if [ -z "$(PYTHON313)" ]; then \
+		echo "headgate: python3.13 not found, so nothing can be byte-compiled for Lambda. Install it and build again," \
+			"for example: uv python install 3.13" >&2; \
+		exit 1; \
 	fi
+	"$(PYTHON313)" -m compileall -q -j 0 -s "$(1)" -p "$(2)" --invalidation-mode unchecked-hash "$(1)"
 endef

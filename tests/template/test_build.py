@@ -1,4 +1,4 @@
-"""`sam build` builds what the template names, without Docker and without Lambda's interpreter."""
+"""`sam build` builds what the template names, without Docker."""
 
 import json
 import os
@@ -43,8 +43,16 @@ def python313() -> str | None:
         return None
 
 
+def needs_python313() -> str:
+    python = python313()
+    if python is None:
+        pytest.skip("no python3.13 on this machine, and without it the build fails")
+    return python
+
+
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    needs_python313()
     folder = tmp_path_factory.mktemp("sam") / "build"
     run("sam", "build", "--build-dir", folder, "--template-file", TEMPLATE)
     return folder
@@ -53,6 +61,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def native_layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The layer for this machine's processor, so that it can be imported here."""
+    needs_python313()
     folder = tmp_path_factory.mktemp("layer")
     run(
         "make", "-C", LAYER, "build-HeadgateLayer", f"PLATFORM={platform.machine()}-manylinux2014",
@@ -67,9 +76,7 @@ def test_example_builds_and_starts_with_only_the_layer(native_layer: Path, tmp_p
     function = tmp_path / "GastownFunction"
     files = {str(f.relative_to(function)) for f in function.rglob("*") if f.is_file()}
     assert {f for f in files if not f.endswith(".pyc")} == sources(EXAMPLE.parent)
-    python = python313()
-    if python is None:
-        pytest.skip("no python3.13 on this machine")
+    python = needs_python313()
     program = (
         f"import sys; sys.path[:0] = {[str(function), str(native_layer)]!r}; import app; assert callable(app.handler)"
     )
@@ -123,9 +130,7 @@ def test_layer_is_trimmed(built: Path) -> None:
 
 
 @pytest.mark.slow
-def test_layer_is_byte_compiled_if_the_interpreter_is_available(built: Path) -> None:
-    if python313() is None:
-        pytest.skip("no python3.13 on this machine: the build says so and does not compile")
+def test_layer_is_byte_compiled(built: Path) -> None:
     layer = built / "HeadgateLayer" / "python"
     for file in (layer / "headgate").rglob("*.py"):
         compiled = file.parent / "__pycache__" / f"{file.stem}.cpython-313.pyc"
@@ -136,12 +141,20 @@ def test_layer_is_byte_compiled_if_the_interpreter_is_available(built: Path) -> 
         assert (built / name / "__pycache__" / "app.cpython-313.pyc").exists()
 
 
+def test_build_without_the_interpreter_fails(tmp_path: Path) -> None:
+    """Uncompiled code would work, with cold starts of more than twice the time, and nobody would notice."""
+    command = ("make", "-C", ROOT / "functions" / "worker", "build-WorkerFunction", "PYTHON313=")
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**BUILDING, "ARTIFACTS_DIR": str(tmp_path)}, check=False
+    )
+    assert done.returncode != 0
+    assert "python3.13 not found" in done.stderr
+
+
 @pytest.mark.slow
 def test_every_function_starts_with_only_the_layer(native_layer: Path, deployment: Deployment) -> None:
     """On Lambda's version of Python, with only the layer, in the template's environment."""
-    python = python313()
-    if python is None:
-        pytest.skip("no python3.13 on this machine")
+    python = needs_python313()
     for name in ALLOWED:
         variables = deployment.variables(name)
         code = ROOT / deployment.source["Resources"][name]["Properties"]["CodeUri"]
@@ -152,9 +165,7 @@ def test_every_function_starts_with_only_the_layer(native_layer: Path, deploymen
 
 @pytest.mark.slow
 def test_every_module_of_the_layer_can_be_imported(native_layer: Path) -> None:
-    python = python313()
-    if python is None:
-        pytest.skip("no python3.13 on this machine")
+    python = needs_python313()
     names = [
         ".".join(Path(file).with_suffix("").parts).removesuffix(".__init__") for file in sources(LAYER / "headgate")
     ]

@@ -36,7 +36,9 @@ from headgate.edge.oauth import (
     invalid_request,
     read_exchange,
     temporarily_unavailable,
+    too_many,
 )  # fmt: skip
+from headgate.edge.rate_limit import RateLimit
 from headgate.edge.settings import GateSettings
 from headgate.store.port import Unavailable
 from headgate.store.sessions import session_key
@@ -65,6 +67,7 @@ class TokenFunction:
     snapshots: Snapshots
     admission: Admission
     clock: Callable[[], float] = field(default=time.time)
+    limit: RateLimit = field(default_factory=RateLimit)
 
     def __call__(self, event: Event) -> Response:
         """Answer one request."""
@@ -86,6 +89,8 @@ class TokenFunction:
         exchange = read_exchange(request, self.settings.audience)
         try:
             applicant = self._applicant(exchange, request)
+            if not self.limit.allows(applicant.user, self.clock()):
+                raise too_many()
             sid = exchange.session_id
             view = self.snapshots.live(*(() if sid is None else (session_key(applicant.user, sid),)))
             _check_denied(view.snapshot, applicant)

@@ -28,7 +28,7 @@ class OAuthError(Exception):
     def response(self) -> Response:
         """Return the response, always with `no-store`."""
         headers = {} if self.revision is None else {"x-headgate-revision": str(self.revision)}
-        headers |= {"retry-after": RETRY_AFTER} if self.status == 503 else {}
+        headers |= {"retry-after": RETRY_AFTER} if self.status in (429, 503) else {}
         return respond(self.status, {"error": self.error, "error_description": self.description}, headers)
 
 
@@ -48,6 +48,11 @@ UNAVAILABLE = "temporarily_unavailable"
 def temporarily_unavailable(cause: str) -> OAuthError:
     """Return `temporarily_unavailable`: 503 with Retry-After."""
     return OAuthError(503, UNAVAILABLE, f"{cause}, try again")
+
+
+def too_many() -> OAuthError:
+    """Return `temporarily_unavailable` for one subject that asks too often: 429 with Retry-After."""
+    return OAuthError(429, UNAVAILABLE, "this subject requests too many tokens, try again")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from pydantic import Field, WithJsonSchema
 
 from headgate.core.session import SESSION_ID
 from headgate.edge.oauth import ACCESS_TOKEN, GRANT, ID_TOKEN, JWT, SESSION_TOKEN, UNAVAILABLE
-from headgate.openapi.calls import RETRY, REVISION_HEADER, Described, gateways, in_json
+from headgate.openapi.calls import GATEWAYS, RETRY, REVISION_HEADER, Described, gateways, in_json
 from headgate.openapi.parts import AnswerSchema
 from headgate.openapi.schemas import component
 
@@ -16,6 +16,7 @@ ERRORS: dict[int, tuple[str, ...]] = {
     403: ("access_denied",),
     413: ("invalid_request",),
     415: ("invalid_request",),
+    429: (UNAVAILABLE,),
     503: (UNAVAILABLE,),
 }
 Url = Annotated[str, WithJsonSchema({"type": "string", "format": "uri"})]
@@ -126,8 +127,8 @@ def _errors(*statuses: int) -> Described:
 def _error(status: int, errors: tuple[str, ...]) -> Described:
     exact = {"properties": {"error": {"enum": list(errors)}}}
     headers = {503: RETRY, 403: REVISION_HEADER}.get(status, {})
-    return {
-        "description": ", ".join(f"`{error}`" for error in errors),
-        "headers": headers,
-        "content": in_json({"allOf": [component("OAuthError"), exact]}),
-    }
+    told, schema = ", ".join(f"`{error}`" for error in errors), {"allOf": [component("OAuthError"), exact]}
+    if status == 429:
+        told = f"{told}: too many tokens for this subject, with `Retry-After`. {GATEWAYS[status]}"
+        schema = {"anyOf": [schema, component("GatewayAnswer")]}
+    return {"description": told, "headers": headers, "content": in_json(schema)}

@@ -62,7 +62,9 @@ class Caller:
 def caller_from(event: Mapping[str, Any]) -> Caller:
     """Read the caller from a payload 2.0 event. Raises `MissingContext`: there is no anonymous caller."""
     context = _context(event)
-    credential, session = _text(context, "credential"), _text(context, "session", blank=True)
+    credential = _text(context, "credential")
+    # API Gateway leaves out members whose value is the empty string
+    session = _text(context, "session", blank=True) if "session" in context else ""
     if credential not in (ACCESS, SESSION) or (credential == SESSION) != bool(session):
         raise MissingContext("credential and session do not match")
     return Caller(
