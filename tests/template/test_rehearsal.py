@@ -129,7 +129,7 @@ def test_stack_is_made_changed_and_changed_back(stacks: Any, deployment: Deploym
     stacks.create_stack(TemplateBody=for_moto(deployment), **asked)
     first = made(stacks)
     missing = {deployment.resources[name]["Type"] for name in deployment.resources.keys() - first}
-    assert missing == {*NOT_BY_MOTO, DASHBOARD, "AWS::IAM::RolePolicy"}, "no policy for a legacy issuer that is not there"
+    assert missing == {*NOT_BY_MOTO, DASHBOARD, "AWS::IAM::RolePolicy"}, "no legacy issuer, so no policy for its secret"
     parameters = boto3.client("ssm", region_name=REGION)
     found = parameters.get_parameters_by_path(Path=f"/headgate/{STACK}")["Parameters"]
     assert {one["Name"].rpartition("/")[2] for one in found} == {"gate-arn", "layer-arn", "api-url"}
