@@ -28,10 +28,15 @@ class GateSettings:
 def gate_settings(environment: Mapping[str, str] = os.environ) -> GateSettings:
     """Read the settings that these functions share. Raises `Misconfigured`."""
     needed = required("HEADGATE_TABLE", "HEADGATE_SIGNING_KEYS", "HEADGATE_AUDIENCE", environment=environment)
-    keys = tuple(key.strip() for key in needed["HEADGATE_SIGNING_KEYS"].split(",") if key.strip())
+    keys = key_ids(needed["HEADGATE_SIGNING_KEYS"])
     return GateSettings(
         needed["HEADGATE_TABLE"], keys, needed["HEADGATE_AUDIENCE"], environment.get("HEADGATE_ISSUER", "")
     )
+
+
+def key_ids(text: str) -> tuple[str, ...]:
+    """Return the ids of KMS keys that are given by id or by ARN, separated by commas. Tokens name their key by its id."""
+    return tuple(key.strip().rpartition("/")[2] for key in text.split(",") if key.strip())
 
 
 def emergency_kill(function: str, environment: Mapping[str, str] = os.environ) -> Emergency:
