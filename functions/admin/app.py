@@ -13,7 +13,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from headgate.edge.admin.call import Admin, handle
 from headgate.edge.admin.health import measure_health
 from headgate.edge.http import redact_errors
-from headgate.edge.settings import required
+from headgate.edge.settings import key_ids, required
 from headgate.edge.telemetry import NAMESPACE, STACK, Alarms
 from headgate.openapi import SERVED
 from headgate.store.dynamo import DynamoTable, client
@@ -32,7 +32,7 @@ table = DynamoTable(
 
 def audit_key() -> KmsKey:
     """Only checkpoints need KMS, so no other call waits for its client to load, least of all a kill."""
-    kid = required("HEADGATE_AUDIT_KEY")["HEADGATE_AUDIT_KEY"]
+    (kid,) = key_ids(required("HEADGATE_AUDIT_KEY")["HEADGATE_AUDIT_KEY"])
     return KmsKey(kid, client("kms", connect_timeout=0.5, read_timeout=2.0))
 
 
@@ -45,7 +45,7 @@ admin = Admin(
     snapshots=Snapshots(table, watch=Alarms(name)),
     record=Record(table),
     sessions=Sessions(table),
-    pool=tuple(environment["HEADGATE_SIGNING_KEYS"].split(",")),
+    pool=key_ids(environment["HEADGATE_SIGNING_KEYS"]),
     email_ids=os.environ.get("HEADGATE_EMAIL_IDS") == "allow",
     issuer=os.environ.get("HEADGATE_ISSUER", ""),
     audit_key=audit_key,

@@ -9,7 +9,7 @@ BATCH = "/trpc/gastown.startBead,gastown.sling"
 
 def is_granted(answer: Answer) -> bool:
     """Whether the gate admitted the request, whatever the worker then answered."""
-    return answer.status not in (401, 403, 503)
+    return answer.status not in (401, 403, 429, 503)
 
 
 def open_all(gate: Gate) -> None:

@@ -21,15 +21,19 @@ def gate() -> Iterator[Gate]:
         yield Gate(stack.ready, ExactHttp())
 
 
+def _mint(gate: Gate, identity: str) -> tuple[str, Call]:
+    return "mint", lambda: gate.exchange(identity)
+
+
 def test_a84_flood_does_not_delay_the_kill(gate: Gate) -> None:
     """A84: pages ask for flags, users for tokens, and operators for the log, all without pause. Every kill succeeds."""
     open_all(gate)
-    token, identity = gate.service_token(), gate.id_token(Person())
+    token = gate.service_token()
     context = {"targetingKey": "somebody"}
     evaluate: tuple[str, Call] = ("evaluate", lambda: gate.evaluate_all(token, context))
-    mint: tuple[str, Call] = ("mint", lambda: gate.exchange(identity))
+    mints_of = [_mint(gate, gate.id_token(Person())) for _ in range(CLIENTS)]
     read: tuple[str, Call] = ("read", lambda: gate.signed("GET", "/admin/v1/audit?limit=1000"))
-    with Hammer([[evaluate] * 4 + [mint, read] for _ in range(CLIENTS)]) as flood:
+    with Hammer([[evaluate] * 4 + [mint, read] for mint in mints_of]) as flood:
         for _ in range(4):
             began = now()
             flood.wait(4 * CLIENTS, "evaluate", since=began)
@@ -40,5 +44,5 @@ def test_a84_flood_does_not_delay_the_kill(gate: Gate) -> None:
             assert mints
             assert not any(map(is_granted, mints))
         shots = flood.shots
-    assert {shot.answer.status for shot in shots} <= {200, 403}
+    assert {shot.answer.status for shot in shots} <= {200, 403, 429}
     assert min(Counter(shot.name for shot in shots).values()) >= CLIENTS

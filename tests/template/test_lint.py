@@ -43,14 +43,14 @@ def test_template_as_written_has_no_lint_errors(command: tuple[str, ...], templa
 @pytest.mark.parametrize("name", ["deployment", "example"])
 def test_expanded_template_has_no_lint_errors(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     expanded = tmp_path / "expanded.json"
-    expanded.write_text(json.dumps(request.getfixturevalue(name).template, indent=1))
+    expanded.write_text(json.dumps(request.getfixturevalue(name).expanded, indent=1))
     done = run(BIN / "cfn-lint", expanded)
     assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.slow
 def test_dangling_reference_is_found(deployment: Deployment, tmp_path: Path) -> None:
-    broken = json.dumps(deployment.template).replace('"Fn::GetAtt": ["Table", "Arn"]', '"Fn::GetAtt": ["Gone", "Arn"]')
+    broken = json.dumps(deployment.expanded).replace('"Fn::GetAtt": ["Table", "Arn"]', '"Fn::GetAtt": ["Gone", "Arn"]')
     expanded = tmp_path / "expanded.json"
     expanded.write_text(broken)
     assert "Gone" in run(BIN / "cfn-lint", expanded).stdout

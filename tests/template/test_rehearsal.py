@@ -7,6 +7,7 @@ writes. What neither can show is listed in docs/deploy.md.
 import copy
 import io
 import json
+import re
 import zipfile
 from collections.abc import Iterator
 from typing import Any
@@ -16,10 +17,14 @@ import pytest
 from moto import mock_aws
 from template_checks import releases
 from template_checks.broken_releases import BROKEN
-from template_checks.deployment import Check, Deployment, Raw
+from template_checks.deployment import Check, Deployment, Raw, listed
 from template_checks.edits import drop, route
+from template_checks.expected import ALLOWED, SIGNERS
+from template_checks.expected import KEYS as SIGNER_KEYS
 from template_checks.releases import failed_first_deployment_leaves_nothing_to_pay as failed
 from template_checks.releases import import_warnings, moved, version
+
+from headgate.edge.settings import key_ids
 
 STACK, REGION = "headgate-production", "us-east-1"
 NOT_BY_MOTO = {
@@ -91,6 +96,50 @@ def test_a_release_that_moves_routes_can_be_deployed_and_rolled_back(
     assert old.routes ^ new.routes == {
         "GET /admin/v1/more", "GET /more", "POST /admin/v1/preview", "GET /decision"}  # fmt: skip
     assert [*moved(old, new), *moved(new, old)] == []
+
+
+KEYS = [f"arn:aws:kms:ap-southeast-2:123456789012:key/{name}" for name in ("one", "two", "three", "audit")]
+RESTORED = {"ExistingTable": "restored", "ExistingKeys": ",".join(KEYS[:3]), "ExistingAuditKey": KEYS[3]}
+
+
+def test_stack_on_a_restored_table_uses_it_and_its_keys_and_makes_none(deployment: Deployment) -> None:
+    """Each function may do on them exactly what it may do on the stack's own."""
+    restored = Deployment(deployment.source, RESTORED)
+    assert deployment.resources.keys() - restored.resources.keys() == {"Table", *SIGNERS}
+    names = {"arn:aws:dynamodb:ap-southeast-2:123456789012:table/restored": "Table"}
+    names |= dict(zip(KEYS, [*sorted(SIGNER_KEYS), "AuditKey"], strict=True))
+    for function, wanted in ALLOWED.items():
+        got = {
+            (action, names[arn])
+            for statement in restored.statements(function)
+            if statement["Effect"] == "Allow"
+            for action in listed(statement["Action"])
+            for resource in listed(statement["Resource"])
+            for arn in restored.texts(resource)
+        }
+        assert got == wanted, function
+        variables = restored.variables(function)
+        assert variables["HEADGATE_TABLE"] == "restored"
+        assert key_ids(variables["HEADGATE_SIGNING_KEYS"]) == ("one", "two", "three")
+        assert key_ids(variables.get("HEADGATE_AUDIT_KEY", KEYS[3])) == ("audit",)
+    assert restored.text(restored.template["Outputs"]["TableName"]["Value"]) == "restored"
+    assert "<Table>" not in json.dumps(restored.template)
+    for name in ("Table", *SIGNERS):
+        assert json.dumps(name) not in json.dumps(restored.resources), name
+
+
+@pytest.mark.parametrize(("name", "value", "taken"), [
+    ("ExistingTable", "headgate-restored", True), ("ExistingTable", "a table", False),
+    ("ExistingTable", "arn:aws:dynamodb:eu-west-1:123456789012:table/t", False),
+    ("ExistingKeys", ",".join(KEYS[:3]), True), ("ExistingKeys", KEYS[0], False),
+    ("ExistingKeys", ",".join(KEYS), False), ("ExistingKeys", "one,two,three", False),
+    ("ExistingAuditKey", KEYS[3], True), ("ExistingAuditKey", "audit", False),
+])  # fmt: skip
+def test_existing_resources_are_named_exactly(name: str, value: str, taken: bool, deployment: Deployment) -> None:
+    spec = deployment.source["Parameters"][name]
+    assert bool(re.fullmatch(spec["AllowedPattern"], value)) is taken
+    assert spec["Default"] == ""
+    assert re.fullmatch(spec["AllowedPattern"], "")
 
 
 @pytest.fixture

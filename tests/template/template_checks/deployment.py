@@ -31,7 +31,23 @@ def read_source(path: Path) -> Raw:
     return json.loads(json.dumps(parsed))
 
 
-def translated(source: Raw) -> Raw:
+CHOICES = {"OwnTable": "ExistingTable", "OwnKeys": "ExistingKeys", "OwnAuditKey": "ExistingAuditKey"}
+"""Conditions that decide whether the stack has a resource of its own: each holds if its parameter is empty."""
+
+
+def settled(value: Any, parameters: dict[str, str]) -> Any:
+    """The value with every `If` of `CHOICES` decided."""
+    if isinstance(value, list):
+        return [settled(item, parameters) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "Fn::If" in value and value["Fn::If"][0] in CHOICES:
+        condition, own, existing = value["Fn::If"]
+        return settled(existing if parameters.get(CHOICES[condition]) else own, parameters)
+    return {name: settled(item, parameters) for name, item in value.items()}
+
+
+def translated(source: Raw, parameters: dict[str, str]) -> Raw:
     """What CloudFormation gets, by AWS's translator, offline. Raises its InvalidDocumentException."""
     template = copy.deepcopy(source)
     for resource in template["Resources"].values():
@@ -39,20 +55,24 @@ def translated(source: Raw) -> Raw:
             if place in resource["Properties"] and resource["Type"].startswith("AWS::Serverless::"):
                 resource["Properties"][place] = "s3://headgate-artifacts/key"
     session = boto3.Session(region_name=PSEUDO["AWS::Region"])
-    return json.loads(json.dumps(Translator({}, Parser(), boto_session=session).translate(template, {})))
+    return json.loads(json.dumps(Translator({}, Parser(), boto_session=session).translate(template, parameters)))
 
 
 @dataclass
 class Deployment:
-    """`source` is the template as written, `resources` what CloudFormation makes of it."""
+    """`source` is the template as written, `resources` what CloudFormation makes of it with these parameters."""
 
     source: Raw
+    parameters: dict[str, str] = field(default_factory=dict)
     resources: dict[str, Raw] = field(init=False)
     template: Raw = field(init=False)
+    expanded: Raw = field(init=False)
 
     def __post_init__(self) -> None:
-        self.template = translated(self.source)
-        self.resources = self.template["Resources"]
+        self.expanded = translated(self.source, self.parameters)
+        self.template = settled(self.expanded, self.parameters)
+        resources = self.template["Resources"].items()
+        self.resources = {n: r for n, r in resources if not self.parameters.get(CHOICES.get(r.get("Condition"), ""))}
 
     def of(self, kind: str) -> dict[str, Raw]:
         """The properties of all resources of a type, by logical id."""
@@ -92,7 +112,8 @@ class Deployment:
         (kind, argument), = value.items()  # fmt: skip
         if kind == "Ref":
             parameter = self.source["Parameters"].get(argument, {})
-            return PSEUDO.get(argument, str(parameter.get("Default", f"<{argument}>")))
+            given = self.parameters.get(argument, parameter.get("Default", f"<{argument}>"))
+            return PSEUDO.get(argument, str(given))
         if kind == "Fn::GetAtt":
             return f"<{argument[0]}>"
         if kind == "Fn::Join":
@@ -101,11 +122,20 @@ class Deployment:
             return self._substituted(argument)
         raise ValueError(f"no text for {kind}")
 
+    def texts(self, value: Any) -> list[str]:
+        """A list by Split as texts; any other value as one."""
+        if isinstance(value, dict) and "Fn::Split" in value:
+            separator, joined = value["Fn::Split"]
+            return self.text(joined).split(separator)
+        return [self.text(value)]
+
     def _substituted(self, argument: Any) -> str:
         text, names = (argument, {}) if isinstance(argument, str) else argument
         for name, value in names.items():
             text = text.replace("${" + name + "}", self.text(value))
         for name, value in PSEUDO.items():
+            text = text.replace("${" + name + "}", value)
+        for name, value in self.parameters.items():
             text = text.replace("${" + name + "}", value)
         for name in self.resources:
             text = text.replace("${" + name + "}", f"<{name}>").replace("${" + name + ".Arn}", f"<{name}>")

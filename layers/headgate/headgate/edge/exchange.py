@@ -38,6 +38,7 @@ from headgate.edge.oauth import (
     temporarily_unavailable,
     too_many,
 )  # fmt: skip
+from headgate.edge.origin import came_through_front
 from headgate.edge.rate_limit import RateLimit
 from headgate.edge.settings import GateSettings
 from headgate.store.port import Unavailable
@@ -50,6 +51,7 @@ from headgate.tokens.issue import Grant, InvalidGrant, TokenTooLarge, issue, mea
 from headgate.tokens.keys import NotP256, jwks
 from headgate.tokens.refusals import RefusalCode, TokenRefused
 
+SERVICE = "POST /v1/service-token"
 SHORT_LIFE = 300
 """Lifetime of evaluation and service tokens, in seconds."""
 JWKS_LIFE = 300
@@ -74,11 +76,14 @@ class TokenFunction:
         request = read_request(event)
         routes: Mapping[str, Callable[[Request], Response]] = {
             "POST /v1/token": self._exchange,
-            "POST /v1/service-token": self._service,
+            SERVICE: self._service,
             "GET /.well-known/jwks.json": self._jwks,
             "GET /.well-known/oauth-authorization-server": self._metadata,
         }
         try:
+            # backends sign for the API's own host name, and so do not come through the front
+            if request.route_key != SERVICE and not came_through_front(request, self.settings.origins):
+                raise access_denied(None)
             return routes[request.route_key](request)
         except OAuthError as error:
             telemetry.log("refused", function="token", route=request.route_key, code=error.error,

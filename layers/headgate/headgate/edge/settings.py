@@ -17,21 +17,33 @@ class Misconfigured(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class GateSettings:
-    """Settings of token, evaluate, and authorizer. An empty `issuer` means the request's origin."""
+    """Settings of token, evaluate, and authorizer. An empty `issuer` means the request's origin.
+
+    `origins` are digests of the secrets that the API's front sends; empty if there is no front (see `origin`).
+    """
 
     table: str
     signing_keys: tuple[str, ...]
     audience: str
     issuer: str = ""
+    origins: tuple[str, ...] = ()
 
 
 def gate_settings(environment: Mapping[str, str] = os.environ) -> GateSettings:
     """Read the settings that these functions share. Raises `Misconfigured`."""
     needed = required("HEADGATE_TABLE", "HEADGATE_SIGNING_KEYS", "HEADGATE_AUDIENCE", environment=environment)
-    keys = tuple(key.strip() for key in needed["HEADGATE_SIGNING_KEYS"].split(",") if key.strip())
     return GateSettings(
-        needed["HEADGATE_TABLE"], keys, needed["HEADGATE_AUDIENCE"], environment.get("HEADGATE_ISSUER", "")
+        needed["HEADGATE_TABLE"],
+        key_ids(needed["HEADGATE_SIGNING_KEYS"]),
+        needed["HEADGATE_AUDIENCE"],
+        environment.get("HEADGATE_ISSUER", ""),
+        tuple(filter(None, environment.get("HEADGATE_ORIGIN_DIGESTS", "").split(","))),
     )
+
+
+def key_ids(text: str) -> tuple[str, ...]:
+    """Return the ids of KMS keys given by id or ARN, separated by commas. Tokens name their key by its id."""
+    return tuple(key.strip().rpartition("/")[2] for key in text.split(",") if key.strip())
 
 
 def emergency_kill(function: str, environment: Mapping[str, str] = os.environ) -> Emergency:

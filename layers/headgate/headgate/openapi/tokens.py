@@ -103,9 +103,10 @@ def token_calls() -> dict[str, Described]:
         "POST /v1/service-token": _call("service_token", "Get a token for a backend that names its subjects.",
                                         {**minted, **_errors(400, 503)}, security=[{"sigv4": []}]),
         "GET /.well-known/jwks.json": _call("jwks", "Get the public keys that verify tokens.",
-                                            {"200": _answer("The keys; cacheable.", "KeySet"), **_errors(503)}),
+                                            {"200": _answer("The keys; cacheable.", "KeySet"), **_errors(403, 503)}),
         "GET /.well-known/oauth-authorization-server": _call("metadata", "Get the OAuth server metadata (RFC 8414).",
-                                                             {"200": _answer("The metadata; cacheable.", "Metadata")}),
+                                                             {"200": _answer("The metadata; cacheable.", "Metadata"),
+                                                              **_errors(403)}),
     }  # fmt: skip
 
 

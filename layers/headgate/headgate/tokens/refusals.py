@@ -9,6 +9,7 @@ from enum import StrEnum
 class RefusalCode(StrEnum):
     """Why a token was refused: one word per check, in the order in which the checks run."""
 
+    ORIGIN = "origin"  # the request did not come through the API's front
     TOO_LARGE = "too_large"
     SHAPE = "shape"  # not three base64url parts
     ENCODING = "encoding"  # base64url with padding, stray bits or an impossible length
