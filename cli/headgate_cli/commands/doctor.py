@@ -20,13 +20,13 @@ def doctor(
     stack: Annotated[str, option("--stack", metavar="NAME", help="The CloudFormation stack.")],
     template: Annotated[
         Path | None,
-        option("--template", metavar="FILE", help="What was deployed. Default: the project's template.yaml."),
+        option("--template", metavar="FILE", help="What was deployed. Default: template.yaml."),
     ] = None,
 ) -> None:
     """Check a deployed stack against its template.
 
-    Run it after each deployment. It compares routes and authorizers, and says whether concurrency is reserved for kills.
-    Exits with 1 if a check fails.
+    Run it after each deployment. It compares routes and authorizers, and says whether concurrency is reserved for
+    kills. Exits with 1 if a check fails.
 
     Example: headgate doctor --stack headgate-production
     """
