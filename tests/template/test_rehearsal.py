@@ -60,6 +60,11 @@ def test_template_that_was_once_released_fails(broken: tuple[Check, str], messag
     assert others == []
 
 
+@pytest.mark.parametrize("check", releases.CHECKS, ids=lambda check: check.__name__)
+def test_example_can_be_deployed_and_released(check: Check, example: Deployment) -> None:
+    assert list(check(example)) == []
+
+
 def test_import_warns_of_nothing_but_the_missing_url(deployment: Deployment, example: Deployment) -> None:
     """SAM writes it for `DisableExecuteApiEndpoint`. Any other warning would be a route that is not made."""
     (gate,), (service,) = (d.of("AWS::ApiGatewayV2::Api").values() for d in (deployment, example))

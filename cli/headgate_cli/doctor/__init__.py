@@ -1,0 +1,1 @@
+"""What `headgate doctor` checks of a deployed stack. It reads, and changes nothing."""
