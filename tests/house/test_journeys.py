@@ -43,7 +43,7 @@ JOURNEYS: dict[str, tuple[Journey, int]] = {
     "authorizer, continue": (lambda stand: stand.replay("authorizer.observe"), 9),
     "authorizer, entry": (lambda stand: stand.replay("authorizer.entry"), 12),
     "evaluate": (lambda stand: stand.replay("evaluate.single"), 11),
-    "mint": (lambda stand: stand.replay("token.exchange"), 19),
+    "mint": (lambda stand: stand.replay("token.exchange"), 20),
     "stage": (stage, 15),
     "kill": (kill, 16),
     "restore": (restore, 14),

@@ -8,7 +8,6 @@ from headgate.core.session import Session, record_id
 from headgate.core.snapshot import Snapshot
 from headgate.edge.http import Request
 from headgate.edge.key_pool import KeyPool
-from headgate.edge.origin import came_through_front
 from headgate.edge.settings import GateSettings
 from headgate.tokens.claims import Credential, Kind
 from headgate.tokens.refusals import RefusalCode, TokenRefused
@@ -29,7 +28,7 @@ class Credentials:
 
     def bearer(self, request: Request, now: float, *kinds: Kind) -> Credential:
         """Return the credential of a request. Raises `TokenRefused`."""
-        if not came_through_front(request, self._settings.origins):
+        if not request.came_through_front(self._settings.origins):
             raise TokenRefused(RefusalCode.ORIGIN)
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":

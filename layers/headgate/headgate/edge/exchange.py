@@ -38,7 +38,6 @@ from headgate.edge.oauth import (
     temporarily_unavailable,
     too_many,
 )  # fmt: skip
-from headgate.edge.origin import came_through_front
 from headgate.edge.rate_limit import RateLimit
 from headgate.edge.settings import GateSettings
 from headgate.store.port import Unavailable
@@ -82,7 +81,7 @@ class TokenFunction:
         }
         try:
             # backends sign for the API's own host name, and so do not come through the front
-            if request.route_key != SERVICE and not came_through_front(request, self.settings.origins):
+            if request.route_key != SERVICE and not request.came_through_front(self.settings.origins):
                 raise access_denied(None)
             return routes[request.route_key](request)
         except OAuthError as error:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
+from hashlib import sha256
+from hmac import compare_digest
 from pathlib import PurePath
 from typing import Any, NoReturn
 
@@ -15,6 +17,8 @@ Event = Mapping[str, Any]
 Response = dict[str, Any]
 Handler = Callable[[Any, Any], Any]
 
+FRONT = "x-headgate-origin"
+"""The header that the API's front adds."""
 MAX_NESTING = 32
 """Maximum JSON nesting: more than any body needs, and far below Python's recursion limit."""
 
@@ -39,6 +43,19 @@ class Request:
         """The ARN of the principal whose signature API Gateway verified; empty without one."""
         arn = self.iam.get("userArn")
         return arn if isinstance(arn, str) else ""
+
+    def came_through_front(self, digests: Iterable[str]) -> bool:
+        """Return whether the header that the API's front adds has one of these SHA-256 digests (hexadecimal).
+
+        True if none is configured. A CDN or firewall adds the header to what it sends on, so that requests past it,
+        to the API's own host name, can be refused. Only the digest is configured, never the secret, which must be
+        random: a digest of something that can be guessed is no secret.
+        """
+        known = tuple(digests)
+        if not known:
+            return True
+        sent = sha256(self.headers.get(FRONT, "").encode("utf-8", "surrogatepass")).hexdigest()
+        return any(compare_digest(sent, digest) for digest in known)
 
     @property
     def origin(self) -> str:
