@@ -139,9 +139,10 @@ def test_every_alarm_notifies_the_topic_if_there_is_one(deployment: Deployment) 
     assert watching.alarms(deployment)["KeyAgeAlarm"]["InsufficientDataActions"] == to_topic
 
 
-def test_logs_are_json_without_platform_lines_and_may_have_a_key(deployment: Deployment) -> None:
+def test_logs_are_json_without_platform_lines_and_may_have_a_key(deployment: Deployment, example: Deployment) -> None:
     wanted = {"LogFormat": "JSON", "ApplicationLogLevel": "INFO", "SystemLogLevel": "WARN"}
-    for name, function in deployment.of("AWS::Lambda::Function").items():
+    functions = deployment.of("AWS::Lambda::Function") | example.of("AWS::Lambda::Function")
+    for name, function in functions.items():
         assert function["LoggingConfig"].items() >= wanted.items(), name
     key = {"Fn::If": ["HasLogKey", {"Ref": "LogKey"}, {"Ref": "AWS::NoValue"}]}
     assert all(group["KmsKeyId"] == key for group in deployment.of("AWS::Logs::LogGroup").values())
