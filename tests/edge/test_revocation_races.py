@@ -8,8 +8,9 @@ from typing import Any
 
 import jwt
 import pytest
+from desk import Ask, quiet
 from in_memory_gate import ADMIN, SETTINGS, Environment, InMemoryGate, event
-from reference_table import Call
+from reference_table import Call, Fault, always, clear
 
 from headgate.core.deny import Denial, DenyKind
 from headgate.core.documents import unix
@@ -132,3 +133,47 @@ def test_a_revoked_subject_cannot_renew_by_an_earlier_identity_token(later: int,
     race.deny()
     race.clock.advance(later)
     assert race.exchange(ADMIN, ID_TOKEN, SID)["statusCode"] == status
+
+
+@pytest.mark.parametrize("exchange", RENEWALS)
+@pytest.mark.parametrize("is_cold", [False, True])
+def test_a_revoked_session_is_not_renewed_while_only_the_head_can_be_read(exchange: str, is_cold: bool) -> None:
+    """The head says that there are newer rules, and the revocation is among them."""
+    race = Race()
+    race.deny()
+    if is_cold:
+        race.env = Environment(race.table, race.clock)
+    race.table.weather = lambda call: Fault.THROTTLED if call.op == "query" else None
+    assert race.ask(exchange) == ""
+
+
+@pytest.mark.parametrize("fault", [Fault.THROTTLED, Fault.LOST_REQUEST])
+@pytest.mark.parametrize("exchange", ["access", "evaluate"])
+def test_a_token_from_before_a_revocation_gives_none_that_outlives_an_outage(exchange: str, fault: Fault) -> None:
+    """Without rules an admin passes, and everybody may ask about flags; what they get is as old as what they sent."""
+    race = Race()
+    race.clock.advance(70)  # beyond `max_stale`
+    race.env.provider.issued_at = int(race.clock())
+    race.deny()
+    race.clock.advance(10)
+    race.table.weather = always(fault)
+    token = race.ask(exchange)
+    race.table.weather = clear
+    assert token
+    assert not race.passes(token)
+
+
+def test_a_revocation_whose_write_takes_longer_than_a_denial_covers_is_made_again() -> None:
+    race = Race()
+    desk, slow = race.desk(), iter([2.5, 0.1])
+
+    def weather(call: Call) -> None:
+        if call.op == "write":
+            race.clock.advance(next(slow))
+
+    race.table.weather = weather
+    with quiet():
+        desk.must(Ask("POST /admin/v1/revocations", {"subject": ADMIN, "reason": "a test"}))
+    denied = race.cold().live().snapshot.denied
+    assert denied.refuses(subject=ADMIN, jti="", issued_at=int(race.clock()), session=None)
+    assert len(race.table.partition("audit")) == 2

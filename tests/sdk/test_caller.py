@@ -61,6 +61,7 @@ def test_a_flag_is_allowed_for_an_org_only_if_it_is_on_for_that_org_alone() -> N
         assert [caller.allows(flag, org) for flag in flags] == expected
     assert caller.orgs_cut
     assert caller_from(event()).org_flags is None
+    assert not caller_from(event(orgs="[]", asks='{"gastown-access":true}')).allows("gastown-access", "not-theirs")
 
 
 @pytest.mark.parametrize(

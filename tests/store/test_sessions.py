@@ -163,6 +163,16 @@ def test_ended_sessions_do_not_affect_the_cap() -> None:
         gate.start_session("alice", "one more")
 
 
+def test_a_session_that_ended_by_reuse_keeps_its_place_until_it_would_have_expired(gate: InMemoryGate) -> None:
+    """Otherwise one subject could start and end sessions without limit, each end with an audit entry."""
+    for number in range(MAX_PER_SUBJECT):
+        gate.table.write([ending(gate.start_session("alice", f"s{number}"), reused=True)])
+    with pytest.raises(Capped):
+        gate.start_session("alice", "one more")
+    gate.clock.advance(SESSION_TOKEN_LIFE)
+    gate.start_session("alice", "one more")
+
+
 def test_starting_a_live_session_again_uses_no_further_place(gate: InMemoryGate) -> None:
     for number in range(MAX_PER_SUBJECT):
         gate.start_session("alice", f"s{number}")

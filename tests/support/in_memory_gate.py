@@ -71,13 +71,15 @@ class Provider:
     """An identity provider whose tokens are user names."""
 
     is_down = False
+    issued_at: int | None = None
+    """When its tokens were issued (Unix seconds); None means now."""
 
     def verify(self, token: str, now: float) -> Identity:
         """As `IdentityVerifier.verify`."""
         if self.is_down:
             raise IdentityUnavailable
-        return Identity(issuer="idp", user=token, admin=token == ADMIN, client_id="web", iat=int(now),
-                        exp=int(now) + 600)  # fmt: skip
+        return Identity(issuer="idp", user=token, admin=token == ADMIN, client_id="web",
+                        iat=int(now) if self.issued_at is None else self.issued_at, exp=int(now) + 600)  # fmt: skip
 
 
 @cache

@@ -418,3 +418,21 @@ def _refuse_key(entry: object, signer: Sign, alg: str = "RS256") -> None:
 def test_bad_tokens_are_many_and_all_different() -> None:
     names = [(row, bad[0]) for row, table in bad_identity.ROWS.items() for bad in table()]
     assert len(names) == len(set(names)) >= 350
+
+
+@pytest.mark.parametrize("unverified", [False, True])
+@pytest.mark.parametrize(("verified", "admin", "orgs"), [(True, True, ("boss@corp.example",)), (False, False, ())])
+def test_t24_an_unverified_email_address_makes_no_admin_and_no_org(
+    unverified: bool, verified: bool, admin: bool, orgs: tuple[str, ...]
+) -> None:
+    names = ClaimNames(orgs="email", admin=AdminClaim("email", "boss@corp.example"))
+    gate = verifier(issuer=replace(ISSUER, claims=names, unverified_email=unverified))
+    identity = gate.verify(identity_token({"email": "boss@corp.example", "email_verified": verified}), NOW)
+    assert (identity.admin, identity.orgs) == (admin, orgs)
+
+
+def test_rules_on_orgs_see_the_prefix_and_nothing_of_orgs_that_are_cut() -> None:
+    gate = verifier(issuer=replace(ISSUER, prefix="p:", claims=ClaimNames(attributes=("orgs",))))
+    assert gate.verify(identity_token({"orgs": ["a", "b"]}), NOW).attributes == {"orgs": ("p:a", "p:b")}
+    identity = gate.verify(identity_token({"orgs": ["a", "x" * 255]}), NOW)  # too long with the prefix
+    assert (identity.orgs, identity.orgs_cut, identity.attributes) == (("p:a",), True, {})

@@ -177,8 +177,10 @@ def _read_claim(read: Reader) -> str | None:
 
 RESERVED_CLAIMS = frozenset(
     "iss sub aud client_id exp nbf iat jti rev entitlements orgs orgs_cut admin attributes scope sid gen".split()
-    + "typ act may_act cnf azp auth_time nonce acr amr events".split()
+    + "typ act cnf azp auth_time".split()
 )
+STANDARD_CLAIMS = frozenset("may_act nonce acr amr events".split())
+"""Claims with a meaning of their own, which a write refuses. Stored ones are still read: earlier versions took them."""
 
 
 def is_claim_name(name: str) -> bool:

@@ -30,7 +30,7 @@ MAX_PER_SUBJECT = 50
 class Session:
     """One session's record. Times are Unix seconds. Flag decisions read `admin`; route class `admin` never does.
 
-    `generation` counts renewals from 1; the newest token carries it. `renewed_at` has the times of those within
+    `reused` says that the use of a superseded token ended it. `generation` counts renewals from 1; the newest token carries it. `renewed_at` has the times of those within
     `RENEWAL_GRACE`, oldest first.
     """
 
@@ -46,6 +46,7 @@ class Session:
     ended: bool = False
     generation: int = 1
     renewed_at: tuple[int, ...] = ()
+    reused: bool = False
 
     @property
     def ends_at(self) -> int:

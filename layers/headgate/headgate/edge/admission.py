@@ -68,7 +68,7 @@ class Admission:
             raise invalid_request("subject_token belongs to another session")
         now = int(self._clock())
         snapshot = view.snapshot
-        if view.standing is not Standing.FRESH and not view.items:
+        if view.standing is Standing.EXPIRED or (view.standing is not Standing.FRESH and not view.items):
             raise temporarily_unavailable("the session store is not available")
         held = session_in(view.items, session_key(applicant.user, session_id))
         try:
@@ -107,12 +107,14 @@ class Admission:
         """End a session whose superseded token was used again, with an audit entry. Its end must not be lost."""
         telemetry.count("SessionTokenReused", function="token")
         record = record_id(held.subject, held.session_id)
-        actor = Actor("headgate:token", "", request.source_ip)
+        actor = Actor("headgate:token", "", "")  # not the address of a person, which the log would keep for good
         attempt = f"{held.generation}.{held.started_at}"
         call = Call(actor, "a superseded session token was used again", request.request_id, record, attempt, attempt)
         try:
             self._record.change(
-                deny_key(DenyKind.SESSION, record), lambda current: session_end(self._sessions, record, current), call
+                deny_key(DenyKind.SESSION, record),
+                lambda current: session_end(self._sessions, record, current, reused=True),
+                call,
             )
         except Refusal:  # another request has ended it, or the table is busy
             ended = self._sessions.by_record(record)

@@ -40,6 +40,7 @@ from headgate.edge.oauth import (
 )  # fmt: skip
 from headgate.edge.rate_limit import RateLimit
 from headgate.edge.settings import GateSettings
+from headgate.store.memberships import ids_looked_up
 from headgate.store.port import Unavailable
 from headgate.store.sessions import session_key
 from headgate.store.snapshots import Snapshots, Standing, View
@@ -99,7 +100,9 @@ class TokenFunction:
             view = self.snapshots.live(*(() if sid is None else (session_key(applicant.user, sid),)))
             _check_denied(view.snapshot, applicant)
             if sid is not None:
-                return self._mint(request, view, **self.admission.admit(applicant, sid, view, request))
+                return self._mint(
+                    request, view, applicant.issued_at, **self.admission.admit(applicant, sid, view, request)
+                )
         except IdentityUnavailable:
             raise temporarily_unavailable("the identity provider is not available") from None
         except TokenRefused as refused:
@@ -108,25 +111,34 @@ class TokenFunction:
             if refused.code is RefusalCode.UNKNOWN_KEY and self.keys.unavailable:
                 raise temporarily_unavailable("the signing keys are not available") from None
             raise invalid_request("subject_token rejected") from None
-        if view.standing is Standing.EXPIRED and not applicant.subject.admin:
-            raise temporarily_unavailable("the rules are not available")
         if exchange.scope == "evaluate":
             applicant = self._with_kept_orgs(request, applicant, view, Kind.EVALUATE)
             return self._mint(
-                request, view, kind=Kind.EVALUATE, lifetime=SHORT_LIFE, **_claims(applicant, view.snapshot)
+                request,
+                view,
+                applicant.issued_at,
+                kind=Kind.EVALUATE,
+                lifetime=SHORT_LIFE,
+                **_claims(applicant, view.snapshot),
             )
+        if view.standing is Standing.EXPIRED and not applicant.subject.admin:
+            raise temporarily_unavailable("the rules are not available")
         return self._access(request, applicant, view)
 
     def _mint(
-        self, request: Request, view: View, reason: str | None = None, /, *, lifetime: int, **grant: Any
+        self, request: Request, view: View, presented: int, reason: str | None = None, /, *, lifetime: int, **grant: Any
     ) -> Response:
         """Sign a grant with the active key, and answer. `lifetime` in seconds from now. Raises `OAuthError`.
 
+        `presented` is the `iat` of what was exchanged: without rules, a denial that refuses that refuses the new token.
         `reason` is why the access flag let the subject in, for the log.
         """
-        now = self.clock()
-        issued_at = int(now if view.standing is Standing.EXPIRED else min(view.as_of, now))
-        life = min(lifetime + int(now) - issued_at, limits.LIFETIME)
+        now = int(self.clock())
+        issued_at = min(now, presented if view.standing is Standing.EXPIRED else int(view.as_of))
+        issued_at = max(issued_at, now - limits.LIFETIME + SHORT_LIFE)
+        if now - issued_at == 1:  # the read crossed into the next second: the token's life counts from before
+            now = issued_at
+        life = min(now + lifetime, issued_at + limits.LIFETIME) - issued_at
         filled = Grant(
             issuer=self.settings.issuer or request.origin, audience=self.settings.audience, lifetime=life,
             rev=view.snapshot.revision, **grant,
@@ -142,7 +154,7 @@ class TokenFunction:
                       revision=filled.rev, standing=view.standing, request_id=request.request_id)  # fmt: skip
         issued = SESSION_TOKEN if filled.kind is Kind.SESSION else ACCESS_TOKEN
         body = {"access_token": token, "issued_token_type": issued, "token_type": "Bearer",
-                "expires_in": credential.exp - int(now), "scope": filled.kind.value}  # fmt: skip
+                "expires_in": credential.exp - now, "scope": filled.kind.value}  # fmt: skip
         return respond(200, body, {"pragma": "no-cache", "x-headgate-revision": str(filled.rev)})
 
     def _applicant(self, exchange: Exchange, request: Request) -> Applicant:
@@ -170,7 +182,8 @@ class TokenFunction:
             raise access_denied(snapshot.revision)
         entitled = entitlements(snapshot, subject)
         return self._mint(
-            request, view, decision.reason, kind=Kind.ACCESS, lifetime=snapshot.profile.lifetime, entitlements=entitled,
+            request, view, applicant.issued_at, decision.reason, kind=Kind.ACCESS,
+            lifetime=snapshot.profile.lifetime, entitlements=entitled,
             extra=added_claims(snapshot, entitled, subject), **_claims(applicant, snapshot),
         )  # fmt: skip
 
@@ -181,7 +194,8 @@ class TokenFunction:
             return applicant
 
         def on_long_list(orgs: Sequence[str]) -> frozenset[str]:
-            acting = [] if subject.admin else [Subject(orgs=(org,), acting_org=org) for org in orgs]
+            few = [] if subject.admin else orgs[: ids_looked_up(snapshot.rules)]
+            acting = [Subject(orgs=(org,), acting_org=org) for org in few]
             listings = self.snapshots.with_lists_of_each(view, acting, snapshot.rules.long)
             return frozenset(org for org, one in zip(orgs, listings, strict=False) if one.subject.listed)
 
@@ -209,7 +223,9 @@ class TokenFunction:
         if not arn:
             raise invalid_request("a signed request is required")
         view = self.snapshots.soft()
-        return self._mint(request, view, kind=Kind.SERVICE, lifetime=SHORT_LIFE, subject=arn, client_id=arn)
+        return self._mint(
+            request, view, int(self.clock()), kind=Kind.SERVICE, lifetime=SHORT_LIFE, subject=arn, client_id=arn
+        )
 
     def _jwks(self, _request: Request) -> Response:
         self.snapshots.soft()  # learn of rotations even if this environment serves no other route

@@ -54,6 +54,8 @@ class Caller:
         Pass `org` where the request acts for an org that the path does not name: the flag must then be on for that org
         alone. For an org, the flags that the route requires count as asked.
         """
+        if org is not None and org not in self.orgs:
+            return False
         if org is None or self.org_flags is None:
             return self.asks.get(flag) is True
         return org in self.org_flags.get(flag, ())

@@ -20,10 +20,10 @@ def denial_change(action: str, denial: Denial, current: Current, *, status: int,
     )
 
 
-def session_end(sessions: Sessions, record: str, current: Current) -> Change:
+def session_end(sessions: Sessions, record: str, current: Current, *, reused: bool = False) -> Change:
     """Return the change that ends a session and denies its tokens. Raises `Refusal` if there is no such session."""
     session = sessions.by_record(record)
     if session is None or session.ended:
         raise Refusal(Slug.NOT_FOUND)
     denial = Denial(DenyKind.SESSION, record, int(unix(current.stamp.at)), session.expires_at + LONGEST_TOKEN_LIFE)
-    return denial_change("deny.session", denial, current, status=204, also=(ending(session),))
+    return denial_change("deny.session", denial, current, status=204, also=(ending(session, reused=reused),))

@@ -18,7 +18,7 @@ from headgate.store.port import ConditionFailed, Contended, Item, Key, Page, Put
 ROSTER = "!"  # sorts before every hash, so the roster is the first item of its subject
 COUNT_SECONDS, COUNT_PAGES = 0.3, 64
 """What counting live sessions may take: there are at least 16 pages, one for each partition."""
-DEFAULTS: Mapping[str, Any] = {"orgs_cut": False, "generation": 1, "renewed_at": ()}
+DEFAULTS: Mapping[str, Any] = {"orgs_cut": False, "generation": 1, "renewed_at": (), "reused": False}
 """Members that are left out of a record if they have these values, as in records from before they existed."""
 KEEP = 86_400
 """Seconds that a record is kept after its session's last possible end."""
@@ -80,8 +80,10 @@ class Sessions:
             roster = self._table.get(((pk, seat),)).get((pk, seat))
             items = every_item(self._table, pk, after=seat, before=prefix + "~")
             others = (other for _record, other in _readable(items) if other.session_id != session.session_id)
-            live = [other for other in others if other.is_live(self._clock())]
-            if len(live) >= MAX_PER_SUBJECT:
+            now = self._clock()
+            # Those that ended by reuse count until they would have expired, so that nobody fills the audit stream.
+            places = [other for other in others if other.is_live(now) or (other.reused and now < other.expires_at)]
+            if len(places) >= MAX_PER_SUBJECT:
                 raise Capped
             version = roster.get("version") if roster else 0
             if not isinstance(version, int):
@@ -142,10 +144,10 @@ def is_record_id(text: str) -> bool:
     return len(text) == 64 and set(text) <= set(SHARDS)
 
 
-def ending(session: Session) -> Put:
+def ending(session: Session, *, reused: bool = False) -> Put:
     """Return the write that ends a session, on the condition that it was not changed since it was read."""
     before = _item(session)
-    return Put(_item(replace(session, ended=True)), equals=("body", before["body"]))
+    return Put(_item(replace(session, ended=True, reused=reused)), equals=("body", before["body"]))
 
 
 def _item(session: Session) -> Item:

@@ -45,14 +45,20 @@ class Prefix:
     own: str = ""
     reserved: tuple[str, ...] = ()
 
-    def name(self, raw: str) -> str:
-        """Return the name here. Raises `TokenRefused` if `raw` looks like another issuer's, or if it gets too long."""
+    def fits(self, raw: object) -> bool:
+        """Whether it is plain text, and short enough with the prefix."""
+        return isinstance(raw, str) and is_short_and_plain(raw) and is_short_and_plain(self.own + raw)
+
+    def name(self, raw: str, claim: str) -> str:
+        """Return the name here. Raises `TokenRefused` if `raw` looks like another issuer's, or if it gets too long.
+
+        `claim` is the name of the claim that it is from.
+        """
         if raw.startswith(self.reserved):
-            raise TokenRefused(RefusalCode.PREFIX)
-        name = self.own + raw
-        if not is_short_and_plain(name):
-            raise TokenRefused(RefusalCode.SUBJECT)
-        return name
+            raise TokenRefused(RefusalCode.PREFIX, claim)
+        if not self.fits(raw):
+            raise TokenRefused(RefusalCode.SUBJECT, claim)
+        return self.own + raw
 
 
 def text(claims: Claims, name: str, code: RefusalCode = RefusalCode.CLAIM_TYPE) -> str:

@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 from headgate.tokens import compact, fields, limits
 from headgate.tokens.fetch import Fetch, fetch
-from headgate.tokens.fields import Attribute, Claims, is_short_and_plain, no_attributes
+from headgate.tokens.fields import Attribute, Claims, Prefix, no_attributes
 from headgate.tokens.issuers import AdminClaim, IdentityIssuer, prefixes
 from headgate.tokens.jwks import IdentityUnavailable, KeySource
 from headgate.tokens.refusals import RefusalCode, TokenRefused
@@ -95,17 +95,23 @@ class IdentityVerifier:
         audience = _check_audience(claims, issuer)
         iat, exp = _check_time(claims, issuer, now)
         present = {name: value for name, value in claims.items() if value is not None}  # some write null for absent
-        if issuer.claims.user == "email" and not _is_verified(claims):
+        known = present if _is_verified(claims) else {n: value for n, value in present.items() if n != "email"}
+        if issuer.claims.user == "email" and known is not present:
             raise TokenRefused(RefusalCode.EMAIL_UNVERIFIED, "email_verified")
         unread: list[str] = []
         prefix = self._prefixes[issuer.issuer]
-        orgs, cut = _read_orgs(present, issuer.claims.orgs, unread)
+        orgs, cut = _read_orgs(known, issuer.claims.orgs, prefix, unread)
+        attributes = _read_attributes(present if issuer.unverified_email else known, issuer.claims.attributes, unread)
+        if issuer.claims.orgs in attributes:  # rules see the orgs that everything else sees; a cut only denies
+            del attributes[issuer.claims.orgs]
+            if not cut:
+                attributes[issuer.claims.orgs] = orgs
         return Identity(
             issuer=issuer.issuer,
-            user=prefix.name(fields.text(present, issuer.claims.user, RefusalCode.SUBJECT)),
-            orgs=tuple(dict.fromkeys(map(prefix.name, orgs))),
-            admin=_is_admin(present, issuer.claims.admin),
-            attributes=_read_attributes(present, issuer, unread),
+            user=prefix.name(fields.text(known, issuer.claims.user, RefusalCode.SUBJECT), issuer.claims.user),
+            orgs=orgs,
+            admin=_is_admin(known, issuer.claims.admin),
+            attributes=MappingProxyType(attributes),
             orgs_cut=cut,
             unread=tuple(unread),
             client_id=audience,
@@ -145,12 +151,13 @@ def _check_use(claims: Claims) -> None:
             raise TokenRefused(RefusalCode.NOT_IDENTITY, name)
 
 
-def _read_orgs(claims: Claims, name: str, unread: list[str]) -> tuple[tuple[str, ...], bool]:
+def _read_orgs(claims: Claims, name: str, prefix: Prefix, unread: list[str]) -> tuple[tuple[str, ...], bool]:
     """Return the orgs, and whether there are others. One text is one org; a map has them as names (Keycloak)."""
     value = claims.get(name, [])
     items = [value] if isinstance(value, str) and value else list(value) if isinstance(value, dict) else value or []
-    kept = tuple(filter(is_short_and_plain, items)) if isinstance(items, list) else ()
-    if not isinstance(items, list) or len(kept) < len(items):
+    plain = [item for item in items if prefix.fits(item)] if isinstance(items, list) else []
+    kept = tuple(dict.fromkeys(prefix.name(item, name) for item in plain))
+    if not isinstance(items, list) or len(plain) < len(items):
         unread.append(name)
         return kept, True
     return kept, _is_left_out(claims, name)
@@ -175,16 +182,15 @@ def _is_admin(claims: Claims, mark: AdminClaim | None) -> bool:
     return isinstance(items, list) and mark.contains in items
 
 
-def _read_attributes(claims: Claims, issuer: IdentityIssuer, unread: list[str]) -> Mapping[str, Attribute]:
+def _read_attributes(claims: Claims, names: Iterable[str], unread: list[str]) -> dict[str, Attribute]:
     read: dict[str, Attribute] = {}
-    for name in issuer.claims.attributes:
-        if name not in claims or (name == "email" and not (issuer.unverified_email or _is_verified(claims))):
-            continue
+    for name in names:
         try:
-            read[name] = fields.attribute(claims[name])
+            if name in claims:
+                read[name] = fields.attribute(claims[name])
         except TokenRefused:
             unread.append(name)
-    return MappingProxyType(read)
+    return read
 
 
 def _is_verified(claims: Claims) -> bool:

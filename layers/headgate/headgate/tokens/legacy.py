@@ -56,7 +56,7 @@ class LegacyVerifier:
         iat, nbf, exp = _times(claims, now)
         if iat >= issuer.issued_before:
             raise TokenRefused(RefusalCode.CUT_OFF)
-        subject = self.prefix.name(fields.text(claims, issuer.user, RefusalCode.SUBJECT))
+        subject = self.prefix.name(fields.text(claims, issuer.user, RefusalCode.SUBJECT), issuer.user)
         admin = claims.get(issuer.admin) is True  # "true", 1, and {} do not count; the old endpoint wrote false
         if not admin and claims.get(issuer.access) is not True:
             raise TokenRefused(RefusalCode.NOT_ADMITTED)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from headgate.core import limits
 from headgate.core.changes.refusal import Refusal, Slug
 from headgate.core.documents import Invalid, refuse
-from headgate.core.flag import stored_bytes
+from headgate.core.flag import STANDARD_CLAIMS, stored_bytes
 from headgate.core.model import NOTHING, Flag, Kill, Profile, Reach, Stage, Unit
 from headgate.core.ruleset import lineages, ruleset
 from headgate.core.snapshot import Snapshot
@@ -116,6 +116,8 @@ def check_claims(profile: Profile, flags: Mapping[str, Flag], changed: Mapping[s
     faults = []
     for key, path in changed.items():
         for claim in filter(None, (flags[key].claim,)) if key else profile.claims:
+            if claim in STANDARD_CLAIMS:
+                faults.append((path + ("claim" if key else f"token.claims.{claim}"), "is the name of a standard claim"))
             other = next((owner for owner in owners[claim] if owner != key), None)
             if other is not None:
                 whose = f"flag {other}" if other else "the token profile"
