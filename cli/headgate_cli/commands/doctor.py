@@ -36,7 +36,7 @@ def doctor(
     else:
         render.show_table(("check", "result", ""), [(f.check, "failed" if f.failed else "ok", f.told) for f in found])
     if failed := sum(one.failed for one in found):
-        hint = "deploy again, and look at the template of the change set if it stays so"
+        hint = "deploy again; if it still fails, check the template of the change set"
         raise Failure(ExitCode.CHECK_FAILED, f"{failed} of {len(found)} results failed", slug="doctor", hint=hint)
 
 

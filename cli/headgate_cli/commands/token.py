@@ -41,7 +41,7 @@ def token(
     scope: Annotated[_Scope, typer.Option(help="evaluate: flags only. service: signed, no user.")] = _Scope.ACCESS,
     session: Annotated[str | None, option(metavar="ID", help="Start or renew a session, and print its token.")] = None,
     explain: Annotated[
-        Path | None, option("--explain", metavar="FILE", help="Say how the issuers in FILE make the token be read.")
+        Path | None, option("--explain", metavar="FILE", help="Explain how the issuers in FILE read the token.")
     ] = None,
 ) -> None:
     """Exchange an identity token for a Headgate token.
