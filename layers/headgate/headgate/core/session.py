@@ -30,8 +30,8 @@ MAX_PER_SUBJECT = 50
 class Session:
     """One session's record. Times are Unix seconds. Flag decisions read `admin`; route class `admin` never does.
 
-    `reused` says that the use of a superseded token ended it. `generation` counts renewals from 1; the newest token carries it. `renewed_at` has the times of those within
-    `RENEWAL_GRACE`, oldest first.
+    `generation` counts renewals from 1; the newest token carries it. `renewed_at` has the times of those within
+    `RENEWAL_GRACE`, oldest first. `reused` says that the use of a superseded token ended the session.
     """
 
     subject: str
