@@ -6,8 +6,8 @@ environment counts by itself, and a new one starts from nothing. The number of e
 by the route's throttle and the function's concurrency.
 """
 
-RATE, BURST = 5, 100
-"""Tokens per second, and at once, for one subject: enough for 100 sessions that are renewed together."""
+RATE, BURST = 20, 500
+"""Tokens per second, and at once, for one subject: more than its sessions need, far below the quota of KMS (1,000)."""
 MAX_SUBJECTS = 10_000
 """Subjects remembered: about 2 MB. Beyond them, the one that asked longest ago is forgotten."""
 
