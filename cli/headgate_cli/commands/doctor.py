@@ -12,7 +12,7 @@ from headgate_cli.options import option
 from headgate_cli.settings import aws_session, region_of, settings_of
 
 if TYPE_CHECKING:
-    from headgate_cli.doctor.findings import Finding
+    from headgate_cli.doctor.findings import Checked
 
 
 def doctor(
@@ -51,10 +51,10 @@ def _declared(template: Path | None) -> dict[str, str]:
         raise failures.usage(str(error)) from None
 
 
-def _findings(ctx: typer.Context, stack: str, declared: dict[str, str]) -> "list[Finding]":
+def _findings(ctx: typer.Context, stack: str, declared: dict[str, str]) -> "list[Checked]":
     from botocore.exceptions import BotoCoreError, ClientError
 
-    from headgate_cli.doctor.findings import Finding, compared, concurrency, live_routes
+    from headgate_cli.doctor.findings import Checked, compared, concurrency, live_routes
 
     session = aws_session(settings_of(ctx))
     clients: dict[str, Any] = {"region_name": region_of("", session)}
@@ -70,6 +70,6 @@ def _findings(ctx: typer.Context, stack: str, declared: dict[str, str]) -> "list
     try:
         limits = session.client("lambda", **clients).get_account_settings()["AccountLimit"]
     except (ClientError, BotoCoreError) as error:
-        return [*found, Finding("concurrency", f"not checked: {error}")]
+        return [*found, Checked("concurrency", f"not checked: {error}")]
     reserved = int(parameters.get("KillReservedConcurrency") or 0)
     return [*found, concurrency(limits["UnreservedConcurrentExecutions"], reserved)]

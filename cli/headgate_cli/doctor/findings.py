@@ -15,7 +15,7 @@ KEPT_UNRESERVED, ENOUGH_FOR_KILLS = 100, 5
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Checked:
     """One result of a check. `failed` means that the stack is not as it must be; otherwise it is for information."""
 
     check: str
@@ -44,7 +44,7 @@ def _routes(api: Any, api_id: str) -> Iterator[dict[str, Any]]:
         token = {"NextToken": page["NextToken"]}
 
 
-def compared(declared: Mapping[str, str], live: Mapping[str, str]) -> Iterable[Finding]:
+def compared(declared: Mapping[str, str], live: Mapping[str, str]) -> Iterable[Checked]:
     """Compare the routes that a template declares with those of the live API."""
     wrong = [f"{route} is in the template and not live" for route in sorted(declared.keys() - live.keys())]
     wrong += [f"{route} is live and not in the template" for route in sorted(live.keys() - declared.keys())]
@@ -53,15 +53,15 @@ def compared(declared: Mapping[str, str], live: Mapping[str, str]) -> Iterable[F
         for route in sorted(declared.keys() & live.keys())
         if declared[route] != live[route]
     ]
-    yield from (Finding("routes", told, failed=True) for told in wrong)
+    yield from (Checked("routes", told, failed=True) for told in wrong)
     if not wrong:
-        yield Finding("routes", f"all {len(live)} routes and their authorizers are as in the template")
+        yield Checked("routes", f"all {len(live)} routes and their authorizers are as in the template")
 
 
-def concurrency(unreserved: int, reserved_for_kills: int) -> Finding:
+def concurrency(unreserved: int, reserved_for_kills: int) -> Checked:
     """Return whether the kill has concurrency of its own, or what could be reserved."""
     if reserved_for_kills:
-        return Finding("concurrency", f"{reserved_for_kills} is reserved for kills")
+        return Checked("concurrency", f"{reserved_for_kills} is reserved for kills")
     if unreserved - KEPT_UNRESERVED >= ENOUGH_FOR_KILLS:
         told = f"none is reserved for kills: deploy with KillReservedConcurrency={ENOUGH_FOR_KILLS}"
     else:
@@ -69,4 +69,4 @@ def concurrency(unreserved: int, reserved_for_kills: int) -> Finding:
             f"none can be reserved for kills: the account has {unreserved} unreserved, and {KEPT_UNRESERVED} must "
             "stay so; ask AWS for more"
         )
-    return Finding("concurrency", told)
+    return Checked("concurrency", told)
