@@ -5,6 +5,7 @@ everything else. At each read: an answered kill is in force, staleness is bounde
 At the end, after all unanswered calls were repeated: as many entries as answers, no gaps, one state.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -49,12 +50,13 @@ class Environment:
 
 class Simulation(InMemoryGate):
     """`open_calls` were not answered. `killed` are the answered kills that nobody has tried to lift:
-    by flag, the time and the number of the call.
+    by flag, the time and the number of the call. `lifting` counts, by flag, the calls that may have lifted a kill.
     """
 
     def __init__(self, seed: int) -> None:
         super().__init__(ReferenceTable(page=40), seed=seed)
         self.killed: dict[str, tuple[float, int]] = {}
+        self.lifting = Counter[str]()
         self.open_calls: list[tuple[Operator, str, Plan, Call]] = []
         self.trace: list[str] = []
         self.calls = self.answers = self.looks = 0
@@ -97,6 +99,7 @@ class Simulation(InMemoryGate):
         self._calls(admin, key, plans[number][1](), call, is_kill=number == 3, may_lift=number in (4, 5))
 
     def _calls(self, admin: Operator, key: str, plan: Plan, call: Call, *, is_kill: bool, may_lift: bool) -> None:
+        lifting = self.lifting[key]
         try:
             outcome = admin.does(key, plan, call)
         except Unavailable:
@@ -106,8 +109,11 @@ class Simulation(InMemoryGate):
         finally:
             if may_lift:  # it may have lifted a later kill, answered or not
                 self.killed.pop(key, None)
+                self.lifting[key] += 1
         self._count(outcome)
-        if is_kill and isinstance(outcome, Answer) and not self._may_be_lifted(key):
+        # Its answer may be that of an attempt which committed before another admin lifted it.
+        is_lifted = self.lifting[key] > lifting or self._may_be_lifted(key)
+        if is_kill and isinstance(outcome, Answer) and not is_lifted:
             self.killed[key] = self.clock(), self.calls
 
     def _may_be_lifted(self, key: str) -> bool:
