@@ -10,6 +10,7 @@ Every member of `Flag`, `Profile`, and `RoutePolicy` that lets anybody in is jud
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from headgate.core.bucket import scale
+from headgate.core.changes.flag import with_flag
 from headgate.core.changes.refusal import Place
 from headgate.core.changes.routes import is_open, route_losses
 from headgate.core.clauses import COMPARABLE, same
@@ -17,7 +18,7 @@ from headgate.core.documents import canonical
 from headgate.core.limits import PERCENT_STEPS
 from headgate.core.model import STAGES, Clause, Flag, Json, Rule, Stage, Unit
 from headgate.core.profile import ADMIN_CLAIM
-from headgate.core.ruleset import Ruleset
+from headgate.core.ruleset import Ruleset, ruleset
 from headgate.core.snapshot import Snapshot
 
 
@@ -25,11 +26,11 @@ def losses(before: Snapshot, after: Snapshot) -> tuple[Place, ...]:
     """Return every place where the change could take access away from somebody; none if it is not a shrink."""
     old, new = before.rules, after.rules
     keys = [key for key, flag in old.given.items() if new.given.get(key) is not flag]
-    flags = (place for key in keys for place in _flag_losses(key, old, new))
+    flags = (place for key in keys for place in _losses_at(key, old, new))
     return (*flags, *_claim_losses(before, after), *_access_losses(before, after), *route_losses(before, after))
 
 
-def _flag_losses(key: str, old: Ruleset, new: Ruleset) -> Iterator[Place]:
+def _losses_at(key: str, old: Ruleset, new: Ruleset) -> Iterator[Place]:
     before, after = old.flags[key], new.flags.get(key)
     if after is None:
         yield from _deletion_losses(before, new)
@@ -40,9 +41,16 @@ def _flag_losses(key: str, old: Ruleset, new: Ruleset) -> Iterator[Place]:
     yield from _places(key, found)
 
 
-def flag_losses(before: Flag, after: Flag) -> tuple[Place, ...]:
-    """As `losses`, for a change of one flag that gains no parent and keeps its claim, so that no other flag matters."""
-    return tuple(_places(before.key, _own_losses(before, after)))
+def flag_losses(before: Flag, after: Flag, rules: Snapshot | None) -> tuple[Place, ...]:
+    """As `losses`, for the replacement of one flag.
+
+    Other flags matter only if it gets other parents or another claim. Without `rules`, no other source of its claim is
+    known; a flag that gains a parent needs them.
+    """
+    if before.requires == after.requires and before.claim == after.claim:
+        return tuple(_places(before.key, _own_losses(before, after)))
+    rules = rules or Snapshot(ruleset({before.key: before}))
+    return losses(rules, with_flag(rules, after))
 
 
 def _places(key: str, found: Iterable[tuple[str, str]]) -> Iterator[Place]:

@@ -12,7 +12,6 @@ from headgate.core.changes.flag import (
     check_size,
     kept,
     stamped,
-    with_flag,
     with_stage,
     without_flag,
 )
@@ -125,11 +124,7 @@ def update(
     also: tuple[Put, ...] = (),
 ) -> Change:
     """Return the change to an existing flag. `counts` are added to the answer, `also` to the transaction's writes."""
-    rules = current.snapshot
-    if rules is None and after.claim != before.claim:
-        rules = Snapshot(ruleset({before.key: before}))
-    lost = flag_losses(before, after) if rules is None else losses(rules, with_flag(rules, after))
-    check_confirmed(lost, allow_shrink=allow_shrink)
+    check_confirmed(flag_losses(before, after, current.snapshot), allow_shrink=allow_shrink)
     after = stamped(kept(before, after), current.version + 1, current.stamp)
     return replace(changed(action, current.document, after, counts=counts), also=also)
 

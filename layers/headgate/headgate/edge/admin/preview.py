@@ -24,7 +24,7 @@ from headgate.core.changes.flag import (
 )
 from headgate.core.changes.manifest import PlanStep, outcome
 from headgate.core.changes.preview import effect, effect_document, share
-from headgate.core.changes.refusal import Place, Refusal, Slug
+from headgate.core.changes.refusal import Refusal, Slug
 from headgate.core.changes.shrink import flag_losses, losses
 from headgate.core.documents import Invalid, refuse
 from headgate.core.flag import parse_flag, salt_for
@@ -54,21 +54,17 @@ def preview(admin: Admin, request: Request) -> Response:
         check_kill_stays(snapshot, changed)
     rules, wanted, seen = looked_at(admin, snapshot.rules, changed.rules, (body.flag,), body)
     flag, after = rules.given.get(body.flag), wanted.given.get(body.flag)
+    before = replace(snapshot, rules=rules)
+    lost = flag_losses(flag, after, before) if flag and after else losses(before, replace(snapshot, rules=wanted))
     return shown({
         "flag": body.flag,
         **effect_document(effect(rules, wanted, body.flag, seen.known)),
-        "shrinks": bool(_losses(replace(snapshot, rules=rules), replace(snapshot, rules=wanted), flag, after)),
+        "shrinks": bool(lost),
         "share": share(flag, after),
         "affects": affected_flags(rules, wanted, (body.flag,), seen),
         "known": seen.document,
         "revision": rules.revision,
     })  # fmt: skip
-
-
-def _losses(before: Snapshot, wanted: Snapshot, flag: Flag | None, after: Flag | None) -> tuple[Place, ...]:
-    if flag is None or after is None or (flag.requires, flag.claim) != (after.requires, after.claim):
-        return losses(before, wanted)
-    return flag_losses(flag, after)
 
 
 def _after(admin: Admin, key: str, change: FlagChangeBody, snapshot: Snapshot) -> Flag | None:
