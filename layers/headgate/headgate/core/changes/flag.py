@@ -116,14 +116,13 @@ def check_claims(profile: Profile, flags: Mapping[str, Flag], changed: Mapping[s
     faults = []
     for key, path in changed.items():
         for claim in filter(None, (flags[key].claim,)) if key else profile.claims:
+            place = path + ("claim" if key else f"token.claims.{claim}")
             if claim in STANDARD_CLAIMS:
-                faults.append((path + ("claim" if key else f"token.claims.{claim}"), "is the name of a standard claim"))
+                faults.append((place, "is the name of a standard claim"))
             other = next((owner for owner in owners[claim] if owner != key), None)
             if other is not None:
                 whose = f"flag {other}" if other else "the token profile"
-                faults.append(
-                    (path + ("claim" if key else f"token.claims.{claim}"), f"{whose} has a claim of this name")
-                )
+                faults.append((place, f"{whose} has a claim of this name"))
     if faults:
         raise Invalid(faults)
 
@@ -147,10 +146,10 @@ def check_kill_stays(before: Snapshot, after: Snapshot) -> None:
 def with_flag(snapshot: Snapshot, flag: Flag) -> Snapshot:
     """Return the rules with this flag."""
     flags = {**snapshot.rules.given, flag.key: flag}
-    return replace(snapshot, rules=ruleset(flags, snapshot.revision))
+    return replace(snapshot, rules=ruleset(flags, snapshot.revision, snapshot.rules))
 
 
 def without_flag(snapshot: Snapshot, key: str) -> Snapshot:
     """Return the rules without this flag."""
     flags = {name: flag for name, flag in snapshot.rules.given.items() if name != key}
-    return replace(snapshot, rules=ruleset(flags, snapshot.revision))
+    return replace(snapshot, rules=ruleset(flags, snapshot.revision, snapshot.rules))

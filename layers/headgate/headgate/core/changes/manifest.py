@@ -143,7 +143,8 @@ def outcome(snapshot: Snapshot, steps: Iterable[PlanStep]) -> Snapshot:
             flags.pop(step.before.key, None)
         else:
             flags[step.after.key] = kept(step.before, step.after)
-    return replace(snapshot, rules=ruleset(flags, snapshot.revision), routes=routes, profile=profile)
+    rules = ruleset(flags, snapshot.revision, snapshot.rules)
+    return replace(snapshot, rules=rules, routes=routes, profile=profile)
 
 
 def _prunes(manifest: Manifest, prune: bool) -> bool:
