@@ -26,6 +26,7 @@ from headgate.core.decision import trace
 from headgate.core.flag import flag_document
 from headgate.core.model import Allow, Flag, LongList, Subject
 from headgate.core.ruleset import ruleset
+from headgate.core.snapshot import gate_flags
 from headgate.edge.authorizer import Authorizer
 from headgate.edge.credentials import Credentials
 from headgate.edge.evaluate import BULK, Evaluate
@@ -159,7 +160,7 @@ def verdicts_on(gate: Gate, token: str, subject: Subject, thrown: Dice) -> dict[
     assert view.standing is Standing.FRESH
     listing = gate.minting.with_lists(view, subject, KEYS)
     assert not listing.unread
-    minted = entitlements(view.snapshot, listing.subject)
+    minted = entitlements(view.snapshot, tuple(gate_flags(view.snapshot)), listing.subject)
     explained, short = {}, ruleset(gate.short)
     for key in KEYS:
         *_passed, (_flag, _step, made) = trace(view.snapshot.rules, key, listing.subject)

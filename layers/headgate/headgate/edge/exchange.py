@@ -112,7 +112,7 @@ class TokenFunction:
                 raise temporarily_unavailable("the signing keys are not available") from None
             raise invalid_request("subject_token rejected") from None
         if exchange.scope == "evaluate":
-            applicant = self._with_kept_orgs(request, applicant, view, Kind.EVALUATE)
+            applicant = self._with_kept_orgs(request, applicant, view, Kind.EVALUATE, ())
             return self._mint(
                 request,
                 view,
@@ -168,9 +168,10 @@ class TokenFunction:
         return Applicant(own.subject, subject_of(own), own.client_id, own.iat, own)
 
     def _access(self, request: Request, applicant: Applicant, view: View) -> Response:
-        applicant = self._with_kept_orgs(request, applicant, view, Kind.ACCESS)
-        snapshot, subject = view.snapshot, applicant.subject
-        keys = gate_flags(snapshot)
+        snapshot = view.snapshot
+        keys = tuple(sorted(gate_flags(snapshot)))
+        applicant = self._with_kept_orgs(request, applicant, view, Kind.ACCESS, keys)
+        subject = applicant.subject
         listing = self.snapshots.with_lists(view, subject, keys)
         if listing.unread and listing.unsure(snapshot.rules, keys):
             raise temporarily_unavailable("an allowlist is not available")
@@ -180,15 +181,17 @@ class TokenFunction:
             telemetry.denied("token", decision.reason, revision=snapshot.revision, standing=view.standing,
                              request_id=request.request_id)  # fmt: skip
             raise access_denied(snapshot.revision)
-        entitled = entitlements(snapshot, subject)
+        entitled = entitlements(snapshot, keys, subject)
         return self._mint(
             request, view, applicant.issued_at, decision.reason, kind=Kind.ACCESS,
             lifetime=snapshot.profile.lifetime, entitlements=entitled,
             extra=added_claims(snapshot, entitled, subject), **_claims(applicant, snapshot),
         )  # fmt: skip
 
-    def _with_kept_orgs(self, request: Request, applicant: Applicant, view: View, kind: Kind) -> Applicant:
-        """The applicant with the orgs that fit into its token, whatever flags are on. Raises `OAuthError`."""
+    def _with_kept_orgs(
+        self, request: Request, applicant: Applicant, view: View, kind: Kind, keys: tuple[str, ...]
+    ) -> Applicant:
+        """The applicant with the orgs that fit into its token, whichever of the flags are on. Raises `OAuthError`."""
         snapshot, subject = view.snapshot, applicant.subject
         if not subject.orgs:
             return applicant
@@ -199,11 +202,10 @@ class TokenFunction:
             listings = self.snapshots.with_lists_of_each(view, acting, snapshot.rules.long)
             return frozenset(org for org, one in zip(orgs, listings, strict=False) if one.subject.listed)
 
-        every = tuple(sorted(gate_flags(snapshot))) if kind is Kind.ACCESS else ()
-        extra = added_claims(snapshot, every, subject) if kind is Kind.ACCESS else {}
+        extra = added_claims(snapshot, keys, subject) if kind is Kind.ACCESS else {}
         try:
             largest = Grant(kind=kind, issuer=self.settings.issuer or request.origin,
-                            audience=self.settings.audience, lifetime=SHORT_LIFE, entitlements=every, extra=extra,
+                            audience=self.settings.audience, lifetime=SHORT_LIFE, entitlements=keys, extra=extra,
                             rev=snapshot.revision,
                             **_claims(applicant, snapshot))  # type: ignore[arg-type]  # fmt: skip
             kid = self.keys.signer.kid
@@ -275,9 +277,9 @@ def _claims(applicant: Applicant, snapshot: Snapshot) -> dict[str, object]:
     }
 
 
-def entitlements(snapshot: Snapshot, subject: Subject) -> tuple[str, ...]:
-    """Return the flags that are on, sorted, among those that a route, an ask, or a claim names."""
-    decided = decide_all(snapshot.rules, sorted(gate_flags(snapshot)), subject)
+def entitlements(snapshot: Snapshot, keys: tuple[str, ...], subject: Subject) -> tuple[str, ...]:
+    """Return those of the flags that are on."""
+    decided = decide_all(snapshot.rules, keys, subject)
     return tuple(key for key, decision in decided.items() if decision.value)
 
 
