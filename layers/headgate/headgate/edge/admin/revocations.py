@@ -1,6 +1,7 @@
 """Revocations: refuse a subject's tokens issued so far, or one token."""
 
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 from pydantic import ConfigDict, model_validator
@@ -63,7 +64,7 @@ def revoke(admin: Admin, request: Request) -> Response:
         if not stamps or kind is DenyKind.JTI or admin.clock() < stamps[-1] + 2:
             break
         stamps.clear()
-        headers = {**request.headers, "idempotency-key": f"{key[:60]}.{attempt}"}
+        headers = {**request.headers, "idempotency-key": sha256(f"{key}.{attempt}".encode()).hexdigest()}
         answer = admin.commit(deny_key(kind, value), plan, replace(request, headers=headers), document)
     return answer
 
