@@ -76,7 +76,7 @@ SCALARS: tuple[tuple[str, str, str, Callable[[str], Any]], ...] = (
     ("bool", "|".join(_WORDS), "tTfF", _WORDS.__getitem__),
     ("int", r"[-+]?(0|[1-9][0-9]*)|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789", lambda text: int(text, 0)),
     ("float", r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
-     "-+.0123456789", lambda text: _finite(text)),
+     "-+.0123456789", _finite),
 )  # fmt: skip
 """The core schema's scalars that are not text: kind, pattern, first characters, and how one is read."""
 

@@ -65,9 +65,11 @@ class LocalClient:
 
 def apply_manifest(caller: LocalClient, admin: Principal, manifest: Mapping[str, Any] | None) -> None:
     """Apply a manifest, if there is one, through the admin API, page by page. Raises SeedFailed."""
+    if manifest is None:
+        return
     cursor: str | None = None
     step = 0
-    while manifest is not None:
+    while True:
         document = {**manifest, "reason": "headgate local", **({"cursor": cursor} if cursor else {})}
         key = {"idempotency-key": f"headgate-local-{step}"}
         status, body = caller.signed(admin, "POST", "/admin/v1/manifest", json.dumps(document).encode(), key)

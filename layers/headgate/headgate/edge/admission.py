@@ -85,7 +85,8 @@ class Admission:
     ) -> dict[str, Any]:
         own = applicant.own
         generation = own.gen if own is not None and own.kind is Kind.SESSION else None
-        until = _drained_at(snapshot)
+        end = snapshot.sessions_end
+        until = None if end is None else int(end)
         if until is not None and until <= now:
             raise access_denied(snapshot.revision)
         for _attempt in range(3):
@@ -152,12 +153,6 @@ def _is_revoked(held: Session, snapshot: Snapshot) -> bool:
 def _is_ended(session: Session, snapshot: Snapshot) -> bool:
     record = record_id(session.subject, session.session_id)
     return snapshot.denied.refuses(subject=session.subject, jti="", issued_at=session.started_at, session=record)
-
-
-def _drained_at(snapshot: Snapshot) -> int | None:
-    """When a kill ends sessions (Unix seconds): 0 with reach `sever`, None if sessions continue."""
-    cut = snapshot.sessions_end
-    return None if cut is None else int(cut)
 
 
 def _grant(session: Session, snapshot: Snapshot, now: int) -> dict[str, Any]:

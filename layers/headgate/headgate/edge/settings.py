@@ -19,7 +19,8 @@ class Misconfigured(RuntimeError):
 class GateSettings:
     """Settings of token, evaluate, and authorizer. An empty `issuer` means the request's origin.
 
-    `origins` are digests of the secrets that the API's front sends; empty if there is no front (see `origin`).
+    `origins` are digests of the secrets that the API's front sends; empty if there is no front (see
+    `http.Request.came_through_front`).
     """
 
     table: str
