@@ -2,13 +2,12 @@
 
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import botocore.session
 import pytest
-from moto.server import ThreadedMotoServer
 from typer.testing import CliRunner, Result
 
 from headgate_cli.doctor.findings import concurrency
@@ -20,14 +19,6 @@ REGION = "eu-central-1"
 DECLARED = {route.key: route.auth for route in load_template(TEMPLATE, {}).routes}
 Run = Callable[..., Result]
 URI = f"arn:aws:apigateway:{REGION}:lambda:path/2015-03-31/functions/gate/invocations"
-
-
-@pytest.fixture(scope="module")
-def moto() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    yield "http://{}:{}".format(*server.get_host_and_port())
-    server.stop()
 
 
 @pytest.fixture

@@ -6,13 +6,12 @@ What moto does not implement (RevisionId, a slow or failing change) is in `test_
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import botocore.session
 import pytest
-from moto.server import ThreadedMotoServer
 from typer.testing import CliRunner, Result
 
 from headgate.core.emergency import read_emergency, running_work
@@ -79,14 +78,6 @@ class Aws:
     def serves(self) -> Mapping[str, str]:
         """The variables of the authorizer version that API Gateway calls."""
         return self.variables(GATE, self.alias["FunctionVersion"])
-
-
-@pytest.fixture(scope="module")
-def moto() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    yield "http://{}:{}".format(*server.get_host_and_port())
-    server.stop()
 
 
 @pytest.fixture

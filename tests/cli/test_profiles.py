@@ -3,7 +3,7 @@
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from botocore.credentials import ReadOnlyCredentials
 from moto.core import DEFAULT_ACCOUNT_ID
-from moto.server import ThreadedMotoServer
 from moto.sts.models import sts_backends
 
 SHOW = ("flags", "show", "gastown-access", "--profile", "ops")
@@ -23,16 +22,8 @@ Run = Callable[..., Any]
 Env = Callable[..., dict[str, str]]
 
 
-@pytest.fixture
-def sts() -> Iterator[str]:
-    """A token service on a socket. `assumed` knows the credentials it issued."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    yield "http://{}:{}".format(*server.get_host_and_port())
-    server.stop()
-
-
 def assumed(key_id: str) -> ReadOnlyCredentials | None:
+    """The credentials that moto's token service issued."""
     role = sts_backends[DEFAULT_ACCOUNT_ID]["aws"].get_assumed_role_from_access_key(key_id)
     return role and ReadOnlyCredentials(role.access_key_id, role.secret_access_key, role.session_token)
 
@@ -95,10 +86,10 @@ region = {REGION}
 """
 
 
-def test_an_assumed_role_signs(headgate: Run, ops: Env, sts: str, upstream: Any, flag: Any, reply: Any) -> None:
+def test_an_assumed_role_signs(headgate: Run, ops: Env, moto: str, upstream: Any, flag: Any, reply: Any) -> None:
     upstream.issued = assumed
     upstream.on(READ, reply(body=flag()))
-    done = headgate(*SHOW, env=ops(assume_role("role_session_name = ann"), AWS_ENDPOINT_URL_STS=sts))
+    done = headgate(*SHOW, env=ops(assume_role("role_session_name = ann"), AWS_ENDPOINT_URL_STS=moto))
     assert done.returncode == 0, done.stderr
     (asked,) = upstream.asked
     role = sts_backends[DEFAULT_ACCOUNT_ID]["aws"].get_assumed_role_from_access_key(asked.signed_by)

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from guarded_api import GUARDED_API
 
 from headgate_cli.local.declared import Template
 from headgate_cli.local.intrinsics import TemplateError
@@ -11,26 +12,17 @@ from headgate_cli.local.template import load_template
 
 ROOT = Path(__file__).parents[2]
 SMALL = Path(__file__).parent / "project" / "template.yaml"
-APP = """
+APP = (
+    """
 Transform: AWS::Serverless-2016-10-31
 Parameters:
   GateArn: {Type: String}
   LayerArn: {Type: String}
   Days: {Type: Number, Default: 3}
 Resources:
-  Api:
-    Type: AWS::Serverless::HttpApi
-    Properties:
-      Auth:
-        DefaultAuthorizer: Gate
-        Authorizers:
-          Gate:
-            FunctionArn: !Ref GateArn
-            AuthorizerPayloadFormatVersion: "2.0"
-            EnableSimpleResponses: true
-            EnableFunctionDefaultPermissions: true
-            Identity: {Headers: [Authorization], Context: [routeKey], ReauthorizeEvery: 0}
-  AppFunction:
+"""
+    + GUARDED_API
+    + """  AppFunction:
     Type: AWS::Serverless::Function
     Properties:
       CodeUri: code
@@ -45,6 +37,7 @@ Resources:
       AttributeDefinitions: [{AttributeName: pk, AttributeType: S}]
       KeySchema: [{AttributeName: pk, KeyType: HASH}]
 """
+)
 OUTPUTS = """
 Outputs:
   GateArn: {Value: !Ref GateAlias}

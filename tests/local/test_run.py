@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from guarded_api import GUARDED_API
 from plain_client import Client
 from test_sigv4 import as_botocore
 
@@ -179,24 +180,15 @@ def test_stop_during_start_is_clean() -> None:
     assert gone(before)
 
 
-SERVICE = """
+SERVICE = (
+    """
 Transform: AWS::Serverless-2016-10-31
 Parameters:
   GateArn: {Type: String}
 Resources:
-  Api:
-    Type: AWS::Serverless::HttpApi
-    Properties:
-      Auth:
-        DefaultAuthorizer: Gate
-        Authorizers:
-          Gate:
-            FunctionArn: !Ref GateArn
-            AuthorizerPayloadFormatVersion: "2.0"
-            EnableSimpleResponses: true
-            EnableFunctionDefaultPermissions: true
-            Identity: {Headers: [Authorization], Context: [routeKey], ReauthorizeEvery: 0}
-  Orders:
+"""
+    + GUARDED_API
+    + """  Orders:
     Type: AWS::Serverless::Function
     Properties:
       Runtime: python3.13
@@ -205,6 +197,7 @@ Resources:
       Events:
         List: {Type: HttpApi, Properties: {ApiId: !Ref Api, Path: /orders, Method: GET}}
 """
+)
 
 
 def test_unfinished_service_without_a_manifest_runs(tmp_path: Path) -> None:

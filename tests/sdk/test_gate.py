@@ -14,11 +14,6 @@ BOB, ROOT = Subject(user="bob"), Subject(user="root", admin=True)
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
 def rules(clock: FakeClock) -> WrittenRules:
     made = WrittenRules(clock)
     made.flag("f", stage="ga")

@@ -25,11 +25,6 @@ from headgate.store.items import flag_key
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
 def rules(clock: FakeClock) -> WrittenRules:
     made = WrittenRules(clock)
     made.flag("ga", stage="ga")

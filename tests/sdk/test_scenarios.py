@@ -52,11 +52,6 @@ def write(rules: WrittenRules) -> None:
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
 def rules(clock: FakeClock) -> WrittenRules:
     made = WrittenRules(clock)
     write(made)

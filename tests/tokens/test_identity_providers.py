@@ -4,10 +4,8 @@ import base64
 import datetime
 import json
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from identity_site import Site
 from token_forge.own import b64, text
 from token_forge.provider import ec_jwk, rs256, rsa_jwk, rsa_key, sign
 
@@ -33,41 +32,16 @@ Json = dict[str, Any]
 GUID = "00000000-0000-0000-0000-000000000001"
 
 
-class Site:
-    """A provider's public endpoints on loopback, behind a firewall that refuses what is not an ordinary client."""
-
-    def __init__(self) -> None:
-        self.documents: dict[str, Json] = {}
-        site = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                document = site.documents.get(self.path) if self.headers.get("user-agent") else None
-                body = json.dumps(document).encode()
-                self.send_response(403 if document is None else 200)
-                self.send_header("content-type", "application/json;charset=UTF-8")
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.base = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def here(self, url: str) -> str:
-        """The same path on this site."""
-        return self.base + urlsplit(url).path
-
-
 @pytest.fixture
 def site() -> Iterator[Site]:
     site = Site()
     yield site
-    site.server.shutdown()
-    site.server.server_close()
+    site.close()
+
+
+def here(site: Site, url: str) -> str:
+    """The same path on this site."""
+    return site.base + urlsplit(url).path
 
 
 def certificate() -> str:
@@ -150,12 +124,12 @@ FRACTIONS = ("auth0", "clerk")
 def publish(site: Site, name: str) -> Json:
     """Publish a provider's documents on the site; its entry there."""
     entry = ENTRIES[name]
-    issuer, keys = site.here(entry["issuer"]), KEYS.get(name, lambda: PLAIN)()
+    issuer, keys = here(site, entry["issuer"]), KEYS.get(name, lambda: PLAIN)()
     jwks = entry.get("jwks_uri", entry["issuer"].rstrip("/") + "/keys")
     site.documents[urlsplit(jwks).path] = {"keys": keys, "public_cert": {"kid": "rsa-1", "cert": "PEM"}}
-    discovery = {"issuer": issuer, "jwks_uri": site.here(jwks), "id_token_signing_alg_values_supported": ["RS256"]}
+    discovery = {"issuer": issuer, "jwks_uri": here(site, jwks), "id_token_signing_alg_values_supported": ["RS256"]}
     site.documents[urlsplit(issuer).path.rstrip("/") + "/.well-known/openid-configuration"] = discovery
-    return entry | {"issuer": issuer} | ({"jwks_uri": site.here(jwks)} if "jwks_uri" in entry else {})
+    return entry | {"issuer": issuer} | ({"jwks_uri": here(site, jwks)} if "jwks_uri" in entry else {})
 
 
 def token_of(name: str, entry: Json, **over: object) -> str:
