@@ -111,7 +111,10 @@ def test_revoking_a_session_token_leaves_its_session_alive(opened: Gate, alice: 
 
 
 def test_admin_and_service_tokens_can_be_revoked(opened: Gate, root: Person) -> None:
-    """No rule denies an admin, but a revocation does. A service's subject is the principal that signed."""
+    """No rule denies an admin, but a revocation does. A service's subject is the principal that signed.
+
+    Its new token is as old as the rules of the environment that minted it: up to 5 s, and a denial covers 2 s more.
+    """
     token, service = opened.access_token(root), opened.service_token()
     about = {"targetingKey": root.user}
     evaluate = lambda: opened.evaluate_all(service, about)  # noqa: E731  # same form as the other requests
@@ -120,7 +123,7 @@ def test_admin_and_service_tokens_can_be_revoked(opened: Gate, root: Person) -> 
     assert is_refused_at_the_gate(starting(opened, root, token)())
     revoke(opened, subject=claims(service)["sub"]).expect(201)
     all_refused({"service": evaluate}, began=time.monotonic())
-    until(lambda: opened.evaluate_all(opened.service_token(), about).status, lambda status: status == 200, within=3)
+    until(lambda: opened.evaluate_all(opened.service_token(), about).status, lambda status: status == 200, within=8)
 
 
 def test_repeated_revocation_gets_the_stored_answer_and_one_entry(opened: Gate, alice: Person) -> None:

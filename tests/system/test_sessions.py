@@ -96,7 +96,7 @@ def test_ended_session_is_refused_and_its_id_can_be_reused(opened: Gate, alice: 
     assert (entry["after"]["kind"], entry["after"]["value"]) == ("session", record)
     assert alice.user not in str(entry)
 
-    again = until(lambda: opened.session(token, name), lambda answer: answer.status == 200, within=3)
+    again = until(lambda: opened.session(token, name), lambda answer: answer.status == 200, within=5)
     beating(opened, town, again.json["access_token"])().expect(200)
     assert is_refused_at_the_gate(beating(opened, town, session)())
     assert sessions_of(alice, all_sessions(opened))[name] == record, (
@@ -111,7 +111,7 @@ def test_session_cannot_restart_in_the_second_of_its_end(opened: Gate, alice: Pe
     opened.session_token(token, f"town:{town}")
     end(opened, sessions_of(alice, all_sessions(opened))[f"town:{town}"]).expect(204)
     answers = []
-    until(lambda: answers.append(opened.session(token, f"town:{town}")) or answers[-1].status == 200, within=3)
+    until(lambda: answers.append(opened.session(token, f"town:{town}")) or answers[-1].status == 200, within=5)
     assert {answer.status for answer in answers[:-1]} <= {503}
     assert all(answer.headers["retry-after"] == "1" for answer in answers[:-1])
     beating(opened, town, answers[-1].json["access_token"])().expect(200)
