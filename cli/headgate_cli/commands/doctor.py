@@ -1,6 +1,9 @@
-"""`headgate doctor`: check a deployed stack against its template."""
+"""`headgate doctor`: check parameters before a deployment, and a stack after it."""
 
+import os
+import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,64 +15,83 @@ from headgate_cli.options import option
 from headgate_cli.settings import aws_session, region_of, settings_of
 
 if TYPE_CHECKING:
-    from headgate_cli.doctor.findings import Checked
+    from headgate_cli.doctor.finding import Finding
 
 
 def doctor(
     ctx: typer.Context,
-    stack: Annotated[str, option("--stack", metavar="NAME", help="The CloudFormation stack.")],
+    stack: Annotated[str | None, option("--stack", metavar="NAME", help="The deployed CloudFormation stack.")] = None,
     template: Annotated[
-        Path | None,
-        option("--template", metavar="FILE", help="What was deployed. Default: template.yaml."),
+        Path | None, option("--template", metavar="FILE", help="The template. Default: template.yaml.")
+    ] = None,
+    parameters: Annotated[
+        Path | None, option("--parameters", metavar="FILE", help="The YAML file with the parameters to deploy.")
     ] = None,
 ) -> None:
-    """Check a deployed stack against its template.
+    """Check parameters before a deployment, or a stack after it.
 
-    Run it after each deployment. It compares routes and authorizers, and says whether concurrency is reserved for
-    kills. Exits with 1 if a check fails.
+    Before, pass --parameters: it finds values that are invalid or contradict each other, and needs no AWS credentials.
+
+    After, pass --stack: it also compares routes, authorizers, and alarms with the template, checks the keys' policies
+    and this machine's clock, and asks the identity providers and the API whether they answer. Exits with 1 if a check
+    fails.
 
     Example: headgate doctor --stack headgate-production
     """
-    found = _findings(ctx, stack, _declared(template))
+    if (stack is None) == (parameters is None):
+        raise failures.usage("pass either --stack NAME or --parameters FILE")
+    found = _before(ctx, template, parameters) if parameters is not None else _after(ctx, template, stack or "")
     if settings_of(ctx).as_json:
         render.show_json({"findings": [asdict(one) for one in found]})
     else:
         render.show_table(("check", "result", ""), [(f.check, "failed" if f.failed else "ok", f.told) for f in found])
     if failed := sum(one.failed for one in found):
-        hint = "deploy again; if it still fails, check the template of the change set"
+        hint = "mend what failed, then run this command again"
         raise Failure(ExitCode.CHECK_FAILED, f"{failed} of {len(found)} results failed", slug="doctor", hint=hint)
 
 
-def _declared(template: Path | None) -> dict[str, str]:
-    from headgate_cli.local.intrinsics import TemplateError
-    from headgate_cli.local.template import load_template
-    from headgate_cli.project import TEMPLATE, find_project
+def _before(ctx: typer.Context, template: Path | None, parameters: Path) -> "list[Finding]":
+    from headgate_cli.doctor.parameters import check_parameters
+    from headgate_cli.local.intrinsics import TemplateError, read_template
+    from headgate_cli.manifest_file import read_mapping
 
+    given = {name: _text(value) for name, value in read_mapping(parameters).items()}
+    region = settings_of(ctx).region or os.environ.get("AWS_REGION")
     try:
-        return {route.key: route.auth for route in load_template(template or find_project() / TEMPLATE, {}).routes}
+        return [*check_parameters(read_template(_path(template)), given, region=region, now=time.time())]
     except TemplateError as error:
         raise failures.usage(str(error)) from None
 
 
-def _findings(ctx: typer.Context, stack: str, declared: dict[str, str]) -> "list[Checked]":
+def _after(ctx: typer.Context, template: Path | None, name: str) -> "list[Finding]":
     from botocore.exceptions import BotoCoreError, ClientError
 
-    from headgate_cli.doctor.findings import Checked, compared, concurrency, live_routes
+    from headgate_cli.doctor.stack import check_stack, describe
+    from headgate_cli.local.intrinsics import TemplateError, read_template
+    from headgate_cli.local.template import load_template
 
-    session = aws_session(settings_of(ctx))
-    clients: dict[str, Any] = {"region_name": region_of("", session)}
+    settings = settings_of(ctx)
+    session: Any = aws_session(settings)
+    client = partial(session.client, region_name=region_of("", session))
+    path = _path(template)
     try:
-        (described,) = session.client("cloudformation", **clients).describe_stacks(StackName=stack)["Stacks"]
-        outputs = {one["OutputKey"]: one["OutputValue"] for one in described.get("Outputs", [])}
-        if "ApiId" not in outputs:
-            raise failures.usage(f"{stack} has no output ApiId", "deploy it with this version's template")
-        found = [*compared(declared, live_routes(session.client("apigatewayv2", **clients), outputs["ApiId"]))]
+        routes = {route.key: route.auth for route in load_template(path, {}).routes}
+        stack = describe(client("cloudformation"), name)
+        if "ApiId" not in stack.outputs:
+            raise failures.usage(f"{name} has no output ApiId", "deploy it with this version's template")
+        api = settings.api or stack.parameters.get("Issuer") or stack.outputs.get("ApiUrl", "")
+        return [*check_stack(stack, client, read_template(path), routes, api)]
+    except TemplateError as error:
+        raise failures.usage(str(error)) from None
     except (ClientError, BotoCoreError) as error:
         raise Failure(ExitCode.UNAVAILABLE, "the stack could not be read", str(error), slug="doctor") from None
-    parameters = {one["ParameterKey"]: one.get("ParameterValue", "") for one in described.get("Parameters", [])}
-    try:
-        limits = session.client("lambda", **clients).get_account_settings()["AccountLimit"]
-    except (ClientError, BotoCoreError) as error:
-        return [*found, Checked("concurrency", f"not checked: {error}")]
-    reserved = int(parameters.get("KillReservedConcurrency") or 0)
-    return [*found, concurrency(limits["UnreservedConcurrentExecutions"], reserved)]
+
+
+def _path(template: Path | None) -> Path:
+    from headgate_cli.project import TEMPLATE, find_project
+
+    return template or find_project() / TEMPLATE
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -8,7 +8,6 @@ import os
 import time
 from collections.abc import Callable, Mapping
 
-from headgate.core.documents import refuse
 from headgate.edge import telemetry
 from headgate.edge.settings import IDENTITY_ISSUERS, LEGACY_ISSUER, required
 from headgate.store.dynamo import client
@@ -16,10 +15,9 @@ from headgate.store.port import Unavailable
 from headgate.store.secret import Secret
 from headgate.tokens import limits
 from headgate.tokens.claims import Credential
-from headgate.tokens.fields import Prefix
-from headgate.tokens.issuers import parse_issuers, prefixes
+from headgate.tokens.issuers import parse_issuers
 from headgate.tokens.legacy import LegacyVerifier
-from headgate.tokens.legacy_issuer import NoSecret, parse_legacy_issuer, shared_secret
+from headgate.tokens.legacy_issuer import NoSecret, parse_legacy_issuer, prefix_of, shared_secret
 from headgate.tokens.refusals import RefusalCode, TokenRefused
 
 
@@ -66,11 +64,8 @@ def legacy_tokens(environment: Mapping[str, str] = os.environ) -> LegacyTokens:
     """Build the verifier from the environment. Raises `Misconfigured` or `Invalid`, which list every fault."""
     needed = required(LEGACY_ISSUER, "HEADGATE_LEGACY_SECRET_ARN", IDENTITY_ISSUERS, environment=environment)
     issuer = parse_legacy_issuer(needed[LEGACY_ISSUER], time.time())
-    known = prefixes(parse_issuers(needed[IDENTITY_ISSUERS]))
-    named = issuer.issuer or (next(iter(known)) if len(known) == 1 else "")
-    if known and named not in known:
-        refuse("issuer", "must name one of the identity issuers, whose subjects these are")
+    prefix = prefix_of(issuer, parse_issuers(needed[IDENTITY_ISSUERS]))
     secret = Secret(
         needed["HEADGATE_LEGACY_SECRET_ARN"], lambda: client("secretsmanager", connect_timeout=0.5, read_timeout=1.0)
     )
-    return LegacyTokens(LegacyVerifier(issuer, HeldSecret(secret.read), known.get(named, Prefix())))
+    return LegacyTokens(LegacyVerifier(issuer, HeldSecret(secret.read), prefix))

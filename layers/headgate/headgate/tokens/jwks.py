@@ -77,13 +77,29 @@ def _read_key(entry: Mapping[str, Any], algorithm: str) -> ProviderKey | None:
         return None
 
 
+def key_set_url(issuer: IdentityIssuer, load: Fetch) -> str:
+    """Return the key set's URL: the configured one, or the one in the provider's discovery document.
+
+    The document must name exactly this issuer (OpenID Connect Discovery 1.0 §4). Raises `FetchFailed`, `TokenRefused`.
+    """
+    if issuer.jwks_uri is not None:
+        return issuer.jwks_uri
+    document = read_object(load(issuer.issuer.rstrip("/") + DISCOVERY).body)
+    uri = document.get("jwks_uri")
+    if document.get("issuer") != issuer.issuer or not isinstance(uri, str) or not is_url(uri):
+        raise FetchFailed("the discovery document names another issuer or no valid jwks_uri")
+    if is_secure(issuer.issuer) and not is_secure(uri):
+        raise FetchFailed("the jwks_uri of an https issuer must be https")
+    return uri
+
+
 class KeySource:
     """One provider's keys, for the life of an execution context. Times are Unix seconds, passed by the caller."""
 
     def __init__(self, issuer: IdentityIssuer, fetch: Fetch) -> None:
         self._issuer = issuer
         self._fetch = fetch
-        self._uri = issuer.jwks_uri
+        self._uri: str | None = None
         self._keys: ProviderKeys = {}
         self._fresh_until = self._kept_until = 0.0
         self._asked_at: float | None = None
@@ -126,10 +142,11 @@ class KeySource:
             return False
         self._asked_at, self._failed = now, True
         try:
-            document = self._fetch(self._uri or self._discover())
+            self._uri = self._uri or key_set_url(self._issuer, self._fetch)
+            document = self._fetch(self._uri)
             keys = read_keys(document.body, self._issuer.algorithms)
         except (FetchFailed, TokenRefused):
-            self._uri = self._issuer.jwks_uri  # it may have moved: discover it again next time
+            self._uri = None  # it may have moved: discover it again next time
             return False
         if not keys:
             return False
@@ -138,15 +155,3 @@ class KeySource:
         self._keys, self._failed = keys, False
         self._fresh_until, self._kept_until = now + fresh, now + fresh + limits.KEYS_KEPT
         return True
-
-    def _discover(self) -> str:
-        """Return the key set's URL. The document must name exactly this issuer (OpenID Connect Discovery 1.0 §4)."""
-        issuer = self._issuer.issuer
-        document = read_object(self._fetch(issuer.rstrip("/") + DISCOVERY).body)
-        uri = document.get("jwks_uri")
-        if document.get("issuer") != issuer or not isinstance(uri, str) or not is_url(uri):
-            raise FetchFailed("the discovery document names another issuer or no valid jwks_uri")
-        if is_secure(issuer) and not is_secure(uri):
-            raise FetchFailed("the jwks_uri of an https issuer must be https")
-        self._uri = uri
-        return uri

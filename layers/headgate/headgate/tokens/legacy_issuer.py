@@ -4,12 +4,15 @@ Nothing has a default: an operator who accepts legacy tokens says which, by what
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import floor
 
 from headgate.core.documents import Reader, refuse, rfc3339, unix
 from headgate.tokens import limits
 from headgate.tokens.compact import decode_json
+from headgate.tokens.fields import Prefix
+from headgate.tokens.issuers import IdentityIssuer, prefixes
 from headgate.tokens.refusals import TokenRefused
 
 LEGACY_ALGORITHM = "HS256"
@@ -64,6 +67,15 @@ def parse_legacy_issuer(text: str, now: float) -> LegacyIssuer:
     read.check()
     return LegacyIssuer(version=version, accept_until=accept_until, issued_before=issued_before,
                         user=user, access=access, admin=admin, issuer=issuer)  # fmt: skip
+
+
+def prefix_of(issuer: LegacyIssuer, issuers: Iterable[IdentityIssuer]) -> Prefix:
+    """Return the prefix of the identity issuer whose subjects these are. Raises `Invalid` if it is not configured."""
+    known = prefixes(issuers)
+    named = issuer.issuer or (next(iter(known)) if len(known) == 1 else "")
+    if known and named not in known:
+        refuse("issuer", "must name one of the identity issuers, whose subjects these are")
+    return known.get(named, Prefix())
 
 
 def shared_secret(text: str) -> bytes:

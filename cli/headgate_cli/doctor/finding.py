@@ -1,0 +1,12 @@
+"""What a check of `headgate doctor` says. It must not know how that is shown."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One result of a check. `failed` means that something is not as it must be; otherwise it is for information."""
+
+    check: str
+    told: str
+    failed: bool = False

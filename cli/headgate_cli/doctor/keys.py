@@ -1,0 +1,48 @@
+"""The stack's KMS keys: usable, and signing for one function only.
+
+Source: KMS API reference, DescribeKey and GetKeyPolicy; KMS Developer Guide, "Key policies".
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from headgate_cli.doctor.finding import Finding
+
+WANTED = {"KeyState": "Enabled", "KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY"}
+
+
+def check_key(kms: Any, name: str, key: str, signer: str) -> Iterator[Finding]:
+    """Check one key: `key` is its id or ARN, `signer` the pattern of the only role that may sign with it."""
+    described = kms.describe_key(KeyId=key)["KeyMetadata"]
+    policy = json.loads(kms.get_key_policy(KeyId=described["Arn"], PolicyName="default")["Policy"])
+    faults = [f"its {member} is {described[member]}, not {value}"
+              for member, value in WANTED.items() if described[member] != value]  # fmt: skip
+    faults += _faults_of_policy(policy, signer)
+    yield from (Finding("keys", f"{name}: {fault}", failed=True) for fault in faults)
+    if not faults:
+        yield Finding("keys", f"{name} is enabled, and only {signer} may sign")
+
+
+def _faults_of_policy(policy: Mapping[str, Any], signer: str) -> Iterator[str]:
+    """A role may sign if a statement allows it and none denies it, so one denial of all others is enough."""
+    statements = policy["Statement"] if isinstance(policy["Statement"], list) else [policy["Statement"]]
+    if not any(_denies_all_but(statement, signer) for statement in statements):
+        yield f"its policy does not deny kms:Sign to everyone but {signer}"
+    if any(s["Effect"] == "Allow" and _is_anyone(s["Principal"]) and "Condition" not in s for s in statements):
+        yield "its policy allows something to everyone"
+
+
+def _denies_all_but(statement: Mapping[str, Any], signer: str) -> bool:
+    actions = statement.get("Action", ())
+    covers = not {"kms:Sign", "kms:*", "*"}.isdisjoint([actions] if isinstance(actions, str) else actions)
+    excepted = [
+        value for operator in ("ArnNotLike", "ArnNotEquals", "StringNotLike")
+        for key, value in statement.get("Condition", {}).get(operator, {}).items() if key.lower() == "aws:principalarn"
+    ]  # fmt: skip
+    alone = len(statement.get("Condition", {})) == 1 and excepted in ([signer], [[signer]])
+    return statement["Effect"] == "Deny" and _is_anyone(statement.get("Principal")) and covers and alone
+
+
+def _is_anyone(principal: Any) -> bool:
+    return principal == "*" or (isinstance(principal, dict) and principal.get("AWS") in ("*", ["*"]))
