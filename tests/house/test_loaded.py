@@ -25,9 +25,16 @@ NOT_FOR = {
         "headgate.edge.legacy",
         "headgate.store.secret",
         "headgate.tokens.legacy",
+        "headgate.edge.openfeature",
+        "opentelemetry",
     ),
-    "evaluate": ("pydantic", "jwt", "aws_lambda_powertools", "boto3", "openfeature", "headgate.edge.admin"),
-    "token": ("pydantic", "aws_lambda_powertools", "boto3", "openfeature", "headgate.edge.admin"),
+    "evaluate": (
+        *("pydantic", "jwt", "aws_lambda_powertools", "boto3", "openfeature", "headgate.edge.admin", "opentelemetry"),
+    ),
+    "token": (
+        *("pydantic", "aws_lambda_powertools", "boto3", "openfeature", "headgate.edge.admin", "opentelemetry"),
+        "headgate.edge.openfeature",
+    ),
     "admin": ("headgate.tokens", "headgate.openapi.document", "jwt", "boto3", "openfeature"),
     "worker": (
         "pydantic",

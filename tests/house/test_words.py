@@ -19,7 +19,7 @@ TECHNICAL = frozenset(
     misconfigured model move no not o openapi openfeature p paging port problem provider public put reader record
     secret setting signer source store switched table telemetry throttled too unavailable unreadable watch gap page
     item dict admin oauth health gate sdk headgate allowed asked denied crowd committed reconciliation reconciler
-    verifier rotate recorded placed rate origin""".split()
+    verifier rotate recorded placed rate origin tracing""".split()
 )
 """Words of programming and of this stack's libraries, which no glossary needs to explain."""
 

@@ -11,11 +11,15 @@ from typing import Any
 import pytest
 from fake_clock import FakeClock
 from openfeature import api
+from openfeature.contrib.hook.opentelemetry import TracingHook
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.event import ProviderEvent
 from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import FlagEvaluationDetails
 from openfeature.provider import ProviderStatus
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from reference_table import Fault, always, clear
 from written_rules import WrittenRules
 
@@ -242,3 +246,18 @@ def test_flag_metadata_has_only_types_that_openfeature_allows(client: Any) -> No
     details = client.get_boolean_details("ga", False, context_of())
     assert all(isinstance(value, bool | int | float | str) for value in details.flag_metadata.values())
     json.dumps(details.flag_metadata)
+
+
+def test_openfeatures_tracing_hook_records_each_evaluation(client: Any) -> None:
+    spans, tracers = InMemorySpanExporter(), TracerProvider()
+    tracers.add_span_processor(SimpleSpanProcessor(spans))
+    client.add_hooks([TracingHook()])
+    with tracers.get_tracer("test").start_as_current_span("request"):
+        client.get_boolean_value("ga", False, context_of())
+        client.get_boolean_value("none", False, context_of())
+    (span,) = spans.get_finished_spans()
+    found, missing = (dict(one.attributes or {}) for one in span.events if one.name == "feature_flag.evaluation")
+    named = {name.removeprefix("feature_flag."): value for name, value in found.items()}
+    assert named == {"key": "ga", "provider.name": "headgate", "result.variant": "on", "result.value": "true",
+                     "result.reason": "static", "context.id": "bob"}  # fmt: skip
+    assert missing["error.type"] == "flag_not_found"

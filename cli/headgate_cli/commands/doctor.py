@@ -15,7 +15,7 @@ from headgate_cli.options import option
 from headgate_cli.settings import aws_session, region_of, settings_of
 
 if TYPE_CHECKING:
-    from headgate_cli.doctor.finding import Finding
+    from headgate_cli.doctor.checked import Checked
 
 
 def doctor(
@@ -50,7 +50,7 @@ def doctor(
         raise Failure(ExitCode.CHECK_FAILED, f"{failed} of {len(found)} results failed", slug="doctor", hint=hint)
 
 
-def _before(ctx: typer.Context, template: Path | None, parameters: Path) -> "list[Finding]":
+def _before(ctx: typer.Context, template: Path | None, parameters: Path) -> "list[Checked]":
     from headgate_cli.doctor.parameters import check_parameters
     from headgate_cli.local.intrinsics import TemplateError, read_template
     from headgate_cli.manifest_file import read_mapping
@@ -63,10 +63,10 @@ def _before(ctx: typer.Context, template: Path | None, parameters: Path) -> "lis
         raise failures.usage(str(error)) from None
 
 
-def _after(ctx: typer.Context, template: Path | None, name: str) -> "list[Finding]":
+def _after(ctx: typer.Context, template: Path | None, name: str) -> "list[Checked]":
     from botocore.exceptions import BotoCoreError, ClientError
 
-    from headgate_cli.doctor.stack import check_stack, describe
+    from headgate_cli.doctor.stack import check_stack, read_stack
     from headgate_cli.local.intrinsics import TemplateError, read_template
     from headgate_cli.local.template import load_template
 
@@ -76,7 +76,7 @@ def _after(ctx: typer.Context, template: Path | None, name: str) -> "list[Findin
     path = _path(template)
     try:
         routes = {route.key: route.auth for route in load_template(path, {}).routes}
-        stack = describe(client("cloudformation"), name)
+        stack = read_stack(client("cloudformation"), name)
         if "ApiId" not in stack.outputs:
             raise failures.usage(f"{name} has no output ApiId", "deploy it with this version's template")
         api = settings.api or stack.parameters.get("Issuer") or stack.outputs.get("ApiUrl", "")

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
-from headgate_cli.doctor.finding import Finding
+from headgate_cli.doctor.checked import Checked
 from headgate_cli.doctor.parameters import Conditions
 
 
@@ -31,26 +31,26 @@ def live_alarms(cloudwatch: Any, stack: str) -> dict[str, dict[str, Any]]:
     return {match[1]: alarm for match, alarm in found if match}
 
 
-def check_alarms(declared: Set[str], live: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+def check_alarms(declared: Set[str], live: Mapping[str, Mapping[str, Any]]) -> Iterator[Checked]:
     """Compare the alarms of a stack with those that its template declares, by logical id."""
     missing = sorted(declared - live.keys())
     silent = sorted(name for name, alarm in live.items() if not alarm["ActionsEnabled"])
-    yield from (Finding("alarms", f"{name} does not exist: deploy again", failed=True) for name in missing)
-    yield from (Finding("alarms", f"{name} has its actions disabled: enable them", failed=True) for name in silent)
+    yield from (Checked("alarms", f"{name} does not exist: deploy again", failed=True) for name in missing)
+    yield from (Checked("alarms", f"{name} has its actions disabled: enable them", failed=True) for name in silent)
     if not missing and not silent:
-        yield Finding("alarms", f"all {len(live)} alarms exist")
+        yield Checked("alarms", f"all {len(live)} alarms exist")
     on = sorted(name for name, alarm in live.items() if alarm["StateValue"] == "ALARM")
-    yield from (Finding("alarms", f"{name} is in alarm: see docs/watch.md") for name in on)
+    yield from (Checked("alarms", f"{name} is in alarm: see docs/watch.md") for name in on)
 
 
-def check_topic(sns: Any, topic: str) -> Iterator[Finding]:
+def check_topic(sns: Any, topic: str) -> Iterator[Checked]:
     """Check that somebody gets what the alarms send to a topic, an ARN; empty if they have none."""
     if not topic:
-        yield Finding("alarms", "they notify nobody: deploy with AlarmTopic")
+        yield Checked("alarms", "they notify nobody: deploy with AlarmTopic")
         return
     pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
     subscriptions = [one["SubscriptionArn"] for page in pages for one in page["Subscriptions"]]
     if any(arn.startswith("arn:") for arn in subscriptions):  # an unconfirmed one says `PendingConfirmation`
-        yield Finding("alarms", f"{topic} has subscribers")
+        yield Checked("alarms", f"{topic} has subscribers")
     else:
-        yield Finding("alarms", f"{topic} has no confirmed subscription: nobody is notified; subscribe", failed=True)
+        yield Checked("alarms", f"{topic} has no confirmed subscription: nobody is notified; subscribe", failed=True)

@@ -7,21 +7,21 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from headgate_cli.doctor.finding import Finding
+from headgate_cli.doctor.checked import Checked
 
 WANTED = {"KeyState": "Enabled", "KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY"}
 
 
-def check_key(kms: Any, name: str, key: str, signer: str) -> Iterator[Finding]:
+def check_key(kms: Any, name: str, key: str, signer: str) -> Iterator[Checked]:
     """Check one key: `key` is its id or ARN, `signer` the pattern of the only role that may sign with it."""
     described = kms.describe_key(KeyId=key)["KeyMetadata"]
     policy = json.loads(kms.get_key_policy(KeyId=described["Arn"], PolicyName="default")["Policy"])
     faults = [f"its {member} is {described[member]}, not {value}"
               for member, value in WANTED.items() if described[member] != value]  # fmt: skip
     faults += _faults_of_policy(policy, signer)
-    yield from (Finding("keys", f"{name}: {fault}", failed=True) for fault in faults)
+    yield from (Checked("keys", f"{name}: {fault}", failed=True) for fault in faults)
     if not faults:
-        yield Finding("keys", f"{name} is enabled, and only {signer} may sign")
+        yield Checked("keys", f"{name} is enabled, and only {signer} may sign")
 
 
 def _faults_of_policy(policy: Mapping[str, Any], signer: str) -> Iterator[str]:

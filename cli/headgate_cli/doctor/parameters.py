@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from headgate.core.documents import Invalid
 from headgate.tokens.issuers import IdentityIssuer, parse_issuers
 from headgate.tokens.legacy_issuer import parse_legacy_issuer, prefix_of
-from headgate_cli.doctor.finding import Finding
+from headgate_cli.doctor.checked import Checked
 from headgate_cli.local.intrinsics import Resolver, TemplateError
 
 ARNS = ("ExistingKeys", "ExistingAuditKey", "LogKey", "AlarmTopic")
@@ -29,7 +29,7 @@ def _unknown(name: str, *_: str) -> NoReturn:
 
 def check_parameters(
     template: Mapping[str, Any], given: Mapping[str, str], *, region: str | None, now: float
-) -> Iterator[Finding]:
+) -> Iterator[Checked]:
     """Check the parameters `given` for a template. `region` is the stack's, if known; `now` in Unix seconds."""
     declared = template.get("Parameters", {})
     unknown = [f"the template has no parameter {name}" for name in sorted(given.keys() - declared.keys())]
@@ -42,11 +42,11 @@ def check_parameters(
     faults += _faults_of_regions(values, region)
     issuers, invalid = _issuers(values.get("IdentityIssuers", "[]"), values.get("LegacyIssuer", ""), now)
     faults += invalid
-    yield from (Finding("parameters", fault, failed=True) for fault in faults)
+    yield from (Checked("parameters", fault, failed=True) for fault in faults)
     if not faults:
-        yield Finding("parameters", f"all {len(declared)} values are valid and do not contradict each other")
+        yield Checked("parameters", f"all {len(declared)} values are valid and do not contradict each other")
     if not invalid and not issuers:
-        yield Finding("parameters", "IdentityIssuers is empty: nobody can exchange a token")
+        yield Checked("parameters", "IdentityIssuers is empty: nobody can exchange a token")
 
 
 def _faults_of_value(name: str, spec: Mapping[str, Any], value: str) -> Iterator[str]:

@@ -6,7 +6,7 @@ Source: API Gateway V2 API reference, GetRoutes and GetAuthorizer.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from headgate_cli.doctor.finding import Finding
+from headgate_cli.doctor.checked import Checked
 
 
 def live_routes(api: Any, api_id: str) -> dict[str, str]:
@@ -30,7 +30,7 @@ def _routes(api: Any, api_id: str) -> Iterator[dict[str, Any]]:
         token = {"NextToken": page["NextToken"]}
 
 
-def compared(declared: Mapping[str, str], live: Mapping[str, str]) -> Iterable[Finding]:
+def compared(declared: Mapping[str, str], live: Mapping[str, str]) -> Iterable[Checked]:
     """Compare the routes that a template declares with those of the live API."""
     wrong = [f"{route} is in the template and not live" for route in sorted(declared.keys() - live.keys())]
     wrong += [f"{route} is live and not in the template" for route in sorted(live.keys() - declared.keys())]
@@ -39,6 +39,6 @@ def compared(declared: Mapping[str, str], live: Mapping[str, str]) -> Iterable[F
         for route in sorted(declared.keys() & live.keys())
         if declared[route] != live[route]
     ]
-    yield from (Finding("routes", told, failed=True) for told in wrong)
+    yield from (Checked("routes", told, failed=True) for told in wrong)
     if not wrong:
-        yield Finding("routes", f"all {len(live)} routes and their authorizers are as in the template")
+        yield Checked("routes", f"all {len(live)} routes and their authorizers are as in the template")

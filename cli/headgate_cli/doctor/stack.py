@@ -12,7 +12,7 @@ from headgate.core.documents import Invalid
 from headgate.tokens.issuers import parse_issuers
 from headgate_cli.doctor.account import clock, concurrency
 from headgate_cli.doctor.alarms import check_alarms, check_topic, declared_alarms, live_alarms
-from headgate_cli.doctor.finding import Finding
+from headgate_cli.doctor.checked import Checked
 from headgate_cli.doctor.issuers import check_own, check_provider
 from headgate_cli.doctor.keys import check_key
 from headgate_cli.doctor.parameters import check_parameters
@@ -20,7 +20,7 @@ from headgate_cli.doctor.routes import compared, live_routes
 
 
 @dataclass(frozen=True, slots=True)
-class Stack:
+class DeployedStack:
     """What CloudFormation says of a stack. `own_keys` are the ids of its KMS keys, by logical id."""
 
     arn: str
@@ -56,14 +56,14 @@ class Stack:
             yield "audit key", audit, self.role("admin")
 
 
-def describe(cloudformation: Any, name: str) -> Stack:
+def read_stack(cloudformation: Any, name: str) -> DeployedStack:
     """Read a stack. Raises `ClientError` or `BotoCoreError`."""
     answer = cloudformation.describe_stacks(StackName=name)
     (stack,) = answer["Stacks"]
     pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=name)
     resources = [one for page in pages for one in page["StackResourceSummaries"]]
     keys = (one for one in resources if one["ResourceType"] == "AWS::KMS::Key")
-    return Stack(
+    return DeployedStack(
         stack["StackId"],
         {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])},
         {one["ParameterKey"]: one.get("ParameterValue", "") for one in stack.get("Parameters", [])},
@@ -73,8 +73,8 @@ def describe(cloudformation: Any, name: str) -> Stack:
 
 
 def check_stack(
-    stack: Stack, client: Callable[[str], Any], template: Mapping[str, Any], routes: Mapping[str, str], api: str
-) -> Iterator[Finding]:
+    stack: DeployedStack, client: Callable[[str], Any], template: Mapping[str, Any], routes: Mapping[str, str], api: str
+) -> Iterator[Checked]:
     """Check a stack against its template, which declares `routes`. `api` is the URL that callers use.
 
     `client` makes an AWS client by the service's name. What cannot be checked is a failure, too.
@@ -94,27 +94,27 @@ def check_stack(
         return  # the parameters' check names each fault
 
 
-def _tried(check: str, found: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+def _tried(check: str, found: Callable[[], Iterable[Checked]]) -> Iterator[Checked]:
     try:
         yield from list(found())
     except (BotoCoreError, ClientError) as error:
-        yield Finding(check, f"not checked: {error}", failed=True)
+        yield Checked(check, f"not checked: {error}", failed=True)
 
 
-def _routes(api: Any, stack: Stack, declared: Mapping[str, str]) -> Iterable[Finding]:
+def _routes(api: Any, stack: DeployedStack, declared: Mapping[str, str]) -> Iterable[Checked]:
     return compared(declared, live_routes(api, stack.outputs["ApiId"]))
 
 
-def _alarms(cloudwatch: Any, stack: Stack, template: Mapping[str, Any]) -> Iterable[Finding]:
+def _alarms(cloudwatch: Any, stack: DeployedStack, template: Mapping[str, Any]) -> Iterable[Checked]:
     return check_alarms(declared_alarms(template, stack.parameters), live_alarms(cloudwatch, stack.name))
 
 
-def _concurrency(functions: Any, stack: Stack) -> Iterator[Finding]:
+def _concurrency(functions: Any, stack: DeployedStack) -> Iterator[Checked]:
     """It only recommends, so it does not fail."""
     try:
         limits = functions.get_account_settings()["AccountLimit"]
     except (BotoCoreError, ClientError) as error:
-        yield Finding("concurrency", f"not checked: {error}")
+        yield Checked("concurrency", f"not checked: {error}")
         return
     reserved = int(stack.parameters.get("KillReservedConcurrency") or 0)
     yield concurrency(limits["UnreservedConcurrentExecutions"], reserved)

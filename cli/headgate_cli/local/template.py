@@ -230,7 +230,7 @@ class _Reader:
         own = self._resources[logical_id].get("Properties", {}).get("Layers", [])
         refs = [*self._globals.get("Function", {}).get("Layers", []), *own]
         known = self.layers()
-        arns = [str(self._resolver.resolve(ref)) for ref in refs]
+        arns = [str(arn) for arn in self._resolver.resolve(refs)]
         for arn in arns:
             if arn not in known:
                 raise TemplateError(f"{logical_id}: {arn} is not a layer in this template or the gate's")

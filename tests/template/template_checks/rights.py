@@ -16,12 +16,14 @@ from template_checks.expected import (
     OWN_ENVIRONMENT,
     SIGNERS,
     TIMEOUTS,
+    TRACING,
 )
 
 LOG_WRITES = {"logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"}
 INLINE_LIMIT = 10_240
 """Characters of all inline policies of a role, without white space (IAM quotas)."""
 _FUNCTION = "AWS::Lambda::Function"
+TRACING_LAYER = {"Fn::If": ["Traces", {"Ref": "TracingLayer"}, {"Ref": "AWS::NoValue"}]}
 
 
 def functions_match_expected(d: Deployment) -> Iterator[str]:
@@ -165,8 +167,11 @@ def functions_have_common_settings(d: Deployment) -> Iterator[str]:
             yield f"{name} has {f.get('Timeout')} s"
         if not 512 <= f.get("MemorySize", 128) <= 2048:
             yield f"{name} has {f.get('MemorySize')} MB"
-        if len(f.get("Layers", [])) != 1 or not d.text(f["Layers"][0]).startswith("<HeadgateLayer"):
+        layer, *others = f.get("Layers", [{"Ref": "none"}])
+        if not str(layer.get("Ref")).startswith("HeadgateLayer"):
             yield f"{name} does not use the layer"
+        if others != ([TRACING_LAYER] if OWN_ENVIRONMENT.get(name, set()) >= TRACING else []):
+            yield f"{name} has other layers: {others}"
 
 
 def kill_concurrency_can_be_reserved(d: Deployment) -> Iterator[str]:

@@ -18,7 +18,7 @@ from headgate.core.model import Decision, RouteClass, RoutePolicy, Subject
 from headgate.core.routes import PASSES, Pass, live_flags, policies_for
 from headgate.core.session import Session
 from headgate.core.snapshot import Snapshot
-from headgate.edge import telemetry
+from headgate.edge import telemetry, tracing
 from headgate.edge.credentials import Credentials, check_denied, subject_of
 from headgate.edge.http import Event, Request, read_request
 from headgate.store.sessions import session_in, session_key
@@ -76,6 +76,8 @@ class Authorizer:
         acting = [subject_of(credential, session, org) for org in others]
         listing, *each = self._snapshots.with_lists_of_each(view, (subject, *acting), keys)
         decided = decide_all(snapshot.rules, keys, listing.subject) if keys else {}
+        if tracing.ON:
+            tracing.evaluated(decided, view.revision)
         reason = self._check_flags(needed, decided, view, listing)
         by_org = _by_org(view, keys, credential.orgs, [one.subject for one in (each or [listing])])
         return {

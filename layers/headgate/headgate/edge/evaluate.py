@@ -13,7 +13,7 @@ from typing import Any
 from headgate.core.documents import canonical, is_key
 from headgate.core.limits import MAX_FLAGS
 from headgate.core.model import Json, Subject
-from headgate.edge import telemetry
+from headgate.edge import telemetry, tracing
 from headgate.edge.credentials import Credentials, check_denied, subject_of
 from headgate.edge.http import (
     ANSWER_BYTES,
@@ -136,6 +136,8 @@ def _subject(credential: Credential, context: dict[str, Json]) -> Subject:
 
 def _single(view: View, key: str, subject: Subject) -> Response:
     decision, made = evaluate(view.snapshot.rules, key, subject)
+    if tracing.ON:
+        tracing.evaluated({key: decision}, view.revision)
     told = {"metadata": metadata(decision, view)}
     if not made:
         missing = {"key": key, "errorCode": "FLAG_NOT_FOUND", "errorDetails": f"flag {key} not found"}
@@ -146,6 +148,8 @@ def _single(view: View, key: str, subject: Subject) -> Response:
 def _bulk(view: View, subject: Subject, if_none_match: str) -> Response:
     rules = view.snapshot.rules
     decided = {key: evaluate(rules, key, subject) for key in sorted(rules.flags)}
+    if tracing.ON:
+        tracing.evaluated({key: decision for key, (decision, _) in decided.items()}, view.revision)
     values = [[key, made, decision.reason] for key, (decision, made) in decided.items()]
     etag = f'"{sha256(canonical([subject.user, values]).encode("utf-8", "surrogatepass")).hexdigest()[:32]}"'
     headers = _headers(view) | {"etag": etag}

@@ -19,7 +19,7 @@ from headgate.core.decision import decide, decide_all
 from headgate.core.model import Json, Profile, Subject
 from headgate.core.profile import ADMIN_CLAIM, USER_CLAIM
 from headgate.core.snapshot import Snapshot, gate_flags, named_attributes
-from headgate.edge import telemetry
+from headgate.edge import telemetry, tracing
 from headgate.edge.admission import Admission, Applicant
 from headgate.edge.credentials import Credentials, check_denied, subject_of
 from headgate.edge.http import Event, Request, Response, read_request, respond
@@ -177,6 +177,8 @@ class TokenFunction:
             raise temporarily_unavailable("an allowlist is not available")
         subject = listing.subject
         decision = decide(snapshot.rules, snapshot.profile.access or "", subject, gate=True)
+        if tracing.ON:
+            tracing.evaluated({snapshot.profile.access or "": decision}, snapshot.revision)
         if not decision.value:
             telemetry.denied("token", decision.reason, revision=snapshot.revision, standing=view.standing,
                              request_id=request.request_id)  # fmt: skip

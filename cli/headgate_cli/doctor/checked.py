@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Checked:
     """One result of a check. `failed` means that something is not as it must be; otherwise it is for information."""
 
     check: str
