@@ -25,6 +25,7 @@ from headgate_cli.commands import (
     kills,
     plan,
     preview,
+    release,
     restore,
     revoke,
     routes,
@@ -45,7 +46,7 @@ WITH_VALUE = ("--api", "--profile", "--region")
 EVERYWHERE = (*WITH_VALUE, "--json")
 _ORDER = (
     "local tour flags preview stage allow kill kills restore emergency sessions revoke keys plan apply export explain "
-    "check audit token health doctor routes"
+    "check audit token health doctor release routes"
 ).split()
 ENVIRONMENT = """\
 Environment:
@@ -151,7 +152,8 @@ def headgate(
 
 COMMANDS: tuple[Callable[..., None], ...] = (
     stage.stage, allow.allow, kill.kill, kills.kills, restore.restore, revoke.revoke, apply.apply, export.export,
-    explain.explain, preview.preview, check.check, token.token, health.health, doctor.doctor, routes.routes, tour.tour,
+    explain.explain, preview.preview, check.check, token.token, health.health, doctor.doctor, release.release,
+    routes.routes, tour.tour,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(epilog=COMMON)(command)

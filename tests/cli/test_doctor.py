@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from headgate_cli.doctor.account import clock, concurrency
 from headgate_cli.doctor.keys import check_key
+from headgate_cli.emergency.variables import KILL
 from headgate_cli.local.intrinsics import read_template
 from headgate_cli.local.template import load_template
 from headgate_cli.main import app
@@ -126,6 +127,10 @@ class Desk:
             name: {"Type": "AWS::KMS::Key", "Properties": {"KeyPolicy": json.dumps(key_policy(self.role("token")))}}
             for name in own
         }
+        role = self.client("iam").create_role(RoleName=self.name, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+        shape = {"Runtime": "python3.13", "Role": role, "Handler": "app.handler", "Code": {"ZipFile": "pass"}}
+        variables = {"Environment": {"Variables": {KILL: ""}}}
+        resources["AuthorizerFunction"] = {"Type": "AWS::Lambda::Function", "Properties": {**shape, **variables}}
         body = {
             "Parameters": {name: {"Type": "String"} for name in given},
             "Resources": {"Logs": {"Type": "AWS::Logs::LogGroup", "Properties": {}}, **resources},
@@ -135,6 +140,30 @@ class Desk:
             StackName=self.name, TemplateBody=json.dumps(body),
             Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in given.items()],
         )  # fmt: skip
+        self.client("lambda").create_alias(FunctionName=self.gate, Name="live", FunctionVersion="$LATEST")
+
+    @property
+    def gate(self) -> str:
+        """The authorizer's name."""
+        found = self.client("cloudformation").describe_stack_resource(
+            StackName=self.name, LogicalResourceId="AuthorizerFunction"
+        )
+        return str(found["StackResourceDetail"]["PhysicalResourceId"])
+
+    def serve(self, version: str, **shares: float) -> None:
+        """Move the alias."""
+        routing = {"AdditionalVersionWeights": {name.removeprefix("v"): share for name, share in shares.items()}}
+        self.client("lambda").update_alias(
+            FunctionName=self.gate, Name="live", FunctionVersion=version, RoutingConfig=routing
+        )
+
+    def publish(self, kill: str = "") -> str:
+        """A version with this kill, after which another one is deployed: its number."""
+        api = self.client("lambda")
+        api.update_function_configuration(FunctionName=self.gate, Environment={"Variables": {KILL: kill}})
+        version = api.publish_version(FunctionName=self.gate)["Version"]
+        api.update_function_configuration(FunctionName=self.gate, Environment={"Variables": {KILL: "", "NEW": "1"}})
+        return str(version)
 
     def run(self, *args: str) -> Result:
         """Run the command on this machine's `AWS`."""
@@ -167,6 +196,7 @@ def test_a_stack_like_its_template_passes(desk: Desk) -> None:
         "clock agrees", "do not contradict", f"all {len(DECLARED)} routes and their authorizers are as in the template",
         f"all {len(ALARMS)} alarms exist", "has subscribers", "signing key 3 is enabled",
         "audit key is enabled", f"{desk.site.base} answers", f"the API answers as {desk.site.base}",
+        "version $LATEST serves what was deployed",
         "not checked",  # moto does not know GetAccountSettings
     ):  # fmt: skip
         assert told in done.stdout
@@ -233,6 +263,19 @@ def test_a_policy_that_does_not_deny_all_others_fails(desk: Desk, changes: dict[
     key = desk.key("token", **json.loads(json.dumps(changes).replace("{role}", role)))
     assert any(finding.failed for finding in check_key(desk.client("kms"), "key", key, role))
     assert not any(finding.failed for finding in check_key(desk.client("kms"), "key", desk.key("token"), role))
+
+
+def test_a_gate_that_does_not_serve_what_was_deployed_fails(desk: Desk) -> None:
+    desk.deploy()
+    old = desk.publish()
+    desk.serve(old)
+    assert desk.failed() == [f"version {old} serves, which is not what was deployed: run headgate release"]
+    desk.serve(old, v2=0.5)
+    assert desk.failed() == ["a release is in progress, or was interrupted: run headgate release"]
+    desk.serve(desk.publish("*"))
+    assert desk.failed() == ["an emergency kill is in force: lift it when the table answers (docs/operate.md)"]
+    desk.serve("$LATEST")
+    assert desk.failed() == []
 
 
 def test_providers_and_an_api_that_do_not_answer_fail(desk: Desk) -> None:

@@ -1,79 +1,13 @@
 """`headgate emergency` when Lambda is slow, others change the functions, or a change fails: nothing is lost."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import EndpointConnectionError
+from lambda_api import OWN, Lambda, error
 
 from headgate_cli.emergency.functions import ATTEMPTS, EVERY, Functions
-from headgate_cli.emergency.variables import KILL, ROUTES
-
-OWN = {"HEADGATE_TABLE": "t", KILL: "", ROUTES: ""}
-
-
-class Lambda:
-    """A Lambda function with an alias, per the API reference, with faults.
-
-    `slow`: reads until a change has finished. `pending`: reads until a version is active. `others`: concurrent writes
-    by others. `failed`: why a change is rejected.
-    """
-
-    def __init__(self, *, slow: int = 0, pending: int = 0, others: int = 0, failed: str = "") -> None:
-        self.slow, self.pending, self.others, self.failed = slow, pending, others, failed
-        self.variables: dict[str, str] = dict(OWN)
-        self.revision, self._busy, self._reason = 0, 0, ""
-        self.versions: list[dict[str, str]] = []
-        self.alias: dict[str, Any] = {"Name": "live", "FunctionVersion": "$LATEST"}
-        self.paused: list[float] = []
-
-    def get_function_configuration(self, FunctionName: str, Qualifier: str = "") -> dict[str, Any]:  # noqa: ARG002, N803
-        if Qualifier:
-            state, self.pending = "Pending" if self.pending else "Active", max(0, self.pending - 1)
-            return {"State": state, "Environment": {"Variables": self.versions[int(Qualifier) - 1]}}
-        found: dict[str, Any] = {"RevisionId": str(self.revision), "LastUpdateStatus": "Successful"}
-        if self._busy:
-            self._busy -= 1
-            found["LastUpdateStatus"] = "InProgress"
-        elif self._reason:
-            found |= {"LastUpdateStatus": "Failed", "LastUpdateStatusReasonCode": self._reason}
-        return found | {"Environment": {"Variables": dict(self.variables)}}
-
-    def update_function_configuration(
-        self, FunctionName: str, Environment: Mapping[str, dict[str, str]], RevisionId: str  # noqa: ARG002, N803
-    ) -> None:  # fmt: skip
-        self._guard(RevisionId)
-        if self._busy:
-            raise error("ResourceConflictException")
-        self.revision += 1
-        self.variables, self._busy, self._reason = Environment["Variables"], self.slow, self.failed
-
-    def publish_version(self, FunctionName: str, Description: str, RevisionId: str) -> dict[str, str]:  # noqa: ARG002, N803
-        self._guard(RevisionId)
-        self.versions.append(dict(self.variables))
-        return {"Version": str(len(self.versions))}
-
-    def get_alias(self, FunctionName: str, Name: str) -> dict[str, Any]:  # noqa: ARG002, N803
-        return self.alias
-
-    def update_alias(self, FunctionName: str, **members: Any) -> None:  # noqa: ARG002, N803
-        self.alias |= members
-
-    def _guard(self, revision: str) -> None:
-        if self.others:
-            self.others -= 1
-            self.revision += 1
-            self.variables = {**self.variables, f"OTHERS_{self.others}": "1"}
-        if revision != str(self.revision):
-            raise error("PreconditionFailedException")
-
-    @property
-    def functions(self) -> Functions:
-        return Functions(self, pause=self.paused.append, patience=5)
-
-
-def error(code: str) -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": "no"}}, "Operation")
+from headgate_cli.emergency.variables import KILL
 
 
 def test_slow_change_is_waited_for() -> None:

@@ -86,5 +86,6 @@ def test_nothing_is_recorded_without_a_span_or_when_off(
     tracer[1].clear()
     assert traced.replay("evaluate.single")["statusCode"] == 200
     assert tracer[1].get_finished_spans() == ()
-    monkeypatch.setattr(tracing, "ON", False)
+    monkeypatch.delenv("HEADGATE_TRACING")
+    importlib.reload(tracing)
     assert events(traced, "evaluate.single", tracer) == []

@@ -13,10 +13,12 @@ from headgate.tokens.issuers import parse_issuers
 from headgate_cli.doctor.account import clock, concurrency
 from headgate_cli.doctor.alarms import check_alarms, check_topic, declared_alarms, live_alarms
 from headgate_cli.doctor.checked import Checked
+from headgate_cli.doctor.gate import check_gate
 from headgate_cli.doctor.issuers import check_own, check_provider
 from headgate_cli.doctor.keys import check_key
 from headgate_cli.doctor.parameters import check_parameters
 from headgate_cli.doctor.routes import compared, live_routes
+from headgate_cli.emergency.functions import FUNCTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class DeployedStack:
     outputs: Mapping[str, str]
     parameters: Mapping[str, str]
     own_keys: Mapping[str, str]
+    authorizer: str
     date: str
 
     @property
@@ -63,11 +66,13 @@ def read_stack(cloudformation: Any, name: str) -> DeployedStack:
     pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=name)
     resources = [one for page in pages for one in page["StackResourceSummaries"]]
     keys = (one for one in resources if one["ResourceType"] == "AWS::KMS::Key")
+    gates = (one["PhysicalResourceId"] for one in resources if one["LogicalResourceId"] == FUNCTIONS[0])
     return DeployedStack(
         stack["StackId"],
         {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])},
         {one["ParameterKey"]: one.get("ParameterValue", "") for one in stack.get("Parameters", [])},
         {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in keys},
+        next(gates, ""),
         answer["ResponseMetadata"]["HTTPHeaders"]["date"],
     )
 
@@ -86,7 +91,9 @@ def check_stack(
     yield from _tried("alarms", partial(check_topic, client("sns"), stack.parameters.get("AlarmTopic", "")))
     for name, key, signer in stack.keys:
         yield from _tried("keys", partial(check_key, client("kms"), name, key, signer))
-    yield from _concurrency(client("lambda"), stack)
+    functions = client("lambda")
+    yield from _tried("gate", partial(check_gate, functions, stack.authorizer))
+    yield from _concurrency(functions, stack)
     yield from check_own(api, stack.parameters.get("Issuer", ""))
     try:
         yield from map(check_provider, parse_issuers(stack.parameters.get("IdentityIssuers", "[]")))

@@ -2,12 +2,14 @@
 
 For each function: read its variables -> set the kill -> wait until Lambda has applied the change. The authorizer is
 called through an alias, which is then moved to a new version that no deployment changes. Lifting clears the kill and
-moves the alias back. Both are idempotent, and resume where they stopped.
+moves the alias back to what served before: $LATEST, or a released version. Both are idempotent, and resume where they
+stopped.
 
 Source: AWS Lambda API reference; Developer Guide, "Lambda function states" (an update is in effect once its
 `LastUpdateStatus` is `Successful`; until then the previous configuration serves).
 """
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,6 +30,9 @@ ATTEMPTS = 5
 """Attempts to update the variables: others may change the function at the same time."""
 MAX_TEXT = 256
 """The maximum length of a version's or an alias's description, in characters."""
+WAS = re.compile(r"\(was (\d+)\) ")
+"""At the start of the alias's description: the released version that served before the kill, and serves after it."""
+UNWEIGHTED: Mapping[str, Any] = {"AdditionalVersionWeights": {}}
 CONCURRENT_CHANGE = ("PreconditionFailedException", "ResourceConflictException")
 
 
@@ -83,9 +88,9 @@ class Functions:
 
     def state(self, function: str) -> _State:
         """Return what serves a function's requests. Raises `Stuck`, `ClientError`, `BotoCoreError`."""
-        alias = self._alias(function)
+        alias = self.alias(function)
         serves = str(alias["FunctionVersion"]) if alias else LATEST
-        variables = variables_of(self._configuration(function, serves))
+        variables = variables_of(self.configuration(function, serves))
         return _State(function, variables[KILL], len(variables.get(ROUTES, "")), serves)
 
     def kill(self, function: str, flags: str, work: Sequence[RoutePolicy] | None, reason: str) -> Report:
@@ -98,9 +103,9 @@ class Functions:
 
         with report.failures():
             self._apply(report, with_kill)
-            alias = self._alias(function)
+            alias = self.alias(function)
             if alias is not None and not self._is_pinned(function, alias):
-                self._pin(report, alias, f"emergency kill of {flags}: {reason}"[:MAX_TEXT])
+                self._pin(report, f"{_origin(alias)}emergency kill of {flags}: {reason}"[:MAX_TEXT])
         return report
 
     def lift(self, function: str, reason: str) -> Report:
@@ -108,21 +113,22 @@ class Functions:
         report = Report(function)
         with report.failures():
             self._apply(report, lifted)
-            alias = self._alias(function)
+            alias = self.alias(function)
             if alias is not None and alias["FunctionVersion"] != LATEST:
+                before = WAS.match(alias.get("Description", ""))
                 with report.step("alias"):
-                    self._move(function, alias, LATEST, f"emergency lifted: {reason}"[:MAX_TEXT])
+                    self._move(function, before[1] if before else LATEST, f"emergency lifted: {reason}"[:MAX_TEXT])
         return report
 
     def _apply(self, report: Report, wanted: Callable[[Variables], Variables]) -> None:
         for _attempt in range(ATTEMPTS):
-            configuration = self._settled(report.function)
+            configuration = self.settled(report.function)
             held = variables_of(configuration)
             changed = wanted(held)
             if changed == held and configuration.get("LastUpdateStatus") != "Failed":
                 return
             with report.step("variables"):
-                self._update(report.function, changed, _guard(configuration))
+                self._update(report.function, changed, if_unchanged(configuration))
         raise Stuck("it keeps being changed by others")
 
     def _update(self, function: str, changed: Variables, guard: Mapping[str, str]) -> None:
@@ -131,57 +137,61 @@ class Functions:
                 FunctionName=function, Environment={"Variables": dict(changed)}, **guard
             )
         except ClientError as error:
-            if _code(error) not in CONCURRENT_CHANGE:
+            if code_of(error) not in CONCURRENT_CHANGE:
                 raise
             self._pause(EVERY)
             return
-        found = self._settled(function)
+        found = self.settled(function)
         if found.get("LastUpdateStatus") == "Failed":
             raise Stuck(f"Lambda could not apply the change: {found.get('LastUpdateStatusReasonCode')}")
 
-    def _pin(self, report: Report, alias: Mapping[str, Any], text: str) -> None:
-        guard = _guard(self._settled(report.function))
+    def _pin(self, report: Report, text: str) -> None:
+        guard = if_unchanged(self.settled(report.function))
         with report.step("version"):
             made = self._api.publish_version(FunctionName=report.function, Description=text, **guard)
-            self._settled(report.function, made["Version"])
+            self.settled(report.function, made["Version"])
         with report.step("alias"):
-            self._move(report.function, alias, made["Version"], text)
+            self._move(report.function, made["Version"], text)
 
-    def _move(self, function: str, alias: Mapping[str, Any], version: str, text: str) -> None:
-        """Point the alias at a version, without weights: a share of the requests would still go to another version."""
-        unweighted: dict[str, Any] = {"RoutingConfig": {"AdditionalVersionWeights": {}}} if _weights(alias) else {}
+    def _move(self, function: str, version: str, text: str) -> None:
+        """Point the alias at a version, without weights: a share of the requests would still go to another version.
+
+        It overrides whatever a release does at the same time, which then ends (docs/decisions/0021).
+        """
         self._api.update_alias(
-            FunctionName=function, Name=ALIAS, FunctionVersion=version, Description=text, **unweighted
+            FunctionName=function, Name=ALIAS, FunctionVersion=version, Description=text, RoutingConfig=UNWEIGHTED
         )
 
     def _is_pinned(self, function: str, alias: Mapping[str, Any]) -> bool:
         """Return whether the alias points only at a version with the function's variables."""
         version = alias["FunctionVersion"]
-        if version == LATEST or _weights(alias):
+        if version == LATEST or weights(alias):
             return False
-        return variables_of(self._configuration(function, version)) == variables_of(self._configuration(function))
+        return variables_of(self.configuration(function, version)) == variables_of(self.configuration(function))
 
-    def _settled(self, function: str, version: str = LATEST) -> Mapping[str, Any]:
-        """Return the configuration once no change is in progress. Raises `Stuck` if that takes too long."""
+    def settled(self, function: str, version: str = LATEST) -> Mapping[str, Any]:
+        """Return a version's configuration once no change is in progress. Raises `Stuck` if that takes too long."""
         waited = 0.0
         while waited <= self._patience:
-            found = self._configuration(function, version)
+            found = self.configuration(function, version)
             if found.get("LastUpdateStatus") != "InProgress" and found.get("State") != "Pending":
                 return found
             self._pause(EVERY)
             waited += EVERY
         raise Stuck(f"a change is still in progress after {self._patience:.0f} s")
 
-    def _configuration(self, function: str, version: str = LATEST) -> Mapping[str, Any]:
+    def configuration(self, function: str, version: str = LATEST) -> Mapping[str, Any]:
+        """Return a version's configuration."""
         qualifier = {} if version == LATEST else {"Qualifier": version}
         found: Mapping[str, Any] = self._api.get_function_configuration(FunctionName=function, **qualifier)
         return found
 
-    def _alias(self, function: str) -> Mapping[str, Any] | None:
+    def alias(self, function: str) -> Mapping[str, Any] | None:
+        """Return what the alias points to; None if the function has none."""
         try:
             found: Mapping[str, Any] = self._api.get_alias(FunctionName=function, Name=ALIAS)
         except ClientError as error:
-            if _code(error) != "ResourceNotFoundException":
+            if code_of(error) != "ResourceNotFoundException":
                 raise
             return None
         return found
@@ -196,20 +206,28 @@ def find(stacks: Any, stack: str) -> list[str]:
 def said(error: ClientError | BotoCoreError) -> str:
     """Describe a failed AWS call."""
     if isinstance(error, ClientError):
-        return f"{_code(error)}: {error.response['Error'].get('Message', '')}"
+        return f"{code_of(error)}: {error.response['Error'].get('Message', '')}"
     return f"{type(error).__name__}: {error}"
 
 
-def _weights(alias: Mapping[str, Any]) -> Mapping[str, float]:
+def _origin(alias: Mapping[str, Any]) -> str:
+    """Return what `WAS` reads, for an alias that is about to be moved; empty if it followed $LATEST."""
+    before = WAS.match(alias.get("Description", ""))
+    if before:
+        return before[0]
+    return "" if alias["FunctionVersion"] == LATEST else f"(was {alias['FunctionVersion']}) "
+
+
+def weights(alias: Mapping[str, Any]) -> Mapping[str, float]:
     """Return the share of an alias's requests that other versions get."""
     shares: Mapping[str, float] = (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
     return shares
 
 
-def _guard(configuration: Mapping[str, Any]) -> dict[str, str]:
+def if_unchanged(configuration: Mapping[str, Any]) -> dict[str, str]:
     """Return the arguments that make a call fail if the function was changed since it was read."""
     return {"RevisionId": configuration["RevisionId"]} if "RevisionId" in configuration else {}
 
 
-def _code(error: ClientError) -> str:
+def code_of(error: ClientError) -> str:
     return str(error.response["Error"]["Code"])

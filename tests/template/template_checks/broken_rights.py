@@ -102,6 +102,10 @@ BROKEN: dict[Check, dict[str, Edit]] = {
         "no layer": drop("Globals.Function.Layers"),
         "starved": put("Globals.Function.MemorySize", 128),
     },
+    rights.every_role_has_the_boundary: {
+        "no function's": drop("Globals.Function.PermissionsBoundary"),
+        "not the schedule's": drop("Resources.HealthScheduleRole.Properties.PermissionsBoundary"),
+    },
     rights.kill_concurrency_can_be_reserved: {
         "none": drop(_FUNCTION.format("Kill", "ReservedConcurrentExecutions")),
         "zero": put(_FUNCTION.format("Kill", "ReservedConcurrentExecutions"), {"Ref": "KillReservedConcurrency"}),

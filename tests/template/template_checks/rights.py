@@ -174,6 +174,13 @@ def functions_have_common_settings(d: Deployment) -> Iterator[str]:
             yield f"{name} has other layers: {others}"
 
 
+def every_role_has_the_boundary(d: Deployment) -> Iterator[str]:
+    boundary = {"Fn::If": ["HasBoundary", {"Ref": "PermissionsBoundary"}, {"Ref": "AWS::NoValue"}]}
+    for name, role in d.of("AWS::IAM::Role").items():
+        if role.get("PermissionsBoundary") != boundary:
+            yield f"{name} has the boundary {role.get('PermissionsBoundary')}"
+
+
 def kill_concurrency_can_be_reserved(d: Deployment) -> Iterator[str]:
     """Zero would disable the function, so that no reservation means that the member is absent."""
     for name, parameter in (("KillFunction", "KillReservedConcurrency"), ("AdminFunction", "AdminReservedConcurrency")):
@@ -198,6 +205,7 @@ CHECKS = (
     functions_match_expected, function_permissions_are_exact, no_permission_has_a_wildcard,
     roles_have_only_their_own_policies, required_denials_exist, audit_is_append_only, partition_keys_are_bounded,
     only_es256_over_messages_is_allowed, signer_role_paths_match_the_key_policies, functions_write_only_their_own_log,
-    logs_expire, functions_have_common_settings, kill_concurrency_can_be_reserved,
+    logs_expire, functions_have_common_settings, every_role_has_the_boundary,
+    kill_concurrency_can_be_reserved,
     environment_variables_match_expected,
 )  # fmt: skip
