@@ -14,6 +14,7 @@ from headgate_cli.commands import (
     apply,
     audit,
     check,
+    cost,
     doctor,
     emergency,
     explain,
@@ -46,7 +47,7 @@ WITH_VALUE = ("--api", "--profile", "--region")
 EVERYWHERE = (*WITH_VALUE, "--json")
 _ORDER = (
     "local tour flags preview stage allow kill kills restore emergency sessions revoke keys plan apply export explain "
-    "check audit token health doctor release routes"
+    "check audit token health doctor release routes cost"
 ).split()
 ENVIRONMENT = """\
 Environment:
@@ -153,7 +154,7 @@ def headgate(
 COMMANDS: tuple[Callable[..., None], ...] = (
     stage.stage, allow.allow, kill.kill, kills.kills, restore.restore, revoke.revoke, apply.apply, export.export,
     explain.explain, preview.preview, check.check, token.token, health.health, doctor.doctor, release.release,
-    routes.routes, tour.tour,
+    routes.routes, cost.cost, tour.tour,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(epilog=COMMON)(command)

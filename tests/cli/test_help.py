@@ -11,7 +11,7 @@ from headgate_cli.main import hoisted
 
 COMMANDS = (
     "local tour flags preview stage allow kill kills restore emergency sessions revoke keys plan apply export explain "
-    "check audit token health doctor release routes"
+    "check audit token health doctor release routes cost"
 ).split()
 PAIRS = [
     tuple(words.split())

@@ -4,45 +4,15 @@ Each environment is its own `Snapshots` on one reference table and one clock; re
 read is counted as DynamoDB does: one unit for each 4 KB of a consistent read (one head, one page of rules).
 """
 
-import heapq
-import json
-from collections import Counter
-from typing import Any
-
 import pytest
-from in_memory_gate import InMemoryGate
+from herd import Herd, Requests
 from operators import killing
 from proofs import Tally, many
-from reference_table import Call
 
-from headgate.core.ruleset import Ruleset
-from headgate.store.snapshots import SOFT_JITTER, SOFT_TTL, Snapshots, Standing
+from headgate.store.snapshots import SOFT_JITTER, SOFT_TTL, Standing
 
 FLAGS, FEW = 100, 10
 COLD, COLD_SECONDS = many(200, 1_000), 10.0
-REQUESTS_A_SECOND = 20.0
-"""To each warm environment: enough that the jitter spreads their refreshes, not chance."""
-
-
-class Herd(InMemoryGate):
-    """A gate with some rules, whose environments start at random; counts the reads of the head in each second."""
-
-    def __init__(self, *, flags: int) -> None:
-        super().__init__(seed=1)
-        self.clock.now, self.ops = 0.0, self.operator()
-        for number in range(flags):
-            self.ops.creates(f"flag-{number}", stage="ga", owner="a team", description="what it is good for")
-        self.reads: Counter[int] = Counter()
-        self.table.weather = self._counted
-
-    def _counted(self, call: Call) -> None:
-        if call.keys[0] == ("head", "head") and call.op == "get":
-            self.reads[int(self.clock())] += 1
-
-    def units_of_the_rules(self) -> int:
-        """Read units of a whole load."""
-        size = sum(len(json.dumps(item)) for item in self.table.partition("rules").values())
-        return -(-size // 4_096)
 
 
 @pytest.mark.proof("cold starts within ten seconds")
@@ -61,31 +31,6 @@ def test_a_cold_start_is_one_load_between_two_reads_of_the_head(tally: Tally) ->
     tally.most(read_units_for_one=units, read_units_in_the_worst_second=max(herd.reads.values()) // 2 * units)
 
 
-class Requests:
-    """Requests to many environments, in the order of time."""
-
-    def __init__(self, herd: Herd, environments: list[Snapshots], *, start_within: float) -> None:
-        self._herd, self._environments = herd, environments
-        self._due = [(herd.source.uniform(0, start_within), n) for n in range(len(environments))]
-        heapq.heapify(self._due)
-
-    def until(self, end: float) -> list[Ruleset]:
-        """The rules that each environment knew last."""
-        known: dict[int, Any] = {}
-        clock, source = self._herd.clock, self._herd.source
-        while self._due[0][0] < end:
-            clock.now, number = self._due[0]
-            before = len(self._herd.table.calls)
-            view = self._environments[number].soft()
-            assert view.standing is Standing.FRESH
-            known[number] = view.snapshot.rules
-            has_read = len(self._herd.table.calls) > before  # then requests in the next 4 s read nothing
-            rest = SOFT_TTL - SOFT_JITTER if has_read else 0.0
-            heapq.heapreplace(self._due, (clock.now + rest + source.expovariate(REQUESTS_A_SECOND), number))
-        clock.now = end
-        return list(known.values())
-
-
 TOGETHER = pytest.mark.proof("warm environments that all started in one second")
 APART = pytest.mark.proof("warm environments that started within ten seconds")
 
@@ -98,6 +43,7 @@ def test_jitter_spreads_refreshes(start_within: float, tally: Tally) -> None:
     herd, count, span = Herd(flags=FEW), many(300, 10_000), 60
     requests = Requests(herd, [herd.cold() for _ in range(count)], start_within=start_within)
     requests.until(2.0 * span)
+    assert requests.seen.keys() == {Standing.FRESH}
     late = [herd.reads[second] for second in range(span, 2 * span)]
     mean, peak = sum(late) / span, max(late)
     assert mean <= count / (SOFT_TTL - SOFT_JITTER)

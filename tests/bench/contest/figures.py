@@ -27,7 +27,7 @@ def draw_peers(path: Path, found: Mapping[str, dict[str, list[float]]]) -> None:
         panel.set_xscale("log")
         panel.set_title(name)
         panel.set_xlabel("ns a decision (log scale)")
-    _save(figure, path)
+    save(figure, path)
 
 
 def draw_growth(path: Path, grown: Growth) -> None:
@@ -40,9 +40,10 @@ def draw_growth(path: Path, grown: Growth) -> None:
     panel.set_xlabel("number (log scale)")
     panel.set_ylabel("ns a decision")
     panel.legend(frameon=False)
-    _save(figure, path)
+    save(figure, path)
 
 
-def _save(figure: "pyplot.Figure", path: Path) -> None:
+def save(figure: "pyplot.Figure", path: Path) -> None:
+    """Write a figure without a date, so that the same measurements make the same file."""
     figure.savefig(path, metadata={"Date": None, "Creator": None})
     pyplot.close(figure)

@@ -1,0 +1,1 @@
+"""What a stack costs: the figures with their sources, and the arithmetic of `headgate cost`."""
