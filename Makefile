@@ -5,7 +5,7 @@ WORKERS ?= 2
 QUICK = tests/core tests/events/test_replay.py
 CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
 
-.PHONY: help tour local quick check lint test rehearse prove dynamodb-local fuzz bench openapi build clean
+.PHONY: help tour local quick check lint test rehearse prove dynamodb-local fuzz bench scale openapi build clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-15s %s\n", $$1, $$2}' Makefile
@@ -47,6 +47,9 @@ fuzz: .venv/test.stamp  ## Verify a million forged tokens, and 100,000 more agai
 
 bench: .venv-bench/bench.stamp  ## Run the benchmarks against other flag systems (docs/benchmarks.md)
 	for file in tests/bench/bench_*.py; do .venv-bench/bin/python $$file || missed=1; done; exit $${missed:-0}
+
+scale: .venv-bench/bench.stamp  ## Simulate growth until it bends, and draw it (docs/cost.md); five minutes
+	.venv-bench/bin/python tests/bench/scale.py --figures docs/img
 
 openapi: .venv/test.stamp  ## Generate docs/openapi.json and manifest.schema.json from the code
 	$(BIN)/python -m headgate.openapi .

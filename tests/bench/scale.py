@@ -1,7 +1,7 @@
 """What grows until it bends: `python tests/bench/scale.py`. Prints the tables of docs/cost.md and decision record 19.
 
-Virtual time, the product's own snapshots, client, and record (throttled_herd.py and head_copies.py in tests/support), and
-3,000 read units a second for each partition key. `--figures FOLDER` also draws them. Takes about four minutes.
+Virtual time; the product's own snapshots, client, and record (tests/support: throttled_herd.py, head_copies.py); each
+partition key answers 3,000 read units a second. `--figures FOLDER` also draws them. Takes about four minutes.
 """
 
 import argparse
@@ -86,10 +86,14 @@ def show_deciding(found: Sequence[Deciding]) -> None:
 
 def show_starting(found: Sequence[Starting]) -> None:
     """Print how cold starts fare."""
-    rows = [(one.flags, one.units, min(UNITS_A_SECOND // 2, UNITS_A_SECOND // (one.units - 3)), one.rate, f"{one.denied:.0%}",
-             f"{one.p99_s:.2f}") for one in found]  # fmt: skip
+    rows = [(one.flags, one.units, fit(one), one.rate, f"{one.denied:.0%}", f"{one.p99_s:.2f}") for one in found]
     header = ("flags", "units of one", "starts a second that fit", "starts a second", "first denied", "p99, s")
     table("Cold starts", header, rows)
+
+
+def fit(one: Starting) -> int:
+    """How many starts a second the head, which each reads twice, and the rules' partition can answer."""
+    return min(UNITS_A_SECOND // 2, UNITS_A_SECOND // (one.units - 3))
 
 
 def show_copies() -> None:
@@ -97,12 +101,12 @@ def show_copies() -> None:
     rows = []
     for copies in COPIES:
         asked = [round(UNITS_A_SECOND * copies * share) for share in SHARES]
-        fit = [rate for rate in asked if deciding(rate, copies=copies, seconds=4).denied <= DENIED]
-        rows.append([copies, f"{max(fit, default=0):,}"])
+        answered = [rate for rate in asked if deciding(rate, copies=copies, seconds=4).denied <= DENIED]
+        rows.append([copies, f"{max(answered, default=0):,}"])
     table("Copies of the head: live decisions a second that are answered", ("heads", "a second"), rows)
     kills = [killings(copies, others, kills=2_000) for others in OTHERS for copies in COPIES]
-    cells = [(one.changes_a_second, one.copies, one.write_units, round(one.p50_ms), round(one.p99_ms), f"{one.lost:.0%}")
-             for one in kills]  # fmt: skip
+    cells = [(one.changes_a_second, one.copies, one.write_units, round(one.p50_ms), round(one.p99_ms),
+              f"{one.lost:.0%}") for one in kills]  # fmt: skip
     table("Copies of the head: a kill", ("other changes a second", "heads", "write units", "p50, ms", "p99, ms",
                                          "attempts that lose"), cells)  # fmt: skip
 
