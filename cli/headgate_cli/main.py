@@ -14,7 +14,6 @@ from headgate_cli.commands import (
     apply,
     audit,
     check,
-    cost,
     doctor,
     emergency,
     explain,
@@ -37,6 +36,7 @@ from headgate_cli.commands import (
 )
 from headgate_cli.commands.allow_import import allow_import
 from headgate_cli.commands.allow_list import allow_has, allow_list
+from headgate_cli.commands.cost import estimate
 from headgate_cli.commands.local import local
 from headgate_cli.failures import EXIT_CODES, Failure
 from headgate_cli.options import COMMON, option
@@ -154,12 +154,13 @@ def headgate(
 COMMANDS: tuple[Callable[..., None], ...] = (
     stage.stage, allow.allow, kill.kill, kills.kills, restore.restore, revoke.revoke, apply.apply, export.export,
     explain.explain, preview.preview, check.check, token.token, health.health, doctor.doctor, release.release,
-    routes.routes, cost.cost, tour.tour,
+    routes.routes, tour.tour,
 )  # fmt: skip
 for command in COMMANDS:
     app.command(epilog=COMMON)(command)
 app.command(epilog=COMMON, cls=plan.PlanCommand)(plan.plan)
 app.command(epilog=COMMON, short_help="Run the whole stack on this machine.")(local)
+app.command("cost", epilog=COMMON)(estimate)
 app.command("allow import", epilog=COMMON, hidden=True)(allow_import)
 app.command("allow list", epilog=COMMON, hidden=True)(allow_list)
 app.command("allow has", epilog=COMMON, hidden=True)(allow_has)

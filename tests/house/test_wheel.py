@@ -142,6 +142,7 @@ def test_without_the_extra_the_command_works_and_gives_a_hint(
     command = installed(wheel, tmp_path_factory.mktemp("plain"), without=EXTRA)
     assert run(command, "check", cwd=empty).returncode == 0
     assert run(command, "--help", cwd=empty).returncode == 0
+    assert "guarded API" in run(command, "cost", cwd=empty).stdout  # its prices are in the wheel
     for name in ("local", "tour"):
         refused = run(command, name, cwd=empty)
         assert refused.returncode != 0

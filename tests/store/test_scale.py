@@ -3,12 +3,16 @@
 The product's snapshots, client, and record run on virtual time (throttled_herd, head_copies).
 """
 
+from pathlib import Path
+
 import pytest
+import scale
 from head_copies import killings
 from proofs import Tally, many
 from throttled_herd import deciding, refreshing, starting
 
 from headgate.store.snapshots import SOFT_JITTER, SOFT_TTL
+from headgate_cli.cost.figures import read_figures
 
 UNITS = 300
 BEND = UNITS * (SOFT_TTL - SOFT_JITTER / 2)
@@ -58,3 +62,11 @@ def test_each_copy_of_the_head_makes_a_kill_dearer_and_likelier_to_lose_a_race(t
     assert one.lost < eight.lost
     tally.add(kills=2 * many(300, 2_000))
     tally.most(lost_with_one_in_percent=round(100 * one.lost), with_eight=round(100 * eight.lost))
+
+
+def test_the_page_has_the_limits_of_each_kind(capsys: pytest.CaptureFixture[str]) -> None:
+    scale.show_limits(read_figures())
+    page = (Path(__file__).parents[2] / "docs/cost.md").read_text(encoding="utf-8")
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    assert len(rows) == 2 + len(scale.KINDS)
+    assert all(row in page for row in rows)

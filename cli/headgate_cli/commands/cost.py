@@ -29,7 +29,7 @@ def parse_count(text: str) -> int:
 _count = partial(option, metavar="N", parser=parse_count)
 
 
-def cost(
+def estimate(
     ctx: typer.Context,
     authorized: Annotated[int | None, _count(help="Guarded requests without flags.")] = None,
     live: Annotated[int | None, _count(help="Guarded requests with a live decision.")] = None,
@@ -38,10 +38,10 @@ def cost(
     refused: Annotated[int | None, _count(help="Requests refused at the gate.")] = None,
     x86: Annotated[bool, typer.Option("--x86", help="Calculate with x86 instead of arm64.")] = False,
 ) -> None:
-    """Estimate the cost of a month at list prices, for five mixes of traffic or for your own.
+    """Estimate what a stack costs in a month, and what limits it.
 
-    N is a number of requests in a month, such as 250k or 10M. The prices are those of one Region and one day, without
-    free tiers; docs/cost.md says what is measured and what is assumed.
+    For five mixes of traffic, or for your own. N is a number of requests in a month, such as 250k or 10M. Prices are
+    those of one Region and one day, without free tiers; docs/cost.md says what is measured and what is assumed.
 
     Example: headgate cost --authorized 10M --live 2M --exchanges 1M
     """
