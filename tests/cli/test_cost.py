@@ -94,10 +94,10 @@ def test_the_schedule_counts_the_fixed_metrics(
 
 
 def test_a_bill_by_hand() -> None:
-    """A million exchanges: each 1 request, 1 read, 1 signature, 22 ms at 1 GB; 2 environments start 5,840 times."""
+    """A million exchanges: each 1 request, 1 read, 1 signature, 22 ms at 1 GB. One environment starts 2,920 times."""
     found = bill(Mix({"exchange": 1_000_000}, peak=50), FIGURES)
     assert duration_ms(FIGURES.requests["exchange"], FIGURES) == 22
-    starts = 1 * MONTH / 900
+    starts = MONTH / 900
     seconds = 1_000_000 * 0.022 + starts * 0.7
     assert found.by_service["API Gateway"] == pytest.approx(1.00)
     assert found.by_service["Lambda"] == pytest.approx(0.20 + seconds * 0.0000133334)
