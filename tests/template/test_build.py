@@ -13,6 +13,7 @@ import botocore
 import botocore.session
 import pytest
 from botocore.loaders import Loader
+from reproduce import build, digests
 from template_checks.deployment import EXAMPLE, TEMPLATE, Deployment
 from template_checks.expected import ALLOWED
 
@@ -141,6 +142,18 @@ def test_layer_is_byte_compiled(built: Path) -> None:
         assert (built / name / "__pycache__" / "app.cpython-313.pyc").exists()
 
 
+@pytest.mark.slow
+def test_build_is_reproducible(built: Path, tmp_path: Path) -> None:
+    """Another folder, hour, umask, and time zone give the same bytes and modes."""
+    assert digests(built) == digests(build(tmp_path, umask=0o007, zone="Asia/Kathmandu"))
+
+
+@pytest.mark.slow
+def test_build_is_of_copies(built: Path) -> None:
+    """The build changes files in place: through a link it would change what uv keeps for the next installation."""
+    assert {file.stat().st_nlink for file in built.rglob("*") if file.is_file()} == {1}
+
+
 def test_build_without_the_interpreter_fails(tmp_path: Path) -> None:
     """Uncompiled code would work, with cold starts of more than twice the time, and nobody would notice."""
     command = ("make", "-C", ROOT / "functions" / "worker", "build-WorkerFunction", "PYTHON313=")
@@ -198,21 +211,6 @@ def test_trimmed_data_gives_the_same_endpoints_and_operations(tmp_path: Path) ->
             for name in models[0].operation_names:
                 shapes = [model.operation_model(name).input_shape for model in models]
                 assert repr(shapes[0] and shapes[0].members) == repr(shapes[1] and shapes[1].members)
-
-
-def test_lock_has_hashes_and_no_index() -> None:
-    text = LOCK.read_text()
-    pins = re.findall(r"^\S+==\S+ \\\n", text, re.MULTILINE)
-    assert len(pins) == len(re.findall(r"^[a-z]", text, re.MULTILINE))
-    assert all(re.match(r" +--hash=sha256:[0-9a-f]{64}", line) for line in text.splitlines() if line.startswith(" "))
-    assert not re.search(r"://|index|find-links|trusted-host|^\s*#|^-", text, re.MULTILINE)
-
-
-def test_lock_satisfies_the_requirements() -> None:
-    """`make lock` keeps locked versions as long as they satisfy requirements.in."""
-    pins = set(re.findall(r"^([a-z0-9-]+)==", LOCK.read_text(), re.MULTILINE))
-    asked = re.findall(r"^([A-Za-z][A-Za-z0-9-]*)", (LAYER / "requirements.in").read_text(), re.MULTILINE)
-    assert {name.lower() for name in asked} <= pins
 
 
 def test_each_function_is_built_by_its_makefile(deployment: Deployment) -> None:
