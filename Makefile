@@ -5,7 +5,16 @@ WORKERS ?= 2
 QUICK = tests/core tests/events/test_replay.py
 CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
 
-.PHONY: help tour local quick check lint test rehearse prove dynamodb-local fuzz bench scale openapi build clean
+# Every package in these environments is pinned by hash, and nothing is built while it is installed.
+INSTALL = pip install --quiet --disable-pip-version-check
+LOCKED = $(INSTALL) --no-deps --require-hashes --only-binary :all: -r
+PROJECT = $(INSTALL) --no-deps --no-build-isolation --editable .
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --only-binary :all: \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links $(UPGRADE)
+AUDITED = layers/headgate/requirements.txt $(wildcard locks/*.txt)
+
+.PHONY: help tour local quick check lint test rehearse prove dynamodb-local fuzz bench scale openapi build lock audit sbom \
+	reproduce lint-policies clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-15s %s\n", $$1, $$2}' Makefile
@@ -57,20 +66,54 @@ openapi: .venv/test.stamp  ## Generate docs/openapi.json and manifest.schema.jso
 build: .venv/test.stamp  ## Build the functions and the layer as SAM deploys them
 	SAM_CLI_TELEMETRY=0 $(BIN)/sam build
 
+lock: .venv/test.stamp  ## Write every lock again; UPGRADE=--upgrade takes the newest versions
+	$(MAKE) -C layers/headgate lock UPGRADE=$(UPGRADE)
+	$(COMPILE) pyproject.toml --extra test --constraint layers/headgate/requirements.txt --output-file locks/test.txt
+	$(COMPILE) pyproject.toml --extra local --group build --constraint locks/test.txt --output-file locks/cli.txt
+	for group in node audit policies; do \
+		$(COMPILE) --group pyproject.toml:$$group --output-file locks/$$group.txt || exit 1; done
+
+audit: .venv-audit/stamp  ## Look up every locked package in the vulnerability database of the package index
+	@.venv-audit/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off $(AUDITED:%=-r %) || { \
+		echo "headgate: the audit did not pass. A package above has a known vulnerability, or the database gave no" \
+			"answer about it. Upgrade the first (make lock); in the second case, run this again where the package" \
+			"index serves vulnerability data." >&2; exit 1; }
+
+sbom: build .venv-audit/stamp  ## Write what the layer contains as CycloneDX to build/sbom/layer.cdx.json
+	mkdir -p build/sbom
+	PYTHONPATH=$(CURDIR)/.aws-sam/build/HeadgateLayer/python .venv-audit/bin/python -I -m cyclonedx_py environment -S \
+		--pyproject pyproject.toml --output-reproducible --output-file build/sbom/layer.cdx.json .venv-audit/bin/python
+
+reproduce: .venv/test.stamp  ## Build twice, in two folders, and print the digest of each artifact
+	$(BIN)/python tests/support/reproduce.py
+
+lint-policies: .venv/test.stamp .venv-policies/stamp  ## Check IAM policies with parliament, and the templates with checkov
+	$(BIN)/pytest -q -n 0 tests/template/test_policies.py
+	$(BIN)/python tests/template/expand.py build/expanded
+	.venv-policies/bin/checkov --config-file .checkov.yaml --directory build/expanded
+
 clean:  ## Remove everything that these targets created
-	rm -rf .venv .venv-bench .aws-sam build *.egg-info
+	rm -rf .venv .venv-* .aws-sam build *.egg-info
 
 .venv/bin/python:
 	$(CHECK_PYTHON)
 	$(PYTHON) -m venv .venv
 
-.venv/local.stamp: pyproject.toml | .venv/bin/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[local]'
+.venv/local.stamp: locks/cli.txt pyproject.toml | .venv/bin/python
+	$(BIN)/$(LOCKED) locks/cli.txt
+	$(BIN)/$(PROJECT)
 	touch $@
 
-.venv/test.stamp: pyproject.toml | .venv/bin/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
+.venv/test.stamp: locks/test.txt pyproject.toml | .venv/bin/python
+	$(BIN)/$(LOCKED) locks/test.txt
+	$(BIN)/$(PROJECT)
 	touch $@ .venv/local.stamp
+
+.venv-%/stamp: locks/%.txt
+	$(CHECK_PYTHON)
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/$(LOCKED) $<
+	touch $@
 
 # AWS's licence lets you run it and nobody pass it on: it is installed here and never part of the repository.
 build/dynamodb-local/stamp:

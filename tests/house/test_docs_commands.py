@@ -201,9 +201,18 @@ def test_what_is_not_run_here_needs_an_account(page: str) -> None:
     assert all(re.search(r" --(profile|identity-token|parameters) ", line) for line in found)
 
 
-@pytest.mark.parametrize("line", dict.fromkeys(line for page in pages() for line in lines(page, "make")))
+def make_lines() -> dict[str, None]:
+    """Each `make …` of every page, in a block or in a sentence."""
+    every = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    spans = [span for page in every for span in re.findall(r"`((?:[A-Z]+=\S+ )?make [^`]+)`", page.read_text())]
+    return dict.fromkeys([*(line for page in every for line in lines(page, "make")), *spans])
+
+
+@pytest.mark.parametrize("line", make_lines())
 def test_make_has_these_targets(line: str) -> None:
     words = shlex.split(line, comments=True)
-    done = subprocess.run(["make", "-n", *words[1:]], capture_output=True, text=True, cwd=ROOT, check=False)
+    done = subprocess.run(
+        ["make", "-n", *words[words.index("make") + 1 :]], capture_output=True, text=True, cwd=ROOT, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
