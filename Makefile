@@ -13,7 +13,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links $(UPGRADE)
 AUDITED = layers/headgate/requirements.txt $(wildcard locks/*.txt)
 
-.PHONY: help tour local quick check lint test rehearse prove dynamodb-local fuzz bench scale openapi build lock audit sbom \
+.PHONY: help tour local quick check lint test rehearse prove dynamodb-local fuzz bench scale load soak openapi build lock audit sbom \
 	reproduce lint-policies clean
 
 help:  ## List the targets
@@ -59,6 +59,12 @@ bench: .venv-bench/bench.stamp  ## Run the benchmarks against other flag systems
 
 scale: .venv-bench/bench.stamp  ## Simulate growth until it bends, and draw it (docs/cost.md); five minutes
 	.venv-bench/bin/python tests/bench/scale.py --figures docs/img
+
+load: .venv-bench/bench.stamp  ## Send 60 requests a second to a laptop stack for two minutes (docs/benchmarks.md)
+	.venv-bench/bin/python tests/bench/load/run.py --rate 60 --seconds 120
+
+soak: .venv-bench/bench.stamp  ## The same for an hour, 20 a second: nothing may fail or leak
+	.venv-bench/bin/python tests/bench/load/run.py --rate 20 --seconds 3600
 
 openapi: .venv/test.stamp  ## Generate docs/openapi.json and manifest.schema.json from the code
 	$(BIN)/python -m headgate.openapi .
