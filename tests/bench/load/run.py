@@ -1,4 +1,4 @@
-"""Load at a fixed rate on a laptop stack, whose functions run in Lambda's own runtime client (`make load`, `make soak`).
+"""Load at a fixed rate on a laptop stack, where each function is a process behind the Runtime API (`make load`).
 
 Prints the latency of each kind of request, errors, and the memory of each process at the start and at the end. It fails
 on any error. The functions share this machine's processor with Locust and moto: it shows that nothing fails or leaks
@@ -15,13 +15,13 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path.append(str(HERE.parents[1] / "support"))
+sys.path.append(str(Path(__file__).parents[2] / "support"))
 
 from running_gate import Gate
 
 from headgate_cli.local.stack import running_stack
 
+HERE = Path(__file__).parent
 VISITORS = 20
 WARM_SECONDS = 20.0
 """Memory is measured first after this time, when every environment has loaded everything."""
@@ -43,9 +43,9 @@ def main(arguments: Sequence[str]) -> int:
             "HEADGATE_RATE_EACH": str(options.rate / VISITORS),
             "PYTHONPATH": str(HERE.parents[1] / "support"),
         }  # fmt: skip
-        command = [sys.executable, "-m", "locust", "-f", str(HERE / "users.py"), "--headless", "--json", "--only-summary",
-                   "--users", str(VISITORS + 1), "--spawn-rate", "10", "--run-time", f"{options.seconds}s",
-                   "--exit-code-on-error", "0", "--loglevel", "ERROR"]  # fmt: skip
+        command = [sys.executable, "-m", "locust", "-f", str(HERE / "users.py"), "--headless", "--json",
+                   "--only-summary", "--users", str(VISITORS + 1), "--spawn-rate", "10",
+                   "--run-time", f"{options.seconds}s", "--exit-code-on-error", "0", "--loglevel", "ERROR"]  # fmt: skip
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as locust:
             time.sleep(min(WARM_SECONDS, options.seconds / 2))
             before = memory(stack.process.pid)
