@@ -104,6 +104,8 @@ OUTAGES = {kind for kind in FAILURES if kind != "a throttle"}
 class Faulty:
     """A table that shows one kind of fault from one of its calls on."""
 
+    home = ReferenceTable.home
+
     def __init__(self, inner: ReferenceTable, clock: FakeClock, source: Random) -> None:
         self._inner, self._clock, self._source = inner, clock, source
         self.kind: str | None = None

@@ -64,7 +64,7 @@ class Desk:
                  jitter: Callable[[], float] = lambda: 0.5) -> None:  # fmt: skip
         self.admin = Admin(
             table=table,
-            snapshots=Snapshots(table, clock=clock, jitter=jitter),
+            snapshots=Snapshots(table, clock=clock, jitter=jitter, as_stored=True),
             record=Record(table, budget=budget, clock=clock, pause=clock.pause, jitter=jitter),
             sessions=Sessions(table, clock=clock),
             pool=POOL,

@@ -72,6 +72,8 @@ def mixed(source: Random, chances: Mapping[Fault, float]) -> Weather:
 class ReferenceTable:
     """A backend of `headgate.store.port.Table`. `page` bounds a query's answer, as DynamoDB's 1 MB does."""
 
+    home = ""
+
     def __init__(self, *, page: int = 1_000) -> None:
         self.weather: Weather = clear
         self.turn: Callable[[], None] = lambda: None

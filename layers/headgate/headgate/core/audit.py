@@ -12,6 +12,8 @@ from typing import Any
 from headgate.core.documents import canonical
 
 GENESIS = "0" * 64
+RESTORES = frozenset(("restore.begin", "restore.confirm"))
+"""The actions whose entries may skip revisions: a restored table goes on above the highest revision ever seen."""
 Entry = Mapping[str, Any]
 
 
@@ -42,6 +44,14 @@ def is_sealed(entry: Mapping[str, Any]) -> bool:
         return False
 
 
+def follows(entry: Mapping[str, Any], revision: int) -> bool:
+    """Whether the entry may follow this revision: as the next one, or after a restore as any later one."""
+    number = entry.get("revision")
+    if type(number) is not int or number <= revision:
+        return False
+    return number == revision + 1 or entry.get("action") in RESTORES
+
+
 def verify_chain(
     entries: Iterable[Mapping[str, Any]],
     head: Mapping[str, Any] | None = None,
@@ -55,9 +65,13 @@ def verify_chain(
     anchors = anchors or {}
     previous, revision = GENESIS, 0
     for entry in entries:
-        revision += 1
-        if entry.get("revision") != revision:
-            return Break(revision, "this revision is missing or out of order")
+        if not follows(entry, revision):
+            return Break(revision + 1, "this revision is missing or out of order")
+        skipped = [known for known in anchors if revision < known < entry["revision"]]
+        if skipped:
+            return Break(min(skipped), "a restored table lost this revision, which an anchor or checkpoint has: verify "
+                         "it in a log exported before the restore")  # fmt: skip
+        revision = entry["revision"]
         if entry.get("prev") != previous:
             return Break(revision, "its prev is not the digest of the entry before it")
         if not is_sealed(entry):

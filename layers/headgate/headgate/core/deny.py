@@ -1,4 +1,6 @@
-"""The deny set: revoked subjects, revoked tokens, and ended sessions, refused although their signature is valid.
+"""The deny set: revoked subjects, revoked tokens, ended sessions, and after a restore every token issued before it.
+
+All of these are refused although their signature is valid.
 
 It is part of the rules and reaches every environment with them: at once where a decision is live, within 5 s elsewhere.
 Its keys are `sub`, `jti`, and session, never a token's text: ECDSA is malleable, so one token can have two texts.
@@ -19,6 +21,11 @@ class DenyKind(StrEnum):
     SUBJECT = "subject"
     JTI = "jti"
     SESSION = "session"
+    ALL = "all"
+
+
+EVERY = "*"
+"""The value of a denial of kind `all`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,7 @@ class DenySet:
         before = issued_at - 1
         return (
             before <= held.get((DenyKind.SUBJECT, subject), -2)
+            or before <= held.get((DenyKind.ALL, EVERY), -2)
             or (DenyKind.JTI, jti) in held
             or (session is not None and before <= held.get((DenyKind.SESSION, session), -2))
         )

@@ -23,13 +23,17 @@ from headgate.core.session import cut_off
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """`routes` and `profile` have the version of their stored item. `keyring` is empty until the first rotation."""
+    """`routes` and `profile` have the version of their stored item. `keyring` is empty until the first rotation.
+
+    `confirmed` is False only in what `closed` returns.
+    """
 
     rules: Ruleset
     routes: RouteTable = field(default_factory=RouteTable)
     profile: Profile = field(default_factory=Profile)
     keyring: Keyring = ()
     denied: DenySet = field(default_factory=DenySet)
+    confirmed: bool = True
 
     @property
     def revision(self) -> int:
@@ -38,7 +42,9 @@ class Snapshot:
 
     @property
     def sessions_end(self) -> float | None:
-        """When a kill of the access flag ends all sessions (Unix seconds), if it does."""
+        """When a kill of the access flag ends all sessions (Unix seconds), if it does. 0 while nothing is confirmed."""
+        if not self.confirmed:
+            return 0.0
         access = self.rules.flags.get(self.profile.access or "")
         return (
             None if access is None or access.killed is None else cut_off(access.killed.reach, access.killed.drain_until)
@@ -115,7 +121,7 @@ def apply_entries(snapshot: Snapshot, entries: Iterable[Mapping[str, Any]]) -> S
             profile = read_profile(after)
         elif subject == "keys":
             keyring = read_keyring(after)
-        elif subject == "deny":
+        elif subject in ("deny", "restore"):
             denials.append(after)
     denied = with_denials(snapshot.denied, denials) if denials else snapshot.denied
     return Snapshot(ruleset(flags, revision, snapshot.rules), routes, profile, keyring, denied)
@@ -134,6 +140,15 @@ def with_kills(snapshot: Snapshot, killed: Mapping[str, Any]) -> Snapshot:
         if dropped
         else snapshot
     )
+
+
+def closed(snapshot: Snapshot) -> Snapshot:
+    """Return the snapshot as it is served from a restored table until `headgate restore confirm`: only admins pass.
+
+    Every flag is killed, every route is `entry`, and no session passes or is renewed.
+    """
+    killed = with_kills(snapshot, dict.fromkeys(snapshot.rules.given, Reach.GATE.value))
+    return replace(killed, routes=RouteTable(), confirmed=False)
 
 
 def gate_flags(snapshot: Snapshot) -> frozenset[str]:

@@ -60,14 +60,22 @@ def _session() -> Any:
 
 
 class DynamoTable:
-    """`budget` is in seconds and limits a read with all its attempts. A write is tried once."""
+    """`budget` is in seconds and limits a read with all its attempts. A write is tried once.
+
+    `home` is by default the table's name.
+    """
 
     def __init__(
-        self, name: str, api: Any, *, budget: float = REQUEST_BUDGET,
+        self, name: str, api: Any, *, home: str = "", budget: float = REQUEST_BUDGET,
         clock: Callable[[], float] = time.monotonic, pause: Callable[[float], None] = time.sleep,
     ) -> None:  # fmt: skip
-        self._name, self._api, self._budget = name, api, budget
+        self._name, self._api, self._budget, self._home = name, api, budget, home or name
         self._clock, self._pause = clock, pause
+
+    @property
+    def home(self) -> str:
+        """See `Table.home`."""
+        return self._home
 
     def get(self, keys: Sequence[Key], *, spent: float = 0.0) -> dict[Key, Item]:
         """See `Table.get`."""

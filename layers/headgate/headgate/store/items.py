@@ -42,11 +42,19 @@ SHARDS = "0123456789abcdef"
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The newest revision, its digest, and every killed flag with its reach."""
+    """The newest revision, its digest, and every killed flag with its reach.
+
+    `home` is where it was written first, or confirmed last. In a restored table, it is still that of the other table.
+    """
 
     revision: int = 0
     digest: str = GENESIS
     killed: Mapping[str, str] = field(default_factory=dict)
+    home: str = ""
+
+    def is_at(self, home: str) -> bool:
+        """Whether it was written for this home (see `Table.home`), or nothing was ever written."""
+        return self.revision == 0 or f"{self.home}@".startswith(f"{home}@")
 
 
 def read_head(item: Item | None) -> Head:
@@ -54,7 +62,8 @@ def read_head(item: Item | None) -> Head:
     if item is None:
         return Head()
     try:
-        head = Head(int(item["revision"]), str(item["digest"]), json.loads(str(item["killed"])))
+        killed = json.loads(str(item["killed"]))
+        head = Head(int(item["revision"]), str(item["digest"]), killed, str(item.get("home", "")))
     except (KeyError, ValueError, RecursionError):
         raise Unavailable("head") from None
     if head.revision < 1 or not isinstance(head.killed, dict):
@@ -89,7 +98,7 @@ def head_of(table: Table) -> Head:
 def head_item(head: Head) -> Item:
     """The head as stored."""
     return {"pk": HEAD_KEY[0], "sk": HEAD_KEY[1], "revision": head.revision, "digest": head.digest,
-            "killed": canonical(dict(head.killed))}  # fmt: skip
+            "killed": canonical(dict(head.killed)), "home": head.home}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

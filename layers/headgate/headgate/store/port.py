@@ -57,6 +57,13 @@ class Page:
 class Table(Protocol):
     """One table with two string keys (`pk`, `sk`)."""
 
+    @property
+    def home(self) -> str:
+        """What the head of this table must say: the table's name, and for a stack's functions, `@` and the stack.
+
+        A copy of the table, such as one restored from a backup, has another name, account, Region, or stack.
+        """
+
     def get(self, keys: Sequence[Key], *, spent: float = 0.0) -> dict[Key, Item]:
         """Strongly consistent reads of up to 100 items in one request. Missing items are left out.
 

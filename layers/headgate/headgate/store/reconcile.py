@@ -155,7 +155,7 @@ def _place(entry: Entry) -> str | None:
         return flag_key(flag)[1]
     if subject in WHOLE:
         return WHOLE[subject][1]
-    if subject == "deny" and isinstance(after, dict):
+    if subject in ("deny", "restore") and isinstance(after, dict):
         try:
             return deny_key(DenyKind(after["kind"]), str(after["value"]))[1]
         except (KeyError, ValueError):

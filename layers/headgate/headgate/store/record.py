@@ -41,7 +41,8 @@ class Answer:
 class Change:
     """What a plan wants to write. `after` is None for a deletion; `version` is the record's.
 
-    DynamoDB may remove the record after `expires`. `also` are further writes of the same transaction.
+    DynamoDB may remove the record after `expires`. `also` are further writes of the same transaction. With `confirms`,
+    the head then says that the table is at home.
     """
 
     action: str
@@ -52,6 +53,7 @@ class Change:
     flag: str | None = None
     expires: int | None = None
     also: tuple[Put, ...] = ()
+    confirms: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +128,17 @@ class Record:
         now = int(self._clock())
         return Put(_idem_item(call, answer, now), expired=now)
 
-    def change(self, target: Key, plan: Plan, call: Call, *, rules: Callable[[], Snapshot] | None = None) -> Answer:
+    def change(
+        self, target: Key, plan: Plan, call: Call, *, rules: Callable[[], Snapshot] | None = None, above: int = 0
+    ) -> Answer:
         """Plan and commit. `rules` is called if the plan depends on other flags; the commit checks their revision.
+
+        The new revision is above `above`, too; only entries of `core.audit.RESTORES` may skip revisions.
 
         Raises what the plan raises, `Refusal` if other changes kept coming first, and `Unavailable` if the table does
         not answer within the budget. Then the change may or may not have been made; a retry tells.
         """
-        return self.persist(self._attempt, target, plan, call, rules)
+        return self.persist(self._attempt, target, plan, call, rules, above)
 
     def persist(self, attempt: Callable[P, _T], *args: P.args, **kwargs: P.kwargs) -> _T:
         """Call `attempt` until it succeeds or the budget is spent: it may lose races. Raises as `change` does."""
@@ -155,7 +161,9 @@ class Record:
             raise unanswered
         raise Refusal(Slug.BUSY, "nothing was changed; retry with the same Idempotency-Key")
 
-    def _attempt(self, target: Key, plan: Plan, call: Call, rules: Callable[[], Snapshot] | None) -> Answer:
+    def _attempt(
+        self, target: Key, plan: Plan, call: Call, rules: Callable[[], Snapshot] | None, above: int
+    ) -> Answer:
         snapshot = rules() if rules else None
         found = self._table.get((HEAD_KEY, target, _idem_key(call)))
         now = self._clock()
@@ -166,7 +174,7 @@ class Record:
         if snapshot is not None and snapshot.revision != head.revision:
             raise ConditionFailed
         stored = read_stored(found[target]) if target in found else None
-        stamp = Stamp(head.revision + 1, rfc3339(now), call.actor.arn)
+        stamp = Stamp(max(head.revision, above) + 1, rfc3339(now), call.actor.arn)
         try:
             change = plan(Current(stored, stamp, snapshot))
         except (Refusal, Invalid):
@@ -175,12 +183,13 @@ class Record:
             if answered is None:
                 raise
             return answered
-        self._table.write(_transaction(target, stored, head, change, call, stamp, int(now)))
+        home = self._table.home if change.confirms or head.revision == 0 else head.home
+        self._table.write(_transaction(target, stored, head, home, change, call, stamp, int(now)))
         return change.answer
 
 
 def _transaction(
-    target: Key, stored: Stored | None, head: Head, change: Change, call: Call, stamp: Stamp, now: int
+    target: Key, stored: Stored | None, head: Head, home: str, change: Change, call: Call, stamp: Stamp, now: int
 ) -> list[Put]:
     actor = {"arn": call.actor.arn, "session": call.actor.session, "source_ip": call.actor.source_ip}
     entry = sealed({
@@ -189,7 +198,7 @@ def _transaction(
         "prev": head.digest,
     })  # fmt: skip
     record = stored_item(target, change.version, change.after, change.expires)
-    newer = Head(stamp.revision, entry["digest"], _killed(head, change))
+    newer = Head(stamp.revision, entry["digest"], _killed(head, change), home)
     first = head.revision == 0
     return [
         Put(record, absent=stored is None, equals=None if stored is None else ("version", stored.version)),

@@ -9,6 +9,9 @@ otherwise a flood could buy stale grants. After a failed read, a breaker spares 
 a live decision always tries its read, since the table may answer again. Every bound is counted from the start of the
 last read of the head, because what is committed later may be missing. Times are wall clock, since a frozen environment
 does not advance a monotonic clock. There are no threads.
+
+A head that was written for another table or stack (`Table.home`) is that of a restored table: until it is confirmed,
+the snapshot is served `closed`.
 """
 
 import random
@@ -23,7 +26,7 @@ from headgate.core.audit import is_sealed
 from headgate.core.emergency import NO_EMERGENCY, Emergency
 from headgate.core.listing import Listing
 from headgate.core.model import Subject
-from headgate.core.snapshot import Snapshot, apply_entries, with_kills
+from headgate.core.snapshot import Snapshot, apply_entries, closed, with_kills
 from headgate.store.items import (
     AUDIT,
     DENIALS,
@@ -86,15 +89,16 @@ class Watch(Protocol):
 
 
 class Snapshots:
-    """One per execution environment."""
+    """One per execution environment. `as_stored`: for operators, who see the rules of an unconfirmed table as they are."""
 
     def __init__(
-        self, table: Table, *, watch: Watch | None = None, emergency: Emergency = NO_EMERGENCY,
+        self, table: Table, *, watch: Watch | None = None, emergency: Emergency = NO_EMERGENCY, as_stored: bool = False,
         clock: Callable[[], float] = time.time, jitter: Callable[[], float] = random.random,
     ) -> None:  # fmt: skip
         self._table, self._watch, self._clock, self._jitter = table, watch, clock, jitter
         self._emergency, self._unknown = emergency, emergency.unknown
-        self._laid: tuple[Snapshot, Snapshot] | None = None
+        self._laid: tuple[Snapshot, bool, Snapshot] | None = None
+        self._as_stored, self._confirmed = as_stored, True
         self._known: tuple[Snapshot, Head] | None = None  # one attribute: a thread never pairs rules with another head
         self._killed: Mapping[str, str] = {}
         self._lists = Lists(clock)
@@ -113,7 +117,7 @@ class Snapshots:
     def live(self, *keys: Key) -> View:
         """The snapshot at the head's revision as of now. `keys` are read in the same request."""
         self._began = began = self._clock()
-        return self._under_emergency(self._live(keys, began))
+        return self._served(self._live(keys, began))
 
     def _live(self, keys: tuple[Key, ...], began: float) -> View:
         try:
@@ -129,7 +133,7 @@ class Snapshots:
     def soft(self) -> View:
         """The snapshot as of at most 5 s ago."""
         self._began = began = self._clock()
-        return self._under_emergency(self._soft(began))
+        return self._served(self._soft(began))
 
     def _soft(self, began: float) -> View:
         if self._known is not None and not self.is_due:
@@ -192,13 +196,16 @@ class Snapshots:
         standing = Standing.STALE if 0 <= age < held.profile.max_stale else Standing.EXPIRED
         return View(self._with_kills(held), standing, as_of=self._checked)
 
-    def _under_emergency(self, view: View) -> View:
+    def _served(self, view: View) -> View:
         """The view to serve. The held rules stay as the table has them, since the next ones are built on them."""
-        if not self._emergency.flags:
+        confirmed = self._confirmed
+        if confirmed and not self._emergency.flags:
             return view
-        if self._laid is None or self._laid[0] is not view.snapshot:
-            self._laid = (view.snapshot, self._emergency.laid_over(view.snapshot))
-        return replace(view, snapshot=self._laid[1])
+        laid = self._laid
+        if laid is None or laid[0] is not view.snapshot or laid[1] is not confirmed:
+            over = self._emergency.laid_over(view.snapshot) if self._emergency.flags else view.snapshot
+            self._laid = laid = (view.snapshot, confirmed, over if confirmed else closed(over))
+        return replace(view, snapshot=laid[2])
 
     def _with_kills(self, snapshot: Snapshot) -> Snapshot:
         """Apply the kills of a newer head that was read but could not be followed, so that none is forgotten."""
@@ -215,7 +222,7 @@ class Snapshots:
         try:
             return self._keep(*self._catch_up(head), began), Standing.FRESH
         except (Throttled, Unavailable, Gap) as failure:
-            self._killed = head.killed
+            self._killed, self._confirmed = head.killed, self._is_confirmed(head)
             last = self._last_known(failure)
             throttled = is_live and isinstance(failure, Throttled)
             # again, since another thread may have kept an older head in between
@@ -224,10 +231,13 @@ class Snapshots:
     def _keep(self, snapshot: Snapshot, head: Head, began: float) -> Snapshot:
         if self._watch is not None and snapshot is not self.held:
             self._watch.changed(snapshot)
-        self._known, self._killed = (snapshot, head), {}
+        self._known, self._killed, self._confirmed = (snapshot, head), {}, self._is_confirmed(head)
         self._checked = began
         self._due = self._checked + SOFT_TTL - SOFT_JITTER * self._jitter()
         return snapshot
+
+    def _is_confirmed(self, head: Head) -> bool:
+        return self._as_stored or head.is_at(self._table.home)
 
     def _catch_up(self, head: Head) -> tuple[Snapshot, Head]:
         if self._known is not None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
-from headgate.core.audit import GENESIS, Entry, is_sealed
+from headgate.core.audit import GENESIS, Entry, follows, is_sealed
 from headgate.core.documents import canonical
 from headgate.core.flag import read_flag
 from headgate.core.model import Json
@@ -99,7 +99,7 @@ class Ledger:
             if type(revision) is not int or revision < expected:
                 self.findings.append(Finding(What.CHAIN_BROKEN, "audit", revision=expected))
                 continue
-            if revision > expected:
+            if not follows(entry, self.revision):
                 self.findings.append(Finding(What.ENTRY_MISSING, "audit", revision=expected))
             elif entry.get("prev") != self.digest or not is_sealed(entry):
                 self.findings.append(Finding(What.CHAIN_BROKEN, "audit", revision=revision))
