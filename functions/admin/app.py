@@ -13,7 +13,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from headgate.edge.admin.call import Admin, handle
 from headgate.edge.admin.health import measure_health
 from headgate.edge.http import redact_errors
-from headgate.edge.settings import key_ids, required
+from headgate.edge.settings import home, key_ids, required
 from headgate.edge.telemetry import NAMESPACE, STACK, Alarms
 from headgate.openapi import SERVED
 from headgate.store.dynamo import DynamoTable, client
@@ -26,6 +26,7 @@ environment = required("HEADGATE_TABLE", "HEADGATE_SIGNING_KEYS")
 table = DynamoTable(
     environment["HEADGATE_TABLE"],
     client("dynamodb", connect_timeout=0.5, read_timeout=2.0),
+    home=home(),
     budget=4.0,
 )
 
@@ -42,7 +43,7 @@ name = "kill" if only else "admin"
 
 admin = Admin(
     table=table,
-    snapshots=Snapshots(table, watch=Alarms(name)),
+    snapshots=Snapshots(table, watch=Alarms(name), as_stored=True),
     record=Record(table),
     sessions=Sessions(table),
     pool=key_ids(environment["HEADGATE_SIGNING_KEYS"]),

@@ -11,7 +11,7 @@ from headgate.edge.credentials import Credentials
 from headgate.edge.exchange import TokenFunction
 from headgate.edge.http import redact_errors
 from headgate.edge.key_pool import KeyPool
-from headgate.edge.settings import emergency_kill, gate_settings, required
+from headgate.edge.settings import emergency_kill, gate_settings, home, required
 from headgate.edge.telemetry import Alarms
 from headgate.store.dynamo import REQUEST_PATH, DynamoTable, client
 from headgate.store.kms import KmsKey
@@ -23,7 +23,7 @@ from headgate.tokens.issuers import parse_issuers
 
 settings = gate_settings()
 issuers = parse_issuers(required("HEADGATE_IDENTITY_ISSUERS")["HEADGATE_IDENTITY_ISSUERS"])
-table = DynamoTable(settings.table, client("dynamodb", **REQUEST_PATH))
+table = DynamoTable(settings.table, client("dynamodb", **REQUEST_PATH), home=home())
 alarms = Alarms("token")
 snapshots = Snapshots(table, watch=alarms, emergency=emergency_kill("token"))
 kms = client("kms", connect_timeout=0.5, read_timeout=2.0)

@@ -63,6 +63,7 @@ GOOD: Mapping[str, Ask] = {ask.route: ask for ask in (
     Ask("GET /admin/v1/audit/key"),
     Ask("GET /admin/v1/audit/reconcile"),
     Ask("POST /admin/v1/revocations", {"subject": "alice", **WHY}),
+    Ask("POST /admin/v1/restored", {"highest": 1_000, "confirm": True, **WHY}),
     Ask("GET /admin/v1/sessions"),
     Ask("DELETE /admin/v1/sessions/{id}", WHY, SESSION),
     Ask("GET /admin/v1/keys"),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import boto3
 from samcli.yamlhelper import yaml_parse
@@ -21,6 +22,7 @@ PSEUDO = {
     "AWS::Region": "ap-southeast-2",  # a long name, for the worst case of sizes
     "AWS::AccountId": "123456789012",
     "AWS::StackName": "headgate-production",
+    "AWS::StackId": f"arn:aws:cloudformation:ap-southeast-2:123456789012:stack/headgate-production/{UUID(int=0)}",
     "AWS::URLSuffix": "amazonaws.com",
 }
 
@@ -120,6 +122,8 @@ class Deployment:
             return argument[0].join(self.text(part) for part in argument[1])
         if kind == "Fn::Sub":
             return self._substituted(argument)
+        if kind == "Fn::Select":
+            return self.texts(argument[1])[argument[0]]
         raise ValueError(f"no text for {kind}")
 
     def texts(self, value: Any) -> list[str]:

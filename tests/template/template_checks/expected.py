@@ -28,6 +28,7 @@ GET /admin/v1/audit
 POST /admin/v1/audit/checkpoints
 GET /admin/v1/audit/key
 GET /admin/v1/audit/reconcile
+POST /admin/v1/restored
 GET /admin/v1/sessions
 DELETE /admin/v1/sessions/{id}
 POST /admin/v1/revocations
@@ -67,8 +68,8 @@ READS = {route for route in _ADMIN if route.startswith("GET ")}
 ASKS = {"POST /admin/v1/explain", "POST /admin/v1/preview", "POST /admin/v1/manifest/plan"}
 """POST routes that change nothing."""
 ALL_ADMIN = {*_ADMIN, KILL}
-RIGHTS_ROUTES = {"POST /admin/v1/revocations", "POST /admin/v1/keys/rotate", "POST /admin/v1/keys/revoke"}
-"""Only the admin role may revoke tokens and rotate keys."""
+RIGHTS_ROUTES = {f"POST /admin/v1/{name}" for name in ("revocations", "keys/rotate", "keys/revoke", "restored")}
+"""Only the admin role may revoke tokens, rotate keys, and confirm a restored table."""
 
 CHECKPOINTS = {"POST /admin/v1/audit/checkpoints"}
 """Only auditors may request checkpoints: whoever changes flags does not certify the record of it."""

@@ -24,7 +24,7 @@ class DenyKind(StrEnum):
     ALL = "all"
 
 
-EVERY = "*"
+EVERYONE = "*"
 """The value of a denial of kind `all`."""
 
 
@@ -68,7 +68,7 @@ class DenySet:
         before = issued_at - 1
         return (
             before <= held.get((DenyKind.SUBJECT, subject), -2)
-            or before <= held.get((DenyKind.ALL, EVERY), -2)
+            or before <= held.get((DenyKind.ALL, EVERYONE), -2)
             or (DenyKind.JTI, jti) in held
             or (session is not None and before <= held.get((DenyKind.SESSION, session), -2))
         )

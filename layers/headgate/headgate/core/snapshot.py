@@ -25,7 +25,7 @@ from headgate.core.session import cut_off
 class Snapshot:
     """`routes` and `profile` have the version of their stored item. `keyring` is empty until the first rotation.
 
-    `confirmed` is False only in what `closed` returns.
+    `confirmed` is False only in what `unconfirmed` returns.
     """
 
     rules: Ruleset
@@ -142,7 +142,7 @@ def with_kills(snapshot: Snapshot, killed: Mapping[str, Any]) -> Snapshot:
     )
 
 
-def closed(snapshot: Snapshot) -> Snapshot:
+def unconfirmed(snapshot: Snapshot) -> Snapshot:
     """Return the snapshot as it is served from a restored table until `headgate restore confirm`: only admins pass.
 
     Every flag is killed, every route is `entry`, and no session passes or is renewed.

@@ -42,6 +42,11 @@ def gate_settings(environment: Mapping[str, str] = os.environ) -> GateSettings:
     )
 
 
+def home(environment: Mapping[str, str] = os.environ) -> str:
+    """Return what the head of the stack's table must say (`store.port.Table.home`): by default, the table's name."""
+    return environment.get("HEADGATE_HOME", "") or environment["HEADGATE_TABLE"]
+
+
 def key_ids(text: str) -> tuple[str, ...]:
     """Return the ids of KMS keys given by id or ARN, separated by commas. Tokens name their key by its id."""
     return tuple(key.strip().rpartition("/")[2] for key in text.split(",") if key.strip())

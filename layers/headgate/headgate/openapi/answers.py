@@ -190,6 +190,15 @@ class RevokedSchema(AnswerSchema):
     revision: Count
 
 
+class RestoredSchema(AnswerSchema):
+    """Every token issued up to `at` is refused. The table had `restored_revision`."""
+
+    at: Time
+    revision: Count
+    restored_revision: Count
+    confirmed: bool
+
+
 class SessionSchema(AnswerSchema):
     """A live session. Headgate assigns `id`; the client chose `session_id`."""
 
@@ -235,6 +244,7 @@ class HealthSchema(AnswerSchema):
     """The state of the gate, for operators."""
 
     status: Literal["ok", "degraded"]
+    confirmed: bool
     missing_flags: list[str]
     quarantined_flags: list[str]
     stale_flags: list[str]

@@ -161,9 +161,7 @@ class Record:
             raise unanswered
         raise Refusal(Slug.BUSY, "nothing was changed; retry with the same Idempotency-Key")
 
-    def _attempt(
-        self, target: Key, plan: Plan, call: Call, rules: Callable[[], Snapshot] | None, above: int
-    ) -> Answer:
+    def _attempt(self, target: Key, plan: Plan, call: Call, rules: Callable[[], Snapshot] | None, above: int) -> Answer:
         snapshot = rules() if rules else None
         found = self._table.get((HEAD_KEY, target, _idem_key(call)))
         now = self._clock()

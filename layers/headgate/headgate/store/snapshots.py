@@ -11,7 +11,7 @@ last read of the head, because what is committed later may be missing. Times are
 does not advance a monotonic clock. There are no threads.
 
 A head that was written for another table or stack (`Table.home`) is that of a restored table: until it is confirmed,
-the snapshot is served `closed`.
+only admins are let in (`unconfirmed`).
 """
 
 import random
@@ -26,7 +26,7 @@ from headgate.core.audit import is_sealed
 from headgate.core.emergency import NO_EMERGENCY, Emergency
 from headgate.core.listing import Listing
 from headgate.core.model import Subject
-from headgate.core.snapshot import Snapshot, apply_entries, closed, with_kills
+from headgate.core.snapshot import Snapshot, apply_entries, unconfirmed, with_kills
 from headgate.store.items import (
     AUDIT,
     DENIALS,
@@ -89,7 +89,7 @@ class Watch(Protocol):
 
 
 class Snapshots:
-    """One per execution environment. `as_stored`: for operators, who see the rules of an unconfirmed table as they are."""
+    """One per execution environment. `as_stored`: operators see the rules of an unconfirmed table as they are."""
 
     def __init__(
         self, table: Table, *, watch: Watch | None = None, emergency: Emergency = NO_EMERGENCY, as_stored: bool = False,
@@ -204,7 +204,7 @@ class Snapshots:
         laid = self._laid
         if laid is None or laid[0] is not view.snapshot or laid[1] is not confirmed:
             over = self._emergency.laid_over(view.snapshot) if self._emergency.flags else view.snapshot
-            self._laid = laid = (view.snapshot, confirmed, over if confirmed else closed(over))
+            self._laid = laid = (view.snapshot, confirmed, over if confirmed else unconfirmed(over))
         return replace(view, snapshot=laid[2])
 
     def _with_kills(self, snapshot: Snapshot) -> Snapshot:

@@ -19,6 +19,7 @@ from headgate.edge.admin import (
     manifest,
     preview,
     reconcile,
+    restored,
     revocations,
     routes,
     sessions,
@@ -89,6 +90,8 @@ ROUTES: Mapping[str, Route] = {
     "GET /admin/v1/audit/key": Route(checkpoints.show_audit_key, {200: "AuditKey"}),
     "GET /admin/v1/audit/reconcile": Route(reconcile.reconcile, {200: "Reconciliation"}, refuses="too-large"),
     "POST /admin/v1/revocations": Route(revocations.revoke, {201: "Revoked"}, revocations.RevocationBody, takes=ONCE),
+    "POST /admin/v1/restored": Route(
+        restored.confirm_restored, {201: "Restored"}, restored.RestoredBody, takes=ONCE),
     "GET /admin/v1/sessions": Route(sessions.list_sessions, {200: "SessionPage"}, takes=PAGE),
     "DELETE /admin/v1/sessions/{id}": Route(
         sessions.end_session, {204: None}, ReasonBody, takes=ONCE, refuses="not-found"),

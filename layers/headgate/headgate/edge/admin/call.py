@@ -72,12 +72,13 @@ class Admin:
         """The imports of all flags."""
         return Imports(self.table, self.record, clock=self.clock)
 
-    def commit(self, target: Key, plan: Plan, request: Request, document: Json, *, rules: bool = False) -> Response:
-        """Make one change and answer. Set `rules` if the plan depends on other flags."""
+    def commit(
+        self, target: Key, plan: Plan, request: Request, document: Json, *, rules: bool = False, above: int = 0
+    ) -> Response:
+        """Make one change and answer. Set `rules` if the plan depends on other flags; `above`: see `Record.change`."""
         call = call_of(request, document, idempotency_key(request))
-        return answered(
-            self.record.change(target, plan, call, rules=(lambda: self.current().snapshot) if rules else None)
-        )
+        snapshot = (lambda: self.current().snapshot) if rules else None
+        return answered(self.record.change(target, plan, call, rules=snapshot, above=above))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,10 @@ OLD_AFTER = 90 * 86_400
 
 
 def health(admin: Admin, _request: Request) -> Response:
-    """GET /admin/v1/health: show missing, quarantined, stale, and killed flags, and key states."""
+    """GET /admin/v1/health: show missing, quarantined, stale, and killed flags, and key states.
+
+    A restored table is not `confirmed` at first: until it is, only admins are let in.
+    """
     view = admin.current()
     head = read_head(view.items.get(HEAD_KEY))
     flags = view.snapshot.rules.flags.values()
@@ -27,9 +30,11 @@ def health(admin: Admin, _request: Request) -> Response:
         f.key for f in flags if f.stage is Stage.GA and f.updated_at and admin.clock() - unix(f.updated_at) > OLD_AFTER
     ]
     keys = shown_keys(admin, view.snapshot.keyring)
+    confirmed = head.is_at(admin.table.home)
     signs = any(key["state"] == KeyState.ACTIVE for key in keys)
     return shown({
-        "status": "degraded" if missing or quarantined or not signs else "ok",
+        "status": "degraded" if missing or quarantined or not signs or not confirmed else "ok",
+        "confirmed": confirmed,
         "missing_flags": list(missing),
         "quarantined_flags": list(quarantined),
         "stale_flags": sorted(old),
