@@ -6,6 +6,7 @@ is never truncated.
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 from headgate.core.audit import Entry
 from headgate_cli import failures
@@ -42,6 +43,27 @@ def entry_in(number: int, line: bytes) -> Entry:
     if not isinstance(entry, dict):
         raise failures.chain_broken(number, f"line {number} of the file is not an audit entry")
     return entry
+
+
+def verified_digests(path: Path, anchors: dict[int, str] | None = None) -> dict[int, str]:
+    """Verify an exported file, and return its digests by revision, oldest first. Raises `Failure`."""
+    from headgate.core.audit import verify_chain
+
+    digests: dict[int, str] = {}
+
+    def noted(entries: Iterator[Entry]) -> Iterator[Entry]:
+        for entry in entries:
+            yield entry
+            digests[entry["revision"]] = entry["digest"]
+
+    try:
+        with path.open("rb") as file:
+            broken = verify_chain(noted(entries_in(file)), None, anchors)
+    except OSError as error:
+        raise failures.usage(f"cannot read {path}: {error.strerror}") from None
+    if broken is not None:
+        raise failures.chain_broken(broken.revision, f"{broken.what}; every entry before it is intact")
+    return digests
 
 
 def continued(

@@ -38,6 +38,7 @@ from headgate_cli.commands.allow_import import allow_import
 from headgate_cli.commands.allow_list import allow_has, allow_list
 from headgate_cli.commands.cost import estimate
 from headgate_cli.commands.local import local
+from headgate_cli.commands.restore_confirm import restore_confirm
 from headgate_cli.failures import EXIT_CODES, Failure
 from headgate_cli.options import COMMON, option
 from headgate_cli.settings import Settings
@@ -107,7 +108,10 @@ class Root(TyperGroup):
             return super().invoke(ctx)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Return the command. `allow import` is one command of two words, since `allow` itself takes a key."""
+        """Return the command. `allow import` is one command of two words, since `allow` itself takes a key.
+
+        So is `restore confirm`: a flag named `confirm` is restored by `restore --flag confirm`.
+        """
         two = " ".join(args[:2])
         found = self.commands.get(two) if len(args) > 1 else None
         return super().resolve_command(ctx, args) if found is None else (two, found, args[2:])
@@ -164,6 +168,7 @@ app.command("cost", epilog=COMMON)(estimate)
 app.command("allow import", epilog=COMMON, hidden=True)(allow_import)
 app.command("allow list", epilog=COMMON, hidden=True)(allow_list)
 app.command("allow has", epilog=COMMON, hidden=True)(allow_has)
+app.command("restore confirm", epilog=COMMON, hidden=True)(restore_confirm)
 app.add_typer(flags.app, name="flags")
 app.add_typer(audit.app, name="audit")
 app.add_typer(sessions.app, name="sessions")

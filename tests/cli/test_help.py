@@ -18,7 +18,7 @@ PAIRS = [
     for words in ("flags create", "allow import", "allow list", "allow has",
                   "audit verify", "audit checkpoint", "audit key", "audit reconcile",
                   "audit export", "sessions end", "keys rotate", "keys revoke", "emergency kill", "emergency lift",
-                  "emergency status")
+                  "emergency status", "restore confirm")
 ]  # fmt: skip
 HEAVY = ("rich", "boto3", "botocore", "yaml", "moto", "jwt", "uvicorn", "starlette", "asyncio")
 

@@ -12,7 +12,7 @@ from headgate_cli import failures, render
 from headgate_cli.audit_file import entries_in
 from headgate_cli.failures import ExitCode, Failure
 from headgate_cli.options import option
-from headgate_cli.restored import lost
+from headgate_cli.restored import as_findings, lost_refusals
 from headgate_cli.settings import aws_session, client_of, region_of, settings_of
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def reconcile(
     else:
         render.show_lines([f"consistent: the stored state matches the log up to revision {head.get('revision')}"])
     if findings:
-        detail, hint = f"{found.get('total')} findings", "docs/operate.md says what to do for each finding"
+        detail, hint = f"{found.get('total')} findings", "docs/recover.md says what to do for each finding"
         title = "the stored state does not match the log"
         raise Failure(ExitCode.CHECK_FAILED, title, detail, slug="not-consistent", hint=hint)
 
@@ -64,7 +64,7 @@ def reconcile(
 def _lost(log: Path, head: dict[str, Any]) -> list[dict[str, Any]]:
     try:
         with log.open("rb") as file:
-            return lost(entries_in(file), head, time.time())
+            return as_findings(lost_refusals(entries_in(file), head, time.time()))
     except OSError as error:
         raise failures.usage(f"cannot read {log}", error.strerror or "") from None
 

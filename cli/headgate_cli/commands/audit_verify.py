@@ -1,16 +1,15 @@
 """`headgate audit verify`: verify the audit log's chain, against heads that were saved elsewhere."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headgate.core.audit import Entry
 from headgate_cli import checkpoints, failures, render
-from headgate_cli.audit_file import entries_in
+from headgate_cli.audit_file import verified_digests
 from headgate_cli.audit_stream import oldest_first, stream_head
 from headgate_cli.checkpoints import TrustedKey
 from headgate_cli.options import option
@@ -61,23 +60,10 @@ def verify(
 
 def _verified(path: Path, noted: dict[int, str]) -> dict[str, Any]:
     """Verify an exported log, offline, and return its head. Raises `Failure` if its chain is broken."""
-    from headgate.core.audit import GENESIS, verify_chain
+    from headgate.core.audit import GENESIS
 
-    head: dict[str, Any] = {"revision": 0, "digest": GENESIS}
-
-    def tracked(entries: Iterator[Entry]) -> Iterator[Entry]:
-        for entry in entries:
-            yield entry
-            head.update(revision=entry["revision"], digest=entry["digest"])
-
-    try:
-        with path.open("rb") as file:
-            broken = verify_chain(tracked(entries_in(file)), None, noted)
-    except OSError as error:
-        raise failures.usage(f"cannot read {path}: {error.strerror}") from None
-    if broken is not None:
-        raise failures.chain_broken(broken.revision, f"{broken.what}; every entry before it is intact")
-    return head
+    revision, digest = next(reversed(verified_digests(path, noted).items()), (0, GENESIS))
+    return {"revision": revision, "digest": digest}
 
 
 def _show(ctx: typer.Context, head: dict[str, Any], witnessed: "_Witnessed | None") -> None:
