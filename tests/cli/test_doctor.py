@@ -114,6 +114,7 @@ class Desk:
         """Deploy a stack with these routes, alarms, keys of its own, and parameters."""
         given = {name: str(spec.get("Default", "")) for name, spec in SOURCE["Parameters"].items()}
         given |= {
+            "ExistingTable": "restored",
             "ExistingKeys": ",".join(self.key("token") for _ in range(3)),
             "ExistingAuditKey": self.key("admin"),
             "AlarmTopic": self.topic("on-call"),
@@ -313,7 +314,7 @@ KEYS = [f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{number}" for number in "1234"]
     ({}, None),
     ({"IdentityIssuers": json.dumps([GOOD]), "KillReservedConcurrency": 5, "OwnDomainOnly": "yes"}, None),
     ({"LegacyIssuer": json.dumps(LEGACY), "LegacySecret": "old-a1B2c3", "IdentityIssuers": json.dumps([GOOD])}, None),
-    ({"ExistingKeys": ",".join(KEYS[:3]), "ExistingAuditKey": KEYS[3]}, None),
+    ({"ExistingTable": "restored", "ExistingKeys": ",".join(KEYS[:3]), "ExistingAuditKey": KEYS[3]}, None),
     ({"Audiance": "x"}, "the template has no parameter Audiance"),
     ({"Issuer": "http://example.com"}, "Issuer must be an https URL without a trailing slash, or empty"),
     ({"IdentityIssuers": "[" + " " * 2048 + "]"}, "IdentityIssuers must be a JSON list of at most 2,048 characters"),
@@ -324,6 +325,7 @@ KEYS = [f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{number}" for number in "1234"]
     ({"LegacySecret": "old-a1B2c3"}, "LegacyIssuer and LegacySecret must be set together"),
     ({"CorsRequestHeaders": "x-a"}, "have no effect without CorsOrigins"),
     ({"ExistingKeys": ",".join(KEYS[:3]), "ExistingAuditKey": KEYS[0]}, "must name different keys"),
+    ({"ExistingKeys": ",".join(KEYS[:3])}, "need ExistingTable"),
     ({"LogKey": "arn:aws:kms:eu-west-1:123456789012:key/1"}, f"LogKey is in eu-west-1, and the stack in {REGION}"),
     ({"IdentityIssuers": '[{"issuer": "https://x.example.com"}]'}, "IdentityIssuers: issuers[0].audience must"),
     ({"IdentityIssuers": json.dumps([GOOD]), "LegacySecret": "old-a1B2c3",

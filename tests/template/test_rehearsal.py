@@ -25,6 +25,7 @@ from template_checks.releases import failed_first_deployment_leaves_nothing_to_p
 from template_checks.releases import import_warnings, moved, version
 
 from headgate.edge.settings import key_ids
+from headgate_cli.doctor.parameters import check_parameters
 
 STACK, REGION = "headgate-production", "us-east-1"
 NOT_BY_MOTO = {
@@ -146,6 +147,22 @@ def test_existing_resources_are_named_exactly(name: str, value: str, taken: bool
     assert bool(re.fullmatch(spec["AllowedPattern"], value)) is taken
     assert spec["Default"] == ""
     assert re.fullmatch(spec["AllowedPattern"], "")
+
+
+@pytest.mark.parametrize("given", [set(), {"ExistingTable"}, {*RESTORED}, {"ExistingKeys"}, {"ExistingAuditKey"}])
+def test_keys_without_the_table_that_knows_their_states_are_refused(given: set[str], deployment: Deployment) -> None:
+    values = {name: RESTORED[name] for name in given}
+    found = check_parameters(deployment.source, values, region=None, now=0)
+    faults = [one.told for one in found if one.failed]
+    assert bool(faults) is bool(given and "ExistingTable" not in given)
+    assert all("need ExistingTable" in fault for fault in faults)
+
+
+def test_table_of_ones_own_and_an_existing_one_of_the_same_name_have_different_homes(deployment: Deployment) -> None:
+    restored = Deployment(deployment.source, RESTORED)
+    homes = {one.variables(function)["HEADGATE_HOME"] for one in (deployment, restored) for function in ALLOWED}
+    stack = "00000000-0000-0000-0000-000000000000"
+    assert homes == {f"<Table>@{stack}@own", f"restored@{stack}@existing"}
 
 
 @pytest.fixture
