@@ -5,8 +5,9 @@ is never truncated.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from headgate.core.audit import Entry
 from headgate_cli import failures
@@ -45,25 +46,32 @@ def entry_in(number: int, line: bytes) -> Entry:
     return entry
 
 
-def verified_digests(path: Path, anchors: dict[int, str] | None = None) -> dict[int, str]:
-    """Verify an exported file, and return its digests by revision, oldest first. Raises `Failure`."""
+def verified_digests(
+    entries: Iterable[Entry], head: Mapping[str, Any] | None = None, anchors: Mapping[int, str] | None = None
+) -> dict[int, str]:
+    """Verify a chain (see `core.audit.verify_chain`), and return its digests by revision. Raises `Failure`."""
     from headgate.core.audit import verify_chain
 
     digests: dict[int, str] = {}
 
-    def noted(entries: Iterator[Entry]) -> Iterator[Entry]:
+    def noted() -> Iterator[Entry]:
         for entry in entries:
             yield entry
             digests[entry["revision"]] = entry["digest"]
 
-    try:
-        with path.open("rb") as file:
-            broken = verify_chain(noted(entries_in(file)), None, anchors)
-    except OSError as error:
-        raise failures.usage(f"cannot read {path}: {error.strerror}") from None
+    broken = verify_chain(noted(), head, anchors)
     if broken is not None:
         raise failures.chain_broken(broken.revision, f"{broken.what}; every entry before it is intact")
     return digests
+
+
+def verified_file(path: Path, anchors: Mapping[int, str] | None = None) -> dict[int, str]:
+    """As `verified_digests`, for an exported file."""
+    try:
+        with path.open("rb") as file:
+            return verified_digests(entries_in(file), None, anchors)
+    except OSError as error:
+        raise failures.usage(f"cannot read {path}: {error.strerror}") from None
 
 
 def continued(

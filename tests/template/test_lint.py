@@ -14,6 +14,7 @@ import pytest
 from template_checks.deployment import EXAMPLE, TEMPLATE, Deployment
 
 BIN = Path(sys.executable).parent
+BACKUP = sorted((TEMPLATE.parent / "examples/backup").glob("*.yaml"))
 OFFLINE = {**os.environ, "SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
@@ -24,7 +25,7 @@ def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("template", [TEMPLATE, EXAMPLE], ids=["gate", "example"])
+@pytest.mark.parametrize("template", [TEMPLATE, EXAMPLE, *BACKUP], ids=["gate", "example", "plan", "vault"])
 @pytest.mark.parametrize(
     "command",
     [

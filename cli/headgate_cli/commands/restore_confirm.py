@@ -12,7 +12,7 @@ import typer
 
 from headgate.core.audit import Entry
 from headgate_cli import checkpoints, failures, render
-from headgate_cli.audit_file import entries_in, verified_digests
+from headgate_cli.audit_file import entries_in, verified_file
 from headgate_cli.audit_stream import stream_head
 from headgate_cli.options import ReasonOption, flag_path, option
 from headgate_cli.restored import as_findings, last_common, lost_refusals
@@ -88,7 +88,7 @@ class _Found:
 def _found(client: "Client", log: Path | None) -> _Found:
     if log is None:
         return _Found(int(stream_head(client)["revision"]), 0, {})
-    digests = verified_digests(log)
+    digests = verified_file(log)
     common = last_common(client, digests)
     with log.open("rb") as file:
         lost = lost_refusals(entries_in(file), common, time.time())
