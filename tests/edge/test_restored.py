@@ -61,7 +61,7 @@ class Restored(InMemoryGate):
 @pytest.mark.parametrize("home", [
     NEW, "t@a-stack@existing", "t@another-stack@own", "t-2@a-stack@own", "", "t2", "tt@a-stack@own",
 ])  # fmt: skip
-def test_only_admins_are_let_in_before_a_table_is_confirmed(home: str) -> None:
+def test_a89_only_admins_are_let_in_before_a_table_is_confirmed(home: str) -> None:
     gate = Restored(home)
     assert gate.lets_in("alice") == set()
     assert gate.lets_in(ADMIN) == set(USES)

@@ -124,7 +124,7 @@ def site(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Si
         yield Site(stack, tmp_path_factory.mktemp("kept"), project)
 
 
-def test_a_restored_table_opens_only_with_what_it_had_forgotten(site: Site) -> None:
+def test_a89_a_restored_table_opens_only_with_what_it_had_forgotten(site: Site) -> None:
     gate, alice, bob, root = Gate(site.stack.ready), Person(), Person(), Person(admin=True)
     for key in (ACCESS, SUB, OTHER):
         gate.stage(key, "ga")
