@@ -18,8 +18,18 @@ def stream_head(client: Client) -> dict[str, Any]:
 
 
 def oldest_first(client: Client, last: int, after: int = 0) -> Iterator[dict[str, Any]]:
-    """Yield the entries from revision `after` + 1 to `last`, in windows, because the API returns the newest first."""
-    for start in range(after, last, WINDOW):
-        window = {"after": start, "before": min(start + WINDOW, last) + 1, "limit": WINDOW}
-        entries = [entry for page in client.pages("/admin/v1/audit", window) for entry in page.get("entries", [])]
+    """Yield the entries from revision `after` + 1 to `last`, in windows, because the API returns the newest first.
+
+    A restored table skipped revisions, so windows grow while they are empty, and shrink to the one that is not.
+    """
+    start, span = after, WINDOW
+    while start < last:
+        end = min(start + span, last)
+        pages = client.pages("/admin/v1/audit", {"after": start, "before": end + 1, "limit": WINDOW})
+        entries = list(next(pages).get("entries", []))
+        if entries and span > WINDOW:
+            span //= 2
+            continue
+        entries += [entry for page in pages for entry in page.get("entries", [])]
         yield from reversed(entries)
+        start, span = end, WINDOW if entries else span * 2

@@ -123,6 +123,20 @@ def test_without_a_log_the_highest_revision_is_given(invoke: Any, table: Desk) -
     assert f"revisions {table.base + 1} to 500 are in no log" in done.stdout
 
 
+def test_a_log_with_a_gap_is_read_in_few_calls(invoke: Any, table: Desk, upstream: Any, tmp_path: Path) -> None:
+    assert confirm(invoke, "--highest", str(table.base + 1_000_000)).exit_code == 0
+    table.ask(KILL, WHY, key="third")
+    upstream.asked.clear()
+    done, file = invoke("audit", "verify"), tmp_path / "whole.jsonl"
+    assert f"verified: {table.base + 2} entries" in done.stdout
+    assert len(upstream.asked) < 100
+    assert f"{table.base + 2} entries, {table.base + 2} new" in invoke("audit", "export", str(file)).stdout
+    assert f"{table.base + 2} entries, 0 new" in invoke("audit", "export", str(file)).stdout
+    assert invoke("audit", "verify", "--file", str(file)).exit_code == 0
+    shown = invoke("audit", "--limit", "2")
+    assert "restore.confirm" in shown.stdout
+
+
 @pytest.mark.parametrize("edit", [
     lambda log: [{**log[0], "reason": "edited"}, *log[1:]],
     lambda log: log[1:],

@@ -9,6 +9,7 @@ from typing import IO, Annotated
 
 import typer
 
+from headgate.core.audit import Entry
 from headgate_cli import audit_file, failures, render
 from headgate_cli.audit_file import ExportedFile
 from headgate_cli.audit_stream import oldest_first, stream_head
@@ -28,7 +29,7 @@ def export_entries(ctx: typer.Context, file: _File) -> None:
     """
     from headgate.core.audit import verify_chain
 
-    client, added = client_of(ctx), 0
+    client, added, total = client_of(ctx), 0, 0
     head = stream_head(client)
     last = int(head.get("revision", 0))
     with _opened(file) as target:
@@ -38,15 +39,22 @@ def export_entries(ctx: typer.Context, file: _File) -> None:
             target.write(line)
             added += 1
 
+        def counted(entries: Iterator[Entry]) -> Iterator[Entry]:
+            nonlocal total
+            for entry in entries:
+                total += 1
+                yield entry
+
         held = ExportedFile(() if str(file) == STANDARD_OUTPUT else target)
-        broken = verify_chain(audit_file.continued(held, lambda after: oldest_first(client, last, after), write), head)
+        whole = audit_file.continued(held, lambda after: oldest_first(client, last, after), write)
+        broken = verify_chain(counted(whole), head)
     if broken is not None:
         raise failures.chain_broken(broken.revision, f"{broken.what}; every entry before it is intact")
-    summary = f"{last} entries, {added} new; head {last}:{head.get('digest')}"
+    summary = f"{total} entries, {added} new; head {last}:{head.get('digest')}"
     if str(file) == STANDARD_OUTPUT:
         typer.echo(summary, err=True)
     elif settings_of(ctx).as_json:
-        render.show_json({"file": str(file), "entries": last, "added": added, "head": head})
+        render.show_json({"file": str(file), "entries": total, "added": added, "head": head})
     else:
         render.show_lines([f"{file}: {summary}"])
 
