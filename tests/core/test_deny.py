@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.core.deny import Denial, DenyKind, DenySet, parse_denial
+from headgate.core.deny import EVERYONE, Denial, DenyKind, DenySet, parse_denial
 from headgate.core.documents import Invalid
 from headgate.core.snapshot import EMPTY, apply_entries, with_denials
 
@@ -40,6 +40,15 @@ def test_a_subject_revocation_refuses_tokens_issued_up_to_the_second_after_it(is
     assert held.refuses(subject="alice", jti="t1", issued_at=issued_at, session="s1") is refused
     for other in ("bob", "Alice", "alice ", "", "t1"):
         assert not held.refuses(subject=other, jti="t1", issued_at=issued_at, session=None)
+
+
+@pytest.mark.parametrize(("issued_at", "refused"), [(0, True), (AT + 1, True), (AT + 2, False)])
+def test_a_confirmed_restore_refuses_every_token_issued_up_to_the_second_after_it(
+    issued_at: int, refused: bool
+) -> None:
+    held = one(DenyKind.ALL, EVERYONE)
+    for subject, session in (("alice", None), ("bob", "s1")):
+        assert held.refuses(subject=subject, jti="t1", issued_at=issued_at, session=session) is refused
 
 
 def test_a_jti_revocation_refuses_the_token_whenever_it_was_issued() -> None:

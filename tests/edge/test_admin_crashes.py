@@ -66,6 +66,8 @@ CALLS: dict[str, Ask] = {
     "manifest": Ask("POST /admin/v1/manifest", MANIFEST),
     "revoke a subject": Ask("POST /admin/v1/revocations", {"subject": "alice", **WHY}),
     "revoke a token": Ask("POST /admin/v1/revocations", {"jti": "t-1", **WHY}),
+    "begin with a restored table": Ask("POST /admin/v1/restored", {"highest": 60, "confirm": False, **WHY}),
+    "confirm a restored table": Ask("POST /admin/v1/restored", {"highest": 60, "confirm": True, **WHY}),
     "end a session": Ask("DELETE /admin/v1/sessions/{id}", WHY, {"id": SESSION}),
     "rotate": Ask("POST /admin/v1/keys/rotate", WHY),
     "revoke a key": Ask("POST /admin/v1/keys/revoke", {"kid": POOL[1], **WHY}),
