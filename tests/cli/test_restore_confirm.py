@@ -91,6 +91,7 @@ def test_what_the_log_has_and_the_table_lost_is_made_again(invoke: Any, table: D
     lost = [line.split()[:2] for line in done.stdout.splitlines() if "-lost" in line]
     assert lost == [["kill-lost", "access"], ["kill-lost", "other"], ["kill-lost", "later"], ["key-lost", "keys"],
                     ["revocation-lost", "subject"]]  # fmt: skip
+    assert f"the table lost 9 changes; read them in the log, after {table.base}" in done.stdout
     assert "killed again: later" not in done.stdout, "the restored table has no such flag: only admins pass"
     made = next(one for one in entries(table.gate.table) if one["flag"] == "access" and one["action"] == "flag.kill")
     assert (made["after"]["killed"]["reach"], made["after"]["killed"]["drain_until"][:10]) == ("drain", "2033-06-01")

@@ -78,21 +78,26 @@ def restore_confirm(
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """The restored revision, the log's last one (0 without a log), and what the table has lost, by what it refused."""
+    """The restored revision, the log's last one (0 without a log), and what the table has lost.
+
+    `changes` counts all entries that it lost, and `lost` has those that refuse something, by what they refuse.
+    """
 
     restored: int
     last: int
+    changes: int
     lost: Mapping[str, Entry]
 
 
 def _found(client: "Client", log: Path | None) -> _Found:
     if log is None:
-        return _Found(int(stream_head(client)["revision"]), 0, {})
+        return _Found(int(stream_head(client)["revision"]), 0, 0, {})
     digests = verified_file(log)
     common = last_common(client, digests)
     with log.open("rb") as file:
         lost = lost_refusals(entries_in(file), common, time.time())
-    return _Found(int(common["revision"]), max(digests, default=0), lost)
+    restored = int(common["revision"])
+    return _Found(restored, max(digests, default=0), sum(revision > restored for revision in digests), lost)
 
 
 def _checkpointed(path: Path | None) -> int:
@@ -106,6 +111,8 @@ def _checkpointed(path: Path | None) -> int:
 def _tell(found: _Found, known: int) -> None:
     rows = [(one["what"], one["record"], one["revision"]) for one in as_findings(found.lost)]
     render.show_table(("lost", "record", "revision"), rows, empty="the log has no refusal that the table has lost")
+    if found.changes > len(rows):
+        render.show_lines([f"the table lost {found.changes} changes; read them in the log, after {found.restored}"])
     seen = max(found.last, found.restored)
     if known > seen:
         render.show_lines([f"revisions {seen + 1} to {known} are in no log: what they refused is unknown"])
