@@ -5,6 +5,7 @@ import gc
 gc.disable()  # imports create no garbage, and collecting takes a twelfth of a cold start
 
 import os
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aws_lambda_powertools import Metrics
@@ -12,6 +13,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from headgate.edge.admin.call import Admin, handle
 from headgate.edge.admin.health import measure_health
+from headgate.edge.admin.rotation import rotate_when_due
 from headgate.edge.http import redact_errors
 from headgate.edge.settings import home, key_ids, required
 from headgate.edge.telemetry import NAMESPACE, STACK, Alarms
@@ -56,15 +58,19 @@ admin = Admin(
 metrics = Metrics(namespace=NAMESPACE, service=name)
 metrics.set_default_dimensions(stack=STACK)
 
-SCHEDULED = {"headgate": "measure"}
-"""The event of the template's schedule. API Gateway's events never equal it."""
+SCHEDULED: Mapping[str, Callable[[Admin, dict[str, Any]], None]] = (
+    {} if only else {"measure": measure_health, "rotate": rotate_when_due}
+)
+"""What the template's schedules ask for, by the event's `headgate`. An event of API Gateway has no such member."""
 
 gc.enable()
 
 
 @redact_errors
 def handler(event: dict[str, Any], context: Any) -> Any:
-    return measure_health(admin) if event == SCHEDULED else answer(event, context)
+    if event.get("headgate") in SCHEDULED:
+        return SCHEDULED[event["headgate"]](admin, event)
+    return answer(event, context)
 
 
 @metrics.log_metrics

@@ -121,7 +121,7 @@ def test_layer_contains_the_locked_packages_for_lambdas_processor(built: Path) -
 def test_layer_is_trimmed(built: Path) -> None:
     layer = built / "HeadgateLayer" / "python"
     services = {folder.name for folder in (layer / "botocore" / "data").iterdir() if folder.is_dir()}
-    assert services == {"dynamodb", "kms", "secretsmanager", "sts"}
+    assert services == {"dynamodb", "kms", "s3", "secretsmanager", "sts"}
     assert not list((layer / "botocore/data").rglob("service-2.json.gz")), "compressed, and mostly documentation"
     assert (layer / "botocore/data/endpoints.json").stat().st_size < 50_000
     assert (layer / "botocore" / "cacert.pem").exists()
@@ -186,14 +186,14 @@ def test_every_module_of_the_layer_can_be_imported(native_layer: Path) -> None:
         f"import sys, importlib; sys.path.insert(0, {str(native_layer)!r}); "
         f"[importlib.import_module('headgate.' + n if n != '__init__' else 'headgate') for n in {sorted(names)!r}]; "
         "import botocore.session as b; s = b.get_session(); "
-        "[s.create_client(n, region_name='us-east-1') for n in ('dynamodb', 'kms', 'secretsmanager', 'sts')]"
+        "[s.create_client(n, region_name='us-east-1') for n in ('dynamodb', 'kms', 's3', 'secretsmanager', 'sts')]"
     )
     run(python, "-ISB", "-c", program)
 
 
 def test_trimmed_data_gives_the_same_endpoints_and_operations(tmp_path: Path) -> None:
     """The same as botocore's own, in every partition in use."""
-    services, data = ("dynamodb", "kms", "secretsmanager", "sts"), tmp_path / "data"
+    services, data = ("dynamodb", "kms", "s3", "secretsmanager", "sts"), tmp_path / "data"
     shutil.copytree(Path(botocore.__file__).parent / "data", data, ignore=lambda folder, names: (
         set(names) - {*services} - {name for name in names if name.endswith(".json")}
         if folder.endswith("/data") else ()))  # fmt: skip

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from template_checks.deployment import Deployment, Raw, listed
-from template_checks.expected import EMERGENCY, GATE, IAM, OPEN, OPEN_ROUTES, ROLES, ROUTES, THROTTLED
+from template_checks.expected import EMERGENCY, GATE, IAM, OPEN, OPEN_ROUTES, ROLES, ROUTES, RULES, THROTTLED
 
 FUNCTION_POLICY_LIMIT = 20_480
 """Bytes of a function's resource-based policy (AWS Lambda quotas)."""
@@ -115,10 +115,16 @@ def api_gateway_may_call_the_authorizer(d: Deployment) -> Iterator[str]:
 
 
 def only_the_api_may_call_functions(d: Deployment) -> Iterator[str]:
-    """One permission per route, each for API Gateway only and for that method and path of this API."""
+    """One permission per route, each for API Gateway only and for that method and path of this API.
+
+    EventBridge's rules may call the functions that no route has.
+    """
     found: Counter[tuple[str, str]] = Counter()
     for name, permission in d.of("AWS::Lambda::Permission").items():
         source = d.text(permission.get("SourceArn", ""))
+        function = d.text(permission["FunctionName"])[1:-1]
+        if (permission["Principal"], source) == ("events.amazonaws.com", f"<{RULES.get(function)}>"):
+            continue
         if permission["Principal"] != "apigateway.amazonaws.com" or ":<HttpApi>/" not in source:
             yield f"{name} allows callers other than this API"
         found[d.text(permission["FunctionName"]), source.partition(":<HttpApi>/")[2]] += 1

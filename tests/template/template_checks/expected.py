@@ -87,10 +87,12 @@ EMERGENCY = "EmergencyPolicy"
 
 KEYS = {"SigningKey1", "SigningKey2", "SigningKey3"}
 AUDIT_KEY = "AuditKey"
-SIGNERS = {**dict.fromkeys(KEYS, "token"), AUDIT_KEY: "admin"}
-"""Each key, and the last part of the path of the one role that signs with it."""
+SIGNERS = {**dict.fromkeys(KEYS, ("token",)), AUDIT_KEY: ("admin", "checkpoint")}
+"""Each key, and the last part of the path of each role that signs with it."""
 _READ_TABLE = {("dynamodb:GetItem", "Table"), ("dynamodb:BatchGetItem", "Table"), ("dynamodb:Query", "Table")}
 _CHANGE_TABLE = {("dynamodb:PutItem", "Table")}
+WEBHOOK_SECRET = "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:${WebhookSecret}"
+CHECKPOINTS_KEPT = "arn:aws:s3:::${CheckpointBucket}/headgate-production/*"
 _PUBLIC_KEYS = {("kms:GetPublicKey", key) for key in KEYS}
 
 ALLOWED = {
@@ -100,8 +102,22 @@ ALLOWED = {
     "AdminFunction": _READ_TABLE | _CHANGE_TABLE | {("kms:Sign", AUDIT_KEY), ("kms:GetPublicKey", AUDIT_KEY)},
     "KillFunction": _READ_TABLE | _CHANGE_TABLE,
     "WorkerFunction": set(),
+    "PublishFunction": set(),
+    "WebhookFunction": {("secretsmanager:GetSecretValue", WEBHOOK_SECRET), ("sqs:SendMessage", "Undelivered")},
+    "CheckpointFunction": {
+        ("dynamodb:GetItem", "Table"),
+        ("kms:Sign", AUDIT_KEY),
+        ("s3:PutObject", CHECKPOINTS_KEPT),
+        ("sqs:SendMessage", "Undelivered"),
+    },
 }
-"""Exactly what each function may do: action and resource."""
+"""Exactly what each function may do: action and resource, by logical id or ARN."""
+
+OFF_BY_DEFAULT = {"AcceptsOldTokens", "RecordLeaves", "SendsWebhooks", "TellsSlack", "KeepsCheckpoints", "RotatesKeys"}
+"""The conditions that do not hold with default parameters."""
+
+RULES = {"WebhookFunction": "WebhookRule", "CheckpointFunction": "CheckpointRule"}
+"""The functions that EventBridge calls, and the one rule that may call each."""
 
 DENIED = {
     "EvaluateFunction": {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"},
@@ -116,6 +132,7 @@ LEADING_KEYS = {
     ("KillFunction", "dynamodb:BatchGetItem"): {"head", "rules", "denials", "audit", "idem#*", "sessions#*"},
     ("KillFunction", "dynamodb:Query"): {"head", "rules", "denials", "audit", "idem#*", "sessions#*"},
     ("KillFunction", "dynamodb:PutItem"): {"head", "rules", "audit", "idem#*"},
+    ("CheckpointFunction", "dynamodb:GetItem"): {"head", "audit"},
 }
 """Partition keys (store/items.py) that limit an allowed action."""
 
@@ -142,6 +159,8 @@ OWN_ENVIRONMENT = {
     },
     "AdminFunction": {"HEADGATE_EMAIL_IDS", "HEADGATE_AUDIT_KEY"},
     "KillFunction": {"HEADGATE_ONLY_ROUTE"},
+    "WebhookFunction": {"HEADGATE_WEBHOOK_URL", "HEADGATE_WEBHOOK_SECRET_ARN"},
+    "CheckpointFunction": {"HEADGATE_AUDIT_KEY", "HEADGATE_CHECKPOINT_BUCKET"},
 }
 TIMEOUTS = {"AuthorizerFunction": 5, "AdminFunction": 29}
 """Seconds, if not 10. API Gateway allows an integration 30 and an authorizer 10."""

@@ -45,14 +45,14 @@ def health(admin: Admin, _request: Request) -> Response:
     })  # fmt: skip
 
 
-def measure_health(admin: Admin) -> None:
+def measure_health(admin: Admin, _event: object = None) -> None:
     """Count the flags that are killed or quarantined, and the active key's age, for alarms on what lasts.
 
     The template's schedule calls this every 5 minutes. If the table does not answer, only that is counted.
     """
     try:
         view = admin.current()
-        age = _key_age(admin, view.snapshot.keyring)
+        age = key_age(admin, view.snapshot.keyring)
     except Refusal:  # counted when the read failed
         return
     except (Unavailable, Throttled) as failure:
@@ -64,7 +64,7 @@ def measure_health(admin: Admin) -> None:
                   revision=view.revision)  # fmt: skip
 
 
-def _key_age(admin: Admin, ring: Keyring) -> float | None:
+def key_age(admin: Admin, ring: Keyring) -> float | None:
     """Return how long the active key has signed, in seconds; None if no key is active.
 
     A key that was active from the start has no record, so its age is that of the first audit entry.

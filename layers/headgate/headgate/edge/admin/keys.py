@@ -43,9 +43,14 @@ def rotate_keys(admin: Admin, request: Request) -> Response:
 
     def plan(current: Current) -> Change:
         read_body(ReasonBody, document)
-        return _moved("keys.rotate", admin, current, lambda ring, now: rotated(ring, admin.pool, now))
+        return rotation(admin, current)
 
     return admin.commit(KEYRING_KEY, plan, request, document)
+
+
+def rotation(admin: Admin, current: Current) -> Change:
+    """Return the change that rotates the keys. Raises `Refusal` if no key can become active."""
+    return _moved("keys.rotate", admin, current, lambda ring, now: rotated(ring, admin.pool, now))
 
 
 def revoke_key(admin: Admin, request: Request) -> Response:
