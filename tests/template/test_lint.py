@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from template_checks.deployment import EXAMPLE, TEMPLATE, Deployment
 
+BUCKET = TEMPLATE.parent / "examples" / "checkpoint-bucket" / "template.yaml"
 BIN = Path(sys.executable).parent
 BACKUP = sorted((TEMPLATE.parent / "examples/backup").glob("*.yaml"))
 OFFLINE = {**os.environ, "SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "us-east-1"}
@@ -25,7 +26,9 @@ def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("template", [TEMPLATE, EXAMPLE, *BACKUP], ids=["gate", "example", "plan", "vault"])
+@pytest.mark.parametrize(
+    "template", [TEMPLATE, EXAMPLE, BUCKET, *BACKUP], ids=["gate", "example", "bucket", "plan", "vault"]
+)
 @pytest.mark.parametrize(
     "command",
     [
