@@ -13,13 +13,14 @@ from typing import Any
 
 import botocore.session
 import jwt
-from in_memory_gate import ADMIN, Environment, InMemoryGate, event
+from in_memory_gate import ADMIN, Environment, InMemoryGate, Kms, event
 from moto_child import running_dynamodb
 from reference_table import Fault as StoreFault
 from reference_table import always, clear
 from stand import ROOT, Stand, load_handler
 from tcp_proxy import Fault, FaultyProxy
 
+from headgate.edge.checkpoint import keep_checkpoint
 from headgate.edge.legacy import HeldSecret, LegacyTokens
 from headgate.edge.oauth import ACCESS_TOKEN, GRANT, SESSION_TOKEN
 from headgate.store.port import Unavailable
@@ -139,6 +140,14 @@ class Directory:
                         exp=int(now) + 600)  # fmt: skip
 
 
+class Shelf:
+    """A bucket that takes everything."""
+
+    def put(self, name: str, content: bytes) -> None:
+        assert name
+        assert content.endswith(b"\n")
+
+
 def _in_process() -> None:
     """What the functions on moto cannot be brought to: bugs, a later time, a legacy issuer."""
     gate = InMemoryGate()
@@ -156,6 +165,8 @@ def _in_process() -> None:
     gate.table.weather = clear
     many = Environment(gate.table, gate.clock, identities=Directory())
     many.asks("mint", "alice")
+    keep_checkpoint(gate.table, lambda: Kms("audit"), Shelf(), issuer="https://gate.example.com", stack="local",
+                    now=gate.clock())  # fmt: skip
     _reuses_a_session_token(gate, many)
     _uses_legacy_tokens(gate.clock())
 

@@ -23,6 +23,7 @@ Metric = tuple[str, str, frozenset[tuple[str, str]]]
 AWS = {
     "AWS/Lambda": ("FunctionName", {"Errors", "Throttles", "Duration"}),
     "AWS/DynamoDB": ("TableName", {"ReadThrottleEvents", "WriteThrottleEvents"}),
+    "AWS/SQS": ("QueueName", {"ApproximateNumberOfMessagesVisible"}),
     "AWS/ApiGateway": ("ApiId", {"Count", "4xx", "5xx"}),
 }
 """AWS's own metrics that the template uses, each with its one dimension."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from headgate.core.audit import is_sealed
 
-UNREADABLE = "unreadable"
+NOT_AN_ENTRY = "unreadable"
 """The action of an event for something that somebody else wrote among the audit entries."""
 TEXT_CHARS = 500
 """The most characters of any text that leaves. A reason is free text, and may be longer in the audit stream."""
@@ -22,7 +22,7 @@ def event_of(entry: Mapping[str, Any], revision: int, stack: str) -> dict[str, A
     `text` is one line for people, escaped for Slack (https://docs.slack.dev/messaging/formatting-message-text).
     """
     if entry.get("revision") != revision or not is_sealed(entry):
-        entry = {"action": UNREADABLE}
+        entry = {"action": NOT_AN_ENTRY}
     actor = entry.get("actor")
     event = {
         "stack": stack,

@@ -10,9 +10,9 @@ from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from hashlib import sha256
 
-PREFIX = "whsec_"
-SECRET_BYTES = range(24, 65)
-SECRETS = range(1, 3)
+_PREFIX = "whsec_"
+_SECRET_BYTES = range(24, 65)
+_SECRETS = range(1, 3)
 """One secret, or two while it changes."""
 
 
@@ -23,18 +23,18 @@ class InvalidSecret(ValueError):
 def read_secrets(text: str) -> list[bytes]:
     """Read one or two secrets, separated by white space: `whsec_` and base64. Raises `InvalidSecret`."""
     words = text.split()
-    if len(words) not in SECRETS:
+    if len(words) not in _SECRETS:
         raise InvalidSecret(f"{len(words)} secrets, not one or two")
     return [_read(word) for word in words]
 
 
 def _read(word: str) -> bytes:
     try:
-        secret = b64decode(word.removeprefix(PREFIX), validate=True)
+        secret = b64decode(word.removeprefix(_PREFIX), validate=True)
     except binascii.Error:
         raise InvalidSecret("not base64") from None
-    if not word.startswith(PREFIX) or len(secret) not in SECRET_BYTES:
-        raise InvalidSecret(f"not {PREFIX} and 24 to 64 bytes in base64")
+    if not word.startswith(_PREFIX) or len(secret) not in _SECRET_BYTES:
+        raise InvalidSecret(f"not {_PREFIX} and 24 to 64 bytes in base64")
     return secret
 
 
