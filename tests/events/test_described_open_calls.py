@@ -39,7 +39,7 @@ def sent(stand: Stand, name: str, **changed: Any) -> Any:
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "events").glob("*.json")))
 def test_event_answers_match_the_document(stand: Stand, name: str) -> None:
-    if not name.startswith(("authorizer.", "worker.")):
+    if "routeKey" in stand.event(name) and not name.startswith(("authorizer.", "worker.")):
         assert undescribed(stand.event(name)["routeKey"], stand.replay(name)) == []
 
 

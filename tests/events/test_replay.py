@@ -53,13 +53,16 @@ ANSWERS: dict[str, Any] = {
 }
 """Status and a significant part of the body; for the authorizer, whether it allows the request."""
 
+ELSEWHERE = {"publish.stage", "webhook.stage", "checkpoint.schedule"}
+"""Events that API Gateway does not send (tests/system/test_record_leaves.py)."""
+
 CHANGES = ("admin.stage", "admin.allow", "admin.restore", "admin.create", "admin.delete", "admin.apply", "kill.kill")
 """These change the table: each starts with a fresh one, and so does the next event."""
 
 
 def test_every_function_has_events_and_every_event_an_expected_answer() -> None:
     files = {path.stem for path in (ROOT / "events").glob("*.json")}
-    assert files == set(ANSWERS)
+    assert files == ANSWERS.keys() | ELSEWHERE
     assert {name.partition(".")[0] for name in files} == {path.name for path in (ROOT / "functions").glob("*/")} | {
         "kill"
     }

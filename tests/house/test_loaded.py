@@ -12,7 +12,9 @@ ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {
     "HEADGATE_TABLE": "t", "HEADGATE_SIGNING_KEYS": "one,two", "HEADGATE_AUDIENCE": "headgate",
     "HEADGATE_IDENTITY_ISSUERS": "[]", "GASTOWN_TABLE": "w", "AWS_DEFAULT_REGION": "us-east-1",
-    "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local",
+    "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "HEADGATE_AUDIT_KEY": "audit",
+    "HEADGATE_WEBHOOK_URL": "https://example.com", "HEADGATE_WEBHOOK_SECRET_ARN": "arn", "HEADGATE_ISSUER": "i",
+    "HEADGATE_CHECKPOINT_BUCKET": "kept",
 }  # fmt: skip
 NOT_FOR = {
     "authorizer": (
@@ -36,6 +38,9 @@ NOT_FOR = {
         "headgate.edge.openfeature",
     ),
     "admin": ("headgate.tokens", "headgate.openapi.document", "jwt", "boto3", "openfeature"),
+    "publish": ("pydantic", "jwt", "cryptography", "botocore", "aws_lambda_powertools", "headgate.edge.admin"),
+    "webhook": ("pydantic", "jwt", "headgate.tokens.keys", "aws_lambda_powertools", "headgate.edge.admin"),
+    "checkpoint": ("pydantic", "jwt", "aws_lambda_powertools", "headgate.edge.admin"),
     "worker": (
         "pydantic",
         "jwt",

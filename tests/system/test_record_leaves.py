@@ -22,6 +22,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from webhook_site import Received, WebhookSite
 
 from headgate.edge.http import Bug
+from headgate.edge.publish import publish
 from headgate.tokens.keys import PublicKey
 from headgate_cli.checkpoints import read_checkpoints
 
@@ -104,15 +105,20 @@ def test_event_says_who_did_what_and_why(outside: Outside) -> None:
     assert detail.keys() == {"stack", "actor", "text", *same}
 
 
-def test_page_shows_an_event_as_it_is(outside: Outside) -> None:
+def test_sample_events_and_the_page_show_an_event_as_it_is(outside: Outside) -> None:
     shown = json.loads(re.findall(r"```json\n(\{\n  \"stack\".*?)```", PAGE, re.DOTALL)[0])
-    detail = stage(outside, shown["reason"])["detail"]
-    assert {name: type(value) for name, value in shown.items()} == {name: type(detail[name]) for name in detail}
-    named = {name: shown[name] for name in ("stack", "revision", "at", "flag", "action", "reason")}
-    line = f"{named['stack']}: {named['action']} {named['flag']}, revision {named['revision']}, by "
-    assert shown["text"].startswith(line)
+    record, event, schedule = (
+        json.loads((ROOT / f"events/{name}.json").read_text())
+        for name in ("publish.stage", "webhook.stage", "checkpoint.schedule")
+    )
+    assert publish(record, "headgate-production") == [event["detail"]] == [shown]
+    assert deliver("WebhookRule", outside.function("webhook"), [event]) == 1
+    assert json.loads(outside.site.received[-1].body) == shown
+    before = len(outside.kept())
+    outside.function("checkpoint")(schedule, None)
+    assert len(outside.kept()) == before + 1
     section = PAGE.partition("## What leaves\n")[2].partition("\n## ")[0]
-    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == [*detail]
+    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == [*shown]
 
 
 def test_no_id_list_rule_or_salt_leaves(outside: Outside) -> None:

@@ -17,6 +17,7 @@ from headgate.core.audit import Break, sealed, verify_chain
 from headgate.core.deny import DenyKind
 from headgate.core.session import record_id, start
 from headgate.edge.admin.call import Admin, handle
+from headgate.edge.checkpoint import signed_head
 from headgate.openapi import SERVED
 from headgate.store.denials import session_end
 from headgate.store.dynamo import DynamoTable
@@ -228,11 +229,27 @@ def test_worker_cannot_access_the_gates_table(as_function: As) -> None:
         DynamoTable("gate", as_function("WorkerFunction")).get([("head", "head")])
 
 
-def test_each_key_has_one_signer(key_as: KeyAs) -> None:
-    """Tokens are signed by the token function, checkpoints by the admin function, nothing by the kill function."""
+def test_checkpoint_function_signs_a_head_that_it_cannot_change(as_function: As, key_as: KeyAs) -> None:
+    created = Caller(wired(as_function("AdminFunction")))
+    created("PUT /admin/v1/flags/{key}", {**FLAG, "stage": "admin_only", **WHY}, match="*", status=201)
+    client = as_function("CheckpointFunction")
+    table, key = DynamoTable("gate", client), key_as("CheckpointFunction", "AuditKey")
+    assert signed_head(table, lambda: key, "https://gate.example.com", 0)["revision"] == 1
+    assert client.used == {"dynamodb:GetItem"}
+    with pytest.raises(Unavailable, match="AccessDenied"):
+        table.write([Put({"pk": "audit", "sk": audit_sk(2)})])
+    with pytest.raises(Unavailable, match="AccessDenied"):
+        table.get([("rules", "flag#access")])
+
+
+def test_each_key_has_its_signers(key_as: KeyAs) -> None:
+    """The token function signs tokens, admin and checkpoint functions checkpoints, the kill function nothing."""
     for function in ALLOWED:
-        for key, signer in (("SigningKey1", "TokenFunction"), ("AuditKey", "AdminFunction")):
-            if function == signer:
+        for key, signers in (
+            ("SigningKey1", ("TokenFunction",)),
+            ("AuditKey", ("AdminFunction", "CheckpointFunction")),
+        ):
+            if function in signers:
                 assert key_as(function, key).sign(b"a message")
             else:
                 with pytest.raises(Unavailable, match="AccessDenied"):
