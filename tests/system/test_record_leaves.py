@@ -237,7 +237,7 @@ def test_kill_leaves_a_locked_checkpoint_that_the_audit_key_signed(outside: Outs
     assert deliver("CheckpointRule", checkpoint, events) == 1
     ((name, content),) = ((name, content) for name, content in outside.kept().items() if name not in before)
     killed = events[0]["detail"]
-    assert re.fullmatch(rf"{STACK}/\d{{4}}-[^/]*-{killed['revision']:012d}\.json", name)
+    assert re.fullmatch(rf"{STACK}/{killed['revision']:012d}-\d{{4}}-[^/]*Z\.json", name)
     lock = outside.client("s3").head_object(Bucket=BUCKET, Key=name)
     assert lock["ObjectLockMode"] == "COMPLIANCE"
     file = tmp_path / "heads.jsonl"

@@ -216,7 +216,7 @@ def test_bucket_locks_what_only_the_checkpoint_function_adds() -> None:
     assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("Retain", "Retain")
     policy = read_source(BUCKET)["Resources"]["BucketPolicy"]["Properties"]["PolicyDocument"]
     (allowed,) = [statement for statement in policy["Statement"] if statement["Effect"] == "Allow"]
-    path = "role/headgate/${GateStack}/checkpoint/*"
+    path = "role/headgate/${GateStack}/admin/checkpoint/*"
     assert allowed["Action"] == "s3:PutObject"
     assert allowed["Resource"] == {"Fn::Sub": "${Bucket.Arn}/${GateStack}/*"}
     assert allowed["Condition"]["ArnLike"]["aws:PrincipalArn"]["Fn::Sub"].endswith(path)

@@ -114,10 +114,10 @@ def test_stack_on_a_restored_table_uses_it_and_its_keys_and_makes_none(deploymen
     own = {"Table", *SIGNERS, *(f"{key}Alias" for key in SIGNERS)}
     assert deployment.resources.keys() - restored.resources.keys() == own
     names = {"arn:aws:dynamodb:ap-southeast-2:123456789012:table/restored": "Table"}
-    names |= dict(zip(KEYS, [*sorted(SIGNER_KEYS), "AuditKey"], strict=True))
+    names |= dict(zip(KEYS, [*sorted(SIGNER_KEYS), "AuditKey"], strict=True)) | {"<Undelivered>": "Undelivered"}
     for function, wanted in ALLOWED.items():
         got = {
-            (action, names[arn])
+            (action, names.get(arn, arn))
             for statement in restored.statements(function)
             if statement["Effect"] == "Allow"
             for action in listed(statement["Action"])

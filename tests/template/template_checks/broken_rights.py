@@ -135,7 +135,7 @@ BROKEN: dict[Check, dict[str, Edit]] = {
         "one more": copy_of("SigningKey3"),
         "deleted in a week": put("Resources.SigningKey3.Properties.PendingWindowInDays", 7),
     },
-    data.each_key_has_its_signers: {
+    data.each_key_has_one_signer: {
         "open to all": put(f"{_KEY_POLICY}.0.Principal", {"AWS": "*"}),
         "anyone in the account signs": drop(f"{_KEY_POLICY}.1"),
         "anyone signs checkpoints": drop(f"{_AUDIT_KEY_POLICY}.1"),

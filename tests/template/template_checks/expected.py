@@ -87,8 +87,8 @@ EMERGENCY = "EmergencyPolicy"
 
 KEYS = {"SigningKey1", "SigningKey2", "SigningKey3"}
 AUDIT_KEY = "AuditKey"
-SIGNERS = {**dict.fromkeys(KEYS, ("token",)), AUDIT_KEY: ("admin", "checkpoint")}
-"""Each key, and the last part of the path of each role that signs with it."""
+SIGNERS = {**dict.fromkeys(KEYS, "token"), AUDIT_KEY: "admin"}
+"""Each key, and the last part of the path above each role that signs with it."""
 _READ_TABLE = {("dynamodb:GetItem", "Table"), ("dynamodb:BatchGetItem", "Table"), ("dynamodb:Query", "Table")}
 _CHANGE_TABLE = {("dynamodb:PutItem", "Table")}
 WEBHOOK_SECRET = "arn:aws:secretsmanager:ap-southeast-2:123456789012:secret:${WebhookSecret}"

@@ -121,7 +121,9 @@ def only_es256_over_messages_is_allowed(d: Deployment) -> Iterator[str]:
 
 def signer_role_paths_match_the_key_policies(d: Deployment) -> Iterator[str]:
     """A key names its signer by the role's path, which no other role may share."""
-    paths = {f"{name.capitalize()}Function": name for names in SIGNERS.values() for name in names}
+    paths = {f"{name.capitalize()}Function": name for name in SIGNERS.values()} | {
+        "CheckpointFunction": "admin/checkpoint"
+    }
     for function in ALLOWED:
         path = d.resources[f"{function}Role"]["Properties"].get("Path", "")
         wanted = f"/headgate/headgate-production/{paths[function]}/" if function in paths else ""

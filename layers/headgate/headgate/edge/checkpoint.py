@@ -44,7 +44,7 @@ def signed_head(table: Table, signer: Callable[[], "Signer"], issuer: str, now: 
 def keep_checkpoint(
     table: Table, signer: Callable[[], "Signer"], bucket: Bucket, *, issuer: str, stack: str, now: float
 ) -> str:
-    """Write a checkpoint of the newest entry into the bucket, and return the object's name, which sorts by time.
+    """Write a checkpoint of the newest entry into the bucket, and return the object's name, which sorts by revision.
 
     The object is one line of a checkpoint file. Raises `Refusal` and `Unavailable`.
     """
@@ -53,7 +53,7 @@ def keep_checkpoint(
     except Refusal as refusal:
         telemetry.log("refused", function="checkpoint", code=refusal.slug)
         raise
-    name = f"{stack}/{made['at']}-{made['revision']:012d}.json"
+    name = f"{stack}/{made['revision']:012d}-{made['at']}.json"
     bucket.put(name, json.dumps(made, separators=(",", ":")).encode() + b"\n")
     telemetry.log("checkpoint", {"Checkpoints": 1}, function="checkpoint", revision=made["revision"])
     return name
