@@ -15,6 +15,9 @@ from template_checks.deployment import PSEUDO, Deployment, Raw
 PLACE = f"{PSEUDO['AWS::Region']}:{PSEUDO['AWS::AccountId']}"
 ARNS = {
     "AWS::DynamoDB::Table": f"arn:aws:dynamodb:{PLACE}:table/made-up",
+    "AWS::Events::ApiDestination": f"arn:aws:events:{PLACE}:api-destination/made-up/0",
+    "AWS::Events::EventBus": f"arn:aws:events:{PLACE}:event-bus/made-up",
+    "AWS::SQS::Queue": f"arn:aws:sqs:{PLACE}:made-up",
     "AWS::KMS::Key": f"arn:aws:kms:{PLACE}:key/00000000-0000-0000-0000-000000000000",
     "AWS::Lambda::Function": f"arn:aws:lambda:{PLACE}:function:made-up",
     "AWS::Logs::LogGroup": f"arn:aws:logs:{PLACE}:log-group:made-up:*",
@@ -36,6 +39,8 @@ def plain(value: Any, d: Deployment) -> Any:
         return [plain(item, d) for item in value]
     if not isinstance(value, dict):
         return value
+    if value == {"Fn::GetAtt": ["Table", "StreamArn"]}:
+        return ARNS["AWS::DynamoDB::Table"] + "/stream/made-up"
     if len(value) == 1 and next(iter(value)) in ("Ref", "Fn::GetAtt", "Fn::Join", "Fn::Sub"):
         return re.sub(r"^<(\w+)>", lambda named: ARNS[d.resources[named[1]]["Type"]], d.text(value))
     return {name: plain(item, d) for name, item in value.items()}

@@ -24,8 +24,8 @@ PARTS = {
 PIPE_ROLE = "arn:aws:iam::123456789012:role/headgate/headgate-production/pipe/*"
 ROLES = {
     "RecordPipeRole": ("pipes", {
-        *((f"dynamodb:{name}", "Table.StreamArn") for name in "DescribeStream GetRecords GetShardIterator "
-          "ListStreams".split()),
+        *((f"dynamodb:{name}", "Table.StreamArn") for name in "DescribeStream GetRecords GetShardIterator".split()),
+        ("dynamodb:ListStreams", "*"),
         ("lambda:InvokeFunction", "PublishFunction.Arn"), ("events:PutEvents", "RecordBus.Arn"),
         ("sqs:SendMessage", "Undelivered.Arn")}),
     "CheckpointScheduleRole": ("scheduler", {
@@ -37,8 +37,8 @@ ROLES = {
 UNDELIVERED = {"Arn": {"Fn::GetAtt": ["Undelivered", "Arn"]}}
 
 
-def attribute(value: Raw) -> str:
-    return ".".join(value["Fn::GetAtt"])
+def attribute(value: Raw | str) -> str:
+    return value if isinstance(value, str) else ".".join(value["Fn::GetAtt"])
 
 
 def every_part_is_off_by_default(d: Deployment) -> Iterator[str]:

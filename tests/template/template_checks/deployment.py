@@ -95,10 +95,10 @@ class Deployment:
     def variables(self, function: str) -> dict[str, str]:
         """A function's environment as text, with default parameters."""
         given = self.resources[function]["Properties"]["Environment"]["Variables"]
-        chosen = {name: self._chosen(value) for name, value in given.items()}
+        chosen = {name: self.chosen(value) for name, value in given.items()}
         return {name: self.text(value) for name, value in chosen.items() if value != {"Ref": "AWS::NoValue"}}
 
-    def _chosen(self, value: Any) -> Any:
+    def chosen(self, value: Any) -> Any:
         """The branch of an If that applies; any other value unchanged."""
         if not isinstance(value, dict) or "Fn::If" not in value:
             return value

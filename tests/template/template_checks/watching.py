@@ -51,7 +51,7 @@ def queries(alarm: Raw) -> list[Raw]:
 
 def metric_of(d: Deployment, metric: Raw) -> Metric:
     """A metric's identity. The template's stack stands for the one whose lines are read."""
-    given = {dimension["Name"]: d.text(dimension["Value"]) for dimension in metric.get("Dimensions", ())}
+    given = {dimension["Name"]: d.text(d.chosen(dimension["Value"])) for dimension in metric.get("Dimensions", ())}
     if given.get("stack") == PSEUDO["AWS::StackName"]:
         given["stack"] = STACK
     return d.text(metric["Namespace"]), metric["MetricName"], frozenset(given.items())
