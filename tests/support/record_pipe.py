@@ -4,7 +4,6 @@ The stream is moto's, the patterns are matched by moto, and the functions are th
 """
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from moto.events.models import EventPattern
@@ -17,7 +16,7 @@ RESOURCES = read_template(ROOT / "template.yaml")["Resources"]
 PIPE = RESOURCES["RecordPipe"]["Properties"]
 
 
-def matches(pattern: Any, event: Mapping[str, Any]) -> bool:
+def matches(pattern: Any, event: Any) -> bool:
     """Whether a pattern, as JSON or as written in the template, selects an event."""
     text = pattern if isinstance(pattern, str) else json.dumps(pattern)
     return bool(EventPattern.load(text).matches_event(event))
