@@ -118,6 +118,7 @@ def _temporary_signer(request: BaseHTTPRequestHandler, body: bytes, issued: Issu
 def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # headers and body are two writes: a delayed ACK would hold the second for 40 ms
 
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
@@ -149,7 +150,7 @@ def upstream() -> Iterator[Upstream]:
     found = Upstream()
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(found))
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     found.url = f"http://127.0.0.1:{server.server_address[1]}"
     yield found

@@ -44,7 +44,7 @@ def environment() -> Iterator[dict[str, str]]:
             return list(backend(environ, start_response))
 
     server = make_server("127.0.0.1", 0, serial, threaded=True, request_handler=MotoRequestHandler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     variables = ENVIRONMENT | {"AWS_ENDPOINT_URL_DYNAMODB": f"http://127.0.0.1:{server.server_port}"}
     with pytest.MonkeyPatch.context() as patch:
