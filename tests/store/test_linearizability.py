@@ -259,7 +259,7 @@ def stage() -> Any:
 @pytest.mark.parametrize("part", range(4))
 @quiet()
 def test_concurrent_calls_on_one_flag_are_linearizable(stage: Schedules, part: int, tally: Tally) -> None:
-    most = many(8, 500)
+    most = many(4, 500)
     for seed in range(part * most, part * most + most):
         gate = history_of(stage, seed)
         assert is_linearizable(gate.history, Flag(), flag_register), seed

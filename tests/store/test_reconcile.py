@@ -55,9 +55,9 @@ def findings_in(saved: Saved, history: History) -> tuple[Finding, ...]:
 @pytest.mark.proof("half-restored transactions, compared with the audit stream")
 @pytest.mark.parametrize("part", range(5))
 def test_a_half_restored_transaction_is_found_and_a_whole_one_is_not(part: int, tally: Tally) -> None:
-    """A hundred halves each, distinguished from wholes by comparing the table with its state at every revision."""
+    """Halves are distinguished from wholes by comparing the table with its state at every revision."""
     halves, wholes, number, kinds = 0, 0, 0, Counter[str]()
-    while halves < many(100, 4_000):
+    while halves < many(50, 4_000):
         history, dice = History(f"{part}.{number}").goes_on(DEEDS), Random(f"{part}.{number}")
         number += 1
         for past in history.table.past:
@@ -90,7 +90,7 @@ class Interrupted:
 @pytest.mark.proof("checks of a table that changes between any two items read")
 @pytest.mark.parametrize("part", range(4))
 def test_concurrent_changes_are_no_finding(part: int, tally: Tally) -> None:
-    for number in range(many(60, 1_000)):
+    for number in range(many(30, 1_000)):
         history = History(f"live.{part}.{number}").goes_on(12)
         before = len(history.table.past)
         Interrupted(history, Random(number), 0.06)
@@ -101,7 +101,7 @@ def test_concurrent_changes_are_no_finding(part: int, tally: Tally) -> None:
 @pytest.mark.proof("checks while a transaction becomes visible item by item, in any order")
 def test_a_transaction_in_progress_is_no_finding(tally: Tally) -> None:
     """Single-item reads are not isolated from a transaction: its first item may be visible before its last."""
-    for number in range(many(300, 5_000)):
+    for number in range(many(150, 5_000)):
         history, dice, table = History(f"way.{number}").goes_on(12), Random(number), ReferenceTable()
         table.restore(history.table.past[-2])
         late: list[tuple[str, str, Item]] = [

@@ -225,7 +225,7 @@ def run(seed: int) -> Simulation:
 @pytest.mark.proof("simulations of 20 environments and 3 admins, 300 steps each")
 @pytest.mark.parametrize("part", range(4))
 def test_no_simulation_breaks_a_promise(part: int, tally: Tally) -> None:
-    most = many(10, 5_000)
+    most = many(5, 5_000)
     for seed in range(part * most, part * most + most):
         try:
             simulation = run(seed)

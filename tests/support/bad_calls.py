@@ -1,10 +1,12 @@
 """Valid calls of the admin API, to be made invalid in one respect at a time, and the expected error."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+import pytest
 from bad_bodies import Document, encoded
 from exact_http import ExactHttp
+from proofs import pairs
 from running_gate import Answer, Gate
 from running_gate.people import new_id
 
@@ -89,6 +91,12 @@ def aim(stack: Stack) -> Target:
         gate.delete(GONE)
     routes = gate.signed("GET", "/admin/v1/routes").expect(200).json
     return Target(gate, {"flag": flag["version"], "routes": routes["version"]}, [gate.revision()])
+
+
+def crossed(row: str, names: Iterable[str], faults: Iterable[str]) -> pytest.MarkDecorator:
+    """A test of each call with each fault, or of fewer pairs (`pairs`); ids begin with the row in docs/attacks.md."""
+    found = pairs(names, faults)
+    return pytest.mark.parametrize(("name", "fault"), found, ids=[f"{row}-{name}-{fault}" for name, fault in found])
 
 
 def refused(answer: Answer, status: int, slug: str) -> Answer:

@@ -8,17 +8,29 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import product
+from typing import Any, TypeVar
 
 EXAMPLES = {"quick": 20, "ci": 100, "full": 1_000}
 """How many examples Hypothesis makes for each test, by profile."""
 PROFILE = os.environ.get("HEADGATE_CASES", "ci")
 PROOF = "proof"
+Row = TypeVar("Row")
+Column = TypeVar("Column")
 
 
 def many(in_ci: int, full: int | None = None) -> int:
     """How many cases this run goes through: a fifth of CI's in `quick`; as many as in CI where `full` is not given."""
     return {"quick": max(in_ci // 5, 1), "ci": in_ci, "full": full or in_ci}[PROFILE]
+
+
+def pairs(rows: Iterable[Row], columns: Iterable[Column]) -> list[tuple[Row, Column]]:
+    """Every pair in `full`; otherwise as many as it takes for each row and each column to occur."""
+    rows, columns = list(rows), list(columns)
+    if PROFILE == "full":
+        return list(product(rows, columns))
+    count = max(len(rows), len(columns))
+    return [(rows[number % len(rows)], columns[number % len(columns)]) for number in range(count)]
 
 
 class Tally:

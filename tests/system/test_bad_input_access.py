@@ -196,17 +196,16 @@ RIGHTS: Mapping[str, tuple[str, ...]] = {
 
 
 @pytest.mark.parametrize("role", RIGHTS, ids=[f"A75-{role}" for role in RIGHTS])
-@pytest.mark.parametrize("call", EVERYTHING)
 @pytest.mark.usefixtures("unchanged")
-def test_each_role_may_make_exactly_the_calls_its_policies_allow(gate: Gate, role: str, call: str) -> None:
+def test_each_role_may_make_exactly_the_calls_its_policies_allow(gate: Gate, role: str) -> None:
     """The body is not JSON, so an allowed call gets 400 and changes nothing."""
-    method, _, path = call.partition(" ")
-    body = None if method == "GET" else b"-"
-    answer = gate.signed(method, path, body, role=role)
-    if call in RIGHTS[role]:
-        assert answer.status in (200, 400), answer.text
-    else:
-        assert by_the_gateway(answer), answer.text
+    for call in EVERYTHING:
+        method, _, path = call.partition(" ")
+        answer = gate.signed(method, path, None if method == "GET" else b"-", role=role)
+        if call in RIGHTS[role]:
+            assert answer.status in (200, 400), (call, answer.text)
+        else:
+            assert by_the_gateway(answer), (call, answer.text)
 
 
 # -- a repeated request

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from bad_bodies import LONE, MALFORMED, MISFIT, UNREASONED, at, encoded, wrong_values
-from bad_calls import CALLS, CHANGES, FLAG, Target, aim, refused
+from bad_calls import CALLS, CHANGES, FLAG, Target, aim, crossed, refused
 
 from headgate_cli.local.stack import Stack
 
@@ -27,20 +27,20 @@ def unchanged(target: Target) -> Iterator[None]:
     target.expect_unchanged()
 
 
-@pytest.mark.parametrize("fault", MALFORMED)
-@pytest.mark.parametrize("name", CALLS, ids=[f"A81-{name}" for name in CALLS])
+@pytest.mark.proof("bad bodies: invalid JSON")
+@crossed("A81", CALLS, MALFORMED)
 def test_invalid_json_is_rejected(target: Target, name: str, fault: str) -> None:
     refused(target.send(name, MALFORMED[fault](CALLS[name].document)), 400, "invalid-json")
 
 
-@pytest.mark.parametrize("fault", MISFIT)
-@pytest.mark.parametrize("name", CALLS, ids=[f"A81-{name}" for name in CALLS])
+@pytest.mark.proof("bad bodies: JSON of the wrong shape")
+@crossed("A81", CALLS, MISFIT)
 def test_json_of_the_wrong_shape_is_rejected(target: Target, name: str, fault: str) -> None:
     refused(target.send(name, MISFIT[fault](CALLS[name].document)), 400, "invalid-body")
 
 
-@pytest.mark.parametrize("fault", UNREASONED)
-@pytest.mark.parametrize("name", CHANGES, ids=[f"A83-{name}" for name in CHANGES])
+@pytest.mark.proof("bad bodies: changes without a valid reason")
+@crossed("A83", CHANGES, UNREASONED)
 def test_change_without_a_valid_reason_is_rejected(target: Target, name: str, fault: str) -> None:
     refused(target.send(name, encoded(UNREASONED[fault](CALLS[name].document))), 400, "invalid-body")
 

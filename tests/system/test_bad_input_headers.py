@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from bad_calls import CALLS, FLAG, GONE, HOLDING, KEYED, Target, aim, refused
+from bad_calls import CALLS, FLAG, GONE, HOLDING, KEYED, Target, aim, crossed, refused
 
 from headgate_cli.local.stack import Stack
 
@@ -44,9 +44,10 @@ PRECONDITIONS: Mapping[str, tuple[str | None, int, str]] = {
 }
 
 
-@pytest.mark.parametrize(("text", "status", "slug"), PRECONDITIONS.values(), ids=PRECONDITIONS)
-@pytest.mark.parametrize("name", HOLDING, ids=[f"A78-{name}" for name in HOLDING])
-def test_failed_precondition_is_rejected(target: Target, name: str, text: str | None, status: int, slug: str) -> None:
+@pytest.mark.proof("bad preconditions")
+@crossed("A78", HOLDING, PRECONDITIONS)
+def test_failed_precondition_is_rejected(target: Target, name: str, fault: str) -> None:
+    text, status, slug = PRECONDITIONS[fault]
     answer = refused(target.send(name, headers={"if-match": text}), status, slug)
     if status == 412:
         assert answer.headers["etag"] == f'"{target.versions[CALLS[name].holds]}"'
@@ -82,10 +83,10 @@ KEYS: Mapping[str, str | None] = {
 }
 
 
-@pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
-@pytest.mark.parametrize("name", KEYED, ids=[f"A77-{name}" for name in KEYED])
-def test_change_without_a_valid_idempotency_key_is_rejected(target: Target, name: str, key: str | None) -> None:
-    refused(target.send(name, headers={"idempotency-key": key}), 400, "idempotency-key-required")
+@pytest.mark.proof("bad idempotency keys")
+@crossed("A77", KEYED, KEYS)
+def test_change_without_a_valid_idempotency_key_is_rejected(target: Target, name: str, fault: str) -> None:
+    refused(target.send(name, headers={"idempotency-key": KEYS[fault]}), 400, "idempotency-key-required")
 
 
 # -- paths
