@@ -29,7 +29,7 @@ def _faults_of_policy(policy: Mapping[str, Any], signer: str) -> Iterator[str]:
     statements = policy["Statement"] if isinstance(policy["Statement"], list) else [policy["Statement"]]
     if not any(_denies_all_but(statement, signer) for statement in statements):
         yield f"its policy does not deny kms:Sign to everyone but {signer}"
-    if any(s["Effect"] == "Allow" and _is_anyone(s["Principal"]) and "Condition" not in s for s in statements):
+    if any(s["Effect"] == "Allow" and _is_anyone(s.get("Principal")) and "Condition" not in s for s in statements):
         yield "its policy allows something to everyone"
 
 
