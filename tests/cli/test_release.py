@@ -14,12 +14,13 @@ from typing import Any
 
 import boto3
 import pytest
-from lambda_api import OWN, Lambda
+from lambda_api import OWN, Lambda, error
 from moto_functions import GATE, REGION, Aws
 from typer.testing import CliRunner, Result
 
 from headgate_cli.emergency.variables import KILL
 from headgate_cli.main import app
+from headgate_cli.release.shift import ALARMS as ALARMED
 from headgate_cli.release.shift import Moved, Shift, Stopped
 
 STEPS, SECONDS = (10, 50), 20.0
@@ -133,6 +134,58 @@ def test_lifting_returns_to_the_released_version_and_not_to_what_was_deployed_si
     assert gate.api.alias["FunctionVersion"] == "3"
 
 
+@pytest.mark.parametrize("released", [False, True])
+def test_a_deployment_at_any_call_of_a_kill_does_not_undo_it(released: bool) -> None:
+    for number in itertools.count():
+        gate = Gate(released)
+        gate.at_call(number, gate.api.deploy)
+        gate.kill()
+        if not gate.acted:
+            break
+        assert gate.is_killed(), f"deployed at call {number}"
+    assert number >= 5, "the kill made fewer calls than it must"
+
+
+@pytest.mark.parametrize("released", [False, True])
+@pytest.mark.parametrize("between", ["nothing", "another kill", "a deployment and a kill"])
+def test_lifting_leaves_no_kill_and_moves_nothing_the_second_time(released: bool, between: str) -> None:
+    gate = Gate(released)
+    before = gate.api.alias["FunctionVersion"]
+    assert gate.api.functions.kill("f", "a", None, "why").failure == ""
+    if between != "nothing":
+        if "deployment" in between:
+            gate.api.deploy()
+        gate.kill()
+    for _lifted in range(2):
+        assert gate.api.functions.lift("f", "over").failure == ""
+        assert gate.api.alias["FunctionVersion"] == before
+        assert not any(variables[KILL] for variables in gate.api.serving())
+
+
+def test_lifting_without_a_kill_does_not_disturb_a_release() -> None:
+    gate = Gate(released=True)
+    shift = Shift(gate.api, gate.api.functions, "f", list, lambda _seconds: None)
+    next(shift.run(STEPS, SECONDS, "release"))
+    before = gate.api.serving()
+    assert gate.api.functions.lift("f", "over").failure == ""
+    assert gate.api.serving() == before
+
+
+def test_alarms_that_cannot_be_read_move_everything_back() -> None:
+    gate = Gate(released=True)
+    before, looks = gate.api.serving(), itertools.count()
+
+    def alarms() -> list[str]:
+        if next(looks):
+            raise error("ExpiredTokenException")
+        return []
+
+    shift = Shift(gate.api, gate.api.functions, "f", alarms, lambda _seconds: None)
+    with pytest.raises(Stopped, match="reading the alarms failed: all requests go to version 1 again"):
+        list(shift.run(STEPS, 0, "release"))
+    assert gate.api.serving() == before
+
+
 def test_a_shift_grows_step_by_step_and_ends_at_the_new_version() -> None:
     gate = Gate(released=True)
     assert gate.shift() == [Moved("1", "2", 10), Moved("1", "2", 50), Moved("2")]
@@ -147,7 +200,7 @@ def test_an_alarm_moves_all_requests_back(quiet: int, moves: int) -> None:
     gate.on = looks(quiet)
     made: list[Moved] = []
     shift = Shift(gate.api, gate.api.functions, "f", lambda: next(gate.on), lambda _seconds: None)
-    with pytest.raises(Stopped, match="AuthorizerErrorsAlarm went off: all requests go to version 1 again"):
+    with pytest.raises(Stopped, match="AuthorizerErrorsAlarm: all requests go to version 1 again"):
         made.extend(shift.run(STEPS, SECONDS, "release"))
     assert gate.api.serving() == before
 
@@ -155,7 +208,7 @@ def test_an_alarm_moves_all_requests_back(quiet: int, moves: int) -> None:
 def test_an_alarm_that_is_on_already_stops_the_release() -> None:
     gate = Gate(released=True)
     gate.on = looks(0)
-    with pytest.raises(Stopped, match="AuthorizerErrorsAlarm is on already"):
+    with pytest.raises(Stopped, match="already in alarm: AuthorizerErrorsAlarm"):
         gate.shift()
     assert len(gate.api.serving()) == 1
 
@@ -172,9 +225,22 @@ def test_a_shift_that_was_interrupted_is_resumed() -> None:
 # -- the command, on moto
 
 
+SHAPE = {"MetricName": "x", "Namespace": "x", "Period": 60, "EvaluationPeriods": 1, "Threshold": 1,
+         "Statistic": "Sum", "ComparisonOperator": "GreaterThanThreshold"}  # fmt: skip
+
+
 @pytest.fixture
 def aws(moto: str) -> Aws:
-    return Aws(moto, f"stack-{uuid.uuid4().hex[:8]}")
+    """A stack with its alarms, named as CloudFormation names them."""
+    stack = Aws(moto, f"stack-{uuid.uuid4().hex[:8]}")
+    for name in ALARMED:
+        cloudwatch(stack).put_metric_alarm(AlarmName=f"{stack.stack}-{name}-ABCDEFGH1234", **SHAPE)
+    return stack
+
+
+def cloudwatch(aws: Aws) -> Any:
+    session = boto3.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name=REGION)
+    return session.client("cloudwatch", endpoint_url=aws.url)
 
 
 @pytest.fixture
@@ -207,16 +273,14 @@ def test_the_command_shifts_the_alias(aws: Aws, release: Callable[..., Result]) 
 
 
 def test_the_command_stops_at_an_alarm_and_at_a_kill(aws: Aws, release: Any, environment: dict[str, str]) -> None:
-    session = boto3.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name=REGION)
-    cloudwatch = session.client("cloudwatch", endpoint_url=aws.url)
-    name = f"{aws.stack}-VerifierFaultAlarm-ABC"
-    shape = {"MetricName": "x", "Namespace": "x", "Period": 60, "EvaluationPeriods": 1, "Threshold": 1,
-             "Statistic": "Sum", "ComparisonOperator": "GreaterThanThreshold"}  # fmt: skip
-    cloudwatch.put_metric_alarm(AlarmName=name, **shape)
-    cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="test")
+    name, alarms = f"{aws.stack}-VerifierFaultAlarm-ABCDEFGH1234", cloudwatch(aws)
+    alarms.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="test")
     done = release()
-    assert (done.exit_code, "VerifierFaultAlarm is on already" in done.output) == (4, True)
-    cloudwatch.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="test")
+    assert (done.exit_code, "already in alarm: VerifierFaultAlarm" in done.output) == (4, True)
+    alarms.delete_alarms(AlarmNames=[name])
+    done = release()
+    assert (done.exit_code, "VerifierFaultAlarm" in done.output, aws.versions) == (4, True, [])
+    alarms.put_metric_alarm(AlarmName=name, **SHAPE)
     given: dict[str, str | None] = {**environment, "AWS_ENDPOINT_URL": aws.url}
     pressed = ["emergency", "kill", "--stack", aws.stack, "--reason", "drill", "--yes"]
     assert CliRunner().invoke(app, pressed, env=given).exit_code == 0

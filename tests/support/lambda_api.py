@@ -65,7 +65,7 @@ class Lambda:
         self.before()
         if RevisionId not in ("", self.alias["RevisionId"]):
             raise error("PreconditionFailedException")
-        if members["FunctionVersion"] == "$LATEST" and members["RoutingConfig"]["AdditionalVersionWeights"]:
+        if members["FunctionVersion"] == "$LATEST" and members.get("RoutingConfig", {}).get("AdditionalVersionWeights"):
             raise error("InvalidParameterValueException")
         self.alias |= members | {"RevisionId": str(int(self.alias["RevisionId"]) + 1)}
         return dict(self.alias)

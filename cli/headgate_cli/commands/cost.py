@@ -52,7 +52,7 @@ def estimate(
     if x86:
         figures = replace(figures, assumptions={**figures.assumptions, "architecture": "x86_64"})
     asked = {"continue": authorized, "live": live, "exchange": exchanges, "evaluation": evaluations, "refused": refused}
-    own = {kind: number for kind, number in asked.items() if number}
+    own = {kind: number for kind, number in asked.items() if number is not None}
     mixes = {"yours": Mix(own, figures.assumptions["peak"])} if own else figures.mixes
     bills = {name: bill(mix, figures) for name, mix in mixes.items()}
     if settings_of(ctx).as_json:

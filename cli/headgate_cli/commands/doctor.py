@@ -46,8 +46,8 @@ def doctor(
     else:
         render.show_table(("check", "result", ""), [(f.check, "failed" if f.failed else "ok", f.told) for f in found])
     if failed := sum(one.failed for one in found):
-        hint = "mend what failed, then run this command again"
-        raise Failure(ExitCode.CHECK_FAILED, f"{failed} of {len(found)} results failed", slug="doctor", hint=hint)
+        hint = "fix what failed, then run this command again"
+        raise Failure(ExitCode.CHECK_FAILED, f"{failed} of {len(found)} checks failed", slug="doctor", hint=hint)
 
 
 def _before(ctx: typer.Context, template: Path | None, parameters: Path) -> "list[Checked]":
@@ -94,4 +94,6 @@ def _path(template: Path | None) -> Path:
 
 
 def _text(value: object) -> str:
+    if value is None:
+        return ""
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -24,7 +24,7 @@ def _percents(text: str) -> list[int]:
     parts = [part.strip() for part in text.split(",") if part.strip()]
     found = [int(part) if part.isdigit() else 0 for part in parts]
     if not all(0 < percent < 100 for percent in found) or sorted(set(found)) != found:
-        raise typer.BadParameter("must be growing percentages from 1 to 99, separated by commas")
+        raise typer.BadParameter("must be increasing percentages from 1 to 99, separated by commas")
     return found
 
 
@@ -34,15 +34,17 @@ def release(
     steps: Annotated[
         str, option("--steps", metavar="PERCENTS", help="The shares of requests that the new version gets.")
     ] = "10,50",
-    minutes: Annotated[float, option("--minutes", metavar="NUMBER", help="How long each step is watched.")] = 5.0,
+    minutes: Annotated[
+        float, option("--minutes", metavar="NUMBER", help="How long each step is watched.", min=0)
+    ] = 5.0,
 ) -> None:
     """Shift the gate to the newest deployment.
 
-    Publishes a version of the authorizer and moves its alias to it, first for a share of the requests, and back if an
-    alarm goes off. From then on the gate stays at that version until the next release. The first release moves it at
-    once.
+    Publishes a version of the authorizer. It first gets a share of the requests, and all requests go back to the
+    version before if an alarm goes on. From then on the gate stays at that version until the next release. The first
+    release moves all requests at once, because Lambda cannot split traffic with $LATEST; so does --steps "".
 
-    Stops without a further move if an emergency kill is in force or is pressed meanwhile.
+    Stops and leaves the alias alone if an emergency kill is in force or is made during the release.
 
     Example: headgate release --stack headgate-production --steps 5,25,50 --minutes 10
     """
@@ -62,13 +64,13 @@ def release(
     if settings_of(ctx).as_json:
         render.show_json({"moves": [asdict(move) for move in moves]})
     elif not moves:
-        render.show_lines(["the gate serves the newest deployment already"])
+        render.show_lines(["the gate already serves the newest deployment"])
 
 
 def _release(ctx: typer.Context, stack: str, steps: Sequence[int], seconds: float, moves: "list[Moved]") -> None:
     from headgate_cli.doctor.alarms import live_alarms
     from headgate_cli.emergency.functions import Functions
-    from headgate_cli.release.shift import ALARMS, Shift
+    from headgate_cli.release.shift import ALARMS, Shift, Stopped
 
     settings = settings_of(ctx)
     session: Any = aws_session(settings)
@@ -77,10 +79,12 @@ def _release(ctx: typer.Context, stack: str, steps: Sequence[int], seconds: floa
     found = stacks.describe_stack_resource(StackName=stack, LogicalResourceId=GATE)["StackResourceDetail"]
 
     def alarms() -> list[str]:
-        live = live_alarms(cloudwatch, stack)
-        return [name for name in ALARMS if name in live and live[name]["StateValue"] == "ALARM"]
+        live = live_alarms(cloudwatch, name)
+        if missing := sorted(set(ALARMS) - live.keys()):
+            raise Stopped(f"these alarms do not exist, so the release cannot be watched: {', '.join(missing)}")
+        return [one for one in ALARMS if live[one]["StateValue"] == "ALARM"]
 
-    function = found["PhysicalResourceId"]
+    function, name = found["PhysicalResourceId"], found["StackName"]
     shift = Shift(api, Functions(api), function, alarms, time.sleep)
     for move in shift.run(steps, seconds, "headgate release"):
         moves.append(move)

@@ -25,7 +25,7 @@ def declared_alarms(template: Mapping[str, Any], parameters: Mapping[str, str]) 
 
 def live_alarms(cloudwatch: Any, stack: str) -> dict[str, dict[str, Any]]:
     """Return the alarms of a stack by logical id, as CloudWatch describes them."""
-    named = re.compile(re.escape(stack) + r"-([A-Za-z0-9]+)-[A-Za-z0-9]+")
+    named = re.compile(re.escape(stack) + r"-([A-Za-z0-9]+)-[A-Z0-9]{8,}")
     pages = cloudwatch.get_paginator("describe_alarms").paginate(AlarmNamePrefix=f"{stack}-")
     found = ((named.fullmatch(alarm["AlarmName"]), alarm) for page in pages for alarm in page["MetricAlarms"])
     return {match[1]: alarm for match, alarm in found if match}
@@ -46,11 +46,15 @@ def check_alarms(declared: Set[str], live: Mapping[str, Mapping[str, Any]]) -> I
 def check_topic(sns: Any, topic: str) -> Iterator[Checked]:
     """Check that somebody gets what the alarms send to a topic, an ARN; empty if they have none."""
     if not topic:
-        yield Checked("alarms", "they notify nobody: deploy with AlarmTopic")
+        yield Checked("alarms", "the alarms notify nobody: deploy with AlarmTopic")
         return
     pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
     subscriptions = [one["SubscriptionArn"] for page in pages for one in page["Subscriptions"]]
     if any(arn.startswith("arn:") for arn in subscriptions):  # an unconfirmed one says `PendingConfirmation`
         yield Checked("alarms", f"{topic} has subscribers")
     else:
-        yield Checked("alarms", f"{topic} has no confirmed subscription: nobody is notified; subscribe", failed=True)
+        yield Checked(
+            "alarms",
+            f"{topic} has no confirmed subscription, so nobody is notified: add one and confirm it",
+            failed=True,
+        )

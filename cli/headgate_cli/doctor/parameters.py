@@ -13,7 +13,7 @@ from headgate.tokens.legacy_issuer import parse_legacy_issuer, prefix_of
 from headgate_cli.doctor.checked import Checked
 from headgate_cli.local.intrinsics import Resolver, TemplateError
 
-ARNS = ("ExistingKeys", "ExistingAuditKey", "LogKey", "AlarmTopic")
+ARNS = ("ExistingKeys", "ExistingAuditKey", "LogKey", "AlarmTopic", "TracingLayer")
 
 
 class Conditions(Resolver):
@@ -87,9 +87,9 @@ def _faults_of_keys(values: Mapping[str, str]) -> Iterator[str]:
 def _faults_of_regions(values: Mapping[str, str], region: str | None) -> Iterator[str]:
     for name in ARNS:
         for arn in filter(None, values.get(name, "").split(",")):
-            named = arn.split(":")[3]
-            if region is not None and named != region:
-                yield f"{name} is in {named}, and the stack in {region}"
+            parts = arn.split(":")
+            if region is not None and len(parts) >= 6 and parts[3] != region:
+                yield f"{name} is in {parts[3]}, but the stack is in {region}"
 
 
 def _issuers(identity: str, legacy: str, now: float) -> tuple[tuple[IdentityIssuer, ...], list[str]]:

@@ -102,10 +102,15 @@ class Functions:
             return changed
 
         with report.failures():
-            self._apply(report, with_kill)
-            alias = self.alias(function)
-            if alias is not None and not self._is_pinned(function, alias):
-                self._pin(report, f"{_origin(alias)}emergency kill of {flags}: {reason}"[:MAX_TEXT])
+            for _attempt in range(ATTEMPTS):
+                held = self._apply(report, with_kill)
+                alias = self.alias(function)
+                if alias is None or self._is_pinned(function, alias, held):
+                    return report
+                text = f"{self._origin(function, alias)}emergency kill of {flags}: {reason}"[:MAX_TEXT]
+                if self._pin(report, alias, held, text):
+                    return report
+            raise Stuck("it keeps being changed by others")
         return report
 
     def lift(self, function: str, reason: str) -> Report:
@@ -114,19 +119,23 @@ class Functions:
         with report.failures():
             self._apply(report, lifted)
             alias = self.alias(function)
-            if alias is not None and alias["FunctionVersion"] != LATEST:
-                before = WAS.match(alias.get("Description", ""))
+            if alias is None:
+                return report
+            before = WAS.match(alias.get("Description", ""))
+            if before or self._is_killed(function, alias):
                 with report.step("alias"):
-                    self._move(function, before[1] if before else LATEST, f"emergency lifted: {reason}"[:MAX_TEXT])
+                    text = f"emergency lifted: {reason}"[:MAX_TEXT]
+                    self._move(function, alias, before[1] if before else LATEST, text)
         return report
 
-    def _apply(self, report: Report, wanted: Callable[[Variables], Variables]) -> None:
+    def _apply(self, report: Report, wanted: Callable[[Variables], Variables]) -> Mapping[str, Any]:
+        """Return the function's configuration once it has the wanted variables."""
         for _attempt in range(ATTEMPTS):
             configuration = self.settled(report.function)
             held = variables_of(configuration)
             changed = wanted(held)
             if changed == held and configuration.get("LastUpdateStatus") != "Failed":
-                return
+                return configuration
             with report.step("variables"):
                 self._update(report.function, changed, if_unchanged(configuration))
         raise Stuck("it keeps being changed by others")
@@ -145,29 +154,47 @@ class Functions:
         if found.get("LastUpdateStatus") == "Failed":
             raise Stuck(f"Lambda could not apply the change: {found.get('LastUpdateStatusReasonCode')}")
 
-    def _pin(self, report: Report, text: str) -> None:
-        guard = if_unchanged(self.settled(report.function))
+    def _pin(self, report: Report, alias: Mapping[str, Any], held: Mapping[str, Any], text: str) -> bool:
+        """Publish the function as it was read, and serve that version. Return False if it has changed since."""
         with report.step("version"):
-            made = self._api.publish_version(FunctionName=report.function, Description=text, **guard)
+            try:
+                made = self._api.publish_version(FunctionName=report.function, Description=text, **if_unchanged(held))
+            except ClientError as error:
+                if code_of(error) not in CONCURRENT_CHANGE:
+                    raise
+                return False
             self.settled(report.function, made["Version"])
         with report.step("alias"):
-            self._move(report.function, made["Version"], text)
+            self._move(report.function, alias, made["Version"], text)
+        return True
 
-    def _move(self, function: str, version: str, text: str) -> None:
+    def _move(self, function: str, alias: Mapping[str, Any], version: str, text: str) -> None:
         """Point the alias at a version, without weights: a share of the requests would still go to another version.
 
         It overrides whatever a release does at the same time, which then ends (docs/decisions/0021).
         """
-        self._api.update_alias(
-            FunctionName=function, Name=ALIAS, FunctionVersion=version, Description=text, RoutingConfig=UNWEIGHTED
-        )
+        routing = {"RoutingConfig": UNWEIGHTED} if version != LATEST or weights(alias) else {}
+        self._api.update_alias(FunctionName=function, Name=ALIAS, FunctionVersion=version, Description=text, **routing)
 
-    def _is_pinned(self, function: str, alias: Mapping[str, Any]) -> bool:
-        """Return whether the alias points only at a version with the function's variables."""
+    def _is_pinned(self, function: str, alias: Mapping[str, Any], held: Mapping[str, Any]) -> bool:
+        """Return whether the alias points only at a version with these variables."""
         version = alias["FunctionVersion"]
         if version == LATEST or weights(alias):
             return False
-        return variables_of(self.configuration(function, version)) == variables_of(self.configuration(function))
+        return variables_of(self.configuration(function, version)) == variables_of(held)
+
+    def _is_killed(self, function: str, alias: Mapping[str, Any]) -> bool:
+        """Return whether the alias points at a version with a kill."""
+        version = alias["FunctionVersion"]
+        return version != LATEST and bool(variables_of(self.configuration(function, version))[KILL])
+
+    def _origin(self, function: str, alias: Mapping[str, Any]) -> str:
+        """Return what `WAS` reads, for an alias that is about to be moved; empty if it followed $LATEST."""
+        before = WAS.match(alias.get("Description", ""))
+        if before:
+            return before[0]
+        version = alias["FunctionVersion"]
+        return "" if version == LATEST or self._is_killed(function, alias) else f"(was {version}) "
 
     def settled(self, function: str, version: str = LATEST) -> Mapping[str, Any]:
         """Return a version's configuration once no change is in progress. Raises `Stuck` if that takes too long."""
@@ -208,14 +235,6 @@ def said(error: ClientError | BotoCoreError) -> str:
     if isinstance(error, ClientError):
         return f"{code_of(error)}: {error.response['Error'].get('Message', '')}"
     return f"{type(error).__name__}: {error}"
-
-
-def _origin(alias: Mapping[str, Any]) -> str:
-    """Return what `WAS` reads, for an alias that is about to be moved; empty if it followed $LATEST."""
-    before = WAS.match(alias.get("Description", ""))
-    if before:
-        return before[0]
-    return "" if alias["FunctionVersion"] == LATEST else f"(was {alias['FunctionVersion']}) "
 
 
 def weights(alias: Mapping[str, Any]) -> Mapping[str, float]:

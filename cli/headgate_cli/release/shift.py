@@ -3,7 +3,7 @@
     publish $LATEST -> for each step: set the share, watch the alarms -> point the alias at the new version
 
 Every move of the alias names the revision of the alias that it was decided on. Lambda refuses it if the alias was moved
-since, and the shift ends. So a shift cannot replace an emergency kill, whenever that is pressed: the kill's own move is
+since, and the shift ends. So a shift cannot replace an emergency kill, whenever that is made: the kill's own move is
 unconditional. A version that carries a kill is never shifted to, nor one from which a kill would be lost.
 
 Source: AWS Lambda API reference, PublishVersion and UpdateAlias (`RevisionId`); Developer Guide, "Create a Lambda
@@ -14,9 +14,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from headgate_cli.emergency.functions import ALIAS, CONCURRENT_CHANGE, LATEST, Functions, code_of, if_unchanged, weights
+from headgate_cli.emergency.functions import (
+    ALIAS,
+    CONCURRENT_CHANGE,
+    LATEST,
+    MAX_TEXT,
+    Functions,
+    code_of,
+    if_unchanged,
+    weights,
+)
 from headgate_cli.emergency.variables import KILL, variables_of
 
 ALARMS = (
@@ -25,7 +34,7 @@ ALARMS = (
 )
 """Logical ids of the alarms that stop a shift."""
 LOOK_EVERY = 10.0
-"""Seconds between two looks at the alarms."""
+"""Seconds between two checks of the alarms."""
 
 
 class Stopped(Exception):
@@ -63,7 +72,7 @@ class Shift:
         if any(self._kill(version) for version in (LATEST, *serving)):
             raise Stopped("an emergency kill is in force: lift it first")
         if on := self._alarms():
-            raise Stopped(f"{', '.join(on)} is on already")
+            raise Stopped(f"already in alarm: {', '.join(on)}; fix the cause, then run the command again")
         version = self._published(text)
         if serving == (version,):
             return
@@ -93,13 +102,21 @@ class Shift:
         return str(made["Version"])
 
     def _watch(self, alias: Any, seconds: float) -> None:
+        """Check the alarms, at least once. Move everything back if one is on, or if they cannot be read."""
         waited = 0.0
-        while waited < seconds:
-            self._pause(min(LOOK_EVERY, seconds - waited))
-            waited += LOOK_EVERY
-            if on := self._alarms():
-                self._move(alias, alias["FunctionVersion"], f"rolled back: {', '.join(on)}")
-                raise Stopped(f"{', '.join(on)} went off: all requests go to version {alias['FunctionVersion']} again")
+        while True:
+            if waited < seconds:
+                self._pause(min(LOOK_EVERY, seconds - waited))
+                waited += LOOK_EVERY
+            try:
+                on = ", ".join(self._alarms())
+            except (BotoCoreError, ClientError):
+                on = "reading the alarms failed"
+            if on:
+                self._move(alias, alias["FunctionVersion"], f"rolled back: {on}"[:MAX_TEXT])
+                raise Stopped(f"{on}: all requests go to version {alias['FunctionVersion']} again")
+            if waited >= seconds:
+                return
 
     def _move(self, alias: Any, version: str, text: str, shares: dict[str, float] | None = None) -> Any:
         try:
@@ -110,5 +127,10 @@ class Shift:
         except ClientError as error:
             if code_of(error) not in CONCURRENT_CHANGE:
                 raise
-            text = "the alias was moved meanwhile, as an emergency kill does: see headgate emergency status"
+            found = self._functions.alias(self._function) or {}  # the answer to our own update may have been lost
+            if found.get("FunctionVersion") == version and weights(found) == (shares or {}):
+                return found
+            text = (
+                "the alias was changed during the release, perhaps by an emergency kill: run headgate emergency status"
+            )
             raise Stopped(text) from None
