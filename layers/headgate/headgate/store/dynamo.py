@@ -36,7 +36,8 @@ REQUEST_PATH = {"connect_timeout": 0.3, "read_timeout": 0.45}
 REQUEST_BUDGET = 1.0
 UNREADABLE = (ResponseParserError, AttributeError, KeyError, TypeError, ValueError)
 """What botocore raises on a response that is not DynamoDB's. Some of these are not a `BotoCoreError`."""
-_FAILURES = (ClientError, BotoCoreError, *UNREADABLE)
+AWS_ERRORS = (ClientError, BotoCoreError)
+CALL_ERRORS = (*AWS_ERRORS, *UNREADABLE)
 NUMBER = re.compile(r"-?[0-9]{1,38}")
 
 
@@ -125,7 +126,7 @@ class DynamoTable:
         items = [{"Put": {"TableName": self._name, "Item": _typed(put.item), **_condition(put)}} for put in puts]
         try:
             self._api.transact_write_items(TransactItems=items)
-        except _FAILURES as error:
+        except CALL_ERRORS as error:
             failure = _failure(error)
             raise (InvalidWrite(str(failure)) if str(failure) == "ValidationException" else failure) from None
 
@@ -134,7 +135,7 @@ class DynamoTable:
         while True:
             try:
                 return getattr(self._api, operation)(**request)
-            except _FAILURES as error:
+            except CALL_ERRORS as error:
                 failure = _failure(error)
             attempts.another_or(failure)
 
@@ -172,11 +173,16 @@ def _items(found: Iterable[Mapping[str, Mapping[str, Any]]]) -> list[Item]:
     return items
 
 
+def as_unavailable(error: Exception) -> Unavailable:
+    """Return the failure of a call to any AWS service: the service's code, or botocore's type of error."""
+    if isinstance(error, ClientError):
+        return Unavailable(str(error.response["Error"]["Code"]))
+    return Unavailable(type(error).__name__ if isinstance(error, BotoCoreError) else "unreadable")
+
+
 def _failure(error: Exception) -> Exception:
-    if isinstance(error, BotoCoreError):
-        return Unavailable(type(error).__name__)
     if not isinstance(error, ClientError):
-        return Unavailable("unreadable")
+        return as_unavailable(error)
     code = str(error.response["Error"]["Code"])
     if code == "TransactionCanceledException":
         codes = {str(reason.get("Code")) for reason in error.response.get("CancellationReasons", ())}

@@ -6,10 +6,7 @@ ECC_NIST_P256, `ECDSA_SHA_256`, `MessageType=RAW` (KMS hashes; at most 4,096 byt
 
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from headgate.store.dynamo import UNREADABLE
-from headgate.store.port import Unavailable
+from headgate.store.dynamo import CALL_ERRORS, as_unavailable
 
 
 class KmsKey:
@@ -29,9 +26,5 @@ class KmsKey:
     def _call(self, operation: str, member: str, **arguments: Any) -> bytes:
         try:
             return bytes(getattr(self._api, operation)(KeyId=self.kid, **arguments)[member])
-        except ClientError as error:
-            raise Unavailable(str(error.response["Error"]["Code"])) from None
-        except BotoCoreError as error:
-            raise Unavailable(type(error).__name__) from None
-        except UNREADABLE:
-            raise Unavailable("unreadable") from None
+        except CALL_ERRORS as error:
+            raise as_unavailable(error) from None

@@ -6,9 +6,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html. The bucket's
 
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from headgate.store.port import Unavailable
+from headgate.store.dynamo import AWS_ERRORS, as_unavailable
 
 
 class S3Bucket:
@@ -23,7 +21,5 @@ class S3Bucket:
             self._api.put_object(
                 Bucket=self._name, Key=name, Body=content, ContentType="application/json", ChecksumAlgorithm="SHA256"
             )
-        except ClientError as error:
-            raise Unavailable(str(error.response["Error"]["Code"])) from None
-        except BotoCoreError as error:
-            raise Unavailable(type(error).__name__) from None
+        except AWS_ERRORS as error:
+            raise as_unavailable(error) from None

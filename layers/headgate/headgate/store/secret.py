@@ -6,8 +6,7 @@ https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValu
 from collections.abc import Callable
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from headgate.store.dynamo import AWS_ERRORS, as_unavailable
 from headgate.store.port import Unavailable
 
 
@@ -24,10 +23,8 @@ class Secret:
             self._api = self._connect()
         try:
             answer = self._api.get_secret_value(SecretId=self._arn)
-        except ClientError as error:
-            raise Unavailable(str(error.response["Error"]["Code"])) from None
-        except BotoCoreError as error:
-            raise Unavailable(type(error).__name__) from None
+        except AWS_ERRORS as error:
+            raise as_unavailable(error) from None
         if not isinstance(answer.get("SecretString"), str):
             raise Unavailable("NoText")
         return str(answer["SecretString"])
