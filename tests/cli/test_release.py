@@ -42,8 +42,8 @@ class Gate:
 
     def shift(self) -> list[Moved]:
         """Release what was deployed."""
-        shift = Shift(self.api, self.api.functions, "f", lambda: next(self.on), lambda _seconds: self.api.before())
-        return list(shift.run(STEPS, SECONDS, "release"))
+        shift = Shift(self.api.functions, "f", lambda: next(self.on), lambda _seconds: self.api.before())
+        return list(shift.run(STEPS, SECONDS))
 
     def try_shift(self) -> None:
         """Release, or stop."""
@@ -79,32 +79,37 @@ def looks(quiet: int) -> Iterator[list[str]]:
 ALARMS = {"quiet": lambda: itertools.repeat([]), "at 10 %": lambda: looks(1), "at 50 %": lambda: looks(3)}
 
 
-@pytest.mark.parametrize("alarms", ALARMS)
-@pytest.mark.parametrize("released", [False, True])
-def test_a_kill_pressed_at_any_call_of_a_shift_stays_in_force(released: bool, alarms: str) -> None:
+Act = Callable[[Gate], object]
+
+
+def is_killed_whenever(act: Act, during: Act, released: bool, alarms: str, calls: int) -> None:
+    """Do something before each call in turn: afterward the kill is in force. `calls` is the least number of calls."""
     for number in itertools.count():
         gate = Gate(released)
         gate.on = ALARMS[alarms]()
-        gate.at_call(number, gate.kill)
-        gate.try_shift()
+        gate.at_call(number, lambda gate=gate: act(gate))  # type: ignore[misc]
+        during(gate)
         if not gate.acted:
             break
-        assert gate.is_killed(), f"pressed at call {number}"
-    assert number >= 6, "the shift made fewer calls than it must"
+        assert gate.is_killed(), f"at call {number}"
+    assert number >= calls, "it made fewer calls than it must"
+
+
+@pytest.mark.parametrize("alarms", ALARMS)
+@pytest.mark.parametrize("released", [False, True])
+def test_a_kill_pressed_at_any_call_of_a_shift_stays_in_force(released: bool, alarms: str) -> None:
+    is_killed_whenever(Gate.kill, Gate.try_shift, released, alarms, calls=6)
 
 
 @pytest.mark.parametrize("alarms", ALARMS)
 @pytest.mark.parametrize("released", [False, True])
 def test_a_shift_begun_at_any_call_of_a_kill_does_not_undo_it(released: bool, alarms: str) -> None:
-    for number in itertools.count():
-        gate = Gate(released)
-        gate.on = ALARMS[alarms]()
-        gate.at_call(number, gate.try_shift)
-        gate.kill()
-        if not gate.acted:
-            break
-        assert gate.is_killed(), f"begun at call {number}"
-    assert number >= 5, "the kill made fewer calls than it must"
+    is_killed_whenever(Gate.try_shift, Gate.kill, released, alarms, calls=5)
+
+
+@pytest.mark.parametrize("released", [False, True])
+def test_a_deployment_at_any_call_of_a_kill_does_not_undo_it(released: bool) -> None:
+    is_killed_whenever(lambda gate: gate.api.deploy(), Gate.kill, released, "quiet", calls=5)
 
 
 @pytest.mark.parametrize("released", [False, True])
@@ -135,18 +140,6 @@ def test_lifting_returns_to_the_released_version_and_not_to_what_was_deployed_si
 
 
 @pytest.mark.parametrize("released", [False, True])
-def test_a_deployment_at_any_call_of_a_kill_does_not_undo_it(released: bool) -> None:
-    for number in itertools.count():
-        gate = Gate(released)
-        gate.at_call(number, gate.api.deploy)
-        gate.kill()
-        if not gate.acted:
-            break
-        assert gate.is_killed(), f"deployed at call {number}"
-    assert number >= 5, "the kill made fewer calls than it must"
-
-
-@pytest.mark.parametrize("released", [False, True])
 @pytest.mark.parametrize("between", ["nothing", "another kill", "a deployment and a kill"])
 def test_lifting_leaves_no_kill_and_moves_nothing_the_second_time(released: bool, between: str) -> None:
     gate = Gate(released)
@@ -164,8 +157,8 @@ def test_lifting_leaves_no_kill_and_moves_nothing_the_second_time(released: bool
 
 def test_lifting_without_a_kill_does_not_disturb_a_release() -> None:
     gate = Gate(released=True)
-    shift = Shift(gate.api, gate.api.functions, "f", list, lambda _seconds: None)
-    next(shift.run(STEPS, SECONDS, "release"))
+    shift = Shift(gate.api.functions, "f", list, lambda _seconds: None)
+    next(shift.run(STEPS, SECONDS))
     before = gate.api.serving()
     assert gate.api.functions.lift("f", "over").failure == ""
     assert gate.api.serving() == before
@@ -180,9 +173,9 @@ def test_alarms_that_cannot_be_read_move_everything_back() -> None:
             raise error("ExpiredTokenException")
         return []
 
-    shift = Shift(gate.api, gate.api.functions, "f", alarms, lambda _seconds: None)
+    shift = Shift(gate.api.functions, "f", alarms, lambda _seconds: None)
     with pytest.raises(Stopped, match="reading the alarms failed: all requests go to version 1 again"):
-        list(shift.run(STEPS, 0, "release"))
+        list(shift.run(STEPS, 0))
     assert gate.api.serving() == before
 
 
@@ -199,9 +192,9 @@ def test_an_alarm_moves_all_requests_back(quiet: int, moves: int) -> None:
     before = gate.api.serving()
     gate.on = looks(quiet)
     made: list[Moved] = []
-    shift = Shift(gate.api, gate.api.functions, "f", lambda: next(gate.on), lambda _seconds: None)
+    shift = Shift(gate.api.functions, "f", lambda: next(gate.on), lambda _seconds: None)
     with pytest.raises(Stopped, match="AuthorizerErrorsAlarm: all requests go to version 1 again"):
-        made.extend(shift.run(STEPS, SECONDS, "release"))
+        made.extend(shift.run(STEPS, SECONDS))
     assert gate.api.serving() == before
 
 
@@ -215,8 +208,8 @@ def test_an_alarm_that_is_on_already_stops_the_release() -> None:
 
 def test_a_shift_that_was_interrupted_is_resumed() -> None:
     gate = Gate(released=True)
-    shift = Shift(gate.api, gate.api.functions, "f", list, lambda _seconds: None)
-    next(shift.run(STEPS, SECONDS, "release"))
+    shift = Shift(gate.api.functions, "f", list, lambda _seconds: None)
+    next(shift.run(STEPS, SECONDS))
     assert len(gate.api.serving()) == 2
     assert gate.shift()[-1] == Moved("2")
     assert gate.api.serving() == [{**OWN, "CODE": "0"}]

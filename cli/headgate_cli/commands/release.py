@@ -16,8 +16,6 @@ from headgate_cli.settings import aws_session, region_of, settings_of
 if TYPE_CHECKING:
     from headgate_cli.release.shift import Moved
 
-GATE = "AuthorizerFunction"
-
 
 def _percents(text: str) -> list[int]:
     """Return the steps, which must grow."""
@@ -69,13 +67,13 @@ def release(
 
 def _release(ctx: typer.Context, stack: str, steps: Sequence[int], seconds: float, moves: "list[Moved]") -> None:
     from headgate_cli.doctor.alarms import live_alarms
-    from headgate_cli.emergency.functions import Functions
+    from headgate_cli.emergency.functions import GATE, Functions
     from headgate_cli.release.shift import ALARMS, Shift, Stopped
 
     settings = settings_of(ctx)
     session: Any = aws_session(settings)
     client = partial(session.client, region_name=region_of("", session))
-    stacks, cloudwatch, api = client("cloudformation"), client("cloudwatch"), client("lambda")
+    stacks, cloudwatch = client("cloudformation"), client("cloudwatch")
     found = stacks.describe_stack_resource(StackName=stack, LogicalResourceId=GATE)["StackResourceDetail"]
 
     def alarms() -> list[str]:
@@ -85,8 +83,8 @@ def _release(ctx: typer.Context, stack: str, steps: Sequence[int], seconds: floa
         return [one for one in ALARMS if live[one]["StateValue"] == "ALARM"]
 
     function, name = found["PhysicalResourceId"], found["StackName"]
-    shift = Shift(api, Functions(api), function, alarms, time.sleep)
-    for move in shift.run(steps, seconds, "headgate release"):
+    shift = Shift(Functions(client("lambda")), function, alarms, time.sleep)
+    for move in shift.run(steps, seconds):
         moves.append(move)
         if not settings.as_json:
             render.show_lines([_told(move)])

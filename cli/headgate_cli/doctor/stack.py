@@ -18,7 +18,7 @@ from headgate_cli.doctor.issuers import check_own, check_provider
 from headgate_cli.doctor.keys import check_key
 from headgate_cli.doctor.parameters import check_parameters
 from headgate_cli.doctor.routes import compared, live_routes
-from headgate_cli.emergency.functions import FUNCTIONS
+from headgate_cli.emergency.functions import GATE, Functions
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def read_stack(cloudformation: Any, name: str) -> DeployedStack:
     pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=name)
     resources = [one for page in pages for one in page["StackResourceSummaries"]]
     keys = (one for one in resources if one["ResourceType"] == "AWS::KMS::Key")
-    gates = (one["PhysicalResourceId"] for one in resources if one["LogicalResourceId"] == FUNCTIONS[0])
+    gates = (one["PhysicalResourceId"] for one in resources if one["LogicalResourceId"] == GATE)
     return DeployedStack(
         stack["StackId"],
         {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])},
@@ -92,7 +92,7 @@ def check_stack(
     for name, key, signer in stack.keys:
         yield from _tried("keys", partial(check_key, client("kms"), name, key, signer))
     functions = client("lambda")
-    yield from _tried("gate", partial(check_gate, functions, stack.authorizer))
+    yield from _tried("gate", partial(check_gate, Functions(functions), stack.authorizer))
     yield from _concurrency(functions, stack)
     yield from check_own(api, stack.parameters.get("Issuer", ""))
     try:

@@ -21,7 +21,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from headgate.core.model import RoutePolicy
 from headgate_cli.emergency.variables import KILL, ROUTES, Stuck, Variables, killed, lifted, variables_of
 
-FUNCTIONS = ("AuthorizerFunction", "TokenFunction", "EvaluateFunction")
+GATE = "AuthorizerFunction"
+FUNCTIONS = (GATE, "TokenFunction", "EvaluateFunction")
 """Logical ids of the functions that read the kill, the gate first."""
 ALIAS, LATEST = "live", "$LATEST"
 PATIENCE, EVERY = 90.0, 0.5
@@ -30,9 +31,9 @@ ATTEMPTS = 5
 """Attempts to update the variables: others may change the function at the same time."""
 MAX_TEXT = 256
 """The maximum length of a version's or an alias's description, in characters."""
+NOBODY: Mapping[str, float] = {}
 WAS = re.compile(r"\(was (\d+)\) ")
 """At the start of the alias's description: the released version that served before the kill, and serves after it."""
-UNWEIGHTED: Mapping[str, Any] = {"AdditionalVersionWeights": {}}
 CONCURRENT_CHANGE = ("PreconditionFailedException", "ResourceConflictException")
 
 
@@ -125,7 +126,7 @@ class Functions:
             if before or self._is_killed(function, alias):
                 with report.step("alias"):
                     text = f"emergency lifted: {reason}"[:MAX_TEXT]
-                    self._move(function, alias, before[1] if before else LATEST, text)
+                    self.move(function, alias, before[1] if before else LATEST, text)
         return report
 
     def _apply(self, report: Report, wanted: Callable[[Variables], Variables]) -> Mapping[str, Any]:
@@ -157,24 +158,38 @@ class Functions:
     def _pin(self, report: Report, alias: Mapping[str, Any], held: Mapping[str, Any], text: str) -> bool:
         """Publish the function as it was read, and serve that version. Return False if it has changed since."""
         with report.step("version"):
-            try:
-                made = self._api.publish_version(FunctionName=report.function, Description=text, **if_unchanged(held))
-            except ClientError as error:
-                if code_of(error) not in CONCURRENT_CHANGE:
-                    raise
-                return False
-            self.settled(report.function, made["Version"])
+            version = self.publish(report.function, held, text)
+        if version is None:
+            return False
         with report.step("alias"):
-            self._move(report.function, alias, made["Version"], text)
+            self.move(report.function, alias, version, text)
         return True
 
-    def _move(self, function: str, alias: Mapping[str, Any], version: str, text: str) -> None:
-        """Point the alias at a version, without weights: a share of the requests would still go to another version.
+    def publish(self, function: str, held: Mapping[str, Any], text: str) -> str | None:
+        """Publish a function and return the version once it can serve; None if it is not as it was read (`held`)."""
+        try:
+            made = self._api.publish_version(FunctionName=function, Description=text, **if_unchanged(held))
+        except ClientError as error:
+            if code_of(error) not in CONCURRENT_CHANGE:
+                raise
+            return None
+        self.settled(function, made["Version"])
+        return str(made["Version"])
 
-        It overrides whatever a release does at the same time, which then ends (docs/decisions/0021).
+    def move(
+        self, function: str, alias: Mapping[str, Any], version: str, text: str,
+        shares: Mapping[str, float] = NOBODY, **guard: str,
+    ) -> Mapping[str, Any]:  # fmt: skip
+        """Point the alias at a version, and at others only for their `shares` of the requests. Return it as it is then.
+
+        Without a `guard` (`RevisionId`), it overrides whatever moves the alias at the same time (docs/decisions/0021).
         """
-        routing = {"RoutingConfig": UNWEIGHTED} if version != LATEST or weights(alias) else {}
-        self._api.update_alias(FunctionName=function, Name=ALIAS, FunctionVersion=version, Description=text, **routing)
+        weighted = version != LATEST or weights(alias)  # else there is nothing to clear
+        routing = {"RoutingConfig": {"AdditionalVersionWeights": dict(shares)}} if weighted else {}
+        moved: Mapping[str, Any] = self._api.update_alias(
+            FunctionName=function, Name=ALIAS, FunctionVersion=version, Description=text, **routing, **guard
+        )
+        return moved
 
     def _is_pinned(self, function: str, alias: Mapping[str, Any], held: Mapping[str, Any]) -> bool:
         """Return whether the alias points only at a version with these variables."""

@@ -10,22 +10,13 @@ Source: AWS Lambda API reference, PublishVersion and UpdateAlias (`RevisionId`);
 function alias" (no weights over $LATEST).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from headgate_cli.emergency.functions import (
-    ALIAS,
-    CONCURRENT_CHANGE,
-    LATEST,
-    MAX_TEXT,
-    Functions,
-    code_of,
-    if_unchanged,
-    weights,
-)
+from headgate_cli.emergency.functions import CONCURRENT_CHANGE, LATEST, MAX_TEXT, NOBODY, Functions, code_of, weights
 from headgate_cli.emergency.variables import KILL, variables_of
 
 ALARMS = (
@@ -33,6 +24,9 @@ ALARMS = (
     "KeyUnavailableAlarm",
 )
 """Logical ids of the alarms that stop a shift."""
+BY_RELEASE = "headgate release"
+"""The description of the versions and of the alias."""
+CHANGED = "the alias was changed during the release, perhaps by an emergency kill: run headgate emergency status"
 LOOK_EVERY = 10.0
 """Seconds between two checks of the alarms."""
 
@@ -54,13 +48,12 @@ class Shift:
     """Shifts one function's alias. `alarms` returns those of `ALARMS` that are on."""
 
     def __init__(
-        self, api: Any, functions: Functions, function: str, alarms: Callable[[], Sequence[str]],
-        pause: Callable[[float], None],
-    ) -> None:  # fmt: skip
-        self._api, self._functions, self._function = api, functions, function
+        self, functions: Functions, function: str, alarms: Callable[[], Sequence[str]], pause: Callable[[float], None]
+    ) -> None:
+        self._functions, self._function = functions, function
         self._alarms, self._pause = alarms, pause
 
-    def run(self, steps: Sequence[int], seconds: float, text: str) -> Iterator[Moved]:
+    def run(self, steps: Sequence[int], seconds: float) -> Iterator[Moved]:
         """Publish what was deployed and shift to it, in steps of percent, each watched for `seconds`.
 
         Yields each move. Raises `Stopped`, `Stuck`, `ClientError`, `BotoCoreError`.
@@ -73,35 +66,31 @@ class Shift:
             raise Stopped("an emergency kill is in force: lift it first")
         if on := self._alarms():
             raise Stopped(f"already in alarm: {', '.join(on)}; fix the cause, then run the command again")
-        version = self._published(text)
+        version = self._published()
         if serving == (version,):
             return
         if alias["FunctionVersion"] != LATEST:  # $LATEST has the new code already, and cannot be weighted
             for percent in steps:
-                alias = self._move(alias, alias["FunctionVersion"], text, {version: percent / 100})
+                alias = self._move(alias, alias["FunctionVersion"], BY_RELEASE, {version: percent / 100})
                 yield Moved(alias["FunctionVersion"], version, percent)
                 self._watch(alias, seconds)
-        self._move(alias, version, text)
+        self._move(alias, version, BY_RELEASE)
         yield Moved(version)
 
     def _kill(self, version: str) -> str:
         return variables_of(self._functions.configuration(self._function, version))[KILL]
 
-    def _published(self, text: str) -> str:
+    def _published(self) -> str:
         """Publish $LATEST as it was when its kill was read. Return the version, once it can serve."""
         latest = self._functions.settled(self._function)
         if variables_of(latest)[KILL]:
             raise Stopped("an emergency kill is in force: lift it first")
-        try:
-            made = self._api.publish_version(FunctionName=self._function, Description=text, **if_unchanged(latest))
-        except ClientError as error:
-            if code_of(error) not in CONCURRENT_CHANGE:
-                raise
-            raise Stopped("the function was changed meanwhile: run the command again") from None
-        self._functions.settled(self._function, made["Version"])
-        return str(made["Version"])
+        version = self._functions.publish(self._function, latest, BY_RELEASE)
+        if version is None:
+            raise Stopped("the function was changed meanwhile: run the command again")
+        return version
 
-    def _watch(self, alias: Any, seconds: float) -> None:
+    def _watch(self, alias: Mapping[str, Any], seconds: float) -> None:
         """Check the alarms, at least once. Move everything back if one is on, or if they cannot be read."""
         waited = 0.0
         while True:
@@ -118,19 +107,17 @@ class Shift:
             if waited >= seconds:
                 return
 
-    def _move(self, alias: Any, version: str, text: str, shares: dict[str, float] | None = None) -> Any:
+    def _move(self, alias: Mapping[str, Any], version: str, text: str, shares: Mapping[str, float] = NOBODY) -> Any:
+        guard = {"RevisionId": str(alias["RevisionId"])}
         try:
-            return self._api.update_alias(
-                FunctionName=self._function, Name=ALIAS, FunctionVersion=version, Description=text,
-                RoutingConfig={"AdditionalVersionWeights": shares or {}}, RevisionId=alias["RevisionId"],
-            )  # fmt: skip
+            return self._functions.move(self._function, alias, version, text, shares, **guard)
         except ClientError as error:
             if code_of(error) not in CONCURRENT_CHANGE:
                 raise
             found = self._functions.alias(self._function) or {}  # the answer to our own update may have been lost
-            if found.get("FunctionVersion") == version and weights(found) == (shares or {}):
+            if found.get("FunctionVersion") == version and weights(found) == shares:
                 return found
-            text = (
+            told = (
                 "the alias was changed during the release, perhaps by an emergency kill: run headgate emergency status"
             )
-            raise Stopped(text) from None
+            raise Stopped(told) from None
