@@ -60,7 +60,7 @@ def read_figures() -> Figures:
     held = yaml.safe_load(PRICES.read_text(encoding="utf-8"))
     usual = held["assumptions"]["peak"]
     return Figures(
-        as_of=date.fromisoformat(str(held["as_of"])),  # moto, in the same process, makes YAML dates text
+        as_of=date.fromisoformat(held["as_of"]),
         region=held["region"],
         prices={name: one["dollars"] / one["per"] for name, one in held["prices"].items()},
         limits={name: one["most"] for name, one in held["limits"].items()},
