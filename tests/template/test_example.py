@@ -10,7 +10,7 @@ from template_checks import api, rights
 from template_checks.api import function_policy_sizes
 from template_checks.data import TABLE
 from template_checks.deployment import Deployment, listed
-from template_checks.edits import Edit, append, drop, put
+from template_checks.edits import Edit, append, broken_by, drop, put
 
 ROUTES = """
 POST /api/users/{user}/towns
@@ -138,7 +138,7 @@ def test_example_satisfies(check: Any, example: Deployment) -> None:
 
 @pytest.mark.parametrize(
     ("check", "edit"),
-    [pytest.param(c, e, id=f"{c.__name__}-{n}") for c, edits in BROKEN.items() for n, e in edits.items()],
+    broken_by(BROKEN),
 )
 def test_broken_example_is_found_by(check: Any, edit: Edit, example: Deployment) -> None:
     source = copy.deepcopy(example.source)

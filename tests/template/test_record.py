@@ -2,12 +2,11 @@
 
 import copy
 import json
-import re
 from collections.abc import Iterator
 
 import pytest
 from template_checks.deployment import TEMPLATE, Check, Deployment, Raw, listed, read_source
-from template_checks.edits import Edit, append, drop, put, with_one_route
+from template_checks.edits import Edit, append, broken_by, drop, put, takes, with_one_route
 from template_checks.expected import OFF_BY_DEFAULT
 
 BUCKET = TEMPLATE.parent / "examples" / "checkpoint-bucket" / "template.yaml"
@@ -184,14 +183,7 @@ def test_template_satisfies(check: Check, deployment: Deployment) -> None:
     assert list(check(deployment)) == []
 
 
-@pytest.mark.parametrize(
-    ("check", "edit"),
-    [
-        pytest.param(check, edit, id=f"{check.__name__}-{name}")
-        for check, edits in BROKEN.items()
-        for name, edit in edits.items()
-    ],
-)
+@pytest.mark.parametrize(("check", "edit"), broken_by(BROKEN))
 def test_broken_template_is_found_by(check: Check, edit: Edit, deployment: Deployment) -> None:
     source = copy.deepcopy(deployment.source)
     with_one_route(source)
@@ -245,4 +237,4 @@ GOOD_NAME = "headgate/webhook-a1B2c3"
 def test_invalid_parameters_are_rejected_before_deployment(
     name: str, value: str, taken: bool, deployment: Deployment
 ) -> None:
-    assert bool(re.fullmatch(deployment.source["Parameters"][name]["AllowedPattern"], value)) is taken
+    assert takes(deployment, name, value) is taken

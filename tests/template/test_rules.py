@@ -15,17 +15,12 @@ from template_checks import (
     rights,
 )
 from template_checks.deployment import Check, Deployment
-from template_checks.edits import Edit, with_one_route
+from template_checks.edits import Edit, broken_by, with_one_route
 
 ROUTELESS = (*rights.CHECKS, *data.CHECKS, *emergency.CHECKS)
 TABLES = (broken_api.BROKEN, broken_rights.BROKEN, broken_emergency.BROKEN, broken_releases.BROKEN)
 CHECKS = (*api.CHECKS, *releases.CHECKS, *ROUTELESS)
-BROKEN = [
-    pytest.param(check, edit, id=f"{check.__name__}-{name}")
-    for table in TABLES
-    for check, edits in table.items()
-    for name, edit in edits.items()
-]
+BROKEN = [case for table in TABLES for case in broken_by(table)]
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)

@@ -1,9 +1,11 @@
 """Small edits that each make a template's source invalid. It knows no rule."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from template_checks.deployment import Raw
+import pytest
+from template_checks.deployment import Check, Deployment, Raw
 
 Edit = Callable[[Raw], None]
 TABLE = {"Fn::GetAtt": ["Table", "Arn"]}
@@ -122,3 +124,17 @@ def logged(instead_of: str, variable: str) -> Edit:
         settings["Format"] = f"{before}$context.{variable}{after}"
 
     return edit
+
+
+def broken_by(table: Mapping[Check, Mapping[str, Edit]]) -> list[Any]:
+    """Each check of a table with each edit that it must find, as parameters of a test."""
+    return [
+        pytest.param(check, edit, id=f"{check.__name__}-{name}")
+        for check, edits in table.items()
+        for name, edit in edits.items()
+    ]
+
+
+def takes(deployment: Deployment, name: str, value: str) -> bool:
+    """Whether a parameter's pattern allows a value."""
+    return re.fullmatch(deployment.source["Parameters"][name]["AllowedPattern"], value) is not None
